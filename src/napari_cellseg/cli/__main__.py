@@ -1,0 +1,5 @@
+"""``python -m napari_cellseg.cli``."""
+
+from . import script
+
+script()

@@ -1,0 +1,161 @@
+"""What can be typed; nothing heavy is imported until a verb runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from ..errors import CellsegError
+
+Options = argparse.Namespace
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands; each sets `verb` to a function of the parsed options."""
+    top = argparse.ArgumentParser(
+        prog="napari-cellseg",
+        description="Look at a segmentation, correct it with the brush, retrain the network with one click.",
+    )
+    top.add_argument("--version", action="version", version=version("napari-cellseg"))
+    verbs = top.add_subparsers(metavar="VERB", required=True)
+    for add in (_new, _add, _predict, _train, _evaluate, _simulate, _export, _recover, _gui, _demo):
+        add(verbs)
+    return top
+
+
+def _lazy(module: str, name: str) -> Callable[[Options], int]:
+    def call(options: Options) -> int:
+        result: int = getattr(import_module(f".{module}", __package__), name)(options)
+        return result
+
+    return call
+
+
+def _verb(verbs: Any, name: str, text: str, module: str = "_verbs") -> argparse.ArgumentParser:
+    sub: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    sub.set_defaults(verb=_lazy(module, name))
+    return sub
+
+
+def _progress(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--events", action="store_true", help="print every event as one line of JSON")
+
+
+def _config(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--config", metavar="FILE", help="a TOML file instead of the project's configuration")
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for example train.seconds=60"
+    )
+
+
+def _new(verbs: Any) -> None:
+    sub = _verb(verbs, "new", "Make a new project folder NAME.cellseg.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--task", choices=("instance", "semantic"), default="instance")
+    sub.add_argument("--classes", type=_names, default=(), metavar="A,B,C", help="names of the classes 1, 2, ...")
+
+
+def _add(verbs: Any) -> None:
+    sub = _verb(verbs, "add", "Refer to pictures (they are never copied or changed); --labels imports approved masks.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="TIFF, OME-Zarr, PNG..., or a folder with images/ and masks/"
+    )
+    sub.add_argument("--labels", nargs="+", default=[], metavar="LABELS", help="one per image, in the same order")
+    sub.add_argument("--components", action="store_true", help="masks are binary: number their connected pieces")
+    sub.add_argument("--axes", help="one letter of TCZYX per dimension")
+    sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um")
+    sub.add_argument("--split", choices=("train", "val", "test"), default="train")
+    sub.add_argument("--relocate", metavar="ID", help="the given picture is the one of image ID, which was moved")
+
+
+def _predict(verbs: Any) -> None:
+    sub = _verb(verbs, "predict", "Label the images of a project (or any images with --model DIR --out DIR).")
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
+    sub.add_argument("--model", metavar="ID|DIR", help="instead of the current model; a model folder without a project")
+    sub.add_argument("--out", metavar="DIR", help="write label TIFFs here")
+    _progress(sub)
+
+
+def _train(verbs: Any) -> None:
+    sub = _verb(verbs, "train", "Fine-tune on what is corrected and approved, then judge against the parent.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument(
+        "--keep", choices=("auto", "yes", "no"), default="auto", help="auto keeps the child if it is not worse"
+    )
+    _config(sub)
+    _progress(sub)
+
+
+def _evaluate(verbs: Any) -> None:
+    sub = _verb(verbs, "evaluate", "Measure a model against approved labels.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--split", choices=("train", "val", "test"), default="test")
+    sub.add_argument("--model", metavar="ID")
+    sub.add_argument("--json", metavar="FILE")
+    _progress(sub)
+
+
+def _simulate(verbs: Any) -> None:
+    sub = _verb(verbs, "simulate", "Let a perfect annotator work through the loop and plot the curve.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--rounds", type=_positive, default=5, metavar="N")
+    sub.add_argument("--objects", type=_positive, default=200, metavar="K", help="objects mended per round")
+    sub.add_argument("--order", choices=("queue", "random"), default="queue", help="queue: the worst first")
+    sub.add_argument("--seconds", type=float, default=600.0, metavar="S", help="training time in all")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--json", metavar="FILE")
+    sub.add_argument("--figure", metavar="FILE.png", help="the curve")
+    _config(sub)
+    _progress(sub)
+
+
+def _export(verbs: Any) -> None:
+    sub = _verb(verbs, "export", "Write labels as TIFF, OME-TIFF or OME-Zarr.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--out", required=True, metavar="DIR")
+    sub.add_argument("--format", choices=("tif", "ome.tif", "ome.zarr"), default="tif")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID")
+    sub.add_argument("--known-only", action="store_true", help="only corrected and approved voxels")
+
+
+def _recover(verbs: Any) -> None:
+    sub = _verb(verbs, "recover", "Rebuild a damaged project database from snapshots and what is left of the log.")
+    sub.add_argument("project", metavar="PROJECT")
+
+
+def _gui(verbs: Any) -> None:
+    sub = _verb(verbs, "gui", "Open napari with the Workbench.")
+    sub.add_argument("project", nargs="?", metavar="PROJECT")
+
+
+def _demo(verbs: Any) -> None:
+    sub = _verb(verbs, "demo", "The whole loop on real nuclei, with figures.", "_demo")
+    sub.add_argument("--out", default="demo-output", metavar="DIR")
+    sub.add_argument("--data", metavar="DIR", help="a folder with index.csv, images/ and labels/")
+    sub.add_argument("--seconds", type=float, default=150.0, metavar="S", help="training time in all")
+    sub.add_argument("--rounds", type=_positive, default=3, metavar="N")
+    sub.add_argument("--objects", type=_positive, default=250, metavar="K")
+    sub.add_argument("--gui", action="store_true", help="open napari at the end, where there is a display")
+    _progress(sub)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise CellsegError(f"{text!r} is not a voxel size.", "Write numbers in um: --spacing 2.0,0.5,0.5") from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)

@@ -1,0 +1,113 @@
+"""Events on the terminal: a progress bar for people, JSON lines for programs; Ctrl-C asks politely first."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from tqdm import tqdm
+
+from ..events import (
+    Evaluated,
+    Event,
+    Judged,
+    Notice,
+    Predicted,
+    RoundScored,
+    Saved,
+    StepDone,
+    TileDone,
+    TrainStarted,
+    describe,
+)
+
+
+class Printer:
+    """Shows events; use as a context, during which the first Ctrl-C asks the job to stop and keep what it has."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._stop = threading.Event()
+        self._bar: Any = None
+        self._previous: Any = None
+
+    def __enter__(self) -> Printer:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._close()
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def stopped(self) -> bool:
+        """Whether the person pressed Ctrl-C."""
+        return self._stop.is_set()
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if self._json:
+            print(json.dumps(describe(event)), flush=True)
+        elif isinstance(event, StepDone):
+            self._advance(event.elapsed, event.elapsed + event.remaining, f"loss {event.loss:.3f}", "s")
+        elif isinstance(event, TileDone):
+            self._advance(event.done, event.total, event.image, "tile")
+        elif line := _line(event):
+            self._close()
+            print(line, flush=True)
+
+    def _advance(self, now: float, total: float, text: str, unit: str) -> None:
+        if self._bar is None:
+            layout = "{desc} {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} {unit}"
+            self._bar = tqdm(total=total, unit=unit, bar_format=layout, disable=not sys.stderr.isatty(), leave=False)
+        self._bar.total, self._bar.n = total, now
+        self._bar.set_description_str(text)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        self._stop.set()
+        print("\nStopping; what is finished is kept. Press Ctrl-C again to leave at once.", file=sys.stderr)
+
+
+def _line(event: Event) -> str:
+    match event:
+        case Notice(text):
+            return f"Note: {text}"
+        case TrainStarted():
+            source = f"from {event.parent}" if event.parent else "from scratch"
+            return (
+                f"Training {event.model} {source} on {event.known_voxels} known voxels ({event.new_voxels} new) of "
+                f"{event.images} images; {event.held_out}."
+            )
+        case Saved():
+            return f"Saved {event.model} (step {event.steps}, {event.seconds:.0f} s, stopped by {event.stopped_by})."
+        case Judged():
+            return f"Judged: {event.parent or 'nothing'} {_short(event.before)} -> {event.child} {_short(event.after)}"
+        case Predicted():
+            return f"Predicted {event.image} with {event.model}: {_count(event)} in {event.seconds:.1f} s."
+        case Evaluated():
+            return f"{event.image}: {_short(event.metrics)}"
+        case RoundScored():
+            return f"[{event.name}] {event.objects} objects, {event.trained:.0f} s trained: {_short(event.metrics)}"
+    return ""
+
+
+def _count(event: Predicted) -> str:
+    n = len(set(event.labels.ravel().tolist()) - {0}) if event.labels.size < 1 << 22 else int(event.labels.max())
+    return f"{n} labels"
+
+
+def _short(metrics: dict[str, Any]) -> str:
+    names = {"iou": "IoU", "dice": "Dice", "ap50": "AP@0.5"}
+    return ", ".join(f"{text} {metrics[key]:.3f}" for key, text in names.items() if key in metrics)

@@ -1,0 +1,250 @@
+"""What the subcommands do."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import images
+from ..config import Config, read_config
+from ..edits import first_free_id, predicted, reconcile
+from ..engine import EvaluateJob, PredictJob, Simulation, TrainJob, decide, open_round, record_round, run
+from ..engine import simulate as run_simulation
+from ..errors import CellsegError
+from ..evaluate import mean_scores
+from ..events import Evaluated, Judged, Predicted, RoundScored
+from ..project import Project
+from ._progress import Printer
+
+DONE, CANCELLED = 0, 130
+
+
+def new(options: Namespace) -> int:
+    """Make a project."""
+    with Project.create(options.project, options.task, options.classes) as project:
+        print(f"Made {project.path}.")
+    return DONE
+
+
+def add(options: Namespace) -> int:
+    """Add pictures, or say where one is now."""
+    with Project.open(options.project) as project:
+        if options.relocate:
+            project.relocate(options.relocate, options.images[0])
+            print(f"{options.relocate} is now read from {options.images[0]}.")
+            return DONE
+        if options.labels and len(options.labels) != len(options.images):
+            raise CellsegError(
+                f"{len(options.images)} images but {len(options.labels)} labels were given.",
+                "Give one --labels per image, in the same order.",
+            )
+        pairs = [_pair(Path(p), options, n) for n, p in enumerate(options.images)]
+        for picture, masks in pairs:
+            truth = _read_masks(picture, masks, options)
+            ids = project.add_image(
+                picture, labels=truth, axes=options.axes, spacing_um=options.spacing, split=options.split
+            )
+            print(f"Added {', '.join(ids)}" + (" with approved labels." if truth is not None else "."))
+    return DONE
+
+
+def predict(options: Namespace) -> int:
+    """Label images of a project, or loose ones with a model folder."""
+    first = Path(options.paths[0])
+    if not (first / "project.toml").is_file():
+        return _predict_loose(options)
+    with Project.open(first) as project:
+        model = options.model or project.current_model
+        if model is None:
+            raise CellsegError(f"{project.name} has no model yet.", "Correct a field and run: napari-cellseg train.")
+        ids = tuple(options.image) or tuple(r.id for r in project.images())
+        with Printer(options.events) as printer:
+            for event in run(PredictJob(project.path, ids, model), printer.stopped):
+                printer.show(event)
+                if isinstance(event, Predicted):
+                    take_prediction(project, event)
+        if options.out:
+            _export(project, list(ids), Path(options.out), "tif", known_only=False)
+    return CANCELLED if printer.stopped() else DONE
+
+
+def train(options: Namespace) -> int:
+    """Fine-tune, judge, keep or roll back."""
+    with Project.open(options.project) as project:
+        open_round(project)
+        job = TrainJob(project.path, _config(project, options))
+        with Printer(options.events) as printer:
+            for event in run(job, printer.stopped):
+                printer.show(event)
+                if isinstance(event, Judged):
+                    _decide(project, event, options.keep)
+    return CANCELLED if printer.stopped() else DONE
+
+
+def evaluate(options: Namespace) -> int:
+    """Measure a model on one split."""
+    with Project.open(options.project) as project:
+        model = options.model or project.current_model
+        if model is None:
+            raise CellsegError(f"{project.name} has no model yet.", "Run: napari-cellseg train.")
+        ids = tuple(r.id for r in project.images(options.split))
+        scores: dict[str, dict[str, float]] = {}
+        with Printer(options.events) as printer:
+            for event in run(EvaluateJob(project.path, ids, model), printer.stopped):
+                printer.show(event)
+                if isinstance(event, Evaluated):
+                    scores[event.image] = event.metrics
+        if not scores:
+            raise CellsegError(
+                f"No {options.split} image of {project.name} has approved labels.",
+                f"Add some: napari-cellseg add {project.path.name} IMAGE --labels LABELS --split {options.split}",
+            )
+        mean = mean_scores(scores.values())
+        _table(mean)
+        _write_json(options.json, {"model": model, "split": options.split, "mean": mean, "images": scores})
+    return CANCELLED if printer.stopped() else DONE
+
+
+def simulate(options: Namespace) -> int:
+    """The loop without a person."""
+    plan = Simulation(options.rounds, options.objects, options.seconds, options.order, options.seed)
+    scores: list[RoundScored] = []
+    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
+        config = _config(project, options)
+        with Printer(options.events) as printer:
+            for event in run_simulation(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
+                printer.show(event)
+                if isinstance(event, RoundScored):
+                    scores.append(event)
+                if printer.stopped():
+                    break
+    _write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
+    if options.figure and any(s.round for s in scores):
+        from ..report import plot_curve
+
+        plot_curve(scores, Path(options.figure))
+    return CANCELLED if printer.stopped() else DONE
+
+
+def export(options: Namespace) -> int:
+    """Write labels."""
+    with Project.open(options.project) as project:
+        ids = options.image or [r.id for r in project.images()]
+        for path in _export(project, ids, Path(options.out), options.format, known_only=options.known_only):
+            print(path)
+    return DONE
+
+
+def recover(options: Namespace) -> int:
+    """Rebuild the database."""
+    with Project.recover(options.project) as project:
+        print(f"Recovered {len(project.images())} images and {len(project.models())} models of {project.name}.")
+        print("The damaged database was kept beside it as project.db.damaged-...")
+    return DONE
+
+
+def gui(options: Namespace) -> int:
+    """Open napari."""
+    from ..gui import launch
+
+    launch(Path(options.project) if options.project else None)
+    return DONE
+
+
+def take_prediction(project: Project, event: Predicted) -> None:
+    """Write a prediction where nobody has spoken."""
+    canvas = project.canvas(event.image)
+    config, instances = project.model_config(event.model), project.task == "instance"
+    new = reconcile(
+        canvas.labels, canvas.state, event.labels, first_free_id(canvas.labels, canvas.state),
+        min_size=config.target.min_size, instances=instances,
+    )  # fmt: skip
+    canvas.apply(predicted(canvas.labels, canvas.state, tuple(slice(0, n) for n in new.shape), new))
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | None]:
+    """The picture and its masks; a folder with images/ and masks/ (Data Science Bowl) names both."""
+    if (path / "images").is_dir():
+        pictures = sorted(p for p in (path / "images").iterdir() if not p.name.startswith("."))
+        if len(pictures) != 1:
+            raise CellsegError(f"{path}/images holds {len(pictures)} pictures, not one.", "Add them one by one.")
+        return pictures[0], path / "masks" if (path / "masks").is_dir() else None
+    return path, Path(options.labels[number]) if options.labels else None
+
+
+def _read_masks(picture: Path, masks: Path | None, options: Namespace) -> NDArray[np.uint32] | None:
+    if masks is None:
+        return None
+    axes = options.axes.replace("C", "") if options.axes else None
+    found = images.read_labels(masks, None if masks.is_dir() else _fitting(masks, axes), split_components=options.components)
+    return found
+
+
+def _fitting(masks: Path, axes: str | None) -> str | None:
+    """The image's axes, where the mask file has as many dimensions."""
+    return axes if axes is not None and images.read(masks).data.ndim == len(axes) else None
+
+
+def _predict_loose(options: Namespace) -> int:
+    if not options.model or not options.out:
+        raise CellsegError(
+            f"{options.paths[0]} is not a project.", "Without a project give --model MODEL_DIR and --out DIR."
+        )
+    from ..predict import load_model
+    from ..predict import predict as run_prediction
+
+    model = load_model(Path(options.model))
+    with Printer(options.events) as printer:
+        for name in options.paths:
+            image = images.read(name)
+            for frame in range(image.n_frames):
+                suffix = f"_t{frame:04d}" if image.n_frames > 1 else ""
+                for event in run_prediction(image.frame(frame), model, Path(name).stem, stop=printer.stopped):
+                    printer.show(event)
+                    if isinstance(event, Predicted):
+                        target = Path(options.out) / f"{Path(name).stem}{suffix}_labels.tif"
+                        images.write_labels(target, event.labels, image.spacing_um)
+    return CANCELLED if printer.stopped() else DONE
+
+
+def _config(project: Project, options: Namespace) -> Config:
+    config = read_config(options.config) if options.config else project.config
+    return config.with_values(options.values)
+
+
+def _decide(project: Project, judged: Judged, keep: str) -> None:
+    round_ = record_round(project, judged)
+    kept = judged.better if keep == "auto" else keep == "yes"
+    decide(project, "keep" if kept else "roll back", round_.n)
+    print(f"{'Kept' if kept else 'Rolled back'} {judged.child}; the current model is {project.current_model or 'none'}.")
+
+
+def _export(project: Project, ids: list[str], out: Path, format: str, *, known_only: bool) -> list[Path]:
+    paths = []
+    for id in ids:
+        labels, state = project.load_labels(id)
+        chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
+        paths.append(images.write_labels(out / f"{id}_labels.{format}", chosen, project.image(id).spacing_um))
+    return paths
+
+
+def _table(metrics: dict[str, float]) -> None:
+    for name, value in metrics.items():
+        print(f"  {name:<16} {value:.4g}")
+
+
+def _write_json(path: str | None, values: dict[str, Any]) -> None:
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps(values, indent=2), encoding="utf-8")
+

@@ -1,0 +1,125 @@
+"""The one schema of everything that decides what a network is, learns and predicts; TOML in and out."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import Field
+
+from .errors import CellsegError
+from .losses import DiceFocal, Loss
+from .models import Model, Smp
+from .preprocess import Recipe
+from .settings import Settings, validated
+from .targets import Distance, Semantic, Target
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Train(Settings):
+    """How long and with what patches a network learns."""
+
+    seconds: float = Field(60.0, gt=0, le=604_800, description="Training stops after this time (s).")
+    steps: int = Field(100_000, ge=1, le=10_000_000, description="Training stops after this many steps, if earlier.")
+    patch: int = Field(256, ge=32, le=2048, multiple_of=32, description="Side of the training patches (pixels).")
+    batch: int = Field(8, ge=1, le=256, description="Patches per step.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
+    margin: int = Field(8, ge=0, le=128, description="A correction vouches for this margin around the object (pixels).")
+    replay: float = Field(0.5, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
+    scale: float = Field(1.6, ge=1, le=4, description="Patches are enlarged or shrunk by up to this factor.")
+    averaging: float = Field(0.99, ge=0, lt=1, description="Decay of the running average of the weights.")
+    checks: int = Field(8, ge=1, le=1000, description="Validations, spread over the training.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")
+    from_scratch: bool = Field(False, description="Start from new weights instead of the current model.")
+
+
+class Predict(Settings):
+    """How an image is cut into tiles."""
+
+    tile: int = Field(512, ge=64, le=8192, multiple_of=32, description="Side of a tile (pixels).")
+    overlap: int = Field(64, ge=0, le=1024, multiple_of=2, description="Neighbouring tiles share this much (pixels).")
+    join_overlap: float = Field(
+        0.25, gt=0, le=1, description="Objects of neighbouring slices are one where they share this much (IoU)."
+    )
+
+
+class Config(Settings):
+    """Recipe + target + model + loss + training + prediction."""
+
+    recipe: Recipe = Recipe()
+    target: Target = Distance()
+    model: Model = Smp()
+    loss: Loss = DiceFocal()
+    train: Train = Train()
+    predict: Predict = Predict()
+    precision: Precision = Field("auto", description="bf16 where the processor has it, else fp32.")
+
+    def to_toml(self) -> str:
+        """The whole configuration as TOML."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+    def with_values(self, assignments: list[str]) -> Config:
+        """A copy with ``key.key=value`` assignments applied; values are TOML, bare words are strings.
+
+        Raises
+        ------
+        CellsegError
+            When a key is unknown or a value does not fit.
+        """
+        values: dict[str, Any] = self.model_dump(mode="json")
+        for assignment in assignments:
+            _assign(values, assignment)
+        return validated(Config, values)
+
+
+def default_config(task: str = "instance") -> Config:
+    """The starting point of a new project."""
+    return Config(target=Semantic() if task == "semantic" else Distance())
+
+
+def parse_config(text: str) -> Config:
+    """Read a configuration from TOML text.
+
+    Raises
+    ------
+    CellsegError
+        When the text is not TOML or its values do not fit.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CellsegError(f"The configuration is not valid TOML: {error}.", "Compare with docs/config.md.") from error
+    return validated(Config, values)
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a configuration file (see `parse_config`)."""
+    try:
+        return parse_config(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CellsegError(f"The configuration {path} cannot be read: {error}.", "Check the path.") from error
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    key, separator, text = assignment.partition("=")
+    if not separator:
+        raise CellsegError(f"{assignment!r} is not an assignment.", "Write key=value, for example train.seconds=60.")
+    *path, last = key.strip().split(".")
+    node: Any = values
+    for part in path:
+        node = node[int(part)] if isinstance(node, list) and part.isdigit() and int(part) < len(node) else (
+            node.get(part) if isinstance(node, dict) else None
+        )  # fmt: skip
+    if not isinstance(node, dict):
+        raise CellsegError(f"There is no setting {key!r}.", f"Settings: {', '.join(values)}.")
+    try:
+        value = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    if last == "kind" and node.get("kind") != value:
+        node.clear()  # another member of the union starts from its own defaults
+    node[last] = value

@@ -1,0 +1,84 @@
+"""The child process: ``python -m napari_cellseg.engine._child``, spoken to through its standard streams."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import sys
+import threading
+import time
+import traceback
+from typing import Any, BinaryIO
+
+from ..errors import CellsegError
+from ..events import Event, Failed, Finished, Ready
+from ._jobs import Job, run
+
+
+def main() -> None:
+    """Serve jobs one after another until the pipe to the parent closes."""
+    commands, replies = _take_streams()
+    jobs: queue.Queue[tuple[int, Job]] = queue.Queue()
+    cancelled: set[int] = set()
+    sending = threading.Lock()
+
+    def send(job: int, event: Event) -> None:
+        with sending:
+            pickle.dump((job, event), replies, protocol=5)
+            replies.flush()
+
+    threading.Thread(target=_listen, args=(commands, jobs, cancelled), daemon=True).start()
+    send(0, _warm_up())
+    while True:
+        number, job = jobs.get()
+        _serve(number, job, cancelled, send)
+
+
+def _take_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Keep the pipes for the protocol; whatever prints goes to the log."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if hasattr(os, "nice"):
+        os.nice(5)  # the viewer comes first
+    return sys.stdin.buffer, replies
+
+
+def _warm_up() -> Ready:
+    start = time.monotonic()
+    from ..nets.device import choose
+    from ..nets.smp import library
+
+    library()
+    device = choose()
+    return Ready(device.name, device.precision, round(time.monotonic() - start, 2))
+
+
+def _listen(commands: BinaryIO, jobs: queue.Queue[tuple[int, Job]], cancelled: set[int]) -> None:
+    try:
+        while True:
+            verb, number, job = pickle.load(commands)
+            if verb == "run":
+                jobs.put((number, job))
+            else:
+                cancelled.add(number)
+    except (EOFError, OSError, pickle.UnpicklingError):
+        os._exit(0)  # the parent is gone: model folders appear whole or not at all, so leaving at once is safe
+
+
+def _serve(number: int, job: Job, cancelled: set[int], send: Any) -> None:
+    try:
+        for event in run(job, stop=lambda: number in cancelled):
+            send(number, event)
+    except CellsegError as error:
+        send(number, Failed(error.message, error.hint))
+    except MemoryError:
+        send(number, Failed("There is not enough memory for this.", "Lower predict.tile or train.batch."))
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: a bug must reach the person
+        text = f"Something went wrong in the engine: {type(error).__name__}: {error}."
+        send(number, Failed(text, "This is a bug; please report it with the details.", traceback.format_exc()))
+    send(number, Finished(number))
+
+
+if __name__ == "__main__":
+    main()

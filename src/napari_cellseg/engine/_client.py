@@ -1,0 +1,159 @@
+"""The parent's side of the engine: submit, cancel, poll; never blocks, survives the child's death."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from typing import IO, Any
+
+from ..events import Event, Failed, Finished, Ready
+from ._jobs import Job
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An event and the job it belongs to; job 0 is the engine itself."""
+
+    job: int
+    event: Event
+
+
+class Engine:
+    """One warm child process. All methods return at once and are called from one thread.
+
+    A reader thread takes events off the pipe; `poll` hands them out. When the child dies, its job ends with
+    `Failed` and the next `submit` starts a new child.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._replies: queue.Queue[tuple[int, Reply | None]] = queue.Queue()
+        self._log: IO[bytes] | None = None
+        self._next = 1
+        self._generation = 0
+        self._open: list[int] = []
+        self.ready: Ready | None = None
+
+    def start(self) -> None:
+        """Start the child in the background unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._dispose()
+        self.ready = None
+        self._log = tempfile.TemporaryFile()
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "napari_cellseg.engine._child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+        )
+        self._generation += 1
+        reader = threading.Thread(target=self._read, args=(self._process, self._generation), daemon=True)
+        reader.start()
+
+    def submit(self, job: Job) -> int:
+        """Queue a job; returns its number. Its events end with `Finished`."""
+        number, self._next = self._next, self._next + 1
+        self.start()
+        self._open.append(number)
+        self._send(("run", number, job))
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Ask a job to end; it does so within a tile or a step and keeps what it has."""
+        self._send(("cancel", number, None))
+
+    def poll(self, limit: int = 64) -> list[Reply]:
+        """Events that have arrived, oldest first, at most `limit`."""
+        out: list[Reply] = []
+        while len(out) < limit:
+            try:
+                generation, reply = self._replies.get_nowait()
+            except queue.Empty:
+                break
+            if reply is not None:
+                out.append(reply)
+                if isinstance(reply.event, Ready):
+                    self.ready = reply.event
+                if isinstance(reply.event, Finished) and reply.job in self._open:
+                    self._open.remove(reply.job)
+            elif generation == self._generation:
+                out += self._died()
+        return out
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is running or waiting."""
+        return bool(self._open)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child."""
+        return self._process.pid if self._process else None
+
+    def close(self) -> None:
+        """Close the pipe, which ends the child."""
+        self._generation += 1
+        self._open.clear()
+        self._dispose()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _send(self, message: tuple[str, int, Any]) -> None:
+        pipe = self._process.stdin if self._process else None
+        if pipe is None:
+            return
+        with contextlib.suppress(OSError):  # a dead child is reported by the reader
+            pickle.dump(message, pipe, protocol=5)
+            pipe.flush()
+
+    def _read(self, process: subprocess.Popen[bytes], generation: int) -> None:
+        """In a thread of its own: move events from the pipe to the queue until the pipe ends."""
+        pipe = process.stdout
+        with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
+            while pipe is not None:
+                self._replies.put((generation, Reply(*pickle.load(pipe))))
+        self._replies.put((generation, None))
+
+    def _died(self) -> list[Reply]:
+        tail = self._tail()
+        code = self._process.wait() if self._process else None
+        self._dispose()
+        self.ready = None
+        text = f"The engine stopped unexpectedly (exit status {code})."
+        hint = "Nothing you made is lost. It starts again with the next click; if it ran out of memory, lower the tile."
+        ended, self._open = self._open or [0], []
+        replies = [Reply(job, Failed(text, hint, tail)) for job in ended]
+        return replies + [Reply(job, Finished(job)) for job in ended if job]
+
+    def _tail(self) -> str:
+        if self._log is None:
+            return ""
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - 4000))
+        return self._log.read().decode(errors="replace")
+
+    def _dispose(self) -> None:
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None and (pipe is not self._process.stdout or self._process.poll() is not None):
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(3)
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None

@@ -1,0 +1,226 @@
+"""The loop without a person: the truth plays a perfect annotator.
+
+Data flow: a scratch project refers to the same pictures but starts without labels. Every round predicts the
+pool, compares with the truth, lets the annotator mend the K worst objects (through the same edits, log and known
+masks as a person's), trains for S seconds, judges, and measures on the test images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import edits
+from ..config import Config
+from ..drafts import OtsuWatershed, PixelClassifier
+from ..errors import CellsegError
+from ..evaluate import mean_scores, score_image, worst_objects
+from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored
+from ..project import CORRECTED, Project, difference
+from ._jobs import EvaluateJob, Job, PredictJob, TrainJob
+from ._rounds import decide, open_round, record_round
+
+Labels = NDArray[np.uint32]
+Runner = Callable[[Job], Iterator[Event]]
+Truth = dict[str, Labels]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What to simulate.
+
+    Attributes
+    ----------
+    rounds
+        Number of rounds.
+    objects
+        Objects that the annotator mends per round.
+    seconds
+        Training time in all, shared equally among the rounds.
+    order
+        ``queue``: the worst objects first; ``random``: any objects that are not known yet.
+    """
+
+    rounds: int = 5
+    objects: int = 200
+    seconds: float = 600.0
+    order: Literal["queue", "random"] = "queue"
+    seed: int = 0
+
+
+def simulate(source: Project, plan: Simulation, config: Config, folder: Path, run: Runner) -> Iterator[Event]:
+    """Work through the loop on a scratch project in `folder`; `run` does the jobs.
+
+    Parameters
+    ----------
+    source
+        Its approved labels are the truth: train and val images are the pool, test images measure.
+
+    Yields
+    ------
+    Event
+        Everything the jobs yield, and RoundScored: first the classical baselines, then every round.
+
+    Raises
+    ------
+    CellsegError
+        When no pool or no test images have approved labels.
+    """
+    truth = {r.id: source.load_labels(r.id)[0] for r in source.images() if _approved(source, r.id)}
+    pool = [r.id for r in source.images() if r.id in truth and r.split != "test"]
+    tests = [r.id for r in source.images("test") if r.id in truth]
+    if not pool or not tests:
+        raise CellsegError(
+            f"{source.name} has {len(pool)} pool and {len(tests)} test images with approved labels; both are needed.",
+            "Add images with --labels, some of them with --split test.",
+        )
+    scratch = _copy(source, folder, set(pool + tests), {id: truth[id] for id in tests})
+    yield from _baselines(scratch, config, truth, pool, tests)
+    annotator = Annotator(scratch, truth, np.random.default_rng(plan.seed))
+    trained, start = 0.0, time.monotonic()
+    for number in range(1, plan.rounds + 1):
+        model = scratch.current_model
+        if model is None:
+            annotator.first_fields(pool, plan.objects)
+        else:
+            for event in run(PredictJob(scratch.path, tuple(pool), model)):
+                if isinstance(event, Predicted):
+                    annotator.take(event)
+                yield event
+            annotator.mend(pool, plan.objects, plan.order)
+        open_round(scratch)
+        seconds = plan.seconds / plan.rounds
+        settings = config.train.model_copy(update={"seconds": seconds, "seed": plan.seed + number})
+        for event in run(TrainJob(scratch.path, config.model_copy(update={"train": settings}))):
+            yield event
+            if isinstance(event, Judged):
+                record_round(scratch, event)
+                decide(scratch, "keep" if event.better else "roll back")
+        trained += seconds
+        current = scratch.current_model
+        if current is None:
+            raise CellsegError("The first round gave no model.", "Raise the training time.")
+        scores = [e.metrics for e in run(EvaluateJob(scratch.path, tuple(tests), current)) if isinstance(e, Evaluated)]
+        yield RoundScored(
+            number, f"round {number}", annotator.mended, trained, time.monotonic() - start, mean_scores(scores)
+        )
+    scratch.close()
+
+
+class Annotator:
+    """Mends labels of a project until they are the truth, counting objects."""
+
+    def __init__(self, project: Project, truth: Truth, rng: np.random.Generator) -> None:
+        self.project, self.truth, self.rng = project, truth, rng
+        self.mended = 0
+
+    def first_fields(self, pool: list[str], objects: int) -> None:
+        """Without a model: draw a share of the objects in one field of every image and approve the field."""
+        order = [pool[i] for i in self.rng.permutation(len(pool))]
+        left = objects
+        for index, id in enumerate(order):
+            quota = min(left, int(np.ceil(left / (len(order) - index))))
+            left -= self._draw_field(id, quota) if quota else 0
+
+    def take(self, predicted: Predicted) -> None:
+        """Write a prediction where nobody has spoken."""
+        canvas = self.project.canvas(predicted.image)
+        first = edits.first_free_id(canvas.labels, canvas.state)
+        labels = edits.reconcile(canvas.labels, canvas.state, predicted.labels, first)
+        box = tuple(slice(0, n) for n in labels.shape)
+        canvas.apply(edits.predicted(canvas.labels, canvas.state, box, labels))
+
+    def mend(self, pool: list[str], objects: int, order: str) -> None:
+        """Correct the worst (or random) objects of the whole pool that are not known yet."""
+        queue = []
+        for id in pool:
+            canvas = self.project.canvas(id)
+            for value, true_id, predicted_id in worst_objects(self.truth[id], canvas.labels):
+                place = self.truth[id] == true_id if true_id else canvas.labels == predicted_id
+                if not canvas.state[place].all():
+                    queue.append((value, id, true_id, predicted_id))
+        if order == "random":
+            queue = [queue[i] for i in self.rng.permutation(len(queue))]
+        else:
+            queue.sort(key=lambda item: item[0])
+        for _, id, true_id, predicted_id in queue[:objects]:
+            self._mend_object(id, true_id, predicted_id)
+
+    def _mend_object(self, id: str, true_id: int, predicted_id: int) -> None:
+        """Draw the true outline; take away what the predicted one had too much, but not from other objects."""
+        canvas, truth = self.project.canvas(id), self.truth[id]
+        mine = truth == true_id if true_id else np.zeros(truth.shape, bool)
+        excess = (canvas.labels == predicted_id) & (truth == 0) if predicted_id else np.zeros(truth.shape, bool)
+        new = np.where(mine, canvas.next_id(), np.where(excess, 0, canvas.labels)).astype(np.uint32)
+        state = np.where(mine | excess, np.maximum(canvas.state, CORRECTED), canvas.state)
+        box = tuple(slice(0, n) for n in truth.shape)
+        canvas.apply(difference("mend", canvas.labels, canvas.state, box, new, state))
+        self.mended += 1
+
+    def _draw_field(self, id: str, quota: int) -> int:
+        """Draw about `quota` objects around a random one and approve the box around them."""
+        canvas, truth = self.project.canvas(id), self.truth[id]
+        ids = np.unique(truth[truth > 0])
+        if not ids.size:
+            return 0
+        centres = np.array([np.mean(np.nonzero(truth == i), axis=1) for i in ids])
+        start = centres[self.rng.integers(len(ids))]
+        chosen = ids[np.argsort(np.abs(centres - start).max(1), kind="stable")[:quota]]
+        mask = np.isin(truth, chosen)
+        places = np.nonzero(mask)
+        box = tuple(
+            slice(max(0, int(p.min()) - 4), min(n, int(p.max()) + 5)) for p, n in zip(places, truth.shape, strict=True)
+        )
+        inside = truth[box]
+        new = np.where(inside > 0, inside, canvas.labels[box])
+        canvas.apply(difference("draw", canvas.labels, canvas.state, box, new, np.full(new.shape, CORRECTED, np.uint8)))
+        canvas.apply(edits.approve_box(canvas.labels, canvas.state, box, instances=self.project.task == "instance"))
+        drawn = int(np.unique(inside[inside > 0]).size)
+        self.mended += drawn
+        return drawn
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _approved(project: Project, id: str) -> bool:
+    return bool((project.load_labels(id)[1] == 2).any())
+
+
+def _copy(source: Project, folder: Path, ids: set[str], approved: Truth) -> Project:
+    scratch = Project.create(folder / source.name, source.task, source.classes)
+    for record in source.images():
+        if record.id in ids:
+            labels = approved.get(record.id)
+            (id,) = scratch.add_image(
+                source.source(record), labels=labels, axes=record.given_axes, spacing_um=record.spacing_um,
+                split=record.split, frame=record.frame, id=record.id,
+            )  # fmt: skip
+    return scratch
+
+
+def _baselines(
+    project: Project, config: Config, truth: Truth, pool: list[str], tests: list[str]
+) -> Iterator[Event]:
+    """Otsu + watershed, and a random forest that has seen every label of the pool, on the same test images."""
+    if project.task != "instance" or any(len(truth[id].shape) != 2 for id in pool + tests):
+        yield Notice("The classical baselines are for 2D instances; they were left out.")
+        return
+
+    def pixels(id: str) -> Any:
+        return config.recipe(project.read_image(id).load())
+
+    start = time.monotonic()
+    forest = PixelClassifier().fit([(pixels(id), truth[id], np.ones(truth[id].shape, bool)) for id in pool])
+    seconds = {"Otsu + watershed": 0.0, "random forest": time.monotonic() - start}
+    for name, method in (("Otsu + watershed", OtsuWatershed()), ("random forest", forest)):
+        start = time.monotonic()
+        scores = [score_image(truth[id], method(pixels(id))) for id in tests]
+        objects = sum(len(np.unique(truth[id])) - 1 for id in pool) if name == "random forest" else 0
+        yield RoundScored(0, name, objects, seconds[name], time.monotonic() - start, mean_scores(scores))

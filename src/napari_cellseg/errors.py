@@ -1,0 +1,26 @@
+"""What a person can cause, said so that the person can mend it."""
+
+from __future__ import annotations
+
+
+class CellsegError(Exception):
+    """A mistake or a circumstance that the person can do something about.
+
+    Parameters
+    ----------
+    message
+        What was given and why it does not work.
+    hint
+        What to do next.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[type[CellsegError], tuple[str, str]]:
+        return type(self), (self.message, self.hint)

@@ -1,0 +1,134 @@
+"""How good labels are, measured on known voxels only.
+
+Instances are matched by intersection over union (IoU); AP@0.5 = TP / (TP + FP + FN) at IoU > 0.5, as in the
+2018 Data Science Bowl and StarDist. Voxel metrics count every class against the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .matching import overlap_iou
+
+Labels = NDArray[np.uint32]
+Metrics = dict[str, float]
+
+
+def instance_counts(
+    truth: Labels, predicted: Labels, known: NDArray[np.bool_] | None = None, threshold: float = 0.5
+) -> dict[str, float]:
+    """True and false positives, misses and summed IoU of matches.
+
+    With `known`, objects of either side count where at least half of them lies in known voxels.
+    """
+    iou, true_ids, predicted_ids = overlap_iou(truth, predicted)
+    if known is not None:
+        rows, columns = _mostly_known(truth, known, true_ids), _mostly_known(predicted, known, predicted_ids)
+        iou = iou[rows][:, columns]
+    matched = iou > threshold  # above 0.5 no object can have two partners
+    tp = float(matched.any(1).sum()) if iou.size else 0.0
+    return {
+        "tp": tp,
+        "fp": float(iou.shape[1]) - tp,
+        "fn": float(iou.shape[0]) - tp,
+        "iou_sum": float(iou[matched].sum()) if iou.size else 0.0,
+    }
+
+
+def voxel_counts(
+    truth: Labels, predicted: Labels, n_classes: int = 1, known: NDArray[np.bool_] | None = None
+) -> list[dict[str, float]]:
+    """True positives, false positives and misses in voxels per class; with one class, any id counts as it."""
+    if known is not None:
+        truth, predicted = truth[known], predicted[known]
+    counts = []
+    for c in range(1, n_classes + 1):
+        t, p = (truth > 0, predicted > 0) if n_classes == 1 else (truth == c, predicted == c)
+        both = float((t & p).sum())
+        counts.append({"tp": both, "fp": float(p.sum()) - both, "fn": float(t.sum()) - both})
+    return counts
+
+
+def rates(counts: dict[str, float]) -> Metrics:
+    """IoU, Dice, precision and recall of counts; 1 where there is nothing to find and nothing was found."""
+    tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
+
+    def share(part: float, whole: float) -> float:
+        return part / whole if whole else 1.0
+
+    return {
+        "iou": share(tp, tp + fp + fn),
+        "dice": share(2 * tp, 2 * tp + fp + fn),
+        "precision": share(tp, tp + fp),
+        "recall": share(tp, tp + fn),
+    }
+
+
+def score_image(
+    truth: Labels,
+    predicted: Labels,
+    classes: tuple[str, ...] = ("object",),
+    known: NDArray[np.bool_] | None = None,
+    *,
+    instances: bool = True,
+) -> Metrics:
+    """Metrics of one image: IoU, Dice, precision, recall per class, and AP@0.5 for instances, all in [0, 1].
+
+    Names are ``iou``, ``dice``, ... for one class and ``iou/NAME`` plus their means for several.
+    """
+    per_class = [rates(c) for c in voxel_counts(truth, predicted, len(classes), known)]
+    metrics: Metrics = {key: float(np.mean([r[key] for r in per_class])) for key in per_class[0]}
+    if len(classes) > 1:
+        metrics |= {f"{k}/{name}": v for name, r in zip(classes, per_class, strict=True) for k, v in r.items()}
+    if instances:
+        counts = instance_counts(truth, predicted, known)
+        total = counts["tp"] + counts["fp"] + counts["fn"]
+        metrics["ap50"] = counts["tp"] / total if total else 1.0
+        metrics["matched_iou"] = counts["iou_sum"] / counts["tp"] if counts["tp"] else 0.0
+        metrics |= {f"objects_{k}": counts[k] for k in ("tp", "fp", "fn")}
+    return metrics
+
+
+def mean_scores(scores: Iterable[Metrics]) -> dict[str, Any]:
+    """Mean over images of every metric (sums of object counts); ``images`` says how many there were."""
+    scores = list(scores)
+    if not scores:
+        return {"images": 0}
+    out: dict[str, Any] = {"images": len(scores)}
+    for key in scores[0]:
+        values = [s[key] for s in scores]
+        out[key] = float(np.sum(values) if key.startswith("objects_") else np.mean(values))
+    return out
+
+
+def headline(metrics: dict[str, Any]) -> float:
+    """The one number that decides: AP@0.5 and IoU together for instances, IoU for classes."""
+    if "ap50" in metrics:
+        return 0.5 * (float(metrics["ap50"]) + float(metrics["iou"]))
+    return float(metrics.get("iou", 0.0))
+
+
+def worst_objects(truth: Labels, predicted: Labels) -> list[tuple[float, int, int]]:
+    """What a perfect annotator would mend, worst first: (IoU, true id or 0, predicted id or 0).
+
+    Every true object with its best partner's IoU, and every predicted object without any partner.
+    """
+    iou, true_ids, predicted_ids = overlap_iou(truth, predicted)
+    found = []
+    for row, id in enumerate(true_ids):
+        best = int(iou[row].argmax()) if iou.shape[1] else -1
+        value = float(iou[row, best]) if best >= 0 else 0.0
+        found.append((value, int(id), int(predicted_ids[best]) if value > 0 else 0))
+    lonely = predicted_ids[iou.max(0, initial=0.0) <= 0.1] if predicted_ids.size else predicted_ids
+    found += [(0.0, 0, int(id)) for id in lonely]
+    return sorted(found)
+
+
+def _mostly_known(labels: Labels, known: NDArray[np.bool_], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    sizes = np.bincount(labels.ravel())
+    seen = np.bincount(labels[known], minlength=sizes.size)
+    return np.asarray(seen[ids] * 2 >= sizes[ids])

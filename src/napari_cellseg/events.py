@@ -1,0 +1,161 @@
+"""What long work tells while it runs. Every job is a generator of these; `describe` puts one into JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Span = tuple[tuple[int, int], ...]
+"""A box as (start, stop) per axis."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True)
+class Ready(Event):
+    """The child process is up and has its networks' libraries loaded."""
+
+    device: str
+    precision: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """Something a person should know; nothing has failed."""
+
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class TileDone(Event):
+    """One tile of a prediction; `labels` has the shape of `box`, ids are provisional and local to the tile."""
+
+    image: str
+    box: Span
+    labels: NDArray[np.uint32]
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted(Event):
+    """A whole image: `labels` (Z, Y, X) or (Y, X) uint32, objects numbered in raster order."""
+
+    image: str
+    model: str
+    labels: NDArray[np.uint32]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainStarted(Event):
+    """What is learnt from and what judges."""
+
+    model: str
+    parent: str | None
+    images: int
+    known_voxels: int
+    new_voxels: int
+    held_out: str
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """One optimiser step; `remaining` in seconds."""
+
+    step: int
+    loss: float
+    elapsed: float
+    remaining: float
+
+
+@dataclass(frozen=True)
+class Validated(Event):
+    """Loss on the held-out part; `best` where it is the lowest so far."""
+
+    step: int
+    loss: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    """A model folder is complete."""
+
+    model: str
+    steps: int
+    seconds: float
+    stopped_by: str
+
+
+@dataclass(frozen=True)
+class Judged(Event):
+    """Parent and child on the same held-out corrections; metrics by name, `before` empty without a parent."""
+
+    parent: str | None
+    child: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    better: bool
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """A model against the approved labels of one image."""
+
+    image: str
+    model: str
+    metrics: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RoundScored(Event):
+    """A round of `simulate` (or a baseline, round 0) on the test images: mean metrics, objects mended, seconds."""
+
+    round: int
+    name: str
+    objects: int
+    trained: float
+    elapsed: float
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """The job ended early at a person's wish; what was finished stays."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The job ended with an error that the person can do something about (or a bug, with its traceback)."""
+
+    message: str
+    hint: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The last event of every job that the engine ran."""
+
+    job: int
+
+
+def describe(event: Event) -> dict[str, Any]:
+    """An event as plain JSON values; arrays become their shape."""
+    values: dict[str, Any] = {"event": type(event).__name__}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        values[field.name] = list(value.shape) if isinstance(value, np.ndarray) else value
+    return values

@@ -1,0 +1,24 @@
+"""The napari side: a session, a controller without Qt, layers as a view, one file per dock."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+def launch(project: Path | None = None) -> None:
+    """Open napari with the Workbench, and a project if given; returns when the window is closed."""
+    import napari
+
+    viewer = napari.Viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    if project is not None:
+        dock.controller.open_project(project)
+    napari.run()
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Workbench", "controller_of"):
+        return getattr(import_module(".workbench", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,91 @@
+"""The one place that knows napari's private names, checked against the installed version.
+
+Facts behind every line: `docs/architecture.md`, section *Logging label edits*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+Box = tuple[slice, ...]
+_NEEDED = (
+    "_history_limit", "_reset_history", "_block_history", "_staged_history", "_commit_stroke", "_get_update_slices",
+    "_accumulate_updated_slice", "_partial_labels_refresh", "_slice", "_slicing_state",
+)  # fmt: skip
+
+
+def missing_names(layer: Labels) -> list[str]:
+    """Private names this module uses that the installed napari does not have."""
+    return [name for name in _NEEDED if not hasattr(layer, name)]
+
+
+def own_history(layer: Labels, undo: Callable[[], None], redo: Callable[[], None]) -> None:
+    """Make napari's undo stack inert and let the keys call ours; paint events still come."""
+    layer._history_limit = 0
+    layer._reset_history()
+    layer.undo = undo
+    layer.redo = redo
+
+
+def stroke_open(layer: Labels) -> bool:
+    """Whether a mouse button is down with the brush: nobody else may write now."""
+    return bool(layer._block_history or layer._staged_history)
+
+
+def settle(layer: Labels) -> None:
+    """Finish an open stroke; napari leaves it open for good when the active layer changes during it."""
+    if stroke_open(layer):
+        layer._commit_stroke()
+
+
+def changes(value: Sequence[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Expand a paint event into flat positions, old and new values, (N,) each.
+
+    Positions may repeat; the first old value and the last new value of a position are the true ones.
+    """
+    parts = [_expand(atom, shape) for atom in value]
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+    index, old, new = (np.concatenate([p[k] for p in parts]) for k in range(3))
+    return index.astype(np.int64), old.astype(np.uint32), new.astype(np.uint32)
+
+
+def _expand(atom: Any, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    if hasattr(atom, "slice_key"):
+        spans = [np.arange(s.start, s.stop) for s in atom.slice_key]
+        flat = np.ravel_multi_index(np.meshgrid(*spans, indexing="ij"), shape)
+        index = flat.ravel() if atom.mask is None else flat[atom.mask]
+        old, new = np.asarray(atom.old_values).ravel(), atom.new_value
+    else:
+        places, old, new = atom
+        index = np.ravel_multi_index(tuple(np.asarray(p).ravel() for p in places), shape)
+        old = np.broadcast_to(np.asarray(old).ravel(), index.shape)
+    return index, old, np.broadcast_to(np.asarray(new).ravel(), index.shape)
+
+
+def repaint(layer: Labels, box: Box) -> None:
+    """Show what stands in `layer.data[box]`, sending only that box to the screen."""
+    if not layer._slicing_state.loaded or layer.contour or missing_names(layer):
+        layer.refresh()
+        return
+    found = layer._get_update_slices(box)
+    if found is None:
+        return
+    region, view = found
+    visible = layer.data[box][tuple(region)]
+    order = layer._slice_input.displayed
+    if list(order) != sorted(order):
+        layer.refresh()
+        return
+    raw = layer._slice.image.raw
+    if not np.shares_memory(raw, layer.data):
+        raw[tuple(view)] = visible
+    if layer._slice.image.view is not raw:
+        layer._slice.image.view[tuple(view)] = layer.colormap._data_to_texture(visible)
+    layer._accumulate_updated_slice(box)
+    layer._partial_labels_refresh()

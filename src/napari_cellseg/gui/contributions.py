@@ -1,0 +1,90 @@
+"""What the manifest offers besides docks: sample data, a reader for project folders, commands in layer menus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..samples import synthetic_cells
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def cells_2d() -> list[LayerData]:
+    """Synthetic cells in 2D, (512, 512), with their exact labels."""
+    image, labels = synthetic_cells((512, 512), 60)
+    return [(image, {"name": "cells_2d"}, "image"), (labels, {"name": "cells_2d truth", "visible": False}, "labels")]
+
+
+def cells_3d() -> list[LayerData]:
+    """Synthetic cells in 3D, (32, 256, 256), at 2 x 1 x 1 um, with their exact labels."""
+    image, labels = synthetic_cells((32, 256, 256), 50, radius=13)
+    common = {"scale": (2.0, 1.0, 1.0), "units": ("um",) * 3}
+    return [
+        (image, {"name": "cells_3d", **common}, "image"),
+        (labels, {"name": "cells_3d truth", "visible": False, **common}, "labels"),
+    ]
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """A reader for one ``*.cellseg`` folder: it opens in the Workbench."""
+    if isinstance(path, str) and (Path(path) / "project.toml").is_file():
+        return read_project
+    return None
+
+
+def read_project(path: str | list[str]) -> list[LayerData]:
+    """Open the folder in the current viewer's Workbench; without a viewer, return its first image's layers."""
+    import napari
+
+    viewer = napari.current_viewer()
+    folder = path if isinstance(path, str) else path[0]
+    if viewer is not None and getattr(viewer, "window", None) is not None:
+        _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+        dock.controller.open_project(folder)
+        return [(None,)]  # type: ignore[list-item]  # npe2's sign for "read, nothing to add"
+    return _first_image(Path(folder))
+
+
+def use_layer(layer: Image) -> None:
+    """Work on the selected image layer in the Workbench (layer menu)."""
+    viewer = _viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    dock.open_step("Image")
+    dock.controller.use_layer(layer.name)
+
+
+def approve_labels(layer: Any) -> None:
+    """Approve the whole open image (layer menu)."""
+    from .workbench import controller_of
+
+    controller_of(_viewer()).approve_image()
+
+
+def _viewer() -> napari.Viewer:
+    import napari
+
+    from ..errors import CellsegError
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        raise CellsegError("There is no napari window.", "Open napari first.")
+    return viewer
+
+
+def _first_image(folder: Path) -> list[LayerData]:
+    from ..project import Project
+
+    with Project.open(folder) as project:
+        layers: list[LayerData] = []
+        for record in project.images()[:1]:
+            labels, _ = project.load_labels(record.id)
+            scale = {"scale": record.spacing_um} if record.spacing_um else {}
+            layers.append((project.read_image(record.id).load()[0], {"name": record.id, **scale}, "image"))
+            layers.append((labels, {"name": f"{record.id} [labels]", **scale}, "labels"))
+        return layers

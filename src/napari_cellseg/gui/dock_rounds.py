@@ -1,0 +1,60 @@
+"""Step 6: is the new model better, and the history of rounds."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QHeaderView, QListWidget, QTableWidget, QTableWidgetItem
+from superqt.utils import signals_blocked
+
+from .pages import Page
+from .resolve import Item, View
+from .widgets import ActionButton, heading, hint, row
+
+
+class RoundsPage(Page):
+    """Before and after on the same held-out corrections; keep or roll back."""
+
+    title = "Rounds"
+    about = "Parent and child are measured on corrections that neither has learnt from."
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.verdict = hint()
+        self.table = QTableWidget(0, 3)
+        self.table.setHorizontalHeaderLabels(["", "before", "after"])
+        self.table.verticalHeader().setVisible(False)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setMinimumHeight(190)
+        self.keep = ActionButton("Keep", "Go on with the new model.", self.controller.keep, primary=True)
+        self.back = ActionButton("Roll back", "Go back to the parent; the new model stays on disk.", self.controller.roll_back)
+        self.list = QListWidget()
+        self.list.setMinimumHeight(90)
+        self.list.currentRowChanged.connect(self._choose)
+        self._rounds: tuple[Item, ...] = ()
+        self.form.addWidget(self.verdict)
+        self.form.addWidget(self.table)
+        self.form.addWidget(row(self.keep, self.back))
+        self.form.addWidget(heading("All rounds"))
+        self.form.addWidget(self.list)
+
+    def show_view(self, view: View) -> None:
+        """Show the rounds."""
+        self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
+        self.verdict.setVisible(bool(self.verdict.text()))
+        for button in (self.keep, self.back):
+            button.show_control(view.decide)
+        if self._rounds != view.rounds:
+            self._rounds = view.rounds
+            with signals_blocked(self.list):
+                self.list.clear()
+                self.list.addItems([item.text for item in view.rounds])
+                self.list.setCurrentRow(len(view.rounds) - 1)
+            self._choose(len(view.rounds) - 1)
+
+    def _choose(self, index: int) -> None:
+        lines = self._rounds[index].detail.splitlines() if 0 <= index < len(self._rounds) else []
+        self.table.setRowCount(len(lines))
+        for n, line in enumerate(lines):
+            for column, text in enumerate(line.split("|")):
+                self.table.setItem(n, column, QTableWidgetItem(text))

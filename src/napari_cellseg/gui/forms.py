@@ -1,0 +1,115 @@
+"""A form for any settings class, made from its fields; magicgui makes the widgets, ranges come from the schema."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args, get_origin
+
+from magicgui.widgets import create_widget
+from magicgui.widgets.bases import ValueWidget
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+
+from ..settings import Settings, validated
+
+
+class SettingsForm(QWidget):
+    """Shows the plain fields of a settings value; speaks `value`, `setValue`, `valueChanged` in settings.
+
+    Parameters
+    ----------
+    value
+        What to show.
+    fields
+        Names of the fields to show, all plain ones if not given.
+    """
+
+    valueChanged = Signal(object)  # noqa: N815 - Qt's way of naming
+
+    def __init__(self, value: Settings, fields: tuple[str, ...] = (), parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._value = value
+        self._widgets: dict[str, ValueWidget] = {}
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        for name, info in type(value).model_fields.items():
+            if (fields and name not in fields) or name == "kind":
+                continue
+            widget = widget_for(info, getattr(value, name))
+            if widget is None:
+                continue
+            self._widgets[name] = widget
+            widget.changed.connect(self._edited)
+            widget.native.setToolTip(info.description or "")
+            label = QLabel(name.replace("_", " ").capitalize())
+            label.setToolTip(info.description or "")
+            layout.addRow(label, widget.native)
+
+    def value(self) -> Settings:
+        """The settings as the form shows them."""
+        shown = {name: widget.value for name, widget in self._widgets.items()}
+        return validated(type(self._value), {**self._value.model_dump(mode="json"), **shown})
+
+    def setValue(self, value: Settings) -> None:  # noqa: N802 - Qt's way of naming
+        """Show other settings of the same class, without telling."""
+        self._value = value
+        for name, widget in self._widgets.items():
+            if widget.value != getattr(value, name):
+                with widget.changed.blocked():
+                    show_exactly(widget, getattr(value, name))
+
+    def _edited(self, _: Any = None) -> None:
+        self.valueChanged.emit(self.value())
+
+
+def widget_for(info: FieldInfo, value: Any) -> ValueWidget | None:
+    """A widget that can show every value the field allows, exactly; None for nested settings."""
+    if get_origin(info.annotation) is Literal:
+        return create_widget(value=value, options={"choices": list(get_args(info.annotation))}, widget_type="ComboBox")
+    if isinstance(value, bool):
+        return create_widget(value=value, annotation=bool)
+    if isinstance(value, int | float):
+        low, high = limits(info)
+        options: dict[str, Any] = {"min": low, "max": high}
+        if isinstance(value, int):
+            options |= {"min": int(low), "max": int(high), "step": _multiple(info)}
+            return create_widget(value=value, annotation=int, options=options)
+        options["step"] = _step(value)
+        widget = create_widget(value=value, annotation=float, options=options)
+        show_exactly(widget, value)
+        return widget
+    if isinstance(value, str):
+        return create_widget(value=value, annotation=str)
+    return None
+
+
+def limits(info: FieldInfo) -> tuple[float, float]:
+    """The range of a field, from its constraints; open ends are nudged by a millionth of the range."""
+    low, high = -1e9, 1e9
+    for rule in info.metadata:
+        low = getattr(rule, "ge", low)
+        high = getattr(rule, "le", high)
+        if getattr(rule, "gt", None) is not None:
+            low = rule.gt + 1e-6
+        if getattr(rule, "lt", None) is not None:
+            high = rule.lt - 1e-6
+    return low, high
+
+
+def _multiple(info: FieldInfo) -> int:
+    return int(next((r.multiple_of for r in info.metadata if getattr(r, "multiple_of", None)), 1))
+
+
+def _step(value: float) -> float:
+    """One unit of the leading digit, a tenth of it above 1."""
+    return float(10.0 ** math.floor(math.log10(abs(value)))) / (10 if abs(value) >= 10 else 1) if value else 0.1
+
+
+def show_exactly(widget: ValueWidget, value: Any) -> None:
+    """Set a value; a spin box first gets the digits to show it, since Qt rounds to what it shows."""
+    if isinstance(value, float):
+        digits = len(f"{value:.10f}".rstrip("0").partition(".")[2])
+        widget.native.setDecimals(max(2, digits, -math.floor(math.log10(_step(value)))))
+    widget.value = value

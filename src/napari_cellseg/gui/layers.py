@@ -1,0 +1,249 @@
+"""The napari layers of one image: a view of the canvas, updated in place. No Qt.
+
+Data flow: person -> `events.paint` -> `stroke` -> controller; controller -> arrays -> `repaint` of a box. Only
+layers made here are ever touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from .. import images
+from ..project import CORRECTED, Canvas, ImageRecord, known_mask
+from . import _napari
+
+MARGIN = 3
+"""Value of the state overlay where only a margin is vouched for."""
+STATE_COLOURS = {None: "transparent", 0: "transparent", 1: "#3b8ee0", 2: "#35b779", MARGIN: "#9ecae1"}
+
+Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
+
+
+class LayerFamily:
+    """Image, preview, labels, state and tool layers of one image.
+
+    Parameters
+    ----------
+    on_paint
+        Called after every edit of a person with flat positions, old and new labels.
+    undo, redo
+        Called by napari's keys instead of its own history.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        record: ImageRecord,
+        picture: images.Image,
+        canvas: Canvas,
+        margin: int,
+        on_paint: Paint,
+        undo: Callable[[], None],
+        redo: Callable[[], None],
+    ) -> None:
+        self.viewer, self.record, self.canvas, self.margin = viewer, record, canvas, margin
+        self._on_paint = on_paint
+        self._pixels = picture.channels_first()
+        if self._pixels.nbytes < 1 << 29:
+            self._pixels = picture.load()
+        common = _geometry(record)
+        self.rgb = record.n_channels == 3 and record.dtype == "uint8"
+        self.overlay = np.zeros(record.shape, np.uint8)
+        shown = self._channel(0)
+        limits = None if self.rgb else _limits(shown)
+        self.image = Image(shown, rgb=self.rgb, name=record.id, contrast_limits=limits, **common)
+        self.state = Labels(
+            self.overlay,
+            name=f"{record.id} [state]",
+            colormap=DirectLabelColormap(color_dict=STATE_COLOURS),
+            opacity=0.25,
+            **common,
+        )
+        self.state.editable = False
+        self.labels = Labels(canvas.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
+        self.labels.contour = 0
+        self.preview: Image | None = None
+        self.line = Shapes(name=f"{record.id} [line]", ndim=len(record.shape), edge_color="yellow", **common)
+        self._add()
+        _napari.own_history(self.labels, undo, redo)
+        self.labels.events.paint.connect(self._painted, position="first")
+        viewer.layers.selection.events.active.connect(self._settle)
+        viewer.layers.events.removing.connect(self._settle)
+        self.show_state(tuple(slice(0, n) for n in record.shape))
+
+    # --- showing --------------------------------------------------------------------------------
+
+    def repaint(self, box: tuple[slice, ...]) -> None:
+        """Show the canvas anew inside a box."""
+        if all(s.stop > s.start for s in box):
+            _napari.repaint(self.labels, box)
+            self.show_state(box)
+
+    def show_state(self, box: tuple[slice, ...]) -> None:
+        """Recompute the overlay of a box and of the margin around it."""
+        inner, outer = self._grown(box, self.margin), self._grown(box, 2 * self.margin)
+        state = self.canvas.state[outer]
+        known = known_mask(self.canvas.labels[outer], state, self.margin, instances=False)
+        shown = np.where(state > 0, state, np.where(known, MARGIN, 0)).astype(np.uint8)
+        local = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+        self.overlay[inner] = shown[local]
+        _napari.repaint(self.state, inner)
+
+    def show_preview(self, pixels: NDArray[np.float32] | None) -> None:
+        """Show preprocessed pixels (Z, Y, X) or (Y, X) over the image; None hides them."""
+        if pixels is None:
+            if self.preview is not None:
+                self.preview.visible = False
+            return
+        limits = (float(pixels.min()), max(float(np.percentile(pixels, 99.9)), float(pixels.min()) + 1e-6))
+        if self.preview is None:
+            name = f"{self.record.id} [preview]"
+            self.preview = Image(pixels, name=name, contrast_limits=limits, **_geometry(self.record))
+            with _keep_active(self.viewer):
+                self.viewer.layers.insert(self.viewer.layers.index(self.image) + 1, self.preview)
+        else:
+            self.preview.data = pixels
+        self.preview.contrast_limits = limits
+        self.preview.visible = True
+
+    def show_channel(self, channel: int) -> None:
+        """Show another channel of the image."""
+        if not self.rgb:
+            self.image.data = self._channel(channel)
+            self.image.contrast_limits = _limits(self.image.data)
+
+    def show_line(self, points: NDArray[Any] | None) -> None:
+        """Draw the line of a tool, (N, ndim) in data coordinates; None clears it."""
+        self.line.data = []
+        if points is not None and len(points) >= 2:
+            self.line.add_paths([points], edge_width=max(1.0, 1.5 / max(self.viewer.camera.zoom, 0.1)))
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    def stroke_open(self) -> bool:
+        """Whether the person is painting right now."""
+        return _napari.stroke_open(self.labels)
+
+    def visible_box(self) -> tuple[slice, ...]:
+        """What the person sees: the field in the plane, the current slice in a volume."""
+        corners = np.asarray(self.labels.corner_pixels)
+        box = []
+        for axis, n in enumerate(self.record.shape):
+            low, high = int(corners[0, axis]), int(corners[1, axis]) + 1
+            if axis in self.viewer.dims.not_displayed:
+                low = int(np.clip(self._slice(axis), 0, n - 1))
+                high = low + 1
+            box.append(slice(max(0, low), min(n, high)))
+        if any(s.stop <= s.start for s in box):  # no canvas yet, or the image is out of view
+            return tuple(slice(0, n) for n in self.record.shape)
+        return tuple(box)
+
+    def slice_box(self) -> tuple[slice, ...]:
+        """The whole current plane."""
+        box = list(self.visible_box())
+        for axis in range(len(box) - 2, len(box)):
+            box[axis] = slice(0, self.record.shape[axis])
+        return tuple(box)
+
+    def centre(self) -> tuple[float, ...]:
+        """The middle of the visible field, in voxels."""
+        return tuple((s.start + s.stop - 1) / 2 for s in self.visible_box())
+
+    def voxel(self, position: Any) -> tuple[int, ...]:
+        """World coordinates -> voxel."""
+        return tuple(int(round(float(v))) for v in self.labels.world_to_data(position))
+
+    def remove(self) -> None:
+        """Take the family out of the viewer."""
+        self.viewer.layers.selection.events.active.disconnect(self._settle)
+        self.viewer.layers.events.removing.disconnect(self._settle)
+        for layer in (self.line, self.labels, self.state, self.preview, self.image):
+            if layer is not None and layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+
+    def complete(self) -> bool:
+        """Whether the person has not removed one of the layers."""
+        return all(layer in self.viewer.layers for layer in (self.image, self.state, self.labels))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _add(self) -> None:
+        for layer in (self.image, self.state, self.line, self.labels):
+            self.viewer.layers.append(layer)
+        self.line.visible = False
+        self.viewer.layers.selection.active = self.labels
+
+    def _channel(self, channel: int) -> Any:
+        if self.rgb:
+            return np.moveaxis(np.asarray(self._pixels), 0, -1)
+        return self._pixels[min(channel, self.record.n_channels - 1)]
+
+    def _slice(self, axis: int) -> float:
+        point = list(self.viewer.dims.point[-len(self.record.shape) :])
+        return float(self.labels.world_to_data(point)[axis])
+
+    def _grown(self, box: tuple[slice, ...], by: int) -> tuple[slice, ...]:
+        flat = len(box) - 2  # the margin lies in the plane
+        return tuple(
+            s if a < flat else slice(max(0, s.start - by), min(n, s.stop + by))
+            for a, (s, n) in enumerate(zip(box, self.record.shape, strict=True))
+        )
+
+    def _painted(self, event: Any) -> None:
+        index, old, new = _napari.changes(event.value, self.record.shape)
+        self.labels._undo_history.clear()
+        if index.size:
+            self._on_paint(index, old, new)
+
+    def _settle(self, event: Any = None) -> None:
+        if self.labels in self.viewer.layers and self.viewer.layers.selection.active is not self.labels:
+            _napari.settle(self.labels)
+
+
+class _keep_active:  # noqa: N801 - a context
+    """Adding a layer selects it; give the selection back."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer, self.active = viewer, viewer.layers.selection.active
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        if self.active is not None and self.active in self.viewer.layers:
+            self.viewer.layers.selection.active = self.active
+
+
+def is_ours(layer: Any) -> bool:
+    """Whether a layer belongs to a family (by its ending or its source)."""
+    return any(layer.name.endswith(end) for end in (" [labels]", " [state]", " [preview]", " [line]"))
+
+
+def _limits(pixels: Any) -> tuple[float, float]:
+    """Contrast limits that show dim cells: percentiles of the middle plane."""
+    plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
+    low, high = np.percentile(plane, (0.5, 99.8))
+    return float(low), float(max(high, low + 1e-6))
+
+
+def state_counts(canvas: Canvas) -> tuple[int, float, float]:
+    """Objects, share corrected, share approved."""
+    counts = np.bincount(canvas.state.ravel(), minlength=3)
+    seen = np.zeros(int(canvas.labels.max(initial=0)) + 1, bool)
+    seen[canvas.labels.ravel()] = True
+    return int(seen[1:].sum()), float(counts[CORRECTED] / canvas.state.size), float(counts[2] / canvas.state.size)
+
+
+def _geometry(record: ImageRecord) -> dict[str, Any]:
+    """Scale, units and axis names of every layer of an image."""
+    letters = tuple(record.spatial_axes.lower())
+    if record.spacing_um is None:
+        return {"axis_labels": letters}
+    return {"scale": record.spacing_um, "units": ("um",) * len(letters), "axis_labels": letters}

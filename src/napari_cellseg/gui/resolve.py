@@ -1,0 +1,178 @@
+"""From what is known to what is shown: a pure function, so that no order of callbacks can be wrong. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .session import Curve, Problem, Progress, Session
+
+STEPS = ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")
+
+
+@dataclass(frozen=True)
+class Control:
+    """Whether a control works, and if not, why."""
+
+    enabled: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of a list: its key, text and the group it belongs to."""
+
+    key: str
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that a Workbench shows, as plain values."""
+
+    project: str
+    saved: str
+    image_position: str
+    images: tuple[Item, ...]
+    image: str
+    open_images: tuple[str, ...]
+    channels: int
+    channel: int
+    next_step: str
+    status: str
+    notice: str
+    problem: Problem | None
+    progress: Progress | None
+    remaining: str
+    engine: str
+    models: tuple[Item, ...]
+    current_model: str
+    counts: str
+    curve: Curve
+    rounds: tuple[Item, ...]
+    verdict: str
+    tool: str
+    preview: bool
+    predict_text: str
+    needs_project: Control
+    needs_image: Control
+    predict: Control
+    cancel: Control
+    correct: Control
+    fine_tune: Control
+    decide: Control
+
+
+def resolve(s: Session) -> View:
+    """What to show for a session."""
+    project = Control(True) if s.project else Control(False, "Make or open a project first (step Image).")
+    image = Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
+    idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
+    known = s.counts.corrected + s.counts.approved > 0 or bool(s.current_model)
+    open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
+    ids = [r.id for r in s.images]
+    where = f"{ids.index(s.image) + 1} / {len(ids)}" if s.image in ids else ("no image" if s.project else "")
+    return View(
+        project=s.project.name if s.project else "No project",
+        saved="saved ✓" if s.project else "",
+        image_position=where,
+        images=tuple(Item(r.id, r.id, _describe(r.shape, r.split)) for r in s.images),
+        image=s.image,
+        open_images=s.open_images,
+        channels=s.record.n_channels if s.record and not _is_rgb(s) else 1,
+        channel=s.channel,
+        next_step=_next_step(s, open_round),
+        status=s.status,
+        notice=s.notice,
+        problem=s.problem,
+        progress=s.progress,
+        remaining=_time(s.progress.remaining) if s.progress else "",
+        engine=s.engine,
+        models=tuple(Item(m.id, _model(m.id, s)) for m in s.models),
+        current_model=s.current_model or "",
+        counts=_counts(s),
+        curve=s.curve,
+        rounds=tuple(_round(r.n, r.parent, r.child, r.decision, r.before, r.after) for r in s.rounds),
+        verdict=_verdict(s, open_round),
+        tool=s.tool,
+        preview=s.preview,
+        predict_text="Predict" if s.current_model or not s.project else "Draft (no model yet)",
+        needs_project=project,
+        needs_image=image,
+        predict=_first(image, idle),
+        cancel=Control(s.progress is not None, "Nothing is running."),
+        correct=image,
+        fine_tune=_first(project, idle, Control(known, "Paint some objects and approve a field first (step Correct).")),
+        decide=_first(idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
+    )
+
+
+def _first(*controls: Control) -> Control:
+    """The first reason against, if there is one."""
+    return next((c for c in controls if not c.enabled), Control(True))
+
+
+def _is_rgb(s: Session) -> bool:
+    return s.record is not None and s.record.n_channels == 3 and s.record.dtype == "uint8"
+
+
+def _next_step(s: Session, open_round: bool) -> str:
+    if s.canvas is None:
+        return "Image"
+    if open_round:
+        return "Rounds"
+    if s.counts.objects == 0 and s.counts.corrected + s.counts.approved == 0:
+        return "Predict"
+    return "Fine-tune" if s.counts.corrected + s.counts.approved > 0 and not s.progress else "Correct"
+
+
+def _describe(shape: tuple[int, ...], split: str) -> str:
+    size = " x ".join(map(str, shape))
+    return size if split == "train" else f"{size}, {split}"
+
+
+def _counts(s: Session) -> str:
+    if s.canvas is None:
+        return ""
+    c = s.counts
+    return f"{c.objects} objects · {c.corrected:.1%} corrected · {c.approved:.1%} approved"
+
+
+def _model(id: str, s: Session) -> str:
+    scores = [r.after for r in s.rounds if r.child == id]
+    if not scores:
+        return id
+    key, name = ("ap50", "AP") if "ap50" in scores[-1] else ("iou", "IoU")
+    return f"{id} · {name} {scores[-1][key]:.2f}" if key in scores[-1] else id
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
+
+
+_METRICS = (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("recall", "recall"), ("ap50", "AP@0.5"))
+
+
+def _round(n: int, parent: str | None, child: str, decision: str, before: dict[str, float], after: dict[str, float]) -> Item:
+    lines = []
+    for key, name in _METRICS:
+        if key in after:
+            old = f"{before[key]:.3f}" if key in before else "-"
+            lines.append(f"{name}|{old}|{after[key]:.3f}")
+    said = {"keep": "kept", "roll back": "rolled back", "open": "not decided"}[decision]
+    return Item(str(n), f"Round {n}: {parent or 'no model'} → {child} ({said})", "\n".join(lines))
+
+
+def _verdict(s: Session, open_round: bool) -> str:
+    if not open_round:
+        return ""
+    last = s.rounds[-1]
+    if not last.before:
+        return f"{last.child} is the first model: there is nothing to compare it with."
+    pairs = [(name, last.before[k], last.after[k]) for k, name in _METRICS if k in last.before and k in last.after]
+    better = [name for name, b, a in pairs if a > b + 1e-6]
+    worse = [name for name, b, a in pairs if a < b - 1e-6]
+    text = f"Better: {', '.join(better) or 'nothing'}. Worse: {', '.join(worse) or 'nothing'}."
+    return f"{last.child} against {last.parent} on the same held-out corrections. {text}"

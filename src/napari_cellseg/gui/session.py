@@ -1,0 +1,96 @@
+"""What one viewer's Workbench knows and wants: the only state in memory, written only from the main thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from psygnal import Signal
+
+from ..config import Config
+from ..project import Canvas, ImageRecord, ModelCard, Project, RoundRecord
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error that stays on screen until it is read."""
+
+    message: str
+    hint: str = ""
+    details: str = ""
+    lost_image: str = ""
+    """Id of an image whose picture was not found, so that the dock can ask where it is."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A running job: what, how far (0 to 1), how long still (s, None if unknown)."""
+
+    kind: str
+    text: str
+    done: float = 0.0
+    remaining: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Loss of the running or last training: (seconds, loss) of steps and of validations."""
+
+    training: tuple[tuple[float, float], ...] = ()
+    validation: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """State of the open image, in shares of its voxels, and its number of objects."""
+
+    objects: int = 0
+    corrected: float = 0.0
+    approved: float = 0.0
+
+
+@dataclass
+class Session:
+    """One per viewer; passed in, never global. `update` writes and tells; `changed` is what views listen to."""
+
+    project: Project | None = None
+    images: tuple[ImageRecord, ...] = ()
+    image: str = ""
+    canvas: Canvas | None = None
+    channel: int = 0
+    config: Config = field(default_factory=Config)
+    models: tuple[ModelCard, ...] = ()
+    current_model: str | None = None
+    rounds: tuple[RoundRecord, ...] = ()
+    progress: Progress | None = None
+    curve: Curve = field(default_factory=Curve)
+    counts: Counts = field(default_factory=Counts)
+    status: str = "Open a project, or use the image that is open in napari."
+    notice: str = ""
+    problem: Problem | None = None
+    engine: str = "engine: starting"
+    preview: bool = False
+    tool: str = ""
+    open_images: tuple[str, ...] = ()
+    """Names of image layers in the viewer that are not ours yet."""
+
+    changed = Signal()
+
+    def update(self, **values: Any) -> None:
+        """Set fields and tell once if anything is different."""
+        different = {k: v for k, v in values.items() if getattr(self, k) is not v and getattr(self, k) != v}
+        for name, value in different.items():
+            setattr(self, name, value)
+        if different:
+            self.changed.emit()
+
+    @property
+    def record(self) -> ImageRecord | None:
+        """The record of the open image."""
+        return next((r for r in self.images if r.id == self.image), None)
+
+    @property
+    def folder(self) -> Path | None:
+        """The project's folder."""
+        return self.project.path if self.project else None

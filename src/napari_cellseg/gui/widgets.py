@@ -1,0 +1,186 @@
+"""Small parts that every dock shares: buttons that say why they are off, status, error and progress. Qt only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .resolve import Control, View
+from .session import Curve
+
+ACCENT = "#3b8ee0"
+
+
+class ActionButton(QPushButton):
+    """A button whose tooltip says what it does, or why it cannot do it now."""
+
+    def __init__(self, text: str, tip: str, action: Callable[[], None], *, primary: bool = False) -> None:
+        super().__init__(text)
+        self._tip = tip
+        self.setToolTip(tip)
+        self.clicked.connect(lambda: action())
+        self.setObjectName(text)
+        if primary:
+            self.setMinimumHeight(34)
+            self.setStyleSheet(
+                f"QPushButton:enabled {{ background: {ACCENT}; color: white; font-weight: 600; }}"
+                "QPushButton:enabled:hover { background: #57a2ea; }"
+            )
+
+    def show_control(self, control: Control) -> None:
+        """Switch on or off, with the reason."""
+        self.setEnabled(control.enabled)
+        self.setToolTip(self._tip if control.enabled else f"{self._tip}\n\nOff: {control.reason}")
+
+
+def hint(text: str = "") -> QLabel:
+    """A wrapping line of quiet text."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet("color: #9aa4af;")
+    label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def heading(text: str) -> QLabel:
+    """The title of a group of controls."""
+    label = QLabel(text)
+    label.setStyleSheet("font-weight: 600; padding-top: 4px;")
+    return label
+
+
+def row(*widgets: QWidget) -> QWidget:
+    """Widgets side by side, sharing the width."""
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return box
+
+
+class StatusBar(QWidget):
+    """What happens now: status, progress with the time left, Cancel; errors and notices stay until read."""
+
+    cancelled = Signal()
+    dismissed = Signal()
+    locate = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status = hint()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.remaining = hint()
+        self.cancel = ActionButton("Cancel", "End the running job; what is finished stays.", self.cancelled.emit)
+        self._job = row(self.bar, self.remaining, self.cancel)
+        self._frame, self._message = self._make_frame()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for widget in (self._frame, self.status, self._job):
+            layout.addWidget(widget)
+
+    def show_view(self, view: View) -> None:
+        """Show what a view says."""
+        self.status.setText(view.progress.text if view.progress else view.status)
+        self._job.setVisible(view.progress is not None)
+        if view.progress is not None:
+            known = view.progress.done > 0
+            self.bar.setRange(0, 1000 if known else 0)
+            self.bar.setValue(int(view.progress.done * 1000))
+            self.remaining.setText(view.remaining)
+        self.cancel.show_control(view.cancel)
+        self._show_frame(view)
+
+    def _show_frame(self, view: View) -> None:
+        problem = view.problem
+        self._frame.setVisible(problem is not None or bool(view.notice))
+        if problem is not None:
+            self._message.setText(f"<b>{problem.message}</b><br>{problem.hint}")
+            self._message.setToolTip(problem.details)
+        else:
+            self._message.setText(view.notice)
+        colour = "#7a2f2f" if problem is not None else "#5c5122"
+        self._frame.setStyleSheet(f"#message {{ background: {colour}; border-radius: 4px; }}")
+        self._lost = problem.lost_image if problem else ""
+        self._find.setVisible(bool(self._lost))
+
+    def _make_frame(self) -> tuple[QFrame, QLabel]:
+        frame, message, close = QFrame(), QLabel(), QToolButton()
+        frame.setObjectName("message")
+        message.setWordWrap(True)
+        message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        close.setText("✕")
+        close.setToolTip("I have read this.")
+        close.clicked.connect(lambda: self.dismissed.emit())
+        self._lost = ""
+        self._find = ActionButton("Locate...", "Say where the picture is now.", lambda: self.locate.emit(self._lost))
+        inner = QVBoxLayout()
+        inner.addWidget(message)
+        inner.addWidget(self._find)
+        layout = QHBoxLayout(frame)
+        layout.addLayout(inner, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        return frame, message
+
+
+class CurvePlot(QWidget):
+    """Loss of steps (thin) and of validations (dots) against seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setMinimumHeight(120)
+        self._curve = Curve()
+        self.setToolTip("Loss on training patches (line) and on held-out corrections (dots); lower is better.")
+
+    def show_curve(self, curve: Curve) -> None:
+        """Draw another curve."""
+        if curve != self._curve:
+            self._curve = curve
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Qt asks for the picture."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = self.rect().adjusted(34, 8, -8, -20)
+        painter.setPen(QPen(QColor("#5a6472")))
+        painter.drawRect(area)
+        points = self._curve.training + self._curve.validation
+        if not points:
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "The loss appears here while training.")
+            return
+        right, top = max(p[0] for p in points) or 1.0, max(p[1] for p in points) or 1.0
+
+        def place(point: tuple[float, float]) -> tuple[float, float]:
+            return area.left() + point[0] / right * area.width(), area.bottom() - point[1] / top * area.height()
+
+        painter.drawText(2, area.top() + 8, f"{top:.2f}")
+        painter.drawText(area.right() - 40, area.bottom() + 15, f"{right:.0f} s")
+        painter.drawText(2, area.bottom(), "0")
+        path = QPainterPath()
+        for n, point in enumerate(self._curve.training):
+            (path.lineTo if n else path.moveTo)(*place(point))
+        painter.setPen(QPen(QColor(ACCENT), 1.2))
+        painter.drawPath(path)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor("#f2b134"))
+        for point in self._curve.validation:
+            x, y = place(point)
+            painter.drawEllipse(int(x) - 3, int(y) - 3, 6, 6)

@@ -1,0 +1,1 @@
+"""Pure torch: architectures and loss maths; no configuration, no files."""

@@ -1,0 +1,55 @@
+"""Where and in which precision networks run, chosen at run time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place to compute: CUDA, Apple's MPS or the CPU, and float32 or bfloat16."""
+
+    torch: torch.device
+    bfloat16: bool
+
+    @property
+    def name(self) -> str:
+        """For people: ``NVIDIA H200`` or ``CPU``."""
+        return torch.cuda.get_device_name() if self.torch.type == "cuda" else self.torch.type.upper()
+
+    @property
+    def precision(self) -> str:
+        """``bf16`` or ``fp32``."""
+        return "bf16" if self.bfloat16 else "fp32"
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """A context in which convolutions run in the chosen precision."""
+        return torch.autocast(self.torch.type, torch.bfloat16) if self.bfloat16 else nullcontext()
+
+
+def choose(precision: str = "auto") -> Device:
+    """The best device there is; ``precision`` is auto, fp32 or bf16."""
+    if torch.cuda.is_available():
+        kind, native = "cuda", torch.cuda.is_bf16_supported()
+    elif torch.backends.mps.is_available():
+        kind, native = "mps", False
+    else:
+        kind, native = "cpu", _cpu_has_bfloat16()
+        torch.set_num_threads(max(1, _cores()))
+    return Device(torch.device(kind), native if precision == "auto" else precision == "bf16")
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; emulated it is slower than float32."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)

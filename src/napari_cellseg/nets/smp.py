@@ -1,0 +1,141 @@
+"""Networks of segmentation-models-pytorch, made to take any size."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..errors import CellsegError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def library() -> ModuleType:
+    """segmentation_models_pytorch, also where torchvision's compiled operators do not load.
+
+    A CPU build of torch beside the registry's torchvision (there is no CPU build of it) cannot load them, and
+    torchvision then fails while it describes two operators that nobody defined. We never call them, so naming
+    them is enough.
+    """
+    try:
+        import segmentation_models_pytorch as smp
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        _name_missing_operators()
+        import segmentation_models_pytorch as smp
+    return smp
+
+
+_KEEP: list[torch.library.Library] = []  # torch forgets definitions with the object that made them
+
+
+def _name_missing_operators() -> None:
+    import sys
+
+    definitions = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        definitions.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _KEEP.append(definitions)
+    for name in [m for m in sys.modules if m.split(".")[0] in ("torchvision", "timm", "segmentation_models_pytorch")]:
+        del sys.modules[name]  # half-imported
+
+
+class AnySize(nn.Module):
+    """Pads the input (reflecting where possible) to a multiple of `stride` and crops the output back."""
+
+    def __init__(self, network: nn.Module, stride: int = 32) -> None:
+        super().__init__()
+        self.network = network
+        self.stride = stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, Y, X) -> (N, classes, Y, X) logits."""
+        height, width = x.shape[-2:]
+        below, right = -height % self.stride, -width % self.stride
+        if below or right:
+            mode = "reflect" if below < height and right < width else "replicate"
+            x = F.pad(x, (0, right, 0, below), mode=mode)
+        out: torch.Tensor = self.network(x)
+        return out[..., :height, :width]
+
+
+def build(architecture: str, encoder: str, in_channels: int, out_channels: int, width: int) -> nn.Module:
+    """An architecture with random weights.
+
+    Raises
+    ------
+    CellsegError
+        When the architecture or the encoder does not exist.
+    """
+    smp = library()
+    names = [n for n, c in vars(smp).items() if inspect.isclass(c) and issubclass(c, smp.base.SegmentationModel)]
+    if architecture not in names:
+        raise CellsegError(f"There is no architecture {architecture!r}.", f"Choose one of {', '.join(sorted(names))}.")
+    cls = getattr(smp, architecture)
+    options: dict[str, Any] = {"encoder_weights": None, "in_channels": in_channels, "classes": out_channels}
+    if "decoder_channels" in inspect.signature(cls).parameters and architecture in ("Unet", "UnetPlusPlus", "MAnet"):
+        options["decoder_channels"] = tuple(width * k for k in (8, 4, 2, 2, 1))
+    try:
+        network = cls(encoder, **options)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CellsegError(
+            f"The network {architecture} with encoder {encoder!r} cannot be built: {error}.",
+            "resnet18, resnet34, efficientnet-b0 and mobilenet_v2 work with every architecture.",
+        ) from error
+    return AnySize(network)
+
+
+def load_imagenet(network: nn.Module, encoder: str) -> str:
+    """Load ImageNet weights into the encoder; a notice in words where the hub cannot be reached."""
+    smp = library()
+    core: Any = network.network
+    channels = int(core.encoder.out_channels[0])
+    advice = "Training starts from random weights. Offline, give weights = PATH of a safetensors file of the encoder."
+    if not _hub_answers():
+        return f"ImageNet weights for {encoder} cannot be downloaded: the model hub does not answer. {advice}"
+    try:
+        pretrained = smp.encoders.get_encoder(encoder, in_channels=channels, weights="imagenet")
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        return f"ImageNet weights for {encoder} cannot be loaded ({type(error).__name__}). {advice}"
+    core.encoder.load_state_dict(pretrained.state_dict())
+    return ""
+
+
+def load_encoder(network: nn.Module, weights: dict[str, object], name: str) -> None:
+    """Fill the encoder from a state dict; every tensor must fit.
+
+    Raises
+    ------
+    CellsegError
+        When names or shapes differ.
+    """
+    core: Any = network.network
+    try:
+        core.encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CellsegError(
+            f"The weights {name} do not fit the encoder: {str(error).splitlines()[-1].strip()}",
+            "Save them with safetensors from the same encoder and number of input channels.",
+        ) from error
+
+
+def _hub_answers(timeout_s: float = 2.0) -> bool:
+    """Whether the hub can be reached at all: its own client would retry for half a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return True  # its cache may hold the file; the client answers at once
+    address = urlparse(constants.ENDPOINT)
+    try:
+        with socket.create_connection((address.hostname or "", address.port or 443), timeout_s):
+            return True
+    except OSError:
+        return False

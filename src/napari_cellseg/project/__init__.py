@@ -1,0 +1,39 @@
+"""The project folder ``NAME.cellseg``: the only truth.
+
+Data: images are records that refer to files; labels and state are arrays that equal the newest snapshot plus
+every edit logged after it; models are folders that appear whole. All changes of pixels flow one way:
+`Edit` -> row in ``project.db`` -> arrays in memory -> snapshot from time to time.
+"""
+
+from __future__ import annotations
+
+from ._canvas import Canvas
+from ._edit import Edit, decode_edit, difference, encode_edit
+from ._folder import Project
+from ._holdout import assign_holdouts, holdout_mask
+from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
+from ._models import read_card, read_model_config, write_model
+from ._records import EditRow, Holdout, ImageRecord, ModelCard, RoundRecord
+
+__all__ = [
+    "APPROVED",
+    "CORRECTED",
+    "PREDICTED",
+    "Canvas",
+    "Edit",
+    "EditRow",
+    "Holdout",
+    "ImageRecord",
+    "ModelCard",
+    "Project",
+    "RoundRecord",
+    "assign_holdouts",
+    "decode_edit",
+    "difference",
+    "encode_edit",
+    "holdout_mask",
+    "known_mask",
+    "read_card",
+    "read_model_config",
+    "write_model",
+]

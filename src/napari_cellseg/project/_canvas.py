@@ -1,0 +1,188 @@
+"""The working copy of one image's labels and state, and the only way to change it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._db import Database
+from ._edit import Edit
+from ._records import EditRow, ImageRecord
+from ._snapshot import read_snapshot, write_snapshot
+
+SNAPSHOT_EVERY = 500
+"""Edits between snapshots while an image stays open."""
+
+
+class Canvas:
+    """Labels and state of one image in memory: always the newest snapshot plus the whole log after it.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) or (Y, X) uint32, C-contiguous; a napari layer may paint into it.
+    state
+        Same shape, uint8.
+    n
+        The newest edit the arrays contain.
+    """
+
+    def __init__(self, folder: Path, db: Database, record: ImageRecord, author: str) -> None:
+        self.record, self.author = record, author
+        self._folder, self._db = folder, db
+        labels, self._labels_at = _start(folder / "labels.zarr", record.shape, np.uint32)
+        state, self._state_at = _start(folder / "state.zarr", record.shape, np.uint8)
+        self.labels: NDArray[np.uint32] = labels
+        self.state: NDArray[np.uint8] = state
+        self.n = min(self._labels_at, self._state_at)
+        self._undo: list[EditRow] = []
+        self._redo: list[EditRow] = []
+        for row in db.rows_after(record.id, 0):
+            self._stack(row)
+        self.sync()
+        self._snapshot_at = self.n
+
+    # --- changing -------------------------------------------------------------------------------
+
+    def apply(self, edit: Edit, group: str = "", undoes: int | None = None) -> Edit:
+        """Commit an edit to the log, then write it into the arrays.
+
+        The edit is rebased first: rows another process added meanwhile are taken in, and the old values are
+        those that stand when it is written. An edit that changes nothing is not logged.
+
+        Parameters
+        ----------
+        group
+            Edits that follow each other with the same non-empty group are undone together.
+
+        Returns
+        -------
+        Edit
+            What was written.
+
+        Raises
+        ------
+        CellsegError
+            When it cannot be saved; the arrays are as before.
+        """
+        edit = replace(
+            edit, old_labels=self.labels.reshape(-1)[edit.index], old_state=self.state.reshape(-1)[edit.index]
+        )
+        return self.commit(edit, group, undoes)
+
+    def commit(self, edit: Edit, group: str = "", undoes: int | None = None) -> Edit:
+        """As `apply`, for an edit whose new labels may be in the array already (napari's own brush)."""
+        if edit.empty:
+            return edit
+        with self._db.transaction() as connection:
+            if (rows := self._db.rows_after(self.record.id, self.n)) and self._take_in(rows):
+                flat = edit.index
+                edit = replace(
+                    edit, old_labels=self.labels.reshape(-1)[flat], old_state=self.state.reshape(-1)[flat]
+                )
+            n = self._db.append(connection, self.record.id, edit, self.author, group, undoes)
+        edit.write_to(self.labels, self.state)
+        self.n = n
+        self._stack(self._db.rows_after(self.record.id, n - 1)[0])
+        return edit
+
+    def undo(self) -> list[Edit]:
+        """Take back the newest edit (or group) that is not undone; returns what was written, [] if nothing."""
+        return self._step(self._undo, "undo")
+
+    def redo(self) -> list[Edit]:
+        """Do again what was undone last; returns what was written, [] if nothing."""
+        return self._step(self._redo, "redo")
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether `undo` has something to take back."""
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether `redo` has something to do again."""
+        return bool(self._redo)
+
+    def sync(self) -> bool:
+        """Take in rows that another process has logged; returns whether there were any."""
+        return self._take_in(self._db.rows_after(self.record.id, self.n), stack=False)
+
+    # --- keeping --------------------------------------------------------------------------------
+
+    def snapshot(self) -> None:
+        """Write both arrays to disk unless they stand there already."""
+        record = json.dumps(asdict(self.record))
+        if self._labels_at < self.n or not (self._folder / "labels.zarr").exists():
+            write_snapshot(self._folder / "labels.zarr", self.labels, self.n, record)
+            self._labels_at = self.n
+        if self._state_at < self.n or not (self._folder / "state.zarr").exists():
+            write_snapshot(self._folder / "state.zarr", self.state, self.n, record)
+            self._state_at = self.n
+        self._snapshot_at = self.n
+
+    @property
+    def snapshot_due(self) -> bool:
+        """Whether many edits have come since the last snapshot."""
+        return self.n - self._snapshot_at >= SNAPSHOT_EVERY
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def next_id(self) -> int:
+        """The smallest id above every id in use."""
+        return int(self.labels.max(initial=0)) + 1
+
+    def rows(self) -> list[EditRow]:
+        """The whole log of this image, oldest first."""
+        return self._db.rows_after(self.record.id, 0)
+
+    def edit(self, n: int) -> Edit:
+        """The voxels of one edit of the log."""
+        return self._db.edit(n)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _step(self, stack: list[EditRow], tool: str) -> list[Edit]:
+        written: list[Edit] = []
+        group = stack[-1].group if stack else ""
+        while stack and (not written or (group and stack[-1].group == group)):
+            row = stack[-1]
+            edit = self._db.edit(row.n)
+            edit = edit.inverse() if tool == "undo" else replace(edit, tool=tool)
+            before = len(stack)
+            written.append(self.apply(edit, undoes=row.n))
+            if len(stack) == before:  # it changed nothing any more, so it was not logged
+                stack.pop()
+        return written
+
+    def _stack(self, row: EditRow) -> None:
+        """Keep the two stacks as the log says: an undo moves a row from one to the other."""
+        if row.tool in ("undo", "redo"):
+            source, target = (self._undo, self._redo) if row.tool == "undo" else (self._redo, self._undo)
+            moved = [r for r in source if r.n == row.undoes]
+            for r in moved:
+                source.remove(r)
+                target.append(r)
+        else:
+            self._undo.append(row)
+            self._redo.clear()
+
+    def _take_in(self, rows: list[EditRow], stack: bool = True) -> bool:
+        for row in rows:
+            self._db.edit(row.n).write_to(self.labels, self.state)
+            self.n = row.n
+            if stack:
+                self._stack(row)
+        return bool(rows)
+
+
+def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[np.generic], int]:
+    """The array of the newest snapshot and its edit; an empty one (and 0) where the log must tell all."""
+    found = read_snapshot(path)
+    if found is None or found.array.shape != shape:
+        return np.zeros(shape, dtype), 0
+    return found.array.astype(dtype, copy=False), found.n

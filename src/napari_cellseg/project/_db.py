@@ -1,0 +1,248 @@
+"""``project.db``: an append-only log and a few small tables, in SQLite's write-ahead mode."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..errors import CellsegError
+from ._edit import Edit, decode_edit, encode_edit
+from ._records import EditRow, Holdout, ImageRecord, RoundRecord
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, position INTEGER, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS edits (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, time REAL NOT NULL, author TEXT NOT NULL,
+    tool TEXT NOT NULL, grp TEXT NOT NULL DEFAULT '', undoes INTEGER, box TEXT NOT NULL, voxels INTEGER NOT NULL,
+    data BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS edits_of_image ON edits (image, n);
+CREATE TABLE IF NOT EXISTS holdouts (image TEXT PRIMARY KEY, box TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS models (id TEXT PRIMARY KEY, number INTEGER UNIQUE, created REAL, parent TEXT);
+CREATE TABLE IF NOT EXISTS rounds (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, parent TEXT, child TEXT, decision TEXT, before TEXT, after TEXT);
+CREATE TABLE IF NOT EXISTS runs (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, started REAL, finished REAL, outcome TEXT, detail TEXT);
+CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT);
+"""
+_EDIT_COLUMNS = "n, image, time, author, tool, grp, undoes, box, voxels"
+
+
+class Database:
+    """One connection; every method is one transaction, so a killed process leaves whole rows.
+
+    Raises
+    ------
+    CellsegError
+        When the file is damaged, locked by another program for long, or the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _explained(path):
+            self._connection = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            (answer,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if answer != "ok":
+                raise sqlite3.DatabaseError(answer)
+            self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the connection; every committed row is on disk already."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock; commit at the end, roll back on any exception."""
+        with _explained(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with _explained(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+    # images ---------------------------------------------------------------------------------------
+
+    def images(self) -> list[ImageRecord]:
+        """All image records in the order in which they were added."""
+        return [image_from_json(text) for (text,) in self._rows("SELECT record FROM images ORDER BY position")]
+
+    def put_images(self, records: list[ImageRecord]) -> None:
+        """Add or replace records, all or none."""
+        with self.transaction() as connection:
+            for record in records:
+                connection.execute(
+                    "INSERT INTO images VALUES (?, (SELECT COALESCE(MAX(position), 0) + 1 FROM images), ?) "
+                    "ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+                    (record.id, json.dumps(asdict(record))),
+                )
+
+    # the log --------------------------------------------------------------------------------------
+
+    @staticmethod
+    def append(
+        connection: sqlite3.Connection, image: str, edit: Edit, author: str, group: str, undoes: int | None
+    ) -> int:
+        """Append an edit inside a transaction; returns its number."""
+        box = json.dumps([(s.start, s.stop) for s in edit.box()])
+        cursor = connection.execute(
+            "INSERT INTO edits (image, time, author, tool, grp, undoes, box, voxels, data) VALUES (?,?,?,?,?,?,?,?,?)",
+            (image, time.time(), author, edit.tool, group, undoes, box, edit.index.size, encode_edit(edit)),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def rows_after(self, image: str, n: int) -> list[EditRow]:
+        """Log rows of one image after edit `n`, oldest first."""
+        query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? AND n > ? ORDER BY n"
+        return [_edit_row(row) for row in self._rows(query, image, n)]
+
+    def edit(self, n: int) -> Edit:
+        """The voxels of one row."""
+        rows = self._rows("SELECT tool, data FROM edits WHERE n = ?", n)
+        if not rows:
+            raise CellsegError(f"The log has no edit {n}.", "Open the project with --recover.")
+        return decode_edit(*rows[0])
+
+    def last_edit(self) -> int:
+        """The number of the newest edit, 0 where there is none."""
+        return int(self._rows("SELECT COALESCE(MAX(n), 0) FROM edits")[0][0])
+
+    def start_log_after(self, n: int) -> None:
+        """Let the next edit have a number above `n` (after a recovery)."""
+        with self.transaction() as connection:
+            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('edits', ?)", (n,))
+
+    # holdouts, models, rounds, runs, settings -----------------------------------------------------
+
+    def holdouts(self) -> dict[str, Holdout]:
+        """Held-out parts by image id."""
+        rows = self._rows("SELECT image, box FROM holdouts")
+        return {image: Holdout(image, tuple((int(a), int(b)) for a, b in json.loads(box))) for image, box in rows}
+
+    def put_holdout(self, holdout: Holdout) -> None:
+        """Fix a held-out part; one that exists stays as it is, since it was promised never to be learnt from."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO holdouts VALUES (?, ?)", (holdout.image, json.dumps(holdout.box)))
+
+    def new_model_id(self, parent: str | None) -> str:
+        """Reserve the next model number."""
+        with self.transaction() as connection:
+            (number,) = connection.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM models").fetchone()
+            connection.execute("INSERT INTO models VALUES (?, ?, ?, ?)", (f"v{number}", number, time.time(), parent))
+        return f"v{number}"
+
+    def put_model(self, id: str, parent: str | None) -> None:
+        """Enter a model that exists as a folder (after a recovery)."""
+        number = int("".join(c for c in id if c.isdigit()) or 0)
+        with self.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?)", (id, number, time.time(), parent))
+
+    def rounds(self) -> list[RoundRecord]:
+        """All rounds, oldest first."""
+        rows = self._rows("SELECT n, time, parent, child, decision, before, after FROM rounds ORDER BY n")
+        return [RoundRecord(*row[:5], json.loads(row[5]), json.loads(row[6])) for row in rows]
+
+    def add_round(self, parent: str | None, child: str, before: dict[str, Any], after: dict[str, Any]) -> int:
+        """Record a judged round that nobody has decided on yet."""
+        with self.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO rounds (time, parent, child, decision, before, after) VALUES (?,?,?,?,?,?)",
+                (time.time(), parent, child, "open", json.dumps(before), json.dumps(after)),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def decide_round(self, n: int, decision: str, current: str | None) -> None:
+        """Record a decision and make its model the current one, in one step."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE rounds SET decision = ? WHERE n = ?", (decision, n))
+            connection.execute("INSERT OR REPLACE INTO settings VALUES ('current_model', ?)", (current or "",))
+
+    def start_run(self, kind: str, detail: str) -> int:
+        """Record that a job began; one without an end was killed."""
+        with self.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO runs (kind, started, outcome, detail) VALUES (?,?,'running',?)", (kind, time.time(), detail)
+            )
+        return int(cursor.lastrowid or 0)
+
+    def finish_run(self, n: int, outcome: str) -> None:
+        """Record how a job ended."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE n = ?", (time.time(), outcome, n))
+
+    def setting(self, key: str, default: str = "") -> str:
+        """A remembered value."""
+        rows = self._rows("SELECT value FROM settings WHERE key = ?", key)
+        return str(rows[0][0]) if rows else default
+
+    def put_setting(self, key: str, value: str) -> None:
+        """Remember a value."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value))
+
+
+def image_from_json(text: str) -> ImageRecord:
+    """An image record from its JSON."""
+    values = json.loads(text)
+    for name in ("shape", "spacing_um"):
+        values[name] = tuple(values[name]) if values[name] is not None else None
+    return ImageRecord(**values)
+
+
+def salvage_edits(path: Path) -> list[tuple[int, str, Edit]]:
+    """Every edit (number, image, voxels) that can still be read from a damaged database."""
+    found: list[tuple[int, str, Edit]] = []
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        (last,) = connection.execute("SELECT MAX(n) FROM edits").fetchone()
+    except sqlite3.Error:
+        return found
+    for n in range(1, (last or 0) + 1):
+        try:
+            row = connection.execute("SELECT image, tool, data FROM edits WHERE n = ?", (n,)).fetchone()
+            if row:
+                found.append((n, row[0], decode_edit(row[1], row[2])))
+        except (sqlite3.Error, CellsegError):
+            continue
+    connection.close()
+    return found
+
+
+def _edit_row(row: tuple[Any, ...]) -> EditRow:
+    box = tuple((int(a or 0), int(b or 0)) for a, b in json.loads(row[7]))
+    return EditRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6], box, row[8])
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise CellsegError(
+                f"{path.parent.name} could not be saved: {text}.",
+                "The disk is full or failing. Everything saved before is safe: free some space and do it again.",
+            ) from error
+        if "locked" in text:
+            raise CellsegError(f"{path.parent.name} is in use: {text}.", "Close other programs that use it.") from error
+        raise CellsegError(f"{path} cannot be used: {text}.", "Check that the folder exists and is writable.") from error
+    except sqlite3.DatabaseError as error:
+        raise CellsegError(
+            f"The database of {path.parent.name} is damaged: {error}.",
+            "The last good snapshot of every image is still there. Run: napari-cellseg recover "
+            f"{path.parent.name} (the damaged file is kept beside it).",
+        ) from error

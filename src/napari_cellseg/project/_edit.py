@@ -1,0 +1,127 @@
+"""One undoable change of labels and state, and its bytes."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CellsegError
+
+Box = tuple[slice, ...]
+_MAGIC = b"E1"
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What changed, voxel by voxel.
+
+    Attributes
+    ----------
+    tool
+        What made it: brush, fill, merge, predict, approve, undo...
+    shape
+        Shape of the image's spatial grid.
+    index
+        Sorted flat (C order) positions in the grid, (N,) int64.
+    old_labels, new_labels
+        (N,) uint32.
+    old_state, new_state
+        (N,) uint8: 0 predicted, 1 corrected, 2 approved.
+    """
+
+    tool: str
+    shape: tuple[int, ...]
+    index: NDArray[np.int64]
+    old_labels: NDArray[np.uint32]
+    new_labels: NDArray[np.uint32]
+    old_state: NDArray[np.uint8]
+    new_state: NDArray[np.uint8]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing changes."""
+        return self.index.size == 0
+
+    def inverse(self, tool: str = "undo") -> Edit:
+        """The edit that takes this one back."""
+        return Edit(tool, self.shape, self.index, self.new_labels, self.old_labels, self.new_state, self.old_state)
+
+    def box(self) -> Box:
+        """The smallest box that holds every changed voxel."""
+        if self.empty:
+            return tuple(slice(0, 0) for _ in self.shape)
+        places = np.unravel_index(self.index, self.shape)
+        return tuple(slice(int(p.min()), int(p.max()) + 1) for p in places)
+
+    def write_to(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
+        """Write the new values into two C-contiguous arrays of the grid's shape, in place."""
+        labels.reshape(-1)[self.index] = self.new_labels
+        state.reshape(-1)[self.index] = self.new_state
+
+
+def difference(
+    tool: str,
+    labels: NDArray[np.uint32],
+    state: NDArray[np.uint8],
+    box: Box,
+    new_labels: NDArray[Any],
+    new_state: NDArray[Any],
+) -> Edit:
+    """The edit that turns `box` of the given arrays into new values of the box's shape."""
+    old_labels, old_state = labels[box], state[box]
+    changed = np.nonzero((old_labels != new_labels) | (old_state != new_state))
+    places = tuple(c + (s.start or 0) for c, s in zip(changed, box, strict=True))
+    index = np.ravel_multi_index(places, labels.shape) if places[0].size else np.zeros(0, np.int64)
+    return Edit(
+        tool,
+        labels.shape,
+        np.asarray(index, np.int64),
+        np.asarray(old_labels[changed], np.uint32),
+        np.asarray(new_labels[changed], np.uint32),
+        np.asarray(old_state[changed], np.uint8),
+        np.asarray(new_state[changed], np.uint8),
+    )
+
+
+def encode_edit(edit: Edit) -> bytes:
+    """Runs of positions and run-length values, zlib-compressed, with a checksum."""
+    index = np.asarray(edit.index, np.int64)
+    starts = np.flatnonzero(np.diff(index, prepend=np.int64(-2)) != 1)
+    lengths = np.diff(np.append(starts, index.size))
+    gaps = np.diff(index[starts], prepend=np.int64(0))
+    head = struct.pack("<QQB", index.size, starts.size, len(edit.shape)) + struct.pack(f"<{len(edit.shape)}Q", *edit.shape)
+    parts = [gaps.astype("<i8"), lengths.astype("<i8")]
+    parts += [edit.old_labels.astype("<u4"), edit.new_labels.astype("<u4")]
+    parts += [edit.old_state.astype("u1"), edit.new_state.astype("u1")]
+    body = zlib.compress(head + b"".join(part.tobytes() for part in parts), 1)
+    return _MAGIC + struct.pack("<I", zlib.crc32(body)) + body
+
+
+def decode_edit(tool: str, data: bytes) -> Edit:
+    """The inverse of `encode_edit`.
+
+    Raises
+    ------
+    CellsegError
+        When the bytes are damaged.
+    """
+    if data[:2] != _MAGIC or struct.unpack("<I", data[2:6])[0] != zlib.crc32(data[6:]):
+        raise CellsegError("A row of the edit log is damaged.", "Open the project with --recover to go on without it.")
+    raw = zlib.decompress(data[6:])
+    count, runs, ndim = struct.unpack_from("<QQB", raw)
+    shape = struct.unpack_from(f"<{ndim}Q", raw, 17)
+    offset = 17 + 8 * ndim
+    arrays = []
+    for size, dtype in ((runs, "<i8"), (runs, "<i8"), (count, "<u4"), (count, "<u4"), (count, "u1"), (count, "u1")):
+        arrays.append(np.frombuffer(raw, dtype, size, offset))
+        offset += size * np.dtype(dtype).itemsize
+    gaps, lengths, *values = arrays
+    starts = np.cumsum(gaps)
+    before = np.cumsum(lengths) - lengths
+    index = np.repeat(starts - before, lengths) + np.arange(count)
+    return Edit(tool, tuple(int(n) for n in shape), index.astype(np.int64), *values)

@@ -1,0 +1,50 @@
+"""What a person's corrections vouch for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+PREDICTED, CORRECTED, APPROVED = 0, 1, 2
+"""The three states of a voxel."""
+
+
+def known_mask(
+    labels: NDArray[np.uint32], state: NDArray[np.uint8], margin: int, *, instances: bool = True
+) -> NDArray[np.bool_]:
+    """Voxels that training may learn from and judging may count.
+
+    In every (Y, X) plane: voxels a person touched (state > 0), the objects they belong to, and the background
+    up to `margin` pixels around them. Painting alone says nothing about what is *not* the object; the margin
+    says it. A neighbour that was only predicted stays unknown.
+
+    Parameters
+    ----------
+    labels, state
+        (Z, Y, X) or (Y, X) uint32 and uint8.
+    margin
+        Width of the vouched-for background, in pixels of the plane.
+    instances
+        Whether ids are objects. In a semantic project they are classes, and touching one voxel vouches for that
+        voxel, not for all of its class.
+    """
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    states = state.reshape(planes.shape)
+    out = np.zeros(planes.shape, bool)
+    for index in np.flatnonzero(states.any((1, 2))):
+        out[index] = _known_plane(planes[index], states[index] > 0, margin, instances)
+    return out.reshape(labels.shape)
+
+
+def _known_plane(
+    labels: NDArray[np.uint32], touched: NDArray[np.bool_], margin: int, instances: bool
+) -> NDArray[np.bool_]:
+    vouched = touched
+    if instances:
+        ids = np.unique(labels[touched])
+        vouched = touched | np.isin(labels, ids[ids > 0])
+    if margin == 0 or vouched.all():
+        return vouched
+    near = np.asarray(ndi.distance_transform_edt(~vouched)) <= margin
+    return vouched | (near & (labels == 0))

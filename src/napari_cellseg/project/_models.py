@@ -1,0 +1,71 @@
+"""Model folders: weights, configuration and card; immutable, numbered, whole or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from ..config import Config, read_config
+from ..errors import CellsegError
+from ._records import ModelCard
+
+
+def write_model(
+    folder: Path, card: ModelCard, config: Config, write_weights: Callable[[Path], None], events: Iterable[str] = ()
+) -> Path:
+    """Write ``<folder>/<id>`` under a temporary name and rename it; returns its path.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be written; nothing is left behind.
+    """
+    final, part = folder / card.id, folder / f"{card.id}.part"
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        write_weights(part / "weights.safetensors")
+        (part / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+        (part / "events.jsonl").write_text("".join(f"{line}\n" for line in events), encoding="utf-8")
+        (part / "card.json").write_text(json.dumps(asdict(card), indent=2), encoding="utf-8")
+        os.replace(part, final)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise CellsegError(
+            f"Model {card.id} could not be saved: {error}.", "Free some space; the model before it is untouched."
+        ) from error
+    return final
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a model folder.
+
+    Raises
+    ------
+    CellsegError
+        When the folder is not a model.
+    """
+    try:
+        values = json.loads((path / "card.json").read_text(encoding="utf-8"))
+        values["images"] = tuple(values.get("images", ()))
+        return ModelCard(**values)
+    except (OSError, ValueError, TypeError) as error:
+        raise CellsegError(
+            f"{path} is not a model folder: {error}.",
+            "A model folder holds weights.safetensors, config.toml and card.json.",
+        ) from error
+
+
+def read_model_config(path: Path) -> Config:
+    """The configuration a model was trained with."""
+    return read_config(path / "config.toml")
+
+
+def models_in(folder: Path) -> list[ModelCard]:
+    """Cards of all whole models, in numeric order."""
+    cards = [read_card(p) for p in folder.iterdir() if (p / "card.json").is_file() and not p.name.endswith(".part")]
+    return sorted(cards, key=lambda card: (card.created, card.id))

@@ -1,0 +1,90 @@
+"""Rows of the database as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a project: where it lies and what was seen when it was added.
+
+    `source` is absolute, or relative to the folder that holds the project. `frame` is the time point of a time
+    series, whose frames are images of their own. `given_axes` are the file's axes where a person named them. `split` is train, val or test: test images are never learnt
+    from, val images judge.
+    """
+
+    id: str
+    source: str
+    frame: int
+    given_axes: str | None
+    axes: str
+    shape: tuple[int, ...]
+    n_channels: int
+    dtype: str
+    spacing_um: tuple[float, ...] | None
+    fingerprint: str
+    split: str = "train"
+
+    @property
+    def spatial_axes(self) -> str:
+        """``"ZYX"`` or ``"YX"``."""
+        return "ZYX"[-len(self.shape) :]
+
+
+@dataclass(frozen=True)
+class EditRow:
+    """One row of the log, without its voxels."""
+
+    n: int
+    image: str
+    time: float
+    author: str
+    tool: str
+    group: str
+    undoes: int | None
+    box: tuple[tuple[int, int], ...]
+    voxels: int
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """A part of an image that judges and is never learnt from: all of it, or the box of one field."""
+
+    image: str
+    box: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is and where it came from (``card.json``)."""
+
+    id: str
+    parent: str | None
+    created: float
+    in_channels: int
+    out_channels: int
+    n_classes: int
+    edits_until: int
+    """The newest edit the model could have learnt from."""
+    images: tuple[str, ...] = ()
+    seed: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    stopped_by: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round: parent and child judged on the same held-out corrections, and what the person decided."""
+
+    n: int
+    time: float
+    parent: str | None
+    child: str
+    decision: str
+    before: dict[str, Any]
+    after: dict[str, Any]

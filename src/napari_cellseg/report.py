@@ -1,0 +1,76 @@
+"""Figures of rounds: the curve of accuracy against corrected objects, and labels before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .events import RoundScored
+
+_RIGHT, _WRONG, _MISSED = "#2ca25f", "#e34a33", "#ffd92f"
+
+
+def plot_curve(scores: Sequence[RoundScored], path: Path, metrics: Sequence[str] = ("iou", "ap50")) -> Path:
+    """Plot metrics on the test images against corrected objects, baselines as dashed lines; writes a PNG."""
+    from matplotlib.figure import Figure
+
+    names = {"iou": "mean IoU", "ap50": "AP@0.5", "dice": "Dice"}
+    figure = Figure(figsize=(4.2 * len(metrics), 3.4), layout="constrained")
+    rounds = [s for s in scores if s.round > 0]
+    for axis, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
+        axis.plot([s.objects for s in rounds], [s.metrics[metric] for s in rounds], "o-", color="#3182bd", label="loop")
+        for baseline, colour in zip([s for s in scores if s.round == 0], ("#969696", "#636363"), strict=False):
+            axis.axhline(baseline.metrics[metric], ls="--", lw=1, color=colour, label=baseline.name)
+        axis.set(xlabel="corrected objects", ylabel=names.get(metric, metric))
+        axis.grid(alpha=0.25)
+        axis.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def plot_before_after(
+    panels: Sequence[tuple[str, NDArray[Any], NDArray[np.uint32], NDArray[np.uint32]]], path: Path
+) -> Path:
+    """Draw outlines on images: right ones green, wrong ones red, missed ones yellow; writes a PNG.
+
+    Parameters
+    ----------
+    panels
+        (title, image (Y, X), labels (Y, X), truth (Y, X)).
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.6 * len(panels), 3.9), layout="constrained")
+    for axis, (title, image, labels, truth) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        axis.imshow(_overlay(image, labels, truth), interpolation="nearest")
+        axis.set_title(title, fontsize=10)
+        axis.set_axis_off()
+    figure.text(0.5, 0.0, "green: right   red: wrong   yellow: missed", ha="center", va="bottom", fontsize=8)
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def _overlay(image: NDArray[Any], labels: NDArray[np.uint32], truth: NDArray[np.uint32]) -> NDArray[np.float64]:
+    from matplotlib.colors import to_rgb
+    from skimage.segmentation import find_boundaries
+
+    from .matching import overlap_iou
+
+    low, high = np.percentile(image, (1, 99.8))
+    grey = np.clip((image.astype(np.float64) - low) / max(float(high - low), 1e-9), 0, 1) ** 0.6
+    picture = np.repeat(grey[..., None], 3, axis=-1)
+    iou, true_ids, ids = overlap_iou(truth, labels)
+    right = ids[iou.max(0, initial=0) > 0.5] if iou.size else ids[:0]
+    missed = true_ids[iou.max(1, initial=0) <= 0.5] if iou.size else true_ids
+    for source, chosen, colour in (
+        (truth, missed, _MISSED),
+        (labels, np.setdiff1d(ids, right), _WRONG),
+        (labels, right, _RIGHT),
+    ):
+        edges = find_boundaries(np.where(np.isin(source, chosen), source, 0), mode="inner")
+        picture[edges] = to_rgb(colour)
+    return picture

@@ -1,0 +1,179 @@
+"""Specimens to try things on: synthetic ones with exact truth, real ones by download with a checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from .errors import CellsegError
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file on the web, known by its SHA-256."""
+
+    url: str
+    sha256: str
+    megabytes: int
+    about: str
+
+
+NUCLEI = Download(
+    "https://github.com/stardist/stardist/releases/download/0.1.0/dsb2018.zip",
+    "e44921950edce378063aa4457e625581ba35b4c2dbd9a07c19d48900129f386f",
+    80,
+    "fluorescence images of the 2018 Data Science Bowl (BBBC038, CC0), as selected for StarDist",
+)
+
+
+def synthetic_cells(
+    shape: tuple[int, ...] = (512, 512), n: int = 60, *, radius: float = 14.0, touching: float = 0.4, seed: int = 0
+) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
+    """Blob-like cells of uneven brightness on an uneven background, with blur and camera noise.
+
+    Parameters
+    ----------
+    shape
+        (Z, Y, X) or (Y, X).
+    n
+        Number of cells to try to place.
+    radius
+        Mean radius in pixels of the plane; in a volume the depth is half of it.
+    touching
+        Share of the cells that are placed beside another one.
+
+    Returns
+    -------
+    tuple
+        Image uint16 and labels uint32 of the given shape; the labels are exact.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(shape, np.uint32)
+    centres: list[NDArray[np.float64]] = []
+    aspect = np.array([0.5, 1.0, 1.0])[-len(shape) :]
+    for id in range(1, n + 1):
+        centre = rng.uniform(0, shape)
+        if centres and rng.random() < touching:
+            direction = rng.normal(size=len(shape))
+            step = 1.8 * radius * aspect * direction / np.linalg.norm(direction)
+            centre = centres[rng.integers(len(centres))] + step
+        if (centre < 0).any() or (centre >= shape).any():
+            continue
+        size = radius * rng.uniform(0.75, 1.25, len(shape)) * aspect
+        box, mask = _ellipsoid(shape, centre, size, rng)
+        free = mask & (labels[box] == 0)
+        if free.sum() > 0.6 * mask.sum():
+            labels[box][free] = id
+            centres.append(centre)
+    labels = _largest_pieces(labels)
+    return _expose(labels, rng), labels
+
+
+def download(item: Download, folder: Path, timeout_s: float = 20.0) -> Path:
+    """Fetch a file once, check it, and return its path.
+
+    Raises
+    ------
+    CellsegError
+        When the network does not allow it or the checksum is wrong; nothing half-fetched stays.
+    """
+    path = folder / Path(item.url).name
+    if path.is_file() and _sha256(path) == item.sha256:
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        with urllib.request.urlopen(item.url, timeout=timeout_s) as source, part.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        if (found := _sha256(part)) != item.sha256:
+            raise CellsegError(
+                f"{path.name} arrived damaged: its SHA-256 is {found[:12]}..., not {item.sha256[:12]}....",
+                "Try again; if it stays so, the file on the web was changed.",
+            )
+        os.replace(part, path)
+    except (OSError, urllib.error.URLError) as error:
+        raise CellsegError(
+            f"{path.name} ({item.about}, {item.megabytes} MB) cannot be downloaded: {error}.",
+            f"Without a network, put the file at {path}.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def unpack_nuclei(archive: Path, folder: Path) -> list[tuple[Path, Path, str]]:
+    """Unpack `NUCLEI`; returns (image, labels, split) with split train or test."""
+    with zipfile.ZipFile(archive) as file:
+        members = [m for m in file.namelist() if m.endswith(".tif")]
+        file.extractall(folder, members)
+    found = []
+    for image in sorted(folder.glob("dsb2018/*/images/*.tif")):
+        labels = image.parents[1] / "masks" / image.name
+        if labels.is_file():
+            found.append((image, labels, image.parents[1].name))
+    return found
+
+
+def _ellipsoid(
+    shape: tuple[int, ...], centre: NDArray[Any], size: NDArray[Any], rng: np.random.Generator
+) -> tuple[tuple[slice, ...], NDArray[np.bool_]]:
+    reach = np.ceil(size * 1.5).astype(int)
+    box = tuple(
+        slice(max(0, int(c) - r), min(n, int(c) + r + 1)) for c, r, n in zip(centre, reach, shape, strict=True)
+    )
+    grid = np.meshgrid(*[np.arange(s.start, s.stop) - c for s, c in zip(box, centre, strict=True)], indexing="ij")
+    angle = rng.uniform(0, np.pi)
+    y, x = grid[-2], grid[-1]
+    turned = [*grid[:-2], y * np.cos(angle) - x * np.sin(angle), y * np.sin(angle) + x * np.cos(angle)]
+    distance = sum((g / s) ** 2 for g, s in zip(turned, size, strict=True))
+    return box, np.asarray(distance <= 1)
+
+
+def _largest_pieces(labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Keep the largest piece of every label and number them without gaps."""
+    import cc3d
+
+    pieces = cc3d.connected_components(labels, connectivity=4 if labels.ndim == 2 else 6)
+    sizes = np.bincount(pieces.ravel())
+    owner = np.zeros(sizes.size, np.uint32)
+    owner[pieces.ravel()] = labels.ravel()
+    out = np.zeros_like(labels)
+    number = 0
+    for id in np.unique(owner[owner > 0]):
+        mine = np.flatnonzero(owner == id)
+        best = mine[sizes[mine].argmax()]
+        if sizes[best] >= 20:
+            number += 1
+            out[pieces == best] = number
+    return out
+
+
+def _expose(labels: NDArray[np.uint32], rng: np.random.Generator) -> NDArray[np.uint16]:
+    """What a camera would see of the labels."""
+    brightness = rng.uniform(0.35, 1.0, int(labels.max()) + 1)
+    brightness[0] = 0
+    sigma = (0.7, 1.2, 1.2)[-labels.ndim :]
+    texture = 1 + 0.25 * ndi.gaussian_filter(rng.normal(size=labels.shape), sigma) * 5
+    light = ndi.gaussian_filter(brightness[labels] * texture, sigma)
+    ramp = np.linspace(0.05, 0.12, labels.shape[-1])
+    photons = rng.poisson(np.clip(light + ramp, 0, None) * 400)
+    return np.clip(photons * 30 + rng.normal(600, 60, labels.shape), 0, 65535).astype(np.uint16)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
