@@ -24,13 +24,14 @@ class Train(Settings):
 
     seconds: float = Field(60.0, gt=0, le=604_800, description="Training stops after this time (s).")
     steps: int = Field(100_000, ge=1, le=10_000_000, description="Training stops after this many steps, if earlier.")
-    patch: int = Field(256, ge=32, le=2048, multiple_of=32, description="Side of the training patches (pixels).")
+    patch: int = Field(192, ge=32, le=2048, multiple_of=32, description="Side of the training patches (pixels).")
     batch: int = Field(8, ge=1, le=256, description="Patches per step.")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
     margin: int = Field(8, ge=0, le=128, description="A correction vouches for this margin around the object (pixels).")
-    replay: float = Field(0.5, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
-    scale: float = Field(1.6, ge=1, le=4, description="Patches are enlarged or shrunk by up to this factor.")
+    child_rate: float = Field(0.5, gt=0, le=1, description="Share of the learning rate when starting from a model.")
+    replay: float = Field(0.7, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
+    scale: float = Field(1.5, ge=1, le=4, description="Patches are enlarged or shrunk by up to this factor.")
     averaging: float = Field(0.99, ge=0, lt=1, description="Decay of the running average of the weights.")
     checks: int = Field(8, ge=1, le=1000, description="Validations, spread over the training.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")
@@ -42,6 +43,7 @@ class Predict(Settings):
 
     tile: int = Field(512, ge=64, le=8192, multiple_of=32, description="Side of a tile (pixels).")
     overlap: int = Field(64, ge=0, le=1024, multiple_of=2, description="Neighbouring tiles share this much (pixels).")
+    flips: bool = Field(False, description="Average over mirrored tiles: four times slower, a little better.")
     join_overlap: float = Field(
         0.25, gt=0, le=1, description="Objects of neighbouring slices are one where they share this much (IoU)."
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -142,8 +143,8 @@ def crop(plane: Plane, box: tuple[slice, slice], side: int) -> Item:
     """A held-out patch as it is, padded by reflection to (side, side)."""
     pixels, target, held = plane.pixels[:, *box], plane.target[:, *box], plane.held_out[box]
     below, right = side - held.shape[0], side - held.shape[1]
-    mode = "reflect" if min(held.shape) > max(below, right) else "edge"
-    pad = ((0, 0), (0, below), (0, right))
+    mode: Literal["reflect", "edge"] = "reflect" if min(held.shape) > max(below, right) else "edge"
+    pad = ((0, 0), (0, int(below)), (0, int(right)))
     return np.pad(pixels, pad, mode=mode), np.pad(target, pad, mode="edge"), np.pad(held, pad[1:])
 
 
@@ -186,14 +187,14 @@ def stack(items: list[Item]) -> Batch:
 
 def _photometric(pixels: Float, rng: np.random.Generator) -> Float:
     if rng.random() < 0.5:
-        pixels = np.clip(pixels, 0, None) ** np.float32(np.exp(rng.uniform(-0.35, 0.35)))
+        pixels = np.power(np.clip(pixels, 0, None), np.float32(np.exp(rng.uniform(-0.35, 0.35))), dtype=np.float32)
     pixels = pixels * np.float32(rng.uniform(0.8, 1.2)) + np.float32(rng.uniform(-0.05, 0.05))
     if rng.random() < 0.3:
         sigma = rng.uniform(0.3, 1.5)
         pixels = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in pixels])
     if rng.random() < 0.5:
-        pixels = pixels + rng.normal(0, rng.uniform(0, 0.06), pixels.shape)
-    return pixels.astype(np.float32)
+        pixels = pixels + rng.normal(0, rng.uniform(0, 0.06), pixels.shape).astype(np.float32)
+    return pixels
 
 
 def _planes(

@@ -24,7 +24,7 @@ class OtsuWatershed(Settings):
     kind: Literal["otsu"] = "otsu"
     sigma: float = Field(1.0, ge=0, le=20, description="Gaussian smoothing before the threshold (pixels).")
     separation: int = Field(7, ge=1, le=200, description="Least distance between the centres of two objects (pixels).")
-    min_size: int = Field(15, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
+    min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
 
     def __call__(self, pixels: Float) -> Labels:
         """(C, ..., Y, X) float32 -> labels (..., Y, X); the channels are averaged."""
@@ -45,7 +45,7 @@ class PixelClassifier(Settings):
     depth: int = Field(10, ge=1, le=50, description="Greatest depth of a tree.")
     samples: int = Field(60_000, ge=100, le=10_000_000, description="Known pixels to learn from.")
     separation: int = Field(7, ge=1, le=200, description="Least distance between the centres of two objects (pixels).")
-    min_size: int = Field(15, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
+    min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
 
     def fit(self, examples: Sequence[tuple[Float, Labels, NDArray[np.bool_]]]) -> FittedClassifier:

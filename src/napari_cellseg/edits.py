@@ -7,6 +7,8 @@ plane, so that the next prediction replaces all of it or nothing.
 
 from __future__ import annotations
 
+import itertools
+
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +152,7 @@ def split(labels: Labels, state: State, line: NDArray[np.floating], new_id: int)
     if not changed.any():
         raise CellsegError("The line does not part an object.", "Draw it across the object, from outside to outside.")
     full_labels, full_state = new, np.where(changed, CORRECTED, states)
-    box = tuple(slice(p, p + 1) for p in plane) + (slice(0, flat.shape[0]), slice(0, flat.shape[1]))
+    box = (*(slice(p, p + 1) for p in plane), slice(0, flat.shape[0]), slice(0, flat.shape[1]))
     shape = (1,) * len(plane) + flat.shape
     return difference("split", labels, state, box, full_labels.reshape(shape), full_state.reshape(shape))
 
@@ -260,24 +262,26 @@ def _touched(labels: Labels, ids: NDArray[np.uint32], box: Box) -> NDArray[np.in
 
 
 def _within(box: Box, shape: tuple[int, ...]) -> Box:
-    return tuple(slice(max(0, s.start or 0), min(n, n if s.stop is None else s.stop)) for s, n in zip(box, shape, strict=True))
+    return tuple(
+        slice(max(0, s.start or 0), min(n, n if s.stop is None else s.stop)) for s, n in zip(box, shape, strict=True)
+    )
 
 
 def _faces(inside: Labels, box: Box, shape: tuple[int, ...]) -> list[Labels]:
     """The outermost planes of a box where it does not end at the image's border."""
-    faces = [np.zeros(1, np.uint32)]
+    faces: list[Labels] = [np.zeros(1, np.uint32)]
     for axis, span in enumerate(box):
         if span.start > 0:
-            faces.append(inside.take(0, axis))
+            faces.append(np.asarray(inside.take([0], axis)))
         if span.stop < shape[axis]:
-            faces.append(inside.take(-1, axis))
+            faces.append(np.asarray(inside.take([-1], axis)))
     return faces
 
 
 def _rasterise(line: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """A connected line without diagonal gaps, so that it parts what it crosses."""
     cut = np.zeros(shape, bool)
-    for start, stop in zip(line[:-1], line[1:], strict=True):
+    for start, stop in itertools.pairwise(line):
         n = int(np.ceil(np.abs(stop - start).sum() * 2)) + 2
         points = np.round(np.linspace(start, stop, n)).astype(int)
         steps = np.vstack([points, np.column_stack([points[1:, 0], points[:-1, 1]])])

@@ -18,9 +18,6 @@ from .settings import Settings
 if TYPE_CHECKING:
     from torch import nn
 
-STRIDE = 32
-"""Networks that halve five times need sides divisible by this; `nets` pads inside."""
-
 
 class Smp(Settings):
     """Any architecture and encoder of segmentation-models-pytorch (2D)."""
@@ -31,6 +28,9 @@ class Smp(Settings):
     encoder: str = Field("resnet18", description="Name of the encoder, for example resnet18 or efficientnet-b0.")
     weights: str = Field("imagenet", description="imagenet, none, or the path of a safetensors file for the encoder.")
     width: int = Field(16, ge=4, le=64, description="Channels of the decoder's last stage; more is slower and finer.")
+    detail: int = Field(
+        16, ge=0, le=64, description="Channels of a branch at full resolution that sharpens outlines; 0 leaves it out."
+    )
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         """The network: (N, in_channels, Y, X) float -> (N, out_channels, Y, X) logits, any Y and X.
@@ -39,7 +39,7 @@ class Smp(Settings):
         """
         from .nets.smp import build
 
-        return build(self.architecture, self.encoder, in_channels, out_channels, self.width)
+        return build(self.architecture, self.encoder, in_channels, out_channels, (self.width, self.detail))
 
     def pretrain(self, network: nn.Module) -> str:
         """Load encoder weights where they are to be had; return a notice for the person ("" if all is well).

@@ -53,7 +53,7 @@ def load_model(path: Path) -> Predictor:
     device = choose(config.precision)
     network = config.model.build(card.in_channels, card.out_channels)
     load_weights(path / "weights.safetensors", network)
-    network = network.to(device.torch, memory_format=torch.channels_last).eval()
+    network = device.place(network).eval()
     return Predictor(card.id, network, config, card, device)
 
 
@@ -105,7 +105,7 @@ def predict(
             if stop():
                 yield Stopped("cancelled")
                 return
-            blend.add(tile, probabilities(model, volume[:, z, *tile.box]))
+            blend.add(tile, mean_over_flips(model, volume[:, z, *tile.box]))
             done += 1
             box = (((z, z + 1),) if "Z" in image.spatial_axes else ()) + tile.span
             labels = model.config.target.decode(blend.read(tile.box), image.spacing_um and image.spacing_um[-2:])
@@ -117,6 +117,14 @@ def predict(
     if len(out) > 1 and model.config.target.kind != "semantic":
         out = join_slices(out, model.config.predict.join_overlap)
     yield Predicted(name, model.id, out.reshape(image.spatial_shape), time.monotonic() - start)
+
+
+def mean_over_flips(model: Predictor, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As `probabilities`, averaged over mirror images where the configuration asks for it."""
+    if not model.config.predict.flips:
+        return probabilities(model, pixels)
+    mirrors: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
+    return np.asarray(np.mean([np.flip(probabilities(model, np.flip(pixels, m)), m) for m in mirrors], axis=0))
 
 
 @torch.inference_mode()
@@ -189,7 +197,7 @@ class Blend:
     def read(self, box: tuple[slice, slice]) -> NDArray[np.float32]:
         """Means (K, Y, X) float32 of what has been added so far."""
         weight = np.maximum(self._weight[box], 1) * _UNIT
-        return (self._sum[:, *box] / weight).astype(np.float32)
+        return np.asarray(self._sum[:, *box] / weight, np.float32)
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -208,4 +216,5 @@ def _ramp(start: int, stop: int, length: int, overlap: int) -> NDArray[np.int64]
     width = max(overlap, 1)
     left = np.clip((position + 0.5) / width, 0, 1) if start else np.ones(stop - start)
     right = np.clip((stop - start - position - 0.5) / width, 0, 1) if stop < length else np.ones(stop - start)
-    return np.rint(1 + 4095 * np.sin(np.minimum(left, right) * np.pi / 2) ** 2).astype(np.int64)
+    weight: NDArray[np.int64] = np.rint(1 + 4095 * np.sin(np.minimum(left, right) * np.pi / 2) ** 2).astype(np.int64)
+    return weight

@@ -55,7 +55,9 @@ class Clahe(Settings):
 
     title: ClassVar[str] = "Local contrast (CLAHE)"
     kind: Literal["clahe"] = "clahe"
-    clip_limit: float = Field(2.0, ge=0.1, le=40, description="Higher values amplify contrast more (OpenCV's clip limit).")
+    clip_limit: float = Field(
+        2.0, ge=0.1, le=40, description="Higher values amplify contrast more (OpenCV's clip limit)."
+    )
     tiles: int = Field(8, ge=1, le=64, description="The plane is divided into this many tiles along Y and along X.")
 
     def __call__(self, pixels: Pixels) -> Float:
@@ -84,7 +86,8 @@ class TVDenoise(Settings):
         if pixels.dtype.kind in "ui":
             pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
         return per_plane(
-            lambda plane: denoise_tv_chambolle(plane.astype(np.float32), self.weight, max_num_iter=self.iterations), pixels
+            lambda plane: denoise_tv_chambolle(plane.astype(np.float32), self.weight, max_num_iter=self.iterations),
+            pixels,
         )
 
 

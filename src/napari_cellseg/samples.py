@@ -129,9 +129,7 @@ def _ellipsoid(
     shape: tuple[int, ...], centre: NDArray[Any], size: NDArray[Any], rng: np.random.Generator
 ) -> tuple[tuple[slice, ...], NDArray[np.bool_]]:
     reach = np.ceil(size * 1.5).astype(int)
-    box = tuple(
-        slice(max(0, int(c) - r), min(n, int(c) + r + 1)) for c, r, n in zip(centre, reach, shape, strict=True)
-    )
+    box = tuple(slice(max(0, int(c) - r), min(n, int(c) + r + 1)) for c, r, n in zip(centre, reach, shape, strict=True))
     grid = np.meshgrid(*[np.arange(s.start, s.stop) - c for s, c in zip(box, centre, strict=True)], indexing="ij")
     angle = rng.uniform(0, np.pi)
     y, x = grid[-2], grid[-1]
@@ -168,7 +166,8 @@ def _expose(labels: NDArray[np.uint32], rng: np.random.Generator) -> NDArray[np.
     light = ndi.gaussian_filter(brightness[labels] * texture, sigma)
     ramp = np.linspace(0.05, 0.12, labels.shape[-1])
     photons = rng.poisson(np.clip(light + ramp, 0, None) * 400)
-    return np.clip(photons * 30 + rng.normal(600, 60, labels.shape), 0, 65535).astype(np.uint16)
+    counts = np.clip(photons * 30 + rng.normal(600, 60, labels.shape), 0, 65535)
+    return np.asarray(counts, np.uint16)
 
 
 def _sha256(path: Path) -> str:

@@ -37,7 +37,7 @@ def drop_small(labels: NDArray[Any], min_size: int) -> Labels:
     order = first_seen(labels)
     order = order[keep[order]]
     lookup[order] = np.arange(1, order.size + 1, dtype=np.uint32)
-    return lookup[labels]
+    return np.asarray(lookup[labels], np.uint32)
 
 
 def first_seen(labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -62,7 +62,7 @@ def flood(height: Float, seeds: NDArray[Any], mask: NDArray[np.bool_], min_size:
 
 
 class _Target(Settings):
-    min_size: int = Field(15, ge=0, le=1_000_000, description="Smaller predicted objects are removed (voxels).")
+    min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller predicted objects are removed (voxels).")
 
 
 class Semantic(_Target):
@@ -83,7 +83,7 @@ class Semantic(_Target):
 
     def decode(self, probabilities: Float, spacing: Spacing = None) -> Labels:
         """The most probable class of each voxel; pieces below `min_size` become background."""
-        ids = probabilities.argmax(0).astype(np.uint32)
+        ids: Labels = probabilities.argmax(0).astype(np.uint32)
         if self.min_size > 1:
             pieces = cc3d.connected_components(ids)
             ids[np.bincount(pieces.ravel())[pieces] < self.min_size] = 0
@@ -125,7 +125,9 @@ class Distance(_Target):
     kind: Literal["distance"] = "distance"
     threshold: float = Field(0.5, gt=0, lt=1, description="Foreground probability above which a voxel is object.")
     prominence: float = Field(0.1, gt=0, lt=1, description="How far the distance must rise for a separate object.")
-    smooth: float = Field(1.0, ge=0, le=10, description="Gaussian smoothing of the distance before seeding (pixels).")
+    smooth: float = Field(
+        0.2, ge=0, le=2, description="Smoothing of the distance before seeding, as a share of the typical radius."
+    )
 
     def channels(self, n_classes: int) -> int:
         """Foreground and distance."""
@@ -138,9 +140,16 @@ class Distance(_Target):
         return np.stack([(labels > 0).astype(np.float32), depth / np.maximum(deepest, 1e-6)]).astype(np.float32)
 
     def decode(self, probabilities: Float, spacing: Spacing = None) -> Labels:
-        """Seeds are the maxima of the smoothed distance that rise `prominence` above the saddle (h-maxima)."""
+        """Seeds are the maxima of the smoothed distance that rise `prominence` above the saddle (h-maxima).
+
+        The smoothing follows the size of the objects in the image (the median over its pieces of the deepest
+        point), so that large objects are not cut to pieces and small ones do not melt together.
+        """
         foreground = probabilities[0] > self.threshold
-        sigma = [self.smooth / a for a in _anisotropy(spacing, foreground.ndim)]
+        if not foreground.any():
+            return np.zeros(foreground.shape, np.uint32)
+        radius = _typical_radius(foreground, spacing)
+        sigma = [self.smooth * radius / a for a in _anisotropy(spacing, foreground.ndim)]
         distance = ndi.gaussian_filter(probabilities[1], sigma) if self.smooth else probabilities[1]
         seeds = _h_maxima(np.where(foreground, distance, 0).astype(np.float32), self.prominence)
         return flood(-distance, seeds, foreground, self.min_size)
@@ -159,6 +168,14 @@ def _h_maxima(values: Float, height: float) -> NDArray[Any]:
     return np.asarray(cc3d.connected_components((values - flooded) >= height * 0.999))
 
 
+def _typical_radius(mask: NDArray[np.bool_], spacing: Spacing) -> float:
+    """The median over the pieces of a mask of their greatest depth, in pixels of the plane."""
+    pieces = np.asarray(cc3d.connected_components(mask), np.uint32)
+    top = np.zeros(int(pieces.max(initial=0)) + 1, np.float32)
+    np.maximum.at(top, pieces[mask], _depth(mask.astype(np.uint32), spacing)[mask])
+    return float(np.median(top[1:])) if top.size > 1 else 1.0
+
+
 def _depth(labels: Labels, spacing: Spacing) -> Float:
     """Distance of every object voxel to the outside of its own object, in pixels of the plane."""
     ids = np.ascontiguousarray(labels, np.uint32)
@@ -171,4 +188,4 @@ def _per_object_max(labels: Labels, values: Float) -> Float:
     inside = labels > 0
     np.maximum.at(top, labels[inside], values[inside])
     top[0] = 1
-    return top[labels]
+    return np.asarray(top[labels], np.float32)

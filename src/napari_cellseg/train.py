@@ -71,7 +71,7 @@ def train(project: Project, config: Config, stop: Callable[[], bool] = lambda: F
     known, new = patches.known_voxels()
     history: list[Event] = [TrainStarted(id, parent, patches.n_images, known, new, patches.held_out)]
     yield history[0]
-    run = Run(network, config, device)
+    run = Run(network, config, device, config.train.learning_rate * (config.train.child_rate if parent else 1.0))
     for event in run.steps(patches, stop):
         history.append(event)
         yield event
@@ -113,6 +113,7 @@ class Run:
     network: nn.Module
     config: Config
     device: Device
+    peak_rate: float
     best_step: int = 0
     best_loss: float = math.inf
     elapsed: float = 0.0
@@ -121,7 +122,7 @@ class Run:
     best: nn.Module = field(init=False)
 
     def __post_init__(self) -> None:
-        self.network = self.network.to(self.device.torch, memory_format=torch.channels_last)
+        self.network = self.device.place(self.network)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.best = copy.deepcopy(self.average)
         self.loss = self.config.loss.build(exclusive=self.config.target.exclusive)
@@ -143,7 +144,7 @@ class Run:
                 break
             if progress >= 1:
                 break
-            loss = self._step(patches.batch(rng), optimiser, rate(step, progress) * train.learning_rate)
+            loss = self._step(patches.batch(rng), optimiser, rate(step, progress) * self.peak_rate)
             if not math.isfinite(loss):
                 yield from self._not_a_number(step)
                 break
@@ -171,7 +172,7 @@ class Run:
             output = self.network(batch.pixels.to(place))
         loss: torch.Tensor = self.loss(output, batch.target.to(place), batch.known.to(place))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         value = float(loss.detach())
         if math.isfinite(value):

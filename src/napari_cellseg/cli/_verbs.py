@@ -186,8 +186,9 @@ def _read_masks(picture: Path, masks: Path | None, options: Namespace) -> NDArra
     if masks is None:
         return None
     axes = options.axes.replace("C", "") if options.axes else None
-    found = images.read_labels(masks, None if masks.is_dir() else _fitting(masks, axes), split_components=options.components)
-    return found
+    return images.read_labels(
+        masks, None if masks.is_dir() else _fitting(masks, axes), split_components=options.components
+    )
 
 
 def _fitting(masks: Path, axes: str | None) -> str | None:
@@ -226,7 +227,9 @@ def _decide(project: Project, judged: Judged, keep: str) -> None:
     round_ = record_round(project, judged)
     kept = judged.better if keep == "auto" else keep == "yes"
     decide(project, "keep" if kept else "roll back", round_.n)
-    print(f"{'Kept' if kept else 'Rolled back'} {judged.child}; the current model is {project.current_model or 'none'}.")
+    print(
+        f"{'Kept' if kept else 'Rolled back'} {judged.child}; the current model is {project.current_model or 'none'}."
+    )
 
 
 def _export(project: Project, ids: list[str], out: Path, format: str, *, known_only: bool) -> list[Path]:
@@ -247,4 +250,3 @@ def _write_json(path: str | None, values: dict[str, Any]) -> None:
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps(values, indent=2), encoding="utf-8")
-

@@ -80,7 +80,9 @@ def run(job: Job, stop: Stop = lambda: False) -> Iterator[Event]:
 
 
 def _runner(job: Job) -> Callable[[Project, Any, Stop], Iterator[Event]]:
-    return {PredictJob: _predict, TrainJob: _train, EvaluateJob: _evaluate}[type(job)]
+    runners: dict[type, Callable[[Project, Any, Stop], Iterator[Event]]]
+    runners = {PredictJob: _predict, TrainJob: _train, EvaluateJob: _evaluate}
+    return runners[type(job)]
 
 
 def _predict(project: Project, job: PredictJob, stop: Stop) -> Iterator[Event]:

@@ -205,9 +205,7 @@ def _copy(source: Project, folder: Path, ids: set[str], approved: Truth) -> Proj
     return scratch
 
 
-def _baselines(
-    project: Project, config: Config, truth: Truth, pool: list[str], tests: list[str]
-) -> Iterator[Event]:
+def _baselines(project: Project, config: Config, truth: Truth, pool: list[str], tests: list[str]) -> Iterator[Event]:
     """Otsu + watershed, and a random forest that has seen every label of the pool, on the same test images."""
     if project.task != "instance" or any(len(truth[id].shape) != 2 for id in pool + tests):
         yield Notice("The classical baselines are for 2D instances; they were left out.")

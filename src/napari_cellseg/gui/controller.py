@@ -93,6 +93,7 @@ class Controller:
         self._next_id = 0
         self._generation = 0
         self._count_due = 0.0
+        self._take_back: list[tuple[NDArray[Any], NDArray[Any]]] = []
         viewer.layers.events.inserted.connect(self._look_for_images)
         viewer.layers.events.removed.connect(self._look_for_images)
         self._look_for_images()
@@ -184,9 +185,7 @@ class Controller:
         self._close_image()
         record, canvas = project.image(id), project.canvas(id)
         margin = self.session.config.train.margin
-        self.family = LayerFamily(
-            self.viewer, record, picture, canvas, margin, self._on_paint, self.undo, self.redo
-        )
+        self.family = LayerFamily(self.viewer, record, picture, canvas, margin, self._on_paint, self.undo, self.redo)
         self.tools.attach(self.family)
         self.session.update(image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False)
         self._look_for_images()
@@ -338,7 +337,9 @@ class Controller:
         project, config = self._project(), self.session.config
         if self._job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
-        self.session.update(curve=Curve(), problem=None, notice="", progress=Progress("train", "Collecting corrections"))
+        self.session.update(
+            curve=Curve(), problem=None, notice="", progress=Progress("train", "Collecting corrections")
+        )
 
         def prepare() -> None:
             with Project.open(project.path) as own:
@@ -370,6 +371,7 @@ class Controller:
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
         end = time.perf_counter() + BUDGET_S
+        self._restore_unsaved()
         for future, then in [w for w in self._waiting if w[0].done()]:
             self._waiting.remove((future, then))
             self._finish_later(future, then)
@@ -408,7 +410,9 @@ class Controller:
                 share = event.done / event.total
                 remaining = event.seconds * (1 / share - 1)
                 self.session.update(
-                    progress=Progress("predict", f"Predicting {event.image}: tile {event.done}/{event.total}", share, remaining)
+                    progress=Progress(
+                        "predict", f"Predicting {event.image}: tile {event.done}/{event.total}", share, remaining
+                    )
                 )
                 if event.image == self.session.image:
                     box = tuple(slice(a, b) for a, b in event.box)
@@ -439,7 +443,9 @@ class Controller:
     def _stepped(self, event: StepDone) -> None:
         total = event.elapsed + event.remaining
         share = event.elapsed / total if total else 0.0
-        curve = Curve((*self.session.curve.training[-2000:], (event.elapsed, event.loss)), self.session.curve.validation)
+        curve = Curve(
+            (*self.session.curve.training[-2000:], (event.elapsed, event.loss)), self.session.curve.validation
+        )
         text = f"Fine-tuning: step {event.step}, loss {event.loss:.3f}"
         self.session.update(curve=curve, progress=Progress("train", text, share, event.remaining))
 
@@ -510,9 +516,7 @@ class Controller:
         self._propose(event.image, event.labels, canvas, config.target.min_size, group)
         self.session.update(status=f"{event.model} predicted {event.image} in {event.seconds:.1f} s.")
 
-    def _propose(
-        self, image: str, proposal: NDArray[np.uint32], canvas: Canvas, min_size: int, group: str
-    ) -> None:
+    def _propose(self, image: str, proposal: NDArray[np.uint32], canvas: Canvas, min_size: int, group: str) -> None:
         labels, state, instances = canvas.labels.copy(), canvas.state.copy(), self._instances()
         whole = tuple(slice(0, n) for n in labels.shape)
 
@@ -545,7 +549,7 @@ class Controller:
     # --- inside: history and strokes --------------------------------------------------------------
 
     def _on_paint(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any]) -> None:
-        """napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
+        """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
         canvas = self._canvas()
         flat = canvas.labels.reshape(-1)
         try:
@@ -555,12 +559,22 @@ class Controller:
             self._show(canvas.commit(edit), labels=False)
             self.session.update(status="")
         except CellsegError as error:
-            flat[index[::-1]] = old[::-1]
-            if self.family is not None:
-                self.family.labels.refresh()
+            self._take_back = [*self._take_back, (index, old)]
             self.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
         except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
-            self.session.update(problem=Problem(f"The stroke could not be logged: {error}.", "Please report this.", traceback.format_exc()))
+            self.session.update(
+                problem=Problem(
+                    f"The stroke could not be logged: {error}.", "Please report this.", traceback.format_exc()
+                )
+            )
+
+    def _restore_unsaved(self) -> None:
+        """Take strokes back that could not be saved: some of napari's tools write only after they have told us."""
+        for index, old in reversed(self._take_back):
+            if self.session.canvas is not None and self.family is not None:
+                self.session.canvas.labels.reshape(-1)[index[::-1]] = old[::-1]
+                self.family.labels.refresh()
+        self._take_back = []
 
     @shown
     def _step_history(self, verb: str) -> None:
@@ -607,7 +621,9 @@ class Controller:
             self.session.update(progress=None)
             self.fail(error)
         except Exception as error:  # noqa: BLE001 - the boundary of the helper thread: a bug must reach the person
-            self.session.update(progress=None, problem=Problem(f"Something went wrong: {error}.", "", traceback.format_exc()))
+            self.session.update(
+                progress=None, problem=Problem(f"Something went wrong: {error}.", "", traceback.format_exc())
+            )
 
     def _preview(self) -> None:
         """Ask for the preprocessed image; an answer that is not the newest is dropped."""
@@ -621,7 +637,7 @@ class Controller:
             if mine != self._generation:
                 return None
             pixels = recipe(picture.load())
-            return pixels.mean(0) if family.rgb else pixels[min(channel, len(pixels) - 1)]
+            return np.asarray(pixels.mean(0) if family.rgb else pixels[min(channel, len(pixels) - 1)])
 
         def take(pixels: NDArray[np.float32] | None) -> None:
             if pixels is not None and mine == self._generation and family is self.family and self.session.preview:
@@ -650,7 +666,9 @@ class Controller:
         self._close_image()
         if self.session.project is not None:
             self.session.project.close()
-        self.session.update(project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve())
+        self.session.update(
+            project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve()
+        )
         self._refresh()
         self.session.update(status=f"Opened {project.name}." if self.session.images else "Now add an image.")
         if self.session.images:

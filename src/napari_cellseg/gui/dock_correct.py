@@ -46,9 +46,9 @@ class CorrectPage(Page):
         """Show the state."""
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
-        for name, button in self._buttons.items():
-            button.setEnabled(view.correct.enabled)
-            button.setChecked(view.tool == name)
+        for name, choice in self._buttons.items():
+            choice.setEnabled(view.correct.enabled)
+            choice.setChecked(view.tool == name)
         self.counts.setText(view.counts or view.correct.reason)
 
     def _tools(self) -> QWidget:

@@ -58,4 +58,4 @@ class PreprocessPage(Page):
         if not self._quiet:
             steps = tuple(form.value() for box, form in self._boxes.values() if box.isChecked())
             config = self.controller.session.config
-            self.controller.configure(config.model_copy(update={"recipe": Recipe(steps=steps)}))  # type: ignore[arg-type]
+            self.controller.configure(config.model_copy(update={"recipe": Recipe(steps=steps)}))

@@ -21,13 +21,17 @@ class RoundsPage(Page):
         self.verdict = hint()
         self.table = QTableWidget(0, 3)
         self.table.setHorizontalHeaderLabels(["", "before", "after"])
-        self.table.verticalHeader().setVisible(False)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        for header, shown in ((self.table.verticalHeader(), False), (self.table.horizontalHeader(), True)):
+            if header is not None:
+                header.setVisible(shown)
+                header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.table.setMinimumHeight(190)
         self.keep = ActionButton("Keep", "Go on with the new model.", self.controller.keep, primary=True)
-        self.back = ActionButton("Roll back", "Go back to the parent; the new model stays on disk.", self.controller.roll_back)
+        self.back = ActionButton(
+            "Roll back", "Go back to the parent; the new model stays on disk.", self.controller.roll_back
+        )
         self.list = QListWidget()
         self.list.setMinimumHeight(90)
         self.list.currentRowChanged.connect(self._choose)

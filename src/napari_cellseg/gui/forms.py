@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from magicgui.widgets import create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from ..settings import Settings, validated
@@ -25,12 +25,12 @@ class SettingsForm(QWidget):
         Names of the fields to show, all plain ones if not given.
     """
 
-    valueChanged = Signal(object)  # noqa: N815 - Qt's way of naming
+    valueChanged = Signal(object)
 
     def __init__(self, value: Settings, fields: tuple[str, ...] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._value = value
-        self._widgets: dict[str, ValueWidget] = {}
+        self._widgets: dict[str, ValueWidget[Any]] = {}
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -52,7 +52,7 @@ class SettingsForm(QWidget):
         shown = {name: widget.value for name, widget in self._widgets.items()}
         return validated(type(self._value), {**self._value.model_dump(mode="json"), **shown})
 
-    def setValue(self, value: Settings) -> None:  # noqa: N802 - Qt's way of naming
+    def setValue(self, value: Settings) -> None:
         """Show other settings of the same class, without telling."""
         self._value = value
         for name, widget in self._widgets.items():
@@ -64,25 +64,30 @@ class SettingsForm(QWidget):
         self.valueChanged.emit(self.value())
 
 
-def widget_for(info: FieldInfo, value: Any) -> ValueWidget | None:
+def widget_for(info: FieldInfo, value: Any) -> ValueWidget[Any] | None:
     """A widget that can show every value the field allows, exactly; None for nested settings."""
     if get_origin(info.annotation) is Literal:
-        return create_widget(value=value, options={"choices": list(get_args(info.annotation))}, widget_type="ComboBox")
+        return _made(value=value, options={"choices": list(get_args(info.annotation))}, widget_type="ComboBox")
     if isinstance(value, bool):
-        return create_widget(value=value, annotation=bool)
+        return _made(value=value, annotation=bool)
     if isinstance(value, int | float):
         low, high = limits(info)
         options: dict[str, Any] = {"min": low, "max": high}
         if isinstance(value, int):
             options |= {"min": int(low), "max": int(high), "step": _multiple(info)}
-            return create_widget(value=value, annotation=int, options=options)
+            return _made(value=value, annotation=int, options=options)
         options["step"] = _step(value)
-        widget = create_widget(value=value, annotation=float, options=options)
+        widget = _made(value=value, annotation=float, options=options)
         show_exactly(widget, value)
         return widget
     if isinstance(value, str):
-        return create_widget(value=value, annotation=str)
+        return _made(value=value, annotation=str)
     return None
+
+
+def _made(**arguments: Any) -> ValueWidget[Any]:
+    widget: Any = create_widget(**arguments)
+    return cast("ValueWidget[Any]", widget)
 
 
 def limits(info: FieldInfo) -> tuple[float, float]:
@@ -107,7 +112,7 @@ def _step(value: float) -> float:
     return float(10.0 ** math.floor(math.log10(abs(value)))) / (10 if abs(value) >= 10 else 1) if value else 0.1
 
 
-def show_exactly(widget: ValueWidget, value: Any) -> None:
+def show_exactly(widget: ValueWidget[Any], value: Any) -> None:
     """Set a value; a spin box first gets the digits to show it, since Qt rounds to what it shows."""
     if isinstance(value, float):
         digits = len(f"{value:.10f}".rstrip("0").partition(".")[2])

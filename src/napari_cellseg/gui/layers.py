@@ -50,7 +50,7 @@ class LayerFamily:
     ) -> None:
         self.viewer, self.record, self.canvas, self.margin = viewer, record, canvas, margin
         self._on_paint = on_paint
-        self._pixels = picture.channels_first()
+        self._pixels: Any = picture.channels_first()
         if self._pixels.nbytes < 1 << 29:
             self._pixels = picture.load()
         common = _geometry(record)
@@ -198,7 +198,6 @@ class LayerFamily:
 
     def _painted(self, event: Any) -> None:
         index, old, new = _napari.changes(event.value, self.record.shape)
-        self.labels._undo_history.clear()
         if index.size:
             self._on_paint(index, old, new)
 
@@ -207,7 +206,7 @@ class LayerFamily:
             _napari.settle(self.labels)
 
 
-class _keep_active:  # noqa: N801 - a context
+class _keep_active:
     """Adding a layer selects it; give the selection back."""
 
     def __init__(self, viewer: ViewerModel) -> None:

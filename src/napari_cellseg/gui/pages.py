@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -43,8 +42,6 @@ def more(title: str, *widgets: QWidget) -> QCollapsible:
     """Controls that most people do not need, folded away."""
     box = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     box.setDuration(0)
-    box.content().layout().setContentsMargins(8, 0, 0, 0)
     for widget in widgets:
         box.addWidget(widget)
-    box.layout().setAlignment(Qt.AlignmentFlag.AlignTop)
     return box

@@ -66,7 +66,9 @@ class View:
 def resolve(s: Session) -> View:
     """What to show for a session."""
     project = Control(True) if s.project else Control(False, "Make or open a project first (step Image).")
-    image = Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
+    image = (
+        Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
+    )
     idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
     known = s.counts.corrected + s.counts.approved > 0 or bool(s.current_model)
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
@@ -155,7 +157,9 @@ def _time(seconds: float | None) -> str:
 _METRICS = (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("recall", "recall"), ("ap50", "AP@0.5"))
 
 
-def _round(n: int, parent: str | None, child: str, decision: str, before: dict[str, float], after: dict[str, float]) -> Item:
+def _round(
+    n: int, parent: str | None, child: str, decision: str, before: dict[str, float], after: dict[str, float]
+) -> Item:
     lines = []
     for key, name in _METRICS:
         if key in after:

@@ -57,7 +57,8 @@ def controller_of(viewer: napari.Viewer) -> Controller:
                 controller.close()
 
         viewer.window._qt_window.destroyed.connect(close)
-        QApplication.instance().aboutToQuit.connect(close)
+        if (application := QApplication.instance()) is not None:
+            application.aboutToQuit.connect(close)
     return _controllers[viewer]
 
 
@@ -76,7 +77,7 @@ class Dock(QWidget):
         self.destroyed.connect(lambda: controller.session.changed.disconnect(self._changed, missing_ok=True))
         self._last: View | None = None
 
-    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+    def sizeHint(self) -> QSize:
         """The width the design asks for."""
         return QSize(380, 640)
 
@@ -198,10 +199,12 @@ class Workbench(Dock):
 
     def _assemble(self) -> None:
         top, foot = QHBoxLayout(), QHBoxLayout()
-        for widget in (self.project, self.saved):
+        left: tuple[QWidget, ...] = (self.project, self.saved)
+        right: tuple[QWidget, ...] = (self.back, self.position, self.forward, self.channel)
+        for widget in left:
             top.addWidget(widget)
         top.addStretch(1)
-        for widget in (self.back, self.position, self.forward, self.channel):
+        for widget in right:
             top.addWidget(widget)
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.model.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)

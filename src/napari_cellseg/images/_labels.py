@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -13,9 +14,7 @@ from ._image import Image
 from ._read import read
 
 
-def read_labels(
-    path: str | Path, axes: str | None = None, *, split_components: bool = False
-) -> NDArray[np.uint32]:
+def read_labels(path: str | Path, axes: str | None = None, *, split_components: bool = False) -> NDArray[np.uint32]:
     """Read masks as labels: (T, Z, Y, X), (Z, Y, X), (T, Y, X) or (Y, X) uint32, 0 is background.
 
     Parameters
@@ -37,12 +36,11 @@ def read_labels(
         return merge_masks(path)
     image = read(path, axes)
     values = _grey(image, path)
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all() or (values != np.round(values)).any():
-            raise CellsegError(
-                f"{path.name} holds fractions, so it cannot be a label image.",
-                "Export the masks as integers; probabilities are not labels.",
-            )
+    if values.dtype.kind == "f" and (not np.isfinite(values).all() or (values != np.round(values)).any()):
+        raise CellsegError(
+            f"{path.name} holds fractions, so it cannot be a label image.",
+            "Export the masks as integers; probabilities are not labels.",
+        )
     if values.size and (values.min() < 0 or values.max() > np.iinfo(np.uint32).max):
         raise CellsegError(
             f"{path.name} holds values from {values.min()} to {values.max()}, not object numbers.",
@@ -87,7 +85,7 @@ def merge_masks(folder: Path) -> NDArray[np.uint32]:
     return labels if labels is not None else np.zeros((0, 0), np.uint32)
 
 
-def _grey(image: Image, path: Path) -> NDArray[np.generic]:
+def _grey(image: Image, path: Path) -> NDArray[Any]:
     """The only channel; several channels are fine where they are all the same."""
     frames = [image.frame(t).load() for t in range(image.n_frames)]
     for channels in frames:

@@ -122,7 +122,7 @@ def _samples(image: Image) -> list[NDArray[Any]]:
     depth = image.length("Z")
     z = image.axes.index("Z")
     picks = sorted({0, depth // 4, depth // 2, 3 * depth // 4, depth - 1})
-    return [Image(image.data.take([i], axis=z), image.axes, source=image.source).load() for i in picks]
+    return [Image(da.take(image.data, [i], axis=z), image.axes, source=image.source).load() for i in picks]
 
 
 def _with_spacing(image: Image, spacing_um: tuple[float, ...]) -> Image:
@@ -252,8 +252,10 @@ def _read_picture(path: Path, axes: str | None) -> Image:
 
 def _read_npy(path: Path, axes: str | None) -> Image:
     pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    guess = {2: "YX", 3: "YXC" if pixels.shape[-1] in (3, 4) else "ZYX", 4: "ZCYX", 5: "TZCYX"}
-    if axes is None and (pixels.ndim not in guess or (pixels.ndim == 3 and min(pixels.shape) < 8 and pixels.shape[-1] not in (3, 4))):  # noqa: E501
+    last = pixels.shape[-1] if pixels.ndim == 3 else 0
+    guess = {2: "YX", 3: "YXC" if last in (3, 4) else "ZYX", 4: "ZCYX", 5: "TZCYX"}
+    ambiguous = pixels.ndim not in guess or (pixels.ndim == 3 and last < 8 and last not in (3, 4))
+    if axes is None and ambiguous:
         raise CellsegError(
             f"The axes of {path.name} are ambiguous: its shape is {pixels.shape}.",
             f"Say which is which with one letter of {AXES} per dimension, for example --axes CYX.",
@@ -280,6 +282,8 @@ def _read_zarr(path: Path, axes: str | None) -> Image:
     if scale:
         units = [_MICROMETRES.get(re.sub("metre", "meter", str(a.get("unit", "")))) for a in named]
         spacing = {x: s * u for x, s, u in zip(letters, scale, units, strict=True) if u and x in "ZYX"}
-    array = node[level["path"]]
-    names = tuple(str(c.get("label", "")) for c in attributes.get("ome", attributes).get("omero", {}).get("channels", []))
+    array: Any = node[level["path"]]
+    names = tuple(
+        str(c.get("label", "")) for c in attributes.get("ome", attributes).get("omero", {}).get("channels", [])
+    )
     return _finish(path, da.from_zarr(array), axes or letters or AXES[-array.ndim :], spacing, names)

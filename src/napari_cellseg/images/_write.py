@@ -61,15 +61,21 @@ def _write_tiff(
 
 
 def _write_zarr(path: Path, labels: NDArray[Any], axes: str, spacing_um: tuple[float, ...] | None) -> None:
+    """OME-Zarr 0.5 with one level."""
     import zarr
-    from ome_zarr.writer import write_image
 
-    scale = list(spacing_um) if spacing_um else [1.0] * labels.ndim
-    group = zarr.open_group(str(path), mode="w")
-    write_image(
-        labels,
-        group,
-        axes=[{"name": a.lower(), "type": "space", "unit": "micrometer"} for a in axes],
-        scale_factors=[],
-        coordinate_transformations=[[{"type": "scale", "scale": scale}]],
+    scale = [float(s) for s in spacing_um] if spacing_um else [1.0] * labels.ndim
+    unit = {"unit": "micrometer"} if spacing_um else {}
+    group = zarr.open_group(str(path), mode="w", zarr_format=3)
+    chunks = tuple(min(n, c) for n, c in zip(labels.shape, (16, 512, 512)[-labels.ndim :], strict=True))
+    array = group.create_array(
+        "0", shape=labels.shape, dtype=labels.dtype, chunks=chunks, dimension_names=list(axes.lower())
     )
+    array[:] = labels
+    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    named = [{"name": a.lower(), "type": "space", **unit} for a in axes]
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [{"name": path.name, "axes": named, "datasets": [level]}],
+        "image-label": {},
+    }

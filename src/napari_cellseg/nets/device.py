@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Device:
     def precision(self) -> str:
         """``bf16`` or ``fp32``."""
         return "bf16" if self.bfloat16 else "fp32"
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """The network on this device, in the memory format that convolutions like."""
+        network.to(self.torch)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def autocast(self) -> AbstractContextManager[object]:
         """A context in which convolutions run in the chosen precision."""

@@ -31,7 +31,8 @@ def library() -> ModuleType:
             raise
         _name_missing_operators()
         import segmentation_models_pytorch as smp
-    return smp
+    module: ModuleType = smp
+    return module
 
 
 _KEEP: list[torch.library.Library] = []  # torch forgets definitions with the object that made them
@@ -49,12 +50,22 @@ def _name_missing_operators() -> None:
 
 
 class AnySize(nn.Module):
-    """Pads the input (reflecting where possible) to a multiple of `stride` and crops the output back."""
+    """Pads the input (reflecting where possible) to a multiple of `stride` and crops the output back.
 
-    def __init__(self, network: nn.Module, stride: int = 32) -> None:
+    Encoders halve the image in their first layer, so that outlines of small cells are a guess of the decoder.
+    With `detail` channels, the network's output is features that are joined with two convolutions of the full
+    image before the last layer.
+    """
+
+    def __init__(self, network: nn.Module, channels: tuple[int, int, int], detail: int, stride: int = 32) -> None:
         super().__init__()
+        in_channels, features, out_channels = channels
         self.network = network
         self.stride = stride
+        twice = (*_convolution(in_channels, detail), *_convolution(detail, detail)) if detail else ()
+        self.detail = nn.Sequential(*twice) if detail else None
+        mixed = features + detail
+        self.head = nn.Sequential(*_convolution(mixed, mixed), nn.Conv2d(mixed, out_channels, 1)) if detail else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, Y, X) -> (N, classes, Y, X) logits."""
@@ -64,11 +75,20 @@ class AnySize(nn.Module):
             mode = "reflect" if below < height and right < width else "replicate"
             x = F.pad(x, (0, right, 0, below), mode=mode)
         out: torch.Tensor = self.network(x)
+        if self.detail is not None and self.head is not None:
+            out = self.head(torch.cat([out, self.detail(x)], 1))
         return out[..., :height, :width]
 
 
-def build(architecture: str, encoder: str, in_channels: int, out_channels: int, width: int) -> nn.Module:
-    """An architecture with random weights.
+def _convolution(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+
+
+def build(
+    architecture: str, encoder: str, in_channels: int, out_channels: int, size: tuple[int, int]
+) -> nn.Module:
+    """An architecture with random weights; `size` is the width of its decoder and of its full-resolution branch.
 
     Raises
     ------
@@ -80,7 +100,9 @@ def build(architecture: str, encoder: str, in_channels: int, out_channels: int, 
     if architecture not in names:
         raise CellsegError(f"There is no architecture {architecture!r}.", f"Choose one of {', '.join(sorted(names))}.")
     cls = getattr(smp, architecture)
-    options: dict[str, Any] = {"encoder_weights": None, "in_channels": in_channels, "classes": out_channels}
+    width, detail = size
+    features = width if detail else out_channels
+    options: dict[str, Any] = {"encoder_weights": None, "in_channels": in_channels, "classes": features}
     if "decoder_channels" in inspect.signature(cls).parameters and architecture in ("Unet", "UnetPlusPlus", "MAnet"):
         options["decoder_channels"] = tuple(width * k for k in (8, 4, 2, 2, 1))
     try:
@@ -90,7 +112,7 @@ def build(architecture: str, encoder: str, in_channels: int, out_channels: int, 
             f"The network {architecture} with encoder {encoder!r} cannot be built: {error}.",
             "resnet18, resnet34, efficientnet-b0 and mobilenet_v2 work with every architecture.",
         ) from error
-    return AnySize(network)
+    return AnySize(network, (in_channels, features, out_channels), detail)
 
 
 def load_imagenet(network: nn.Module, encoder: str) -> str:

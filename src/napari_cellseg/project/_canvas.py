@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +82,7 @@ class Canvas:
         with self._db.transaction() as connection:
             if (rows := self._db.rows_after(self.record.id, self.n)) and self._take_in(rows):
                 flat = edit.index
-                edit = replace(
-                    edit, old_labels=self.labels.reshape(-1)[flat], old_state=self.state.reshape(-1)[flat]
-                )
+                edit = replace(edit, old_labels=self.labels.reshape(-1)[flat], old_state=self.state.reshape(-1)[flat])
             n = self._db.append(connection, self.record.id, edit, self.author, group, undoes)
         edit.write_to(self.labels, self.state)
         self.n = n
@@ -180,7 +179,7 @@ class Canvas:
         return bool(rows)
 
 
-def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[np.generic], int]:
+def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], int]:
     """The array of the newest snapshot and its edit; an empty one (and 0) where the log must tell all."""
     found = read_snapshot(path)
     if found is None or found.array.shape != shape:

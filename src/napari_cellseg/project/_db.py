@@ -153,7 +153,7 @@ class Database:
     def rounds(self) -> list[RoundRecord]:
         """All rounds, oldest first."""
         rows = self._rows("SELECT n, time, parent, child, decision, before, after FROM rounds ORDER BY n")
-        return [RoundRecord(*row[:5], json.loads(row[5]), json.loads(row[6])) for row in rows]
+        return [RoundRecord(n, t, p, c, d, json.loads(b), json.loads(a)) for n, t, p, c, d, b, a in rows]
 
     def add_round(self, parent: str | None, child: str, before: dict[str, Any], after: dict[str, Any]) -> int:
         """Record a judged round that nobody has decided on yet."""
@@ -174,7 +174,8 @@ class Database:
         """Record that a job began; one without an end was killed."""
         with self.transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO runs (kind, started, outcome, detail) VALUES (?,?,'running',?)", (kind, time.time(), detail)
+                "INSERT INTO runs (kind, started, outcome, detail) VALUES (?,?,'running',?)",
+                (kind, time.time(), detail),
             )
         return int(cursor.lastrowid or 0)
 
@@ -239,7 +240,9 @@ def _explained(path: Path) -> Iterator[None]:
             ) from error
         if "locked" in text:
             raise CellsegError(f"{path.parent.name} is in use: {text}.", "Close other programs that use it.") from error
-        raise CellsegError(f"{path} cannot be used: {text}.", "Check that the folder exists and is writable.") from error
+        raise CellsegError(
+            f"{path} cannot be used: {text}.", "Check that the folder exists and is writable."
+        ) from error
     except sqlite3.DatabaseError as error:
         raise CellsegError(
             f"The database of {path.parent.name} is damaged: {error}.",

@@ -94,7 +94,9 @@ def encode_edit(edit: Edit) -> bytes:
     starts = np.flatnonzero(np.diff(index, prepend=np.int64(-2)) != 1)
     lengths = np.diff(np.append(starts, index.size))
     gaps = np.diff(index[starts], prepend=np.int64(0))
-    head = struct.pack("<QQB", index.size, starts.size, len(edit.shape)) + struct.pack(f"<{len(edit.shape)}Q", *edit.shape)
+    head = struct.pack("<QQB", index.size, starts.size, len(edit.shape)) + struct.pack(
+        f"<{len(edit.shape)}Q", *edit.shape
+    )
     parts = [gaps.astype("<i8"), lengths.astype("<i8")]
     parts += [edit.old_labels.astype("<u4"), edit.new_labels.astype("<u4")]
     parts += [edit.old_state.astype("u1"), edit.new_state.astype("u1")]

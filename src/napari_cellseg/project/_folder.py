@@ -17,7 +17,7 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
-from .. import images
+from .. import images as pictures
 from ..config import Config, default_config
 from ..errors import CellsegError
 from ..settings import validated
@@ -195,8 +195,8 @@ class Project:
         if split not in SPLITS:
             raise CellsegError(f"There is no split {split!r}.", f"Use one of {', '.join(SPLITS)}.")
         source = Path(source).resolve()
-        image = images.read(source, axes, spacing_um)
-        images.check_content(image)
+        image = pictures.read(source, axes, spacing_um)
+        pictures.check_content(image)
         frames = range(image.n_frames) if frame is None else (frame,)
         truths = self._labels_per_frame(image, labels, len(frames))
         taken = {r.id for r in self.db.images()}
@@ -221,7 +221,7 @@ class Project:
         state = np.full(canvas.state.shape, APPROVED, np.uint8)
         return canvas.apply(difference(tool, canvas.labels, canvas.state, box, labels, state))
 
-    def read_image(self, id: str) -> images.Image:
+    def read_image(self, id: str) -> pictures.Image:
         """The picture of one image, lazily, with its voxel size.
 
         Raises
@@ -234,9 +234,9 @@ class Project:
         hint = f"Say where it is: napari-cellseg add {self.path.name} NEW_PATH --relocate {id}"
         if not path.exists():
             raise CellsegError(f"The picture of {id} is not at {path}.", hint)
-        if images.fingerprint(path) != record.fingerprint:
+        if pictures.fingerprint(path) != record.fingerprint:
             self._compare(record, path, hint)
-        return images.read(path, record.given_axes, record.spacing_um).frame(record.frame)
+        return pictures.read(path, record.given_axes, record.spacing_um).frame(record.frame)
 
     def source(self, record: ImageRecord) -> Path:
         """Where the picture of a record should lie."""
@@ -251,13 +251,13 @@ class Project:
             When the new file has another shape; labels would not fit it.
         """
         record, path = self.image(id), Path(path).resolve()
-        image = images.read(path, record.given_axes)
+        image = pictures.read(path, record.given_axes)
         if image.frame(0).spatial_shape != record.shape:
             raise CellsegError(
                 f"{path.name} is {image.spatial_shape}, but {id} is {record.shape}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
-        mark = images.fingerprint(path)
+        mark = pictures.fingerprint(path)
         moved = [
             replace(r, source=self._relative(path), fingerprint=mark)
             for r in self.db.images()
@@ -341,7 +341,9 @@ class Project:
         home = self.path.resolve().parent
         return source.relative_to(home).as_posix() if source.is_relative_to(home) else str(source)
 
-    def _record(self, id: str, image: images.Image, source: Path, place: tuple[int, str | None], split: str) -> ImageRecord:
+    def _record(
+        self, id: str, image: pictures.Image, source: Path, place: tuple[int, str | None], split: str
+    ) -> ImageRecord:
         return ImageRecord(
             id=id,
             source=self._relative(source),
@@ -352,11 +354,11 @@ class Project:
             n_channels=image.n_channels,
             dtype=str(image.data.dtype),
             spacing_um=image.spacing_um,
-            fingerprint=images.fingerprint(source),
+            fingerprint=pictures.fingerprint(source),
             split=split,
         )
 
-    def _prepare(self, record: ImageRecord, image: images.Image, truth: NDArray[np.uint32] | None) -> None:
+    def _prepare(self, record: ImageRecord, image: pictures.Image, truth: NDArray[np.uint32] | None) -> None:
         """Empty snapshots and a thumbnail; harmless where the record never follows."""
         folder = self.path / "images" / record.id
         text = json.dumps(asdict(record))
@@ -369,7 +371,7 @@ class Project:
         write_snapshot(folder / "state.zarr", np.zeros(record.shape, np.uint8), 0, text)
 
     def _labels_per_frame(
-        self, image: images.Image, labels: NDArray[np.uint32] | None, n_frames: int
+        self, image: pictures.Image, labels: NDArray[np.uint32] | None, n_frames: int
     ) -> list[NDArray[np.uint32] | None]:
         if labels is None:
             return [None] * n_frames
@@ -387,7 +389,7 @@ class Project:
         return list(labels) if n_frames > 1 else [labels]
 
     def _compare(self, record: ImageRecord, path: Path, hint: str) -> None:
-        shape = images.read(path, record.given_axes).frame(0).spatial_shape
+        shape = pictures.read(path, record.given_axes).frame(0).spatial_shape
         detail = f"its shape is {shape}, not {record.shape}" if shape != record.shape else "its content differs"
         raise CellsegError(f"The picture of {record.id} was changed since it was added: {detail}.", hint)
 
@@ -450,7 +452,7 @@ def _author() -> str:
         return "unknown"
 
 
-def _thumbnail(path: Path, image: images.Image, side: int = 128) -> None:
+def _thumbnail(path: Path, image: pictures.Image, side: int = 128) -> None:
     """A small PNG of the middle plane of the first channel."""
     import cv2
 

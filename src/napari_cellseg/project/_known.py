@@ -17,7 +17,7 @@ def known_mask(
 
     In every (Y, X) plane: voxels a person touched (state > 0), the objects they belong to, and the background
     up to `margin` pixels around them. Painting alone says nothing about what is *not* the object; the margin
-    says it. A neighbour that was only predicted stays unknown.
+    says it. A neighbour that was only predicted stays unknown, and so does the background nearer to it.
 
     Parameters
     ----------
@@ -46,5 +46,9 @@ def _known_plane(
         vouched = touched | np.isin(labels, ids[ids > 0])
     if margin == 0 or vouched.all():
         return vouched
-    near = np.asarray(ndi.distance_transform_edt(~vouched)) <= margin
-    return vouched | (near & (labels == 0))
+    distance = np.asarray(ndi.distance_transform_edt(~vouched))
+    near = (distance <= margin) & (labels == 0)
+    others = (labels > 0) & ~vouched if instances else np.zeros_like(vouched)
+    if others.any():  # the outline of a neighbour nobody looked at may be too tight: its surroundings stay unknown
+        near &= distance < ndi.distance_transform_edt(~others)
+    return vouched | near

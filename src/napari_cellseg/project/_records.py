@@ -11,7 +11,8 @@ class ImageRecord:
     """One image of a project: where it lies and what was seen when it was added.
 
     `source` is absolute, or relative to the folder that holds the project. `frame` is the time point of a time
-    series, whose frames are images of their own. `given_axes` are the file's axes where a person named them. `split` is train, val or test: test images are never learnt
+    series, whose frames are images of their own. `given_axes` are the file's axes
+    where a person named them. `split` is train, val or test: test images are never learnt
     from, val images judge.
     """
 

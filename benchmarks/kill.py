@@ -1,0 +1,188 @@
+"""Kill the napari-side process or its child at random moments and look at what is left.
+
+usage: python benchmarks/kill.py [--kills 50] [--seed 0]
+
+A worker (the real controller with a viewer model and the real engine) paints strokes without pause while it predicts
+and trains. After every stroke it notes it in a file of its own. It, or its child, is killed with SIGKILL at a random
+moment; then the project is opened again: it must be readable and hold every noted stroke older than one second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+SIDE = 256
+SETTINGS = [
+    "model.weights=none",
+    "model.width=4",
+    "train.patch=64",
+    "train.batch=2",
+    "train.seconds=4",
+    "train.checks=2",
+]
+
+
+def worker(folder: Path) -> None:
+    """Paint, predict and train until killed."""
+    from napari.components import ViewerModel
+
+    from napari_cellseg.gui.controller import Controller
+
+    controller = Controller(ViewerModel())
+    controller.start()
+    controller.open_project(folder / "k.cellseg")
+    controller.configure(controller.session.config.with_values([*SETTINGS, "predict.tile=128"]))
+    labels = controller.family.labels
+    rng, turn = random.Random(os.getpid()), 0
+    with (folder / "strokes.jsonl").open("a") as notes:
+        while True:
+            y, x, value = rng.randrange(SIDE - 12), rng.randrange(SIDE - 12), rng.randrange(1, 10**6)
+            index = np.ix_(range(y, y + 12), range(x, x + 12))
+            labels.data_setitem(tuple(i.ravel() for i in np.broadcast_arrays(*index)), value)
+            note = {"time": time.time(), "y": y, "x": x, "value": value, "problem": str(controller.session.problem)}
+            notes.write(json.dumps(note) + "\n")
+            notes.flush()
+            os.fsync(notes.fileno())
+            for _ in range(4):
+                controller.tick()
+                time.sleep(0.005)
+            if not controller.busy:
+                turn += 1
+                (controller.fine_tune if turn % 2 else controller.predict)()
+            if turn % 3 == 0 and rng.random() < 0.05:
+                controller.session.canvas.snapshot()
+
+
+def prepare(folder: Path) -> None:
+    """A project with two images and some approved truth to train on."""
+    from napari_cellseg.project import Project
+    from napari_cellseg.samples import synthetic_cells
+
+    with Project.create(folder / "k") as project:
+        for seed, name in enumerate(("painted", "truth")):
+            image, labels = synthetic_cells((SIDE, SIDE), 20, radius=11, seed=seed)
+            np.save(folder / f"{name}.npy", image)
+            project.add_image(folder / f"{name}.npy", labels=labels if name == "truth" else None)
+
+
+def kill_once(folder: Path, rng: random.Random) -> dict[str, object]:
+    """Let the worker run for a while, kill it or its child, check; returns what was seen."""
+    process = subprocess.Popen([sys.executable, __file__, "--worker", str(folder)], stderr=subprocess.DEVNULL)
+    notes = folder / "strokes.jsonl"
+    before = len(read_notes(notes))
+    while len(read_notes(notes)) <= before and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(rng.uniform(0.2, 14.0))
+    target = "napari"
+    children = child_pids(process.pid)
+    if children and rng.random() < 0.5:
+        target = "child"
+        os.kill(children[0], signal.SIGKILL)
+        time.sleep(rng.uniform(0.5, 2.0))  # the session must go on
+        alive = process.poll() is None
+    else:
+        alive = True
+    now = time.time()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return {"killed": target, "survived_child": alive, **check(folder, now)}
+
+
+def check(folder: Path, killed_at: float) -> dict[str, object]:
+    """Open the project again and compare with the notes."""
+    from napari_cellseg.project import Project
+
+    noted = read_notes(folder / "strokes.jsonl")
+    with Project.open(folder / "k.cellseg") as project:
+        canvas = project.canvas("painted")
+        labels, state = canvas.labels.copy(), canvas.state.copy()
+        rows = [r for r in canvas.rows() if r.tool not in ("predict", "draft")]
+        models = [m.id for m in project.models() if (project.model_path(m.id) / "weights.safetensors").is_file()]
+    old = [n for n in noted if n["time"] <= killed_at - 1]
+    expected = np.zeros((SIDE, SIDE), np.uint32)
+    for note in noted:
+        expected[note["y"] : note["y"] + 12, note["x"] : note["x"] + 12] = note["value"]
+    painted = expected > 0
+    different = painted & ((labels != expected) | (state == 0))
+    unnoted = len(rows) - len(noted)  # a stroke may be committed just before its note
+    lost = 0 if not different.any() else int(unnoted < 1 or different.sum() > 144)
+    return {"strokes": len(old), "rows": len(rows), "lost": lost, "missing_rows": max(0, len(old) - len(rows)),
+            "models": len(models), "problems": len({n["problem"] for n in noted} - {"None"})}  # fmt: skip
+
+
+def read_notes(path: Path) -> list[dict[str, object]]:
+    """Notes that were written whole."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def child_pids(pid: int) -> list[int]:
+    """Children of a process (Linux)."""
+    found = []
+    for item in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = item.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(item.parent.name))
+    return found
+
+
+def orphans() -> int:
+    """Children of dead workers that are still there."""
+    time.sleep(2)
+    count = 0
+    for item in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            count += (
+                b"napari_cellseg.engine._child" in item.read_bytes()
+                and int((item.parent / "stat").read_text().rpartition(")")[2].split()[1]) == 1
+            )
+        except OSError:
+            continue
+    return count
+
+
+def kill_many(kills: int, seed: int) -> list[dict[str, object]]:
+    """Kill many times, always in the same project, which therefore has to survive all of it."""
+    rng, results = random.Random(seed), []
+    with tempfile.TemporaryDirectory() as name:
+        prepare(Path(name))
+        for number in range(kills):
+            results.append(kill_once(Path(name), rng))
+            print(f"{number + 1:3d} {results[-1]}", flush=True)
+    return results
+
+
+def main() -> int:
+    """Run, count, say."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worker")
+    options = parser.parse_args()
+    if options.worker:
+        worker(Path(options.worker))
+    results = kill_many(options.kills, options.seed)
+    lost = sum(int(r["lost"]) + int(r["missing_rows"]) for r in results)
+    sides = {side: sum(r["killed"] == side for r in results) for side in ("napari", "child")}
+    strokes = results[-1]["strokes"]
+    print(f"{len(results)} kills {sides}: {strokes} strokes noted, {lost} lost, {orphans()} orphans left.")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

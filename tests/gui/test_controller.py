@@ -1,0 +1,301 @@
+"""The controller with a viewer model and the real engine: no Qt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.components import ViewerModel
+
+from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.layers import MARGIN
+from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.project import Project
+from napari_cellseg.samples import synthetic_cells
+
+from ..conftest import SMALL
+
+
+def spin(controller: Controller, until: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        controller.tick()
+        if until():
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"not in {seconds} s: {controller.session.status} {controller.session.problem}")
+
+
+@pytest.fixture
+def controller(project: Project) -> Iterator[Controller]:
+    """A viewer with an open project of one image; the engine starts only if something is submitted."""
+    path = project.path
+    project.close()
+    made = Controller(ViewerModel())
+    made.open_project(path)
+    yield made
+    made.close()
+
+
+def test_layers_form_a_named_family_with_the_images_geometry(tmp_path):
+    image, _ = synthetic_cells((6, 40, 50), 3)
+    np.save(tmp_path / "v.npy", image)
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "v.npy", spacing_um=(2.0, 0.5, 0.5))
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "p.cellseg")
+    names = [layer.name for layer in controller.viewer.layers]
+    assert names == ["v", "v [state]", "v [line]", "v [labels]"]
+    for layer in controller.viewer.layers:
+        assert tuple(layer.scale) == (2.0, 0.5, 0.5)
+        assert [str(u) for u in layer.units] == ["micrometer"] * 3
+        assert layer.axis_labels == ("z", "y", "x")
+    controller.close()
+
+
+def paint(controller: Controller, y: int, x: int, value: int, size: int = 8) -> None:
+    labels = controller.family.labels
+    labels.mode = "paint"
+    labels.selected_label = value
+    labels.brush_size = size
+    labels.paint((y, x), value)
+
+
+def test_a_brush_stroke_is_on_disk_at_once_and_undone_by_the_key(controller):
+    paint(controller, 30, 40, 5)
+    folder = controller.session.project.path
+    with Project.open(folder) as other:
+        assert other.canvas("cells").labels[30, 40] == 5
+    assert controller.session.canvas.state[30, 40] == 1
+    assert controller.family.overlay[30, 40] == 1
+    assert controller.family.overlay[30, 49] == MARGIN
+    controller.family.labels.undo()
+    assert controller.family.labels.data[30, 40] == 0
+    assert not controller.family.overlay.any()
+    controller.family.labels.redo()
+    assert controller.family.labels.data[30, 40] == 5
+    assert controller.session.problem is None
+
+
+@pytest.mark.parametrize("tool", ["fill", "polygon", "setitem", "erase"])
+def test_every_napari_tool_is_logged(controller, tool):
+    labels = controller.family.labels
+    paint(controller, 30, 40, 5)
+    if tool == "fill":
+        labels.fill((30, 40), 9)
+    elif tool == "polygon":
+        labels.paint_polygon([(50, 50), (50, 70), (70, 60)], 9)
+    elif tool == "setitem":
+        labels.data_setitem((np.array([80, 81, 81]), np.array([90, 90, 90])), 9)
+    else:
+        labels.paint((30, 40), 0)
+    live = labels.data.copy()
+    canvas = controller.session.canvas
+    replayed = np.zeros_like(live)
+    state = np.zeros(live.shape, np.uint8)
+    for row in canvas.rows():
+        canvas.edit(row.n).write_to(replayed, state)
+    np.testing.assert_array_equal(replayed, live)
+    np.testing.assert_array_equal(state, canvas.state)
+    controller.undo()
+    controller.undo()
+    assert not labels.data.any()
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["paint", "erase", "fill", "polygon", "undo", "redo", "approve", "delete", "merge", "predict"]),
+        st.integers(0, 127), st.integers(0, 159), st.integers(1, 6),
+    ),
+    min_size=1, max_size=20,
+)  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=STEPS)
+def test_random_sessions_leave_the_disk_equal_to_the_screen(tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("session")
+    np.save(folder / "a.npy", synthetic_cells((128, 160), 5)[0])
+    with Project.create(folder / "p") as project:
+        project.add_image(folder / "a.npy")
+    controller = Controller(ViewerModel())
+    controller.open_project(folder / "p.cellseg")
+    labels = controller.family.labels
+    for verb, y, x, value in steps:
+        if verb in ("paint", "erase"):
+            paint(controller, y, x, value if verb == "paint" else 0)
+        elif verb == "fill":
+            labels.fill((y, x), value)
+        elif verb == "polygon":
+            labels.paint_polygon([(y, x), (min(127, y + 20), x), (y, min(159, x + 20))], value)
+        elif verb in ("undo", "redo"):
+            getattr(labels, verb)()
+        elif verb == "approve":
+            controller.approve_object((y, x))
+        elif verb == "delete":
+            controller.delete_object((y, x))
+        elif verb == "merge":
+            controller.merge_objects([value, value % 6 + 1])
+        else:
+            box = (slice(y, min(128, y + 40)), slice(x, min(160, x + 40)))
+            controller._queue("a", box, np.full(labels.data[box].shape, value, np.uint32), "p")
+            while controller._pieces:
+                controller._write_piece()
+        controller.dismiss()
+    live, state = labels.data.copy(), controller.session.canvas.state.copy()
+    with Project.open(folder / "p.cellseg") as disk:
+        np.testing.assert_array_equal(disk.canvas("a").labels, live)
+        np.testing.assert_array_equal(disk.canvas("a").state, state)
+    controller.close()
+    with Project.open(folder / "p.cellseg") as disk:
+        np.testing.assert_array_equal(disk.canvas("a").labels, live)
+
+
+def test_a_full_disk_takes_the_stroke_back_and_says_so(controller, monkeypatch):
+    from napari_cellseg.errors import CellsegError
+
+    paint(controller, 30, 40, 5)
+    before = controller.family.labels.data.copy()
+
+    def full(*arguments: object) -> int:
+        raise CellsegError("could not be saved: disk full", "Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(controller.session.project.db, "append", full)
+        paint(controller, 80, 90, 6)
+    controller.tick()
+    np.testing.assert_array_equal(controller.family.labels.data, before)
+    assert "taken back" in controller.session.problem.message
+    controller.dismiss()
+    paint(controller, 80, 90, 6)
+    assert controller.session.problem is None
+
+
+def test_a_draft_without_a_model_respects_the_person(controller):
+    paint(controller, 30, 40, 5)
+    canvas = controller.session.canvas
+    mine = canvas.state > 0
+    before = canvas.labels[mine].copy()
+    controller.predict()
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.status.startswith("Drafted")
+    assert len(np.unique(canvas.labels)) > 4
+    np.testing.assert_array_equal(canvas.labels[mine], before)
+    controller.undo()
+    assert set(np.unique(canvas.labels)) == {0, 5}
+
+
+def test_keys_are_free_in_napari():
+    from napari.layers import Labels
+
+    from napari_cellseg.gui.tools import KEYS
+
+    taken = {str(k) for k in Labels.class_keymap}
+    assert not taken & set(KEYS)
+
+
+def test_the_dock_says_why_a_control_is_off(controller):
+    empty = resolve(Controller(ViewerModel()).session)
+    for control in (empty.predict, empty.fine_tune, empty.correct, empty.decide, empty.cancel):
+        assert not control.enabled
+        assert control.reason
+    view = resolve(controller.session)
+    assert view.predict.enabled
+    assert not view.fine_tune.enabled
+    assert "Paint" in view.fine_tune.reason
+
+
+def test_a_lost_picture_asks_where_it_is(controller, picture, tmp_path):
+    picture[0].rename(tmp_path / "elsewhere.npy")
+    controller.select_image("cells")
+    assert controller.session.problem.lost_image == "cells"
+    controller.relocate("cells", tmp_path / "elsewhere.npy")
+    assert controller.session.problem is None
+    assert controller.session.image == "cells"
+
+
+def test_using_a_layer_without_a_file_keeps_its_pixels(tmp_path):
+    controller = Controller(ViewerModel())
+    pixels = synthetic_cells((64, 64), 5)[0]
+    controller.viewer.add_image(pixels, name="cells_2d")
+    assert resolve(controller.session).open_images == ("cells_2d",)
+    controller.use_layer("cells_2d", tmp_path)
+    assert controller.session.problem is None
+    assert controller.session.image == "cells_2d"
+    np.testing.assert_array_equal(controller.session.project.read_image("cells_2d").load()[0], pixels)
+    controller.close()
+
+
+def test_the_newest_preview_wins(controller):
+    controller.show_preview(True)
+    for low in (2.0, 5.0, 10.0):
+        controller.configure(controller.session.config.with_values([f"recipe.steps.0.low={low}"]))
+    spin(controller, lambda: not controller.busy)
+    shown = controller.family.preview.data
+    picture = controller.session.project.read_image("cells").load()
+    np.testing.assert_array_equal(shown, controller.session.config.recipe(picture)[0])
+    assert controller.session.config.recipe.steps[0].low == 10.0
+
+
+def test_a_round_with_the_real_engine(controller, picture):
+    truth: np.ndarray = picture[1]
+    for id in range(1, 6):
+        controller.family.labels.data_setitem(np.nonzero(truth == id), id)
+    controller.approve_image()
+    config = controller.session.config.with_values([*SMALL, "train.steps=8", "predict.tile=64"])
+    controller.configure(config)
+    controller.fine_tune()
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.problem is None
+    assert resolve(controller.session).decide.enabled
+    assert len(controller.session.curve.training) == 8
+    controller.keep()
+    assert controller.session.current_model == "v1"
+    before = controller.session.canvas.labels.copy()
+    controller.predict()
+    spin(controller, lambda: not controller.busy)
+    np.testing.assert_array_equal(controller.session.canvas.labels, before)  # all of it is approved
+    assert "predicted" in controller.session.status
+
+
+def test_open_strokes_hold_predictions_back(controller):
+    labels = controller.family.labels
+    labels._begin_stroke()
+    controller._cut("cells", (slice(0, 128), slice(0, 160)), np.full((128, 160), 3, np.uint32), "p")
+    controller.tick()
+    assert not labels.data.any()
+    assert controller.busy
+    labels._commit_stroke()
+    controller.tick()
+    assert labels.data.any()
+
+
+def test_split_by_a_line_and_tools(controller):
+    paint(controller, 60, 60, 3, size=30)
+    controller.tools.choose("split")
+    assert controller.session.tool == "split"
+    assert controller.family.labels.mode == "pan_zoom"
+    controller.split_along(np.array([(30.0, 60), (90, 60)]))
+    assert set(np.unique(controller.session.canvas.labels)) == {0, 3, 4}
+    controller.family.labels.mode = "paint"
+    assert controller.session.tool == ""
+    controller.new_label()
+    assert controller.family.labels.selected_label == 5
+
+
+def test_a_damaged_project_is_a_message(tmp_path):
+    bad = tmp_path / "b.cellseg"
+    Project.create(bad).close()
+    (bad / "project.db").write_bytes(b"x" * 5000)
+    controller = Controller(ViewerModel())
+    controller.open_project(bad)
+    assert "damaged" in controller.session.problem.message
+    controller.recover_project(bad)
+    assert controller.session.project is not None
+    controller.close()
+    assert Path(bad / "project.db").exists()

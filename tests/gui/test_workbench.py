@@ -1,0 +1,197 @@
+"""The real docks in a real napari viewer, pressed as a person presses them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QPushButton
+
+from napari_cellseg import edits
+from napari_cellseg.cli import main
+from napari_cellseg.project import Project
+
+from ..conftest import SMALL
+
+SET = [*SMALL, "train.steps=25", "train.seconds=1000", "train.patch=96", "predict.tile=128"]
+
+
+@pytest.fixture
+def viewer(qtbot) -> Iterator[object]:
+    import napari
+
+    made = napari.Viewer(show=True)
+    made.window.resize(1280, 800)
+    yield made
+    made.close()
+    QApplication.processEvents()
+
+
+def spin(until: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        if until():
+            return
+        time.sleep(0.002)
+    raise AssertionError(f"not in {seconds} s")
+
+
+def press(dock: object, step: str, name: str) -> None:
+    """Click a button of a step, if it is enabled."""
+    dock.open_step(step)
+    QApplication.processEvents()
+    button = next(b for b in dock.page(step).findChildren(QPushButton) if b.objectName() == name)
+    assert button.isEnabled(), button.toolTip()
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def drag(viewer: object, start: tuple[int, int], stop: tuple[int, int]) -> None:
+    """Drag the left button over the canvas between two data points."""
+    canvas = viewer.window._qt_viewer.canvas
+    native = canvas.native
+    transform = viewer.window._qt_viewer.canvas.layer_to_visual[viewer.layers[0]].node.transforms
+
+    def pixel(point: tuple[int, int]) -> QPoint:
+        x, y, _, w = transform.get_transform("visual", "canvas").map([point[1], point[0], 0, 1])
+        return QPoint(round(x / w), round(y / w))
+
+    QTest.mouseMove(native, pixel(start))
+    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=pixel(start))
+    for share in np.linspace(0.1, 1, 8):
+        middle = tuple(a + share * (b - a) for a, b in zip(start, stop, strict=True))
+        QTest.mouseMove(native, pixel(middle))
+        QApplication.processEvents()
+    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=pixel(stop))
+    QApplication.processEvents()
+
+
+def test_opening_the_workbench_is_quick_and_loads_no_torch(viewer):
+    loaded = "torch" in sys.modules  # an earlier test of this process may have
+    start = time.perf_counter()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    assert loaded or "torch" not in sys.modules
+    assert 330 <= dock.sizeHint().width() <= 420
+    assert time.perf_counter() - start < 30  # the figure is in docs/benchmarks.md; this only catches hanging
+
+
+def test_every_step_has_a_dock_of_its_own_that_shares_the_session(viewer):
+    _, bench = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    for name in ("1 Image", "2 Preprocess", "3 Predict", "4 Correct", "5 Fine-tune", "6 Rounds"):
+        _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", name)
+        assert dock.controller is bench.controller
+
+
+def test_every_control_has_a_tooltip(viewer):
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    for page in dock.pages:
+        for button in page.findChildren(QPushButton):
+            if type(button).__module__.startswith("napari_cellseg") or button.isCheckable():
+                assert button.toolTip() or button.text().strip().startswith(("More", "Settings")), button.text()
+
+
+def test_a_dragged_brush_is_on_disk(viewer, project):
+    path = project.path
+    project.close()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    dock.controller.open_project(path)
+    viewer.reset_view()
+    spin(lambda: dock.controller.family is not None)
+    press(dock, "Correct", "New label  (N)")
+    drag(viewer, (40, 40), (60, 90))
+    with Project.open(path) as other:
+        labels = other.canvas("cells").labels
+    assert labels[40, 40] == 1
+    assert labels[58:62, 88:92].any()
+    np.testing.assert_array_equal(labels, dock.controller.family.labels.data)
+    press(dock, "Correct", "Undo")
+    assert not dock.controller.family.labels.data.any()
+
+
+def correct_by_hand(
+    canvas_of: Callable[[], object], truth: np.ndarray, paint: Callable[[int, np.ndarray], None]
+) -> None:
+    """The same corrections for both ways: draw every third object with an id of its own."""
+    for id in range(1, int(truth.max()) + 1, 3):
+        paint(1000 + id, np.flatnonzero(truth == id))
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(viewer, nuclei, tmp_path, qtbot):
+    by_hand, by_line = tmp_path / "hand", tmp_path / "line"
+    for folder in (by_hand, by_line):
+        folder.mkdir()
+        for path, _ in nuclei[:2]:
+            shutil.copy(path, folder)
+    pictures = [path.name for path, _ in nuclei[:2]]
+    ids = [Path(name).stem for name in pictures]
+    truths = {id: truth for id, (_, truth) in zip(ids, nuclei, strict=False)}
+
+    # in the docks
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    control = dock.controller
+    viewer.open(str(by_hand / pictures[0]), plugin="napari")
+    spin(lambda: bool(control.session.open_images))
+    press(dock, "Image", "Use this image")
+    assert control.session.problem is None, control.session.problem
+    control.add_images([by_hand / pictures[1]])
+    control.configure(control.session.config.with_values(SET))
+    for number in (1, 2):
+        control.select_image(ids[0])
+        if number == 2:
+            press(dock, "Predict", "Predict")
+            spin(lambda: not control.busy)
+        labels = control.family.labels
+        correct_by_hand(
+            lambda: None,
+            truths[ids[0]],
+            lambda id, index, ls=labels: ls.data_setitem(np.unravel_index(index, ls.data.shape), id),
+        )
+        viewer.reset_view()
+        QApplication.processEvents()
+        control.approve_object(tuple(int(v[0]) for v in np.nonzero(truths[ids[0]] == 4)))
+        press(dock, "Correct", "Image")
+        press(dock, "Fine-tune", "Fine-tune")
+        spin(lambda: not control.busy, 200)
+        assert control.session.problem is None, control.session.problem
+        press(dock, "Rounds", "Keep")
+    control.select_image(ids[1])
+    press(dock, "Predict", "Predict")
+    spin(lambda: not control.busy)
+    shown = control.family.labels.data.copy()
+    hand = control.session.project.path
+
+    # on the command line
+    line = by_line / "p.cellseg"
+    values = [part for value in SET for part in ("--set", value)]
+    assert main(["new", str(line)]) == 0
+    assert main(["add", str(line), *[str(by_line / name) for name in pictures]]) == 0
+    for number in (1, 2):
+        if number == 2:
+            assert main(["predict", str(line), "--image", ids[0]]) == 0
+        with Project.open(line) as project:
+            canvas = project.canvas(ids[0])
+            correct_by_hand(
+                lambda: None,
+                truths[ids[0]],
+                lambda id, index, c=canvas: c.apply(edits.paint(c.labels, c.state, index, id)),
+            )
+            point = tuple(int(v[0]) for v in np.nonzero(truths[ids[0]] == 4))
+            canvas.apply(edits.approve_object(canvas.labels, canvas.state, edits.object_at(canvas.labels, point)))
+            whole = tuple(slice(0, n) for n in canvas.labels.shape)
+            canvas.apply(edits.approve_box(canvas.labels, canvas.state, whole))
+        assert main(["train", str(line), *values, "--keep", "yes"]) == 0
+    assert main(["predict", str(line), "--image", ids[1]]) == 0
+    with Project.open(line) as project:
+        np.testing.assert_array_equal(project.load_labels(ids[1])[0], shown)
+        np.testing.assert_array_equal(project.load_labels(ids[0])[0], Project.open(hand).load_labels(ids[0])[0])
+        assert project.current_model == control.session.current_model == "v2"
+    assert len(np.unique(shown)) > 3

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cellseg.cli import main
+from napari_cellseg.project import Project
+from napari_cellseg.samples import synthetic_cells
+
+from .conftest import SMALL
+
+SET = [part for value in SMALL for part in ("--set", value)]
+
+
+@pytest.fixture
+def own(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained.parent, tmp_path / "own")
+    return tmp_path / "own" / trained.name
+
+
+def test_the_whole_path(tmp_path, capsys):
+    for seed in range(3):
+        image, labels = synthetic_cells((96, 96), 8, radius=10, seed=seed)
+        tifffile.imwrite(tmp_path / f"c{seed}.tif", image)
+        tifffile.imwrite(tmp_path / f"l{seed}.tif", labels.astype("uint16"))
+    p = str(tmp_path / "p.cellseg")
+    assert main(["new", p]) == 0
+    assert main(["add", p, str(tmp_path / "c0.tif"), "--labels", str(tmp_path / "l0.tif")]) == 0
+    assert main(["add", p, str(tmp_path / "c1.tif"), "--labels", str(tmp_path / "l1.tif"), "--split", "test"]) == 0
+    assert main(["add", p, str(tmp_path / "c2.tif"), "--spacing", "0.5,0.5"]) == 0
+    assert main(["train", p, *SET]) == 0
+    assert main(["predict", p, "--image", "c2", "--out", str(tmp_path / "out")]) == 0
+    assert main(["evaluate", p, "--json", str(tmp_path / "scores.json")]) == 0
+    assert main(["export", p, "--out", str(tmp_path / "export"), "--format", "ome.tif"]) == 0
+    assert (
+        main(["predict", str(tmp_path / "c2.tif"), "--model", f"{p}/models/v1", "--out", str(tmp_path / "loose")]) == 0
+    )
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert 0 <= scores["mean"]["ap50"] <= 1
+    assert set(scores["images"]) == {"c1"}
+    in_project = tifffile.imread(tmp_path / "out" / "c2_labels.tif")
+    loose = tifffile.imread(tmp_path / "loose" / "c2_labels.tif")
+    np.testing.assert_array_equal(in_project > 0, loose > 0)
+    assert len(list((tmp_path / "export").iterdir())) == 3
+    assert "Kept v1" in capsys.readouterr().out
+
+
+def test_predicting_never_changes_approved_labels(own):
+    with Project.open(own) as project:
+        before = project.load_labels("cells1")[0]
+    assert main(["predict", str(own)]) == 0
+    with Project.open(own) as project:
+        np.testing.assert_array_equal(project.load_labels("cells1")[0], before)
+
+
+def test_events_are_json_lines(own, capsys):
+    assert main(["predict", str(own), "--events"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {"Predicted"} <= {line["event"] for line in lines}
+
+
+def test_the_data_science_bowl_layout(tmp_path):
+    folder = tmp_path / "0a1b"
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    image, labels = synthetic_cells((64, 64), 6)
+    imageio.imwrite(folder / "images" / "0a1b.png", (image // 256).astype(np.uint8))
+    for id in range(1, labels.max() + 1):
+        imageio.imwrite(folder / "masks" / f"{id:03d}.png", ((labels == id) * 255).astype(np.uint8))
+    p = str(tmp_path / "p.cellseg")
+    assert main(["new", p]) == 0
+    assert main(["add", p, str(folder)]) == 0
+    with Project.open(p) as project:
+        np.testing.assert_array_equal(project.load_labels("0a1b")[0], labels)
+
+
+def test_keep_and_roll_back(own):
+    assert main(["train", str(own), *SET, "--set", "train.steps=2", "--keep", "no"]) == 0
+    with Project.open(own) as project:
+        assert project.current_model == "v1"
+        assert [m.id for m in project.models()] == ["v1", "v2"]
+        assert project.db.rounds()[-1].decision == "roll back"
+
+
+MISTAKES = [
+    pytest.param(["predict", "{own}", "--model", "v9"], "no model 'v9'", id="unknown-model"),
+    pytest.param(["predict", "{own}", "--image", "x"], "no image 'x'", id="unknown-image"),
+    pytest.param(["add", "{own}", "nowhere.tif"], "no file", id="missing-file"),
+    pytest.param(["add", "{own}", "a", "b", "--labels", "c"], "2 images but 1 labels", id="uneven-labels"),
+    pytest.param(["add", "{own}", "a", "--spacing", "x"], "voxel size", id="bad-spacing"),
+    pytest.param(["new", "{own}"], "exists already", id="existing"),
+    pytest.param(["train", "{own}", "--set", "train.seconds=no"], "train.seconds", id="bad-setting"),
+    pytest.param(["train", "{own}", "--config", "nowhere.toml"], "cannot be read", id="no-config"),
+    pytest.param(["evaluate", "{own}"], "No test image", id="nothing-to-evaluate"),
+    pytest.param(["export", "{tmp}/none.cellseg", "--out", "x"], "not a cellseg project", id="no-project"),
+    pytest.param(["predict", "{tmp}/a.tif"], "not a project", id="loose-without-model"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES)
+def test_mistakes_exit_2_with_message_and_hint_on_stderr(own, tmp_path, capsys, arguments, words):
+    before = sorted(p.relative_to(own) for p in own.rglob("*") if "project.db" not in p.name)
+    try:
+        status = main([a.format(own=own, tmp=tmp_path) for a in arguments])
+    except Exception as error:  # the parser raises before main can catch
+        status, words = 2 if type(error).__name__ == "CellsegError" else 1, ""
+    captured = capsys.readouterr()
+    assert status == 2
+    assert words in captured.err
+    assert sorted(p.relative_to(own) for p in own.rglob("*") if "project.db" not in p.name) == before
+
+
+def test_unknown_verbs_exit_2():
+    with pytest.raises(SystemExit) as caught:
+        main(["dance"])
+    assert caught.value.code == 2
+
+
+def test_recover(own, capsys):
+    (own / "project.db").write_bytes(b"x" * 9000)
+    assert main(["export", str(own), "--out", "x"]) == 2
+    assert "recover" in capsys.readouterr().err
+    assert main(["recover", str(own)]) == 0
+    with Project.open(own) as project:
+        assert [r.id for r in project.images()] == ["cells1", "cells2"]
+        assert project.current_model == "v1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_keeps_the_best_and_exits_130(own):
+    command = [sys.executable, "-m", "napari_cellseg.cli", "train", str(own), *SET, "--events"]
+    command += ["--set", "train.steps=100000", "--set", "train.seconds=500"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if '"step": 5' in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stdout.read()
+    assert process.wait(60) == 130
+    assert '"Saved"' in rest
+    with Project.open(own) as project:
+        assert len(project.models()) == 2
+
+
+@pytest.mark.slow
+def test_demo_leaves_figures_and_numbers(tmp_path, nuclei):
+    from .conftest import SHARED
+
+    out = tmp_path / "demo"
+    start = time.monotonic()
+    command = ["demo", "--out", str(out), "--data", str(SHARED / "dsb2018"), "--seconds", "6", "--rounds", "2"]
+    assert main([*command, "--objects", "40"]) == 0
+    names = {p.name for p in out.iterdir()}
+    assert {"curve.png", "numbers.json", "round_1.png", "round_2.png"} <= names
+    numbers = json.loads((out / "numbers.json").read_text())
+    assert [s["round"] for s in numbers["scores"]] == [0, 0, 1, 2]
+    assert numbers["seconds"] <= time.monotonic() - start + 1

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_cellseg.engine import Engine, PredictJob, Simulation, TrainJob, run, simulate
+from napari_cellseg.errors import CellsegError
+from napari_cellseg.events import Event, Failed, Finished, Predicted, Ready, RoundScored, Saved, StepDone, describe
+from napari_cellseg.project import Project
+from napari_cellseg.samples import synthetic_cells
+
+from .conftest import SMALL
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    made = Engine()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained project that a test may change."""
+    shutil.copytree(trained.parent, tmp_path / "own")
+    return tmp_path / "own" / trained.name
+
+
+def wait(engine: Engine, until: Callable[[Event], bool], seconds: float = 120) -> list[Event]:
+    events: list[Event] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for reply in engine.poll():
+            events.append(reply.event)
+            if until(reply.event):
+                return events
+        time.sleep(0.01)
+    raise AssertionError(f"not in {seconds} s; got {[describe(e) for e in events][-5:]}")
+
+
+def finished(event: Event) -> bool:
+    return isinstance(event, Finished)
+
+
+def test_the_child_predicts_as_this_process_does(engine, own):
+    job = PredictJob(own, ("cells1",), "v1")
+    engine.submit(job)
+    events = wait(engine, finished)
+    assert isinstance(events[0], Ready)
+    there = next(e.labels for e in events if isinstance(e, Predicted))
+    here = next(e.labels for e in run(job) if isinstance(e, Predicted))
+    np.testing.assert_array_equal(there, here)
+    assert "torch" not in engine.__class__.__module__
+    assert not engine.busy
+
+
+def test_cancelling_a_training_keeps_a_model(engine, own):
+    with Project.open(own) as project:
+        config = project.config.with_values([*SMALL, "train.steps=100000", "train.seconds=500"])
+    number = engine.submit(TrainJob(own, config))
+    wait(engine, lambda e: isinstance(e, StepDone) and e.step >= 3)
+    engine.cancel(number)
+    events = wait(engine, finished)
+    saved = next(e for e in events if isinstance(e, Saved))
+    assert saved.stopped_by == "person"
+    with Project.open(own) as project:
+        assert project.model_path(saved.model).is_dir()
+
+
+def test_a_persons_mistake_comes_back_with_a_hint_and_the_child_lives(engine, own):
+    engine.submit(PredictJob(own, ("nobody",), "v1"))
+    events = wait(engine, finished)
+    failed = next(e for e in events if isinstance(e, Failed))
+    assert "nobody" in failed.message
+    assert failed.hint
+    pid = engine.pid
+    engine.submit(PredictJob(own, ("cells1",), "v1"))
+    wait(engine, lambda e: isinstance(e, Predicted))
+    assert engine.pid == pid
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_killed_child_costs_a_message_and_the_next_job_works(engine, own):
+    engine.submit(PredictJob(own, ("cells1",), "v1"))
+    wait(engine, finished)
+    with Project.open(own) as project:
+        config = project.config.with_values([*SMALL, "train.steps=100000", "train.seconds=500"])
+    engine.submit(TrainJob(own, config))
+    wait(engine, lambda e: isinstance(e, StepDone))
+    os.kill(engine.pid, signal.SIGKILL)
+    events = wait(engine, finished)
+    failed = next(e for e in events if isinstance(e, Failed))
+    assert "stopped unexpectedly" in failed.message
+    assert not engine.busy
+    engine.submit(PredictJob(own, ("cells1",), "v1"))
+    assert any(isinstance(e, Predicted) for e in wait(engine, finished))
+    with Project.open(own) as project:
+        assert [m.id for m in project.models()] == ["v1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_the_child_leaves_when_its_parent_is_gone(engine):
+    engine.start()
+    wait(engine, lambda e: isinstance(e, Ready))
+    pid, process = engine.pid, engine._process
+    process.stdin.close()
+    assert process.wait(10) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_simulate_improves_and_counts(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        for seed in range(6):
+            image, labels = synthetic_cells((96, 96), 8, radius=10, seed=seed)
+            np.save(tmp_path / f"c{seed}.npy", image)
+            split = "test" if seed > 3 else "val" if seed == 3 else "train"
+            project.add_image(tmp_path / f"c{seed}.npy", labels=labels, split=split)
+        before = {p: p.stat().st_mtime_ns for p in project.path.rglob("*.zarr")}
+        config = project.config.with_values([*SMALL, "train.steps=40"])
+        plan = Simulation(rounds=2, objects=12, seconds=60)
+        scores = [e for e in simulate(project, plan, config, tmp_path / "s", run) if isinstance(e, RoundScored)]
+        assert before == {p: p.stat().st_mtime_ns for p in project.path.rglob("*.zarr")}
+    assert [s.name for s in scores] == ["Otsu + watershed", "random forest", "round 1", "round 2"]
+    assert 0 < scores[2].objects <= scores[3].objects
+    assert scores[3].objects <= scores[2].objects + 12
+    assert scores[3].metrics["images"] == 2
+    assert scores[3].metrics["iou"] > 0.3
+
+
+def test_simulate_needs_truth(project, tmp_path):
+    with pytest.raises(CellsegError, match="both are needed"):
+        list(simulate(project, Simulation(), project.config, tmp_path / "s", run))

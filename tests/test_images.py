@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_cellseg import images
+from napari_cellseg.errors import CellsegError
+
+RNG = np.random.default_rng(0)
+
+
+def pixels(shape: tuple[int, ...], dtype: str = "uint16") -> np.ndarray:
+    return (RNG.random(shape) * 200).astype(dtype)
+
+
+def ome_zarr(path: Path, data: np.ndarray) -> None:
+    """Version 0.4, as most of the field still writes it, with lengths in nanometres."""
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    group.create_array("0", shape=data.shape, dtype=data.dtype)[:] = data
+    scale = [{"type": "scale", "scale": [2000.0, 500.0, 500.0]}]
+    axes = [{"name": a, "type": "space", "unit": "nanometer"} for a in "zyx"]
+    group.attrs["multiscales"] = [
+        {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    ]
+
+
+def imagej(path: Path, data: np.ndarray) -> None:
+    metadata = {"axes": "TZCYX", "spacing": 2.0, "unit": "um"}
+    tifffile.imwrite(path, data, imagej=True, resolution=(2, 2), metadata=metadata)
+
+
+def ome_tiff(path: Path, data: np.ndarray) -> None:
+    size = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0}
+    tifffile.imwrite(path, data, ome=True, metadata={"axes": "ZYX", **size})
+
+
+FORMATS = [
+    pytest.param("a.tif", lambda p, d: tifffile.imwrite(p, d), (20, 30), "YX", None, id="tiff"),
+    pytest.param("a.tif", lambda p, d: tifffile.imwrite(p, d, tile=(64, 64)), (300, 200), "YX", None, id="tiled"),
+    pytest.param(
+        "a.tif", lambda p, d: tifffile.imwrite(p, d, photometric="minisblack"), (5, 20, 30), "ZYX", None, id="pages"
+    ),
+    pytest.param("a.ome.tif", ome_tiff, (5, 20, 30), "ZYX", (2.0, 0.5, 0.5), id="ome-tiff"),
+    pytest.param("a.tif", imagej, (2, 4, 3, 20, 30), "TCZYX", (2.0, 0.5, 0.5), id="imagej-hyperstack"),
+    pytest.param("a.ome.zarr", ome_zarr, (5, 20, 30), "ZYX", (2.0, 0.5, 0.5), id="ome-zarr"),
+    pytest.param("a.npy", np.save, (20, 30), "YX", None, id="npy"),
+    pytest.param("a.png", imageio.imwrite, (20, 30), "YX", None, id="png"),
+]
+
+
+@pytest.mark.parametrize(("name", "write", "shape", "axes", "spacing"), FORMATS)
+def test_formats_keep_pixels_axes_and_voxel_size(tmp_path, name, write, shape, axes, spacing):
+    data = pixels(shape)
+    write(tmp_path / name, data)
+    image = images.read(tmp_path / name)
+    assert image.axes == axes
+    assert image.spacing_um == (pytest.approx(spacing) if spacing else None)
+    expected = data.transpose(0, 2, 1, 3, 4) if axes == "TCZYX" else data
+    np.testing.assert_array_equal(np.asarray(image.data), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32"])
+def test_dtypes_survive(tmp_path, dtype):
+    data = pixels((20, 30), dtype)
+    tifffile.imwrite(tmp_path / "a.tif", data)
+    assert images.read(tmp_path / "a.tif").load().dtype == dtype
+
+
+def test_colours_are_channels_and_a_constant_alpha_is_dropped(tmp_path):
+    rgba = pixels((20, 30, 4), "uint8")
+    rgba[..., 3] = 255
+    imageio.imwrite(tmp_path / "a.png", rgba)
+    image = images.read(tmp_path / "a.png")
+    assert image.axes == "CYX"
+    np.testing.assert_array_equal(image.load(), np.moveaxis(rgba[..., :3], -1, 0))
+
+
+def test_reading_is_lazy(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((50, 256, 256), "uint16"), photometric="minisblack")
+    assert images.read(tmp_path / "a.tif").data.npartitions == 50
+
+
+def test_given_axes_and_spacing_win(tmp_path):
+    np.save(tmp_path / "a.npy", pixels((5, 20, 30)))
+    image = images.read(tmp_path / "a.npy", "CYX", (0.3, 0.3))
+    assert (image.n_channels, image.spatial_shape, image.spacing_um) == (5, (20, 30), (0.3, 0.3))
+
+
+def _write_truncated(path: Path) -> None:
+    tifffile.imwrite(path, pixels((300, 300)), compression="zlib")
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+BAD = [
+    pytest.param("a.tif", lambda p: p.write_bytes(b"hello"), "cannot be read", id="not-a-tiff"),
+    pytest.param("a.png", lambda p: p.write_bytes(b""), "cannot be read", id="empty-file"),
+    pytest.param("a.tif", _write_truncated, "read", id="truncated"),
+    pytest.param("a.xyz", lambda p: p.write_bytes(b"x"), "format", id="unknown-format"),
+    pytest.param("gone.tif", lambda p: None, "no file", id="missing"),
+    pytest.param("a.npy", lambda p: np.save(p, np.full((20, 20), np.nan)), "NaN", id="nan"),
+    pytest.param("a.npy", lambda p: np.save(p, np.full((20, 20), 7)), "everywhere", id="constant"),
+    pytest.param("a.npy", lambda p: np.save(p, np.ones((1, 1))), "1 x 1", id="one-pixel"),
+    pytest.param("a.npy", lambda p: np.save(p, np.zeros((0, 20))), "empty", id="no-pixels"),
+    pytest.param("a.npy", lambda p: np.save(p, pixels((20, 30, 5))), "ambiguous", id="five-channels"),
+    pytest.param("a.npy", lambda p: np.save(p, np.array([{"a": 1}], object), allow_pickle=True), "read", id="pickle"),
+]
+
+
+@pytest.mark.parametrize(("name", "write", "words"), BAD)
+def test_bad_pictures_get_a_message_and_a_hint(tmp_path, name, write, words, project):
+    write(tmp_path / name)
+    before = len(project.images())
+    with pytest.raises(CellsegError, match=words) as caught:
+        project.add_image(tmp_path / name)
+    assert caught.value.hint
+    assert len(project.images()) == before
+    assert sorted(p.name for p in (project.path / "images").iterdir()) == [r.id for r in project.images()]
+
+
+@pytest.mark.parametrize("axes", ["YXQ", "ZZYX", "CZ", "XY"])
+def test_wrong_axes_are_refused(tmp_path, axes):
+    np.save(tmp_path / "a.npy", pixels((5, 20, 30)))
+    with pytest.raises(CellsegError, match="[Aa]xes"):
+        images.read(tmp_path / "a.npy", axes)
+
+
+def test_one_mask_per_object_is_merged(tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for n in range(3):
+        mask = np.zeros((20, 30), np.uint8)
+        mask[n * 6 : n * 6 + 4, 2:9] = 255
+        imageio.imwrite(masks / f"{n}.png", mask)
+    labels = images.read_labels(masks)
+    assert labels.dtype == np.uint32
+    assert np.unique(labels).tolist() == [0, 1, 2, 3]
+    assert labels[13, 3] == 3
+
+
+def test_binary_masks_become_components_on_request(tmp_path):
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:5, 2:5] = mask[10:15, 10:20] = 255
+    imageio.imwrite(tmp_path / "m.png", mask)
+    assert images.read_labels(tmp_path / "m.png").max() == 255
+    assert images.read_labels(tmp_path / "m.png", split_components=True).max() == 2
+
+
+BAD_LABELS = [
+    pytest.param(np.full((20, 20), 0.5, np.float32), "fractions", id="fractions"),
+    pytest.param(np.full((20, 20), -1, np.int32), "not object numbers", id="negative"),
+    pytest.param(pixels((3, 20, 20), "uint8"), "colour", id="colour"),
+]
+
+
+@pytest.mark.parametrize(("values", "words"), BAD_LABELS)
+def test_bad_labels_are_refused(tmp_path, values, words):
+    np.save(tmp_path / "l.npy", values)
+    with pytest.raises(CellsegError, match=words):
+        images.read_labels(tmp_path / "l.npy", "CYX" if values.ndim == 3 else None)
+
+
+@pytest.mark.parametrize("name", ["l.tif", "l.ome.tif", "l.ome.zarr"])
+@pytest.mark.parametrize("shape", [(20, 30), (4, 20, 30)])
+@pytest.mark.parametrize("top", [9, 70_000])
+def test_written_labels_read_back(tmp_path, name, shape, top):
+    labels = RNG.integers(0, top, shape).astype(np.uint32)
+    labels.flat[0] = top
+    spacing = (2.0, 0.5, 0.5)[-len(shape) :]
+    images.write_labels(tmp_path / name, labels, spacing)
+    np.testing.assert_array_equal(images.read_labels(tmp_path / name), labels)
+    if top == 9 or name != "l.tif":
+        assert images.read(tmp_path / name).spacing_um == pytest.approx(spacing)
+
+
+def test_the_fingerprint_notices_a_change(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, pixels((64, 64)))
+    before = images.fingerprint(path)
+    data = np.load(path)
+    data[32, 32] += 1
+    np.save(path, data)
+    assert images.fingerprint(path) != before

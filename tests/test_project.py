@@ -1,0 +1,424 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_cellseg import edits
+from napari_cellseg.errors import CellsegError
+from napari_cellseg.project import (
+    Canvas,
+    Project,
+    assign_holdouts,
+    decode_edit,
+    difference,
+    encode_edit,
+    known_mask,
+)
+from napari_cellseg.project._canvas import SNAPSHOT_EVERY
+from napari_cellseg.project._snapshot import read_snapshot, write_snapshot
+
+
+def dab(canvas: Canvas, y: int, x: int, value: int, size: int = 5) -> None:
+    """Paint a square."""
+    mask = np.zeros(canvas.labels.shape, bool)
+    mask[..., y : y + size, x : x + size] = True
+    canvas.apply(edits.paint(canvas.labels, canvas.state, np.flatnonzero(mask), value))
+
+
+def test_the_folder_is_what_the_design_says(project):
+    dab(project.canvas("cells"), 10, 10, 3)
+    project.close()
+    inside = {p.relative_to(project.path).as_posix() for p in project.path.rglob("*")}
+    assert {"project.toml", "project.db", "images/cells/labels.zarr", "images/cells/state.zarr"} <= inside
+    assert {"images/cells/thumbnail.png", "models", "cache"} <= inside
+
+
+def test_strokes_survive_closing_and_dying(project):
+    canvas = project.canvas("cells")
+    dab(canvas, 10, 10, 3)
+    dab(canvas, 40, 40, 4)
+    died = Project.open(project.path)  # the first process never closes
+    np.testing.assert_array_equal(died.canvas("cells").labels, canvas.labels)
+    died.close()
+    with Project.open(project.path) as again:
+        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
+        np.testing.assert_array_equal(again.canvas("cells").state, canvas.state)
+
+
+def test_undo_works_across_sessions_without_limit(project):
+    canvas = project.canvas("cells")
+    history = [canvas.labels.copy()]
+    for n in range(12):
+        dab(canvas, 5 * n, 7 * n, n + 1)
+        history.append(canvas.labels.copy())
+    project.close()
+    with Project.open(project.path) as again:
+        canvas = again.canvas("cells")
+        for expected in reversed(history[:-1]):
+            assert canvas.undo()
+            np.testing.assert_array_equal(canvas.labels, expected)
+        assert not canvas.undo()
+        assert not canvas.state.any()
+    with Project.open(project.path) as third:
+        canvas = third.canvas("cells")
+        for expected in history[1:]:
+            assert canvas.redo()
+            np.testing.assert_array_equal(canvas.labels, expected)
+        assert not canvas.can_redo
+
+
+def test_a_group_is_undone_together(project):
+    canvas = project.canvas("cells")
+    dab(canvas, 0, 0, 1)
+    before = canvas.labels.copy()
+    for n in range(3):
+        box = (slice(20 * n, 20 * n + 10), slice(0, 10))
+        canvas.apply(edits.predicted(canvas.labels, canvas.state, box, np.full((10, 10), n + 5, np.uint32)), "p1")
+    assert len(canvas.undo()) >= 2
+    np.testing.assert_array_equal(canvas.labels, before)
+    canvas.redo()
+    assert canvas.labels[45, 5] == 7
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["paint", "erase", "undo", "redo", "predict", "approve", "snapshot", "reopen"]),
+              st.integers(0, 110), st.integers(0, 140), st.integers(1, 9)),
+    min_size=1, max_size=25,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(actions=ACTIONS)
+def test_the_replayed_log_is_the_live_labels(tmp_path_factory, actions):
+    folder = tmp_path_factory.mktemp("log")
+    np.save(folder / "a.npy", np.arange(128 * 160).reshape(128, 160))
+    project = Project.create(folder / "p")
+    project.add_image(folder / "a.npy")
+    for verb, y, x, value in actions:
+        canvas = project.canvas("a")
+        box = (slice(y, min(128, y + 20)), slice(x, min(160, x + 20)))
+        if verb in ("paint", "erase"):
+            dab(canvas, y, x, value if verb == "paint" else 0)
+        elif verb in ("undo", "redo"):
+            getattr(canvas, verb)()
+        elif verb == "predict":
+            new = np.full(canvas.labels[box].shape, value, np.uint32)
+            canvas.apply(edits.predicted(canvas.labels, canvas.state, box, new))
+        elif verb == "approve":
+            canvas.apply(edits.approve_box(canvas.labels, canvas.state, box))
+        elif verb == "snapshot":
+            canvas.snapshot()
+        else:
+            project = Project.open(project.path)
+    live = project.canvas("a")
+    labels, state = np.zeros_like(live.labels), np.zeros_like(live.state)
+    for row in live.rows():
+        live.edit(row.n).write_to(labels, state)
+    np.testing.assert_array_equal(labels, live.labels)
+    np.testing.assert_array_equal(state, live.state)
+    project.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([(30, 40), (4, 20, 20)]), st.floats(0, 1))
+def test_edits_encode_invert_and_restore(seed, shape, share):
+    rng = np.random.default_rng(seed)
+    labels, state = rng.integers(0, 9, shape).astype(np.uint32), rng.integers(0, 3, shape).astype(np.uint8)
+    change = rng.random(shape) < share
+    new_labels = np.where(change, rng.integers(0, 2**32, shape, dtype=np.uint32), labels)
+    box = tuple(slice(0, n) for n in shape)
+    edit = difference("test", labels, state, box, new_labels, np.where(change, 1, state))
+    back = decode_edit("test", encode_edit(edit))
+    before, after = (labels.copy(), state.copy()), (labels.copy(), state.copy())
+    back.write_to(*after)
+    np.testing.assert_array_equal(after[0], new_labels)
+    back.inverse().write_to(*after)
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1], before[1])
+
+
+def test_two_processes_do_not_lose_each_others_edits(project):
+    mine = project.canvas("cells")
+    dab(mine, 0, 0, 1)
+    other = Project.open(project.path)
+    dab(other.canvas("cells"), 50, 50, 2)
+    dab(mine, 90, 90, 3)
+    project.close()
+    other.close()
+    with Project.open(project.path) as again:
+        assert set(np.unique(again.canvas("cells").labels)) == {0, 1, 2, 3}
+
+
+def test_time_series_become_images(tmp_path, project):
+    data = np.random.default_rng(0).integers(0, 99, (3, 20, 30)).astype("uint16")
+    np.save(tmp_path / "movie.npy", data)
+    labels = (data > 50).astype(np.uint32)
+    ids = project.add_image(tmp_path / "movie.npy", axes="TYX", labels=labels)
+    assert ids == ["movie_t0000", "movie_t0001", "movie_t0002"]
+    np.testing.assert_array_equal(project.read_image(ids[2]).load()[0], data[2])
+    np.testing.assert_array_equal(project.canvas(ids[1]).labels, labels[1])
+
+
+def test_pictures_are_referenced_relatively_and_never_changed(project, picture):
+    before = picture[0].read_bytes()
+    assert project.image("cells").source == "cells.npy"
+    dab(project.canvas("cells"), 0, 0, 1)
+    project.close()
+    assert picture[0].read_bytes() == before
+
+
+def test_moved_and_changed_pictures_are_noticed(project, picture, tmp_path):
+    elsewhere = tmp_path / "moved" / "x.npy"
+    elsewhere.parent.mkdir()
+    shutil.move(picture[0], elsewhere)
+    with pytest.raises(CellsegError, match="is not at") as caught:
+        project.read_image("cells")
+    assert "--relocate cells" in caught.value.hint
+    project.relocate("cells", elsewhere)
+    assert project.read_image("cells").spatial_shape == (128, 160)
+    np.save(elsewhere, np.load(elsewhere)[:, ::-1])
+    with pytest.raises(CellsegError, match="content differs"):
+        project.read_image("cells")
+    np.save(elsewhere, np.load(elsewhere)[:50])
+    with pytest.raises(CellsegError, match="shape"):
+        project.read_image("cells")
+    with pytest.raises(CellsegError, match="but cells is"):
+        project.relocate("cells", elsewhere)
+
+
+def test_labels_of_another_shape_are_refused_before_anything_is_written(project, picture, tmp_path):
+    np.save(tmp_path / "b.npy", np.load(picture[0]))
+    with pytest.raises(CellsegError, match="labels are"):
+        project.add_image(tmp_path / "b.npy", labels=np.zeros((5, 5), np.uint32))
+    assert [r.id for r in project.images()] == ["cells"]
+    assert not (project.path / "images" / "b").exists()
+
+
+def test_classes_that_do_not_exist_are_refused(tmp_path, picture):
+    with (
+        Project.create(tmp_path / "s", "semantic", ("a", "b")) as project,
+        pytest.raises(CellsegError, match="class 14"),
+    ):
+        project.add_image(picture[0], labels=np.full((128, 160), 14, np.uint32))
+
+
+def test_a_newer_schema_is_left_alone(project):
+    path = project.path / "project.toml"
+    project.close()
+    path.write_text(path.read_text().replace("schema = 1", "schema = 99"))
+    before = {p: p.read_bytes() for p in project.path.rglob("*") if p.is_file()}
+    with pytest.raises(CellsegError, match="newer"):
+        Project.open(project.path)
+    assert {p: p.read_bytes() for p in project.path.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("what", ["nothing", "folder", "file"])
+def test_what_is_no_project_is_refused(tmp_path, what):
+    path = tmp_path / "x.cellseg"
+    if what == "folder":
+        path.mkdir()
+    elif what == "file":
+        path.write_text("x")
+    with pytest.raises(CellsegError, match="project"):
+        Project.open(path)
+
+
+def test_an_existing_folder_is_never_overwritten(project):
+    with pytest.raises(CellsegError, match="exists already"):
+        Project.create(project.path)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "one-page"])
+def test_a_damaged_database_offers_the_snapshot(project, damage, picture):
+    canvas = project.canvas("cells")
+    for n in range(30):
+        dab(canvas, 3 * n, 4 * n, n + 1)
+    canvas.snapshot()
+    saved, state = canvas.labels.copy(), canvas.state.copy()
+    project.close()
+    path = project.path / "project.db"
+    data = bytearray(path.read_bytes())
+    if damage == "garbage":
+        data[:] = b"x" * len(data)
+    elif damage == "truncated":
+        data = data[: len(data) // 2]
+    else:
+        data[4096:8192] = b"\xff" * 4096
+    path.write_bytes(data)
+    with pytest.raises(CellsegError, match="damaged") as caught:
+        Project.open(project.path)
+    assert "recover" in caught.value.hint
+    with Project.recover(project.path) as again:
+        assert [r.id for r in again.images()] == ["cells"]
+        np.testing.assert_array_equal(again.canvas("cells").labels, saved)
+        np.testing.assert_array_equal(again.canvas("cells").state, state)
+        dab(again.canvas("cells"), 100, 100, 99)
+    with Project.open(project.path) as third:
+        assert third.canvas("cells").labels[101, 101] == 99
+    assert list(project.path.glob("project.db.damaged-*"))
+
+
+def test_a_damaged_snapshot_is_rebuilt_from_the_log(project):
+    canvas = project.canvas("cells")
+    dab(canvas, 10, 10, 5)
+    canvas.snapshot()
+    dab(canvas, 40, 40, 6)
+    live = canvas.labels.copy()
+    project.close()
+    shutil.rmtree(project.path / "images" / "cells" / "labels.zarr")
+    with Project.open(project.path) as again:
+        np.testing.assert_array_equal(again.canvas("cells").labels, live)
+
+
+def test_a_full_disk_loses_nothing(project):
+    canvas = project.canvas("cells")
+    dab(canvas, 10, 10, 5)
+    before, state = canvas.labels.copy(), canvas.state.copy()
+    (pages,) = project.db._connection.execute("PRAGMA page_count").fetchone()
+    project.db._connection.execute(f"PRAGMA max_page_count = {pages}")
+    noise = np.random.default_rng(0).integers(1, 2**31, canvas.labels.shape).astype(np.uint32)
+    box = tuple(slice(0, n) for n in noise.shape)
+    with pytest.raises(CellsegError, match="full") as caught:
+        canvas.apply(difference("big", canvas.labels, canvas.state, box, noise, canvas.state))
+    assert "free some space" in caught.value.hint
+    np.testing.assert_array_equal(canvas.labels, before)
+    np.testing.assert_array_equal(canvas.state, state)
+    project.db._connection.execute("PRAGMA max_page_count = 1000000")
+    dab(canvas, 60, 60, 7)
+    with Project.open(project.path) as again:
+        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
+
+
+def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(project, monkeypatch):
+    import zarr
+
+    canvas = project.canvas("cells")
+    canvas.snapshot()
+    dab(canvas, 10, 10, 5)
+
+    def no_space(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zarr, "create_array", no_space)
+        with pytest.raises(CellsegError, match="No space"):
+            canvas.snapshot()
+    folder = project.path / "images" / "cells"
+    assert sorted(p.name for p in folder.iterdir()) == ["labels.zarr", "state.zarr", "thumbnail.png"]
+    with Project.open(project.path) as again:
+        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
+
+
+@pytest.mark.parametrize("stage", ["part", "renamed-away", "both"])
+def test_a_swap_that_was_killed_is_found(tmp_path, stage):
+    path = tmp_path / "labels.zarr"
+    write_snapshot(path, np.full((8, 8), 1, np.uint32), 1, "{}")
+    if stage == "part":
+        shutil.copytree(path, path.with_suffix(".part"))
+        (path.with_suffix(".part") / "zarr.json").unlink()
+    elif stage == "renamed-away":
+        path.rename(path.with_suffix(".old"))
+    else:
+        shutil.copytree(path, path.with_suffix(".old"))
+    found = read_snapshot(path)
+    assert found is not None
+    assert found.n == 1
+    assert (found.array == 1).all()
+
+
+def test_long_sessions_ask_for_snapshots(project):
+    canvas = project.canvas("cells")
+    canvas._snapshot_at = canvas.n - SNAPSHOT_EVERY + 1
+    assert not canvas.snapshot_due
+    dab(canvas, 0, 0, 1)
+    assert canvas.snapshot_due
+
+
+# --- what is known, what is held out --------------------------------------------------------------
+
+
+def test_a_correction_vouches_for_its_object_and_a_margin():
+    labels = np.zeros((60, 60), np.uint32)
+    labels[20:30, 20:30] = 1
+    labels[20:30, 33:40] = 2  # a neighbour that was only predicted
+    state = np.zeros((60, 60), np.uint8)
+    state[22, 22] = 1
+    known = known_mask(labels, state, 8)
+    assert known[20:30, 20:30].all()
+    assert known[25, 13]
+    assert not known[25, 10]
+    assert not known[20:30, 33:40].any()
+    assert known[25, 30]
+    assert not known[25, 32]  # nearer to the neighbour, whose outline nobody vouches for
+
+
+def test_margins_stay_in_their_slice_and_out_of_semantic_classes():
+    labels = np.zeros((3, 30, 30), np.uint32)
+    labels[:, 10:15, 10:15] = 1
+    state = np.zeros_like(labels, np.uint8)
+    state[1, 12, 12] = 1
+    known = known_mask(labels, state, 4)
+    assert known[1].any()
+    assert not known[[0, 2]].any()
+    one = known_mask(labels, state, 0, instances=False)
+    assert one.sum() == 1
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 3, 7])
+def test_something_is_always_held_out_and_stays_so(tmp_path, n_images):
+    with Project.create(tmp_path / "p") as project:
+        for n in range(n_images):
+            tifffile.imwrite(tmp_path / f"{n}.tif", np.random.default_rng(n).integers(0, 99, (64, 64)).astype("uint8"))
+            project.add_image(tmp_path / f"{n}.tif")
+        for n in range(n_images):
+            canvas = project.canvas(str(n))
+            dab(canvas, 5, 5, 1, 8)
+            dab(canvas, 5, 40, 2, 8)
+            canvas.apply(edits.approve_box(canvas.labels, canvas.state, (slice(0, 20), slice(0, 60))))
+        first = assign_holdouts(project)
+        assert first
+        assert len(first) < n_images or n_images == 1
+        if n_images == 1:
+            box = tuple(slice(a, b) for a, b in first["0"].box)
+            assert (canvas.state[box] > 0).any()
+            assert (canvas.state > 0).sum() > (canvas.state[box] > 0).sum()
+        assert assign_holdouts(project) == first
+
+
+def test_images_called_val_judge(tmp_path, project, picture):
+    np.save(tmp_path / "v.npy", np.load(picture[0]))
+    project.add_image(tmp_path / "v.npy", labels=picture[1], split="val")
+    project.approve_labels("cells", picture[1])
+    assert list(assign_holdouts(project)) == ["v"]
+
+
+def test_the_log_says_who_did_what(project):
+    dab(project.canvas("cells"), 10, 10, 3)
+    (row,) = project.canvas("cells").rows()
+    assert row.author == project.author
+    assert row.tool == "brush"
+    assert row.box == ((10, 15), (10, 15))
+    assert json.dumps(row.box)
+    with sqlite3.connect(project.path / "project.db") as connection:
+        assert connection.execute("SELECT COUNT(*) FROM edits").fetchone() == (1,)
+    connection.close()
+
+
+def test_the_project_folder_may_move(project, tmp_path, picture):
+    dab(project.canvas("cells"), 10, 10, 3)
+    project.close()
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    shutil.move(project.path, target)
+    shutil.copy(picture[0], target)
+    with Project.open(Path(target / "p.cellseg")) as again:
+        assert again.read_image("cells").spatial_shape == (128, 160)
+        assert again.canvas("cells").labels[11, 11] == 3
