@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--data", default="../shared/data/dsb2018")
     parser.add_argument("--seconds", default="600")
     parser.add_argument("--rounds", default="3")
-    parser.add_argument("--objects", default="1000")
+    parser.add_argument("--objects", default="1200")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--order", default="queue")
     parser.add_argument("--out", default="benchmarks/results")

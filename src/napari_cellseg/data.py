@@ -115,7 +115,9 @@ class TrainingSet:
         for _ in range(train.batch):
             replay = not have_new or (bool(have_old) and rng.random() < train.replay)
             planes = have_old if replay else have_new
-            weights = np.array([len(p.old if replay else p.new) for p in planes], float) ** 0.5
+            # every picture counts the same, however large, unless less than a patch of it is known
+            known = np.array([len(p.old if replay else p.new) for p in planes], float)
+            weights = np.minimum(known / train.patch**2, 1) ** 0.5
             plane = planes[rng.choice(len(planes), p=weights / weights.sum())]
             places = plane.old if replay else plane.new
             centre = places[rng.integers(len(places))]
@@ -187,13 +189,13 @@ def stack(items: list[Item]) -> Batch:
 
 def _photometric(pixels: Float, rng: np.random.Generator) -> Float:
     if rng.random() < 0.5:
-        pixels = np.power(np.clip(pixels, 0, None), np.float32(np.exp(rng.uniform(-0.35, 0.35))), dtype=np.float32)
-    pixels = pixels * np.float32(rng.uniform(0.8, 1.2)) + np.float32(rng.uniform(-0.05, 0.05))
+        pixels = np.power(np.clip(pixels, 0, None), np.float32(np.exp(rng.uniform(-0.25, 0.25))), dtype=np.float32)
+    pixels = pixels * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.uniform(-0.05, 0.05))
     if rng.random() < 0.3:
         sigma = rng.uniform(0.3, 1.5)
         pixels = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in pixels])
     if rng.random() < 0.5:
-        pixels = pixels + rng.normal(0, rng.uniform(0, 0.06), pixels.shape).astype(np.float32)
+        pixels = pixels + rng.normal(0, rng.uniform(0, 0.05), pixels.shape).astype(np.float32)
     return pixels
 
 

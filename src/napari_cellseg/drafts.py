@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy import ndimage as ndi
 
 from .settings import Settings
-from .targets import flood
+from .targets import flood, h_maxima
 
 Float = NDArray[np.float32]
 Labels = NDArray[np.uint32]
@@ -23,7 +23,9 @@ class OtsuWatershed(Settings):
     title: ClassVar[str] = "Otsu + watershed"
     kind: Literal["otsu"] = "otsu"
     sigma: float = Field(1.0, ge=0, le=20, description="Gaussian smoothing before the threshold (pixels).")
-    separation: int = Field(7, ge=1, le=200, description="Least distance between the centres of two objects (pixels).")
+    prominence: float = Field(
+        0.75, gt=0, le=100, description="How far the depth must rise for a separate object (pixels)."
+    )
     min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
 
     def __call__(self, pixels: Float) -> Labels:
@@ -33,7 +35,7 @@ class OtsuWatershed(Settings):
         grey = ndi.gaussian_filter(pixels.mean(0), self.sigma)
         if np.ptp(grey) == 0:
             return np.zeros(grey.shape, np.uint32)
-        return _part(grey > threshold_otsu(grey), self.separation, self.min_size)
+        return _part(grey > threshold_otsu(grey), self.prominence, self.min_size)
 
 
 class PixelClassifier(Settings):
@@ -44,7 +46,9 @@ class PixelClassifier(Settings):
     trees: int = Field(50, ge=1, le=1000, description="Number of trees.")
     depth: int = Field(10, ge=1, le=50, description="Greatest depth of a tree.")
     samples: int = Field(60_000, ge=100, le=10_000_000, description="Known pixels to learn from.")
-    separation: int = Field(7, ge=1, le=200, description="Least distance between the centres of two objects (pixels).")
+    prominence: float = Field(
+        0.75, gt=0, le=100, description="How far the depth must rise for a separate object (pixels)."
+    )
     min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
 
@@ -76,7 +80,7 @@ class FittedClassifier:
         features = _features(pixels)
         shape = features.shape[:2]
         probability = self._forest.predict_proba(features.reshape(-1, features.shape[-1]))[:, -1].reshape(shape)
-        return _part(probability > 0.5, self.settings.separation, self.settings.min_size)
+        return _part(probability > 0.5, self.settings.prominence, self.settings.min_size)
 
 
 DRAFTS: tuple[type[Settings], ...] = (OtsuWatershed, PixelClassifier)
@@ -89,11 +93,7 @@ def _features(pixels: Float) -> Float:
     return np.asarray(multiscale_basic_features(pixels, sigma_min=0.7, sigma_max=8, channel_axis=0))
 
 
-def _part(mask: NDArray[np.bool_], separation: int, min_size: int) -> Labels:
-    from skimage.feature import peak_local_max
-
+def _part(mask: NDArray[np.bool_], prominence: float, min_size: int) -> Labels:
+    """Watershed of the smoothed distance to the border, seeded at its h-maxima."""
     depth = ndi.gaussian_filter(np.asarray(ndi.distance_transform_edt(mask), np.float32), 1)
-    peaks = peak_local_max(depth, min_distance=separation, labels=mask.astype(np.int32), exclude_border=False)
-    seeds = np.zeros(mask.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return flood(-depth, seeds, mask, min_size)
+    return flood(-depth, h_maxima(depth, prominence), mask, min_size)

@@ -151,7 +151,7 @@ class Distance(_Target):
         radius = _typical_radius(foreground, spacing)
         sigma = [self.smooth * radius / a for a in _anisotropy(spacing, foreground.ndim)]
         distance = ndi.gaussian_filter(probabilities[1], sigma) if self.smooth else probabilities[1]
-        seeds = _h_maxima(np.where(foreground, distance, 0).astype(np.float32), self.prominence)
+        seeds = h_maxima(np.where(foreground, distance, 0).astype(np.float32), self.prominence)
         return flood(-distance, seeds, foreground, self.min_size)
 
 
@@ -159,7 +159,7 @@ TARGETS: tuple[type[Settings], ...] = (Distance, Boundary, Semantic)
 Target = Annotated[Distance | Boundary | Semantic, Field(discriminator="kind")]
 
 
-def _h_maxima(values: Float, height: float) -> NDArray[Any]:
+def h_maxima(values: Float, height: float) -> NDArray[Any]:
     """Connected regional maxima that rise `height` above their surroundings (Vincent 1993)."""
     from skimage.morphology import reconstruction
 

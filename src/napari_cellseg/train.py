@@ -75,21 +75,7 @@ def train(project: Project, config: Config, stop: Callable[[], bool] = lambda: F
     for event in run.steps(patches, stop):
         history.append(event)
         yield event
-    card = ModelCard(
-        id=id,
-        parent=parent,
-        created=time.time(),
-        in_channels=patches.n_channels,
-        out_channels=out_channels,
-        n_classes=len(project.classes),
-        edits_until=last_edit,
-        images=tuple(sorted({p.image for p in patches.planes})),
-        seed=config.train.seed,
-        steps=run.best_step,
-        seconds=round(run.elapsed, 2),
-        stopped_by=run.stopped_by,
-        versions=versions(),
-    )
+    card = run.card(id, parent, patches, (len(project.classes), last_edit))
     lines = [json.dumps(describe(e)) for e in history]
     write_model(project.models_folder, card, config, lambda path: save_weights(path, run.best), lines)
     yield Saved(id, run.best_step, run.elapsed, run.stopped_by)
@@ -159,6 +145,25 @@ class Run:
             self.stopped_by = "steps"
         if self.stopped_by != "nan":
             yield self._validate(validation, step)
+
+    def card(self, id: str, parent: str | None, patches: TrainingSet, project: tuple[int, int]) -> ModelCard:
+        """Where the model came from; `project` is its number of classes and its newest edit at the start."""
+        n_classes, edits_until = project
+        return ModelCard(
+            id=id,
+            parent=parent,
+            created=time.time(),
+            in_channels=patches.n_channels,
+            out_channels=self.config.target.channels(n_classes),
+            n_classes=n_classes,
+            edits_until=edits_until,
+            images=tuple(sorted({p.image for p in patches.planes})),
+            seed=self.config.train.seed,
+            steps=self.best_step,
+            seconds=round(self.elapsed, 2),
+            stopped_by=self.stopped_by,
+            versions=versions(),
+        )
 
     def _left(self, step: int) -> float:
         return (self.config.train.steps - step) * self.elapsed / max(step, 1)

@@ -143,9 +143,9 @@ def test_random_sessions_leave_the_disk_equal_to_the_screen(tmp_path_factory, st
             controller.merge_objects([value, value % 6 + 1])
         else:
             box = (slice(y, min(128, y + 40)), slice(x, min(160, x + 40)))
-            controller._queue("a", box, np.full(labels.data[box].shape, value, np.uint32), "p")
-            while controller._pieces:
-                controller._write_piece()
+            controller.writer.tile("a", box, np.full(labels.data[box].shape, value, np.uint32), "p")
+            while controller.writer.pieces:
+                controller.writer.step()
         controller.dismiss()
     live, state = labels.data.copy(), controller.session.canvas.state.copy()
     with Project.open(folder / "p.cellseg") as disk:
@@ -266,7 +266,7 @@ def test_a_round_with_the_real_engine(controller, picture):
 def test_open_strokes_hold_predictions_back(controller):
     labels = controller.family.labels
     labels._begin_stroke()
-    controller._cut("cells", (slice(0, 128), slice(0, 160)), np.full((128, 160), 3, np.uint32), "p")
+    controller.writer.cut("cells", (slice(0, 128), slice(0, 160)), np.full((128, 160), 3, np.uint32), "p")
     controller.tick()
     assert not labels.data.any()
     assert controller.busy

@@ -2,7 +2,8 @@
 
 Data flow: a scratch project refers to the same pictures but starts without labels. Every round predicts the
 pool, compares with the truth, lets the annotator mend the K worst objects (through the same edits, log and known
-masks as a person's), trains for S seconds, judges, and measures on the test images.
+masks as a person's) and approve images in which nothing is left to correct, trains for S seconds, judges, and
+measures on the test images.
 """
 
 from __future__ import annotations
@@ -151,6 +152,14 @@ class Annotator:
             queue.sort(key=lambda item: item[0])
         for _, id, true_id, predicted_id in queue[:objects]:
             self._mend_object(id, true_id, predicted_id)
+        for id in {id for _, id, *_ in queue} - {id for _, id, *_ in queue[objects:]}:
+            self._approve(id)
+
+    def _approve(self, id: str) -> None:
+        """Nothing is left to correct in this image: approve all of it, as a person would with one key."""
+        canvas = self.project.canvas(id)
+        whole = tuple(slice(0, n) for n in canvas.labels.shape)
+        canvas.apply(edits.approve_box(canvas.labels, canvas.state, whole, tool="approve image"))
 
     def _mend_object(self, id: str, true_id: int, predicted_id: int) -> None:
         """Draw the true outline; take away what the predicted one had too much, but not from other objects."""

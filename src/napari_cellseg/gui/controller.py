@@ -11,9 +11,7 @@ import contextlib
 import functools
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -22,34 +20,20 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from .. import edits, images
+from .. import edits
 from ..config import Config
 from ..drafts import OtsuWatershed
-from ..engine import Engine, PredictJob, Reply, TrainJob, decide, open_round, record_round
+from ..engine import Engine, PredictJob, TrainJob, decide, open_round
 from ..errors import CellsegError
-from ..events import (
-    Event,
-    Failed,
-    Finished,
-    Judged,
-    Notice,
-    Predicted,
-    Ready,
-    Saved,
-    StepDone,
-    Stopped,
-    TileDone,
-    TrainStarted,
-    Validated,
-)
 from ..matching import join_slices
 from ..project import Canvas, Edit, Project
-from .layers import LayerFamily, is_ours, state_counts
+from .background import Helper
+from .layers import LayerFamily, is_ours, save_pixels, state_counts
+from .reactions import Reactions
 from .session import Counts, Curve, Problem, Progress, Session
 from .tools import Tools
+from .writing import PredictionWriter
 
-PIECE = 256
-"""Predictions are written in boxes of this side, each in a few milliseconds."""
 BUDGET_S = 0.012
 """A tick stops taking work after this long."""
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -85,12 +69,10 @@ class Controller:
         self.engine = engine or Engine()
         self.family: LayerFamily | None = None
         self.tools = Tools(self)
-        self._helper = ThreadPoolExecutor(1, thread_name_prefix="cellseg-helper")
-        self._waiting: list[tuple[Future[Any], Callable[[Any], None]]] = []
-        self._pieces: deque[tuple[str, tuple[slice, ...], NDArray[np.uint32], str]] = deque()
-        self._job: int | None = None
-        self._job_image = ""
-        self._next_id = 0
+        self.helper = Helper(self.session)
+        self.writer = PredictionWriter(self)
+        self._reactions = Reactions(self)
+        self.job: int | None = None
         self._generation = 0
         self._count_due = 0.0
         self._take_back: list[tuple[NDArray[Any], NDArray[Any]]] = []
@@ -109,7 +91,7 @@ class Controller:
         self.viewer.layers.events.removed.disconnect(self._look_for_images)
         self._close_image()
         self.engine.close()
-        self._helper.shutdown(wait=True, cancel_futures=True)
+        self.helper.close()
         if self.session.project is not None:
             self.session.project.close()
             self.session.update(project=None)
@@ -134,9 +116,9 @@ class Controller:
     @shown
     def add_images(self, paths: list[str] | list[Path]) -> None:
         """Add picture files to the project and open the first of them."""
-        project = self._project()
+        project = self.project()
         added = [id for path in paths for id in project.add_image(path)]
-        self._refresh()
+        self.refresh()
         if added:
             self.select_image(added[0])
 
@@ -156,27 +138,27 @@ class Controller:
                 self._use(Project.open(base.with_suffix(".cellseg")))
             else:
                 self._use(Project.create(base))
-        project = self._project()
+        project = self.project()
         if path is None or not path.exists():
-            path = _save_layer(layer, project.path / "sources")
+            path = save_pixels(layer, project.path / "sources")
         known = [r.id for r in project.images() if project.source(r) == path.resolve()]
         ids = known or project.add_image(path)
         layer.visible = False
-        self._refresh()
+        self.refresh()
         self.select_image(ids[0])
 
     @shown
     def relocate(self, id: str, path: str | Path) -> None:
         """Say where a moved picture is now."""
-        self._project().relocate(id, path)
-        self._refresh()
+        self.project().relocate(id, path)
+        self.refresh()
         self.session.update(problem=None)
         self.select_image(id)
 
     @shown
     def select_image(self, id: str) -> None:
         """Close the open image (its labels are saved) and open another."""
-        project = self._project()
+        project = self.project()
         try:
             picture = project.read_image(id)
         except CellsegError as error:
@@ -232,26 +214,28 @@ class Controller:
     @shown
     def predict(self) -> None:
         """Label the open image, beginning where the person looks; without a model, by a classical draft."""
-        project, canvas = self._project(), self._canvas()
+        project, canvas = self.project(), self.canvas()
+        if self.job is not None or self.session.progress is not None:
+            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         if self.session.current_model is None:
             self._draft()
             return
         centre = self.family.centre() if self.family else None
         self._begin(PredictJob(project.path, (self.session.image,), self.session.current_model, centre), "predict")
-        self._next_id = canvas.next_id()
+        self.writer.next_id = canvas.next_id()
 
     @shown
     def use_model(self, id: str) -> None:
         """Predict and train from another model from now on."""
-        project = self._project()
+        project = self.project()
         project.model_path(id)
         project.db.put_setting("current_model", id)
-        self._refresh()
+        self.refresh()
 
     def cancel(self) -> None:
         """End the running job; what is finished stays."""
-        if self._job is not None:
-            self.engine.cancel(self._job)
+        if self.job is not None:
+            self.engine.cancel(self.job)
             if self.session.progress:
                 self.session.update(status="Stopping after the current tile or step...")
 
@@ -282,14 +266,14 @@ class Controller:
     @shown
     def approve_image(self) -> None:
         """Approve the whole image."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         self.apply(self._approved(tuple(slice(0, n) for n in canvas.labels.shape), "approve image"))
         self.session.update(status="Approved the image.")
 
     @shown
     def approve_object(self, point: tuple[int, ...]) -> None:
         """Approve the object at a voxel."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         id = edits.object_at(canvas.labels, point)
         self.apply(edits.approve_object(canvas.labels, canvas.state, id))
         self.session.update(status=f"Approved object {id}.")
@@ -297,7 +281,7 @@ class Controller:
     @shown
     def delete_object(self, point: tuple[int, ...]) -> None:
         """Delete the object at a voxel."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         id = edits.object_at(canvas.labels, point)
         self.apply(edits.delete(canvas.labels, canvas.state, id))
         self.session.update(status=f"Deleted object {id}.")
@@ -305,14 +289,14 @@ class Controller:
     @shown
     def merge_objects(self, ids: list[int]) -> None:
         """Merge objects into the first one."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         self.apply(edits.merge(canvas.labels, canvas.state, ids))
         self.session.update(status=f"Merged {len(ids)} objects into {ids[0]}.")
 
     @shown
     def split_along(self, line: NDArray[Any]) -> None:
         """Split the objects that a line crosses."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         self.apply(edits.split(canvas.labels, canvas.state, line, canvas.next_id()))
         self.session.update(status="Split along the line.")
 
@@ -325,17 +309,17 @@ class Controller:
 
     def apply(self, edit: Edit, group: str = "") -> None:
         """Log an edit, write it, show it."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         written = canvas.apply(edit, group)
-        self._show(written)
+        self.show(written)
 
     # --- fine-tune and judge ----------------------------------------------------------------------
 
     @shown
     def fine_tune(self) -> None:
         """Train a child of the current model on what is corrected and approved; judge both."""
-        project, config = self._project(), self.session.config
-        if self._job is not None:
+        project, config = self.project(), self.session.config
+        if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         self.session.update(
             curve=Curve(), problem=None, notice="", progress=Progress("train", "Collecting corrections")
@@ -345,20 +329,20 @@ class Controller:
             with Project.open(project.path) as own:
                 open_round(own)
 
-        self._later(prepare, lambda _: self._begin(TrainJob(project.path, config), "train"))
+        self.helper.later(prepare, lambda _: self._begin(TrainJob(project.path, config), "train"))
 
     @shown
     def keep(self) -> None:
         """Keep the new model."""
-        round_ = decide(self._project(), "keep")
-        self._refresh()
+        round_ = decide(self.project(), "keep")
+        self.refresh()
         self.session.update(status=f"Kept {round_.child}. Predict again to see what it has learnt.")
 
     @shown
     def roll_back(self) -> None:
         """Go back to the parent model."""
-        round_ = decide(self._project(), "roll back")
-        self._refresh()
+        round_ = decide(self.project(), "roll back")
+        self.refresh()
         self.session.update(status=f"Back to {round_.parent or 'no model'}; {round_.child} stays on disk.")
 
     # --- the clockwork ----------------------------------------------------------------------------
@@ -366,23 +350,21 @@ class Controller:
     @property
     def busy(self) -> bool:
         """Whether anything is running or waiting to be written."""
-        return self._job is not None or bool(self._pieces) or bool(self._waiting)
+        return self.job is not None or bool(self.writer.pieces) or self.helper.busy
 
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
         end = time.perf_counter() + BUDGET_S
         self._restore_unsaved()
-        for future, then in [w for w in self._waiting if w[0].done()]:
-            self._waiting.remove((future, then))
-            self._finish_later(future, then)
+        self.helper.collect()
         while time.perf_counter() < end and not self._writing_waits():
-            if self._pieces:
-                self._write_piece()
+            if self.writer.pieces:
+                self.writer.step()
             elif replies := self.engine.poll(1):
-                self._handle(replies[0])
+                self._reactions.handle(replies[0])
             else:
                 break
-        if self._count_due and time.monotonic() > self._count_due and not self._pieces:
+        if self._count_due and time.monotonic() > self._count_due and not self.writer.pieces:
             self._count()
 
     def dismiss(self) -> None:
@@ -393,143 +375,20 @@ class Controller:
         """Show a problem until it is read."""
         self.session.update(problem=Problem(error.message, error.hint, lost_image=lost_image))
 
-    # --- inside: events ---------------------------------------------------------------------------
-
-    def _handle(self, reply: Reply) -> None:
-        event = reply.event
-        if isinstance(event, Ready):
-            self.session.update(engine=f"engine: ready, {event.device} {event.precision}")
-        elif isinstance(event, Failed):
-            self._failed(reply.job, event)
-        elif reply.job == self._job:
-            self._handle_job(event)
-
-    def _handle_job(self, event: Event) -> None:
-        match event:
-            case TileDone():
-                share = event.done / event.total
-                remaining = event.seconds * (1 / share - 1)
-                self.session.update(
-                    progress=Progress(
-                        "predict", f"Predicting {event.image}: tile {event.done}/{event.total}", share, remaining
-                    )
-                )
-                if event.image == self.session.image:
-                    box = tuple(slice(a, b) for a, b in event.box)
-                    self._queue(event.image, box, event.labels, f"predict-{self._job}")
-            case Predicted():
-                self._settle_prediction(event)
-            case TrainStarted():
-                text = f"Learning from {event.known_voxels:,} known voxels of {event.images} images; {event.held_out}"
-                self.session.update(status=text)
-            case StepDone():
-                self._stepped(event)
-            case Validated():
-                curve = self.session.curve
-                seconds = curve.training[-1][0] if curve.training else 0.0
-                self.session.update(curve=Curve(curve.training, (*curve.validation, (seconds, event.loss))))
-            case Notice():
-                self.session.update(notice=event.text)
-            case Saved():
-                self.session.update(progress=Progress("judge", f"Judging {event.model} on held-out corrections", 1.0))
-            case Judged():
-                self._judged(event)
-            case Stopped():
-                self.session.update(status="Cancelled; finished tiles stay.")
-            case Finished():
-                self._job = None
-                self.session.update(progress=None)
-
-    def _stepped(self, event: StepDone) -> None:
-        total = event.elapsed + event.remaining
-        share = event.elapsed / total if total else 0.0
-        curve = Curve(
-            (*self.session.curve.training[-2000:], (event.elapsed, event.loss)), self.session.curve.validation
-        )
-        text = f"Fine-tuning: step {event.step}, loss {event.loss:.3f}"
-        self.session.update(curve=curve, progress=Progress("train", text, share, event.remaining))
-
-    def _judged(self, event: Judged) -> None:
-        record_round(self._project(), event)
-        self._refresh()
-        verdict = f"is {'at least as good as' if event.better else 'worse than'} {event.parent} on held-out corrections"
-        verdict = verdict if event.parent else "is the first model"
-        self.session.update(status=f"{event.child} {verdict}: keep it or roll back.")
-
-    def _failed(self, job: int, event: Failed) -> None:
-        died = self.engine.pid is None
-        engine = "engine: stopped, starts with the next click" if died else self.session.engine
-        self.session.update(problem=Problem(event.message, event.hint, event.traceback), engine=engine)
-        if job == self._job:
-            self.session.update(status="The job ended with an error.")
-
     # --- inside: predictions ----------------------------------------------------------------------
 
     def _begin(self, job: PredictJob | TrainJob, kind: str) -> None:
-        if self._job is not None:
+        if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
-        self._job = self.engine.submit(job)
-        self._job_image = self.session.image
+        self.job = self.engine.submit(job)
         text = "Predicting" if kind == "predict" else "Fine-tuning"
         waiting = "" if self.engine.ready else " (the engine is starting)"
         self.session.update(problem=None, notice="", progress=Progress(kind, text + waiting))
 
-    def _queue(self, image: str, box: tuple[slice, ...], proposal: NDArray[np.uint32], group: str) -> None:
-        """Number a proposed tile, then cut it into pieces that are written one by one."""
-        canvas = self._canvas()
-        labels = edits.reconcile(
-            canvas.labels[box], canvas.state[box], proposal, self._next_id, instances=self._instances()
-        )
-        self._next_id = max(self._next_id, int(labels.max(initial=0)) + 1)
-        self._cut(image, box, labels, group)
-
-    def _cut(self, image: str, box: tuple[slice, ...], labels: NDArray[np.uint32], group: str) -> None:
-        y0, x0 = box[-2].start, box[-1].start
-        depth = range(box[0].start, box[0].stop) if len(box) == 3 else (None,)
-        for z in depth:
-            plane = labels if z is None else labels[z - box[0].start : z - box[0].start + 1]
-            front = () if z is None else (slice(z, z + 1),)
-            for y in range(0, labels.shape[-2], PIECE):
-                for x in range(0, labels.shape[-1], PIECE):
-                    part = plane[..., y : y + PIECE, x : x + PIECE]
-                    span = (slice(y0 + y, y0 + y + part.shape[-2]), slice(x0 + x, x0 + x + part.shape[-1]))
-                    self._pieces.append((image, (*front, *span), part, group))
-
-    def _write_piece(self) -> None:
-        image, box, labels, group = self._pieces.popleft()
-        if image != self.session.image or self.session.canvas is None:
-            return
-        canvas = self.session.canvas
-        try:
-            edit = edits.predicted(canvas.labels, canvas.state, box, labels)
-            self._show(canvas.apply(edit, group))
-        except CellsegError as error:
-            self._pieces.clear()
-            self.fail(error)
-
-    def _settle_prediction(self, event: Predicted) -> None:
-        """The whole image is there: objects that cross tiles become one. Numbering runs off the main thread."""
-        if event.image != self.session.image or self.session.canvas is None:
-            return
-        canvas, config = self.session.canvas, self._project().model_config(event.model)
-        group = f"predict-{self._job}"
-        self._propose(event.image, event.labels, canvas, config.target.min_size, group)
-        self.session.update(status=f"{event.model} predicted {event.image} in {event.seconds:.1f} s.")
-
-    def _propose(self, image: str, proposal: NDArray[np.uint32], canvas: Canvas, min_size: int, group: str) -> None:
-        labels, state, instances = canvas.labels.copy(), canvas.state.copy(), self._instances()
-        whole = tuple(slice(0, n) for n in labels.shape)
-
-        def number() -> NDArray[np.uint32]:
-            first = edits.first_free_id(labels, state)
-            return edits.reconcile(labels, state, proposal, first, min_size=min_size, instances=instances)
-
-        self._later(number, lambda new: self._cut(image, whole, new, group))
-
     def _draft(self) -> None:
         """Otsu + watershed where there is no model yet."""
-        image, recipe, canvas = self.session.image, self.session.config.recipe, self._canvas()
-        picture, method = self._project().read_image(image), OtsuWatershed()
+        image, recipe = self.session.image, self.session.config.recipe
+        picture, method = self.project().read_image(image), OtsuWatershed()
 
         def draft() -> NDArray[np.uint32]:
             pixels = recipe(picture.load())
@@ -538,25 +397,25 @@ class Controller:
             return join_slices(np.stack([method(pixels[:, z]) for z in range(pixels.shape[1])]), 0.25)
 
         def take(labels: NDArray[np.uint32]) -> None:
-            self._propose(image, labels, canvas, method.min_size, f"draft-{time.time():.0f}")
+            self.writer.whole(image, labels, method.min_size, f"draft-{time.time():.0f}")
             self.session.update(
                 progress=None, status="Drafted with Otsu + watershed. Correct some objects, then fine-tune a network."
             )
 
         self.session.update(progress=Progress("draft", "Drafting with Otsu + watershed (there is no model yet)"))
-        self._later(draft, take)
+        self.helper.later(draft, take)
 
     # --- inside: history and strokes --------------------------------------------------------------
 
     def _on_paint(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any]) -> None:
         """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         flat = canvas.labels.reshape(-1)
         try:
             flat[index] = new  # some tools tell before they write
             tool = self.family.labels.mode if self.family else "brush"
-            edit = edits.stroke(canvas.labels, canvas.state, index, old, tool=str(tool), instances=self._instances())
-            self._show(canvas.commit(edit), labels=False)
+            edit = edits.stroke(canvas.labels, canvas.state, index, old, tool=str(tool), instances=self.instances())
+            self.show(canvas.commit(edit), labels=False)
             self.session.update(status="")
         except CellsegError as error:
             self._take_back = [*self._take_back, (index, old)]
@@ -578,15 +437,16 @@ class Controller:
 
     @shown
     def _step_history(self, verb: str) -> None:
-        if self.family is None or self.family.stroke_open() or self._pieces:
+        if self.family is None or self.family.stroke_open() or self.writer.pieces:
             return
-        canvas = self._canvas()
+        canvas = self.canvas()
         written = canvas.undo() if verb == "undo" else canvas.redo()
         for edit in written:
-            self._show(edit)
+            self.show(edit)
         self.session.update(status=(verb.capitalize() + ": " + written[0].tool) if written else f"Nothing to {verb}.")
 
-    def _show(self, edit: Edit, labels: bool = True) -> None:
+    def show(self, edit: Edit, labels: bool = True) -> None:
+        """Show what an edit wrote; `labels` is False where napari has painted it already."""
         if edit.empty or self.family is None:
             return
         box = edit.box()
@@ -595,9 +455,9 @@ class Controller:
         else:
             self.family.show_state(box)
         self._count_due = time.monotonic() + 0.5
-        canvas = self._canvas()
-        if canvas.snapshot_due and not self._pieces:
-            canvas.snapshot()
+        canvas = self.canvas()
+        if canvas.snapshot_due and not self.writer.pieces:
+            self.helper.later(canvas.prepare_snapshot(), lambda _: None)
 
     def _count(self) -> None:
         self._count_due = 0.0
@@ -608,22 +468,7 @@ class Controller:
     # --- inside: helpers --------------------------------------------------------------------------
 
     def _writing_waits(self) -> bool:
-        return bool(self._pieces) and self.family is not None and self.family.stroke_open()
-
-    def _later(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Run `work` in the helper thread and `then` with its result in the main thread."""
-        self._waiting.append((self._helper.submit(work), then))
-
-    def _finish_later(self, future: Future[Any], then: Callable[[Any], None]) -> None:
-        try:
-            then(future.result())
-        except CellsegError as error:
-            self.session.update(progress=None)
-            self.fail(error)
-        except Exception as error:  # noqa: BLE001 - the boundary of the helper thread: a bug must reach the person
-            self.session.update(
-                progress=None, problem=Problem(f"Something went wrong: {error}.", "", traceback.format_exc())
-            )
+        return bool(self.writer.pieces) and self.family is not None and self.family.stroke_open()
 
     def _preview(self) -> None:
         """Ask for the preprocessed image; an answer that is not the newest is dropped."""
@@ -631,7 +476,7 @@ class Controller:
             return
         self._generation += 1
         mine, recipe, channel = self._generation, self.session.config.recipe, self.session.channel
-        picture, family = self._project().read_image(self.session.image), self.family
+        picture, family = self.project().read_image(self.session.image), self.family
 
         def compute() -> NDArray[np.float32] | None:
             if mine != self._generation:
@@ -643,21 +488,24 @@ class Controller:
             if pixels is not None and mine == self._generation and family is self.family and self.session.preview:
                 family.show_preview(pixels)
 
-        self._later(compute, take)
+        self.helper.later(compute, take)
 
     def _approved(self, box: tuple[slice, ...], tool: str) -> Edit:
-        canvas = self._canvas()
-        return edits.approve_box(canvas.labels, canvas.state, box, instances=self._instances(), tool=tool)
+        canvas = self.canvas()
+        return edits.approve_box(canvas.labels, canvas.state, box, instances=self.instances(), tool=tool)
 
-    def _instances(self) -> bool:
+    def instances(self) -> bool:
+        """Whether ids are objects (else classes)."""
         return self.session.project is None or self.session.project.task == "instance"
 
-    def _project(self) -> Project:
+    def project(self) -> Project:
+        """The open project, or a mistake to show."""
         if self.session.project is None:
             raise CellsegError("No project is open.", "Make one or open one in the step Image.")
         return self.session.project
 
-    def _canvas(self) -> Canvas:
+    def canvas(self) -> Canvas:
+        """The open image's labels and state, or a mistake to show."""
         if self.session.canvas is None:
             raise CellsegError("No image is open.", "Add one in the step Image.")
         return self.session.canvas
@@ -669,13 +517,14 @@ class Controller:
         self.session.update(
             project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve()
         )
-        self._refresh()
+        self.refresh()
         self.session.update(status=f"Opened {project.name}." if self.session.images else "Now add an image.")
         if self.session.images:
             self.select_image(self.session.images[0].id)
 
-    def _refresh(self) -> None:
-        project = self._project()
+    def refresh(self) -> None:
+        """Read the lists of images, models and rounds anew."""
+        project = self.project()
         self.session.update(
             images=tuple(project.images()),
             models=tuple(project.models()),
@@ -684,8 +533,9 @@ class Controller:
         )
 
     def _close_image(self) -> None:
+        self._restore_unsaved()
         self.tools.detach()
-        self._pieces.clear()
+        self.writer.pieces.clear()
         if self.family is not None:
             self.family.remove()
             self.family = None
@@ -697,16 +547,3 @@ class Controller:
         own = self.family.image if self.family else None
         names = [x.name for x in self.viewer.layers if isinstance(x, Image) and not is_ours(x) and x is not own]
         self.session.update(open_images=tuple(names))
-
-
-def _save_layer(layer: Image, folder: Path) -> Path:
-    """Write the pixels of a layer that has no file as TIFF with its axes and voxel size."""
-    import tifffile
-
-    pixels = np.asarray(layer.data)
-    axes = ("YXS" if pixels.ndim == 3 else "ZYXS") if layer.rgb else "TZYX"[-pixels.ndim :]
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{layer.name.split(' ')[0]}.tif"
-    tifffile.imwrite(path, pixels, metadata={"axes": axes}, photometric="rgb" if layer.rgb else "minisblack", ome=True)
-    images.read(path)
-    return path

@@ -7,6 +7,7 @@ layers made here are ever touched.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -246,3 +247,16 @@ def _geometry(record: ImageRecord) -> dict[str, Any]:
     if record.spacing_um is None:
         return {"axis_labels": letters}
     return {"scale": record.spacing_um, "units": ("um",) * len(letters), "axis_labels": letters}
+
+
+def save_pixels(layer: Image, folder: Path) -> Path:
+    """Write the pixels of a layer that has no file as TIFF with its axes and voxel size."""
+    import tifffile
+
+    pixels = np.asarray(layer.data)
+    axes = ("YXS" if pixels.ndim == 3 else "ZYXS") if layer.rgb else "TZYX"[-pixels.ndim :]
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{layer.name.split(' ')[0]}.tif"
+    tifffile.imwrite(path, pixels, metadata={"axes": axes}, photometric="rgb" if layer.rgb else "minisblack", ome=True)
+    images.read(path)  # what cannot be read again must not be used
+    return path

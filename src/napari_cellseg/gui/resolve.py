@@ -70,14 +70,11 @@ def resolve(s: Session) -> View:
         Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
     )
     idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
-    known = s.counts.corrected + s.counts.approved > 0 or bool(s.current_model)
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
-    ids = [r.id for r in s.images]
-    where = f"{ids.index(s.image) + 1} / {len(ids)}" if s.image in ids else ("no image" if s.project else "")
     return View(
         project=s.project.name if s.project else "No project",
         saved="saved ✓" if s.project else "",
-        image_position=where,
+        image_position=_position(s),
         images=tuple(Item(r.id, r.id, _describe(r.shape, r.split)) for r in s.images),
         image=s.image,
         open_images=s.open_images,
@@ -104,9 +101,19 @@ def resolve(s: Session) -> View:
         predict=_first(image, idle),
         cancel=Control(s.progress is not None, "Nothing is running."),
         correct=image,
-        fine_tune=_first(project, idle, Control(known, "Paint some objects and approve a field first (step Correct).")),
+        fine_tune=_first(project, idle, _known(s)),
         decide=_first(idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
     )
+
+
+def _known(s: Session) -> Control:
+    known = s.counts.corrected + s.counts.approved > 0 or bool(s.current_model)
+    return Control(known, "" if known else "Paint some objects and approve a field first (step Correct).")
+
+
+def _position(s: Session) -> str:
+    ids = [r.id for r in s.images]
+    return f"{ids.index(s.image) + 1} / {len(ids)}" if s.image in ids else ("no image" if s.project else "")
 
 
 def _first(*controls: Control) -> Control:

@@ -72,8 +72,8 @@ def _write_zarr(path: Path, labels: NDArray[Any], axes: str, spacing_um: tuple[f
         "0", shape=labels.shape, dtype=labels.dtype, chunks=chunks, dimension_names=list(axes.lower())
     )
     array[:] = labels
-    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
-    named = [{"name": a.lower(), "type": "space", **unit} for a in axes]
+    level: dict[str, Any] = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    named: list[Any] = [{"name": a.lower(), "type": "space", **unit} for a in axes]
     group.attrs["ome"] = {
         "version": "0.5",
         "multiscales": [{"name": path.name, "axes": named, "datasets": [level]}],

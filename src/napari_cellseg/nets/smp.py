@@ -85,9 +85,7 @@ def _convolution(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
     return convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
 
 
-def build(
-    architecture: str, encoder: str, in_channels: int, out_channels: int, size: tuple[int, int]
-) -> nn.Module:
+def build(architecture: str, encoder: str, in_channels: int, out_channels: int, size: tuple[int, int]) -> nn.Module:
     """An architecture with random weights; `size` is the width of its decoder and of its full-resolution branch.
 
     Raises

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ class Canvas:
     def __init__(self, folder: Path, db: Database, record: ImageRecord, author: str) -> None:
         self.record, self.author = record, author
         self._folder, self._db = folder, db
+        self._writing = threading.Lock()
         labels, self._labels_at = _start(folder / "labels.zarr", record.shape, np.uint32)
         state, self._state_at = _start(folder / "state.zarr", record.shape, np.uint8)
         self.labels: NDArray[np.uint32] = labels
@@ -115,14 +118,25 @@ class Canvas:
 
     def snapshot(self) -> None:
         """Write both arrays to disk unless they stand there already."""
-        record = json.dumps(asdict(self.record))
-        if self._labels_at < self.n or not (self._folder / "labels.zarr").exists():
-            write_snapshot(self._folder / "labels.zarr", self.labels, self.n, record)
-            self._labels_at = self.n
-        if self._state_at < self.n or not (self._folder / "state.zarr").exists():
-            write_snapshot(self._folder / "state.zarr", self.state, self.n, record)
-            self._state_at = self.n
-        self._snapshot_at = self.n
+        self.prepare_snapshot(copy=False)()
+
+    def prepare_snapshot(self, copy: bool = True) -> Callable[[], None]:
+        """Work that writes both arrays as they are now; it may run in another thread while painting goes on."""
+        n, record = self.n, json.dumps(asdict(self.record))
+        labels = self.labels.copy() if copy else self.labels
+        state = self.state.copy() if copy else self.state
+        self._snapshot_at = n
+
+        def write() -> None:
+            with self._writing:
+                if self._labels_at < n or not (self._folder / "labels.zarr").exists():
+                    write_snapshot(self._folder / "labels.zarr", labels, n, record)
+                    self._labels_at = n
+                if self._state_at < n or not (self._folder / "state.zarr").exists():
+                    write_snapshot(self._folder / "state.zarr", state, n, record)
+                    self._state_at = n
+
+        return write
 
     @property
     def snapshot_due(self) -> bool:

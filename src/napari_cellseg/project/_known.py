@@ -51,4 +51,4 @@ def _known_plane(
     others = (labels > 0) & ~vouched if instances else np.zeros_like(vouched)
     if others.any():  # the outline of a neighbour nobody looked at may be too tight: its surroundings stay unknown
         near &= distance < ndi.distance_transform_edt(~others)
-    return vouched | near
+    return np.asarray(vouched | near)

@@ -1,0 +1,132 @@
+"""Make docs/images/*.png: the real docks in a real napari, on real nuclei (or the synthetic specimen).
+
+usage: python docs/scripts/screenshots.py       (starts Xvfb where there is no display)
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+IMAGES = Path(__file__).parents[1] / "images"
+DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[3] / "shared" / "data")) / "dsb2018"
+
+
+def specimen(folder: Path) -> list[tuple[Path, np.ndarray]]:
+    """Two pictures and their true labels."""
+    from napari_cellseg.images import read_labels
+    from napari_cellseg.samples import synthetic_cells
+
+    found = []
+    if (DATA / "index.csv").is_file():
+        rows = [r for r in csv.DictReader((DATA / "index.csv").open()) if r["modality"] == "fluo_small"]
+        rows.sort(key=lambda r: -int(r["n_nuclei"]))
+        for row, name in zip(rows[:2], ("nuclei_01", "nuclei_02"), strict=True):
+            path = folder / f"{name}.tif"
+            shutil.copy(DATA / "images" / f"{row['name']}.tif", path)
+            found.append((path, read_labels(DATA / "labels" / f"{row['name']}.tif")))
+        return found
+    for seed in (1, 2):
+        image, labels = synthetic_cells((256, 256), 40, seed=seed)
+        np.save(folder / f"nuclei_{seed:02d}.npy", image)
+        found.append((folder / f"nuclei_{seed:02d}.npy", labels))
+    return found
+
+
+def main() -> None:
+    """Go through the loop once and take a picture of every step."""
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    IMAGES.mkdir(exist_ok=True)
+
+    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            QApplication.processEvents()
+            time.sleep(0.005)
+
+    def shot(name: str) -> None:
+        spin(0.8)
+        viewer.window.screenshot(str(IMAGES / f"{name}.png"), canvas_only=False)
+        print(IMAGES / f"{name}.png")
+
+    with tempfile.TemporaryDirectory() as name:
+        pictures = specimen(Path(name))
+        viewer = napari.Viewer(show=True)
+        viewer.window.resize(1280, 800)
+        start = time.perf_counter()
+        _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+        print(f"the dock opened in {time.perf_counter() - start:.2f} s; torch loaded: {'torch' in sys.modules}")
+        control = dock.controller
+        viewer.open(str(pictures[0][0]), plugin="napari")
+        shot("first_start")
+        control.use_layer(viewer.layers[0].name)
+        viewer.layers.remove(viewer.layers[0])
+        control.add_images([pictures[1][0]])
+        control.select_image(control.session.images[0].id)
+        viewer.reset_view()
+        dock.open_step("Image")
+        shot("step_image")
+        dock.open_step("Preprocess")
+        control.show_preview(True)
+        spin(20, lambda: not control.busy)
+        shot("step_preprocess")
+        control.show_preview(False)
+        dock.open_step("Predict")
+        control.predict()
+        spin(20, lambda: not control.busy)
+        shot("step_predict")
+        correct(control, pictures[0][1])
+        dock.open_step("Correct")
+        shot("step_correct")
+        control.approve_image()
+        control.configure(control.session.config.with_values(["train.seconds=40", "model.weights=none"]))
+        dock.open_step("Fine-tune")
+        control.fine_tune()
+        spin(120, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
+        shot("step_finetune")
+        spin(120, lambda: not control.busy)
+        control.keep()
+        control.configure(control.session.config.with_values(["train.seconds=20"]))
+        control.fine_tune()
+        spin(120, lambda: not control.busy)
+        dock.open_step("Rounds")
+        shot("step_rounds")
+        control.keep()
+        control.select_image(control.session.images[1].id)
+        control.predict()
+        spin(60, lambda: not control.busy)
+        viewer.reset_view()
+        correct(control, pictures[1][1], 2)
+        dock.open_step("Correct")
+        shot("workbench")
+        print(control.session.status, control.session.problem)
+        viewer.close()
+        spin(0.5)
+
+
+def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:
+    """Draw the true outline of the objects that the labels get most wrong."""
+    from napari_cellseg.evaluate import worst_objects
+
+    labels = control.family.labels
+    for _, true_id, _ in [w for w in worst_objects(truth, labels.data) if w[1]][:n]:
+        labels.data_setitem(np.nonzero(truth == true_id), control.session.canvas.next_id())
+
+
+if __name__ == "__main__":
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
+        sys.exit(subprocess.run(command).returncode)
+    main()

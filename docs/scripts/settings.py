@@ -1,0 +1,65 @@
+"""Write docs/config.md from the settings classes, so that the table cannot be out of date.
+
+usage: python docs/scripts/settings.py [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from napari_cellseg.config import Config, Predict, Train
+from napari_cellseg.drafts import DRAFTS
+from napari_cellseg.gui.tools import KEYS
+from napari_cellseg.losses import LOSSES
+from napari_cellseg.models import MODELS
+from napari_cellseg.preprocess import STEPS
+from napari_cellseg.settings import Settings
+from napari_cellseg.targets import TARGETS
+
+TARGET = Path(__file__).parents[1] / "config.md"
+GROUPS = {
+    "Preprocessing steps (recipe.steps)": STEPS,
+    "Targets (target)": TARGETS,
+    "Networks (model)": MODELS,
+    "Losses (loss)": LOSSES,
+    "Training (train)": (Train,),
+    "Prediction (predict)": (Predict,),
+    "Drafts": DRAFTS,
+}
+
+
+def table(cls: type[Settings]) -> list[str]:
+    """One class as Markdown."""
+    kind = cls.model_fields.get("kind")
+    name = f"`{kind.default}` - {cls.label()}" if kind is not None else cls.label()
+    lines = [f"### {name}", "", (cls.__doc__ or "").strip().splitlines()[0], ""]
+    fields = [(n, f) for n, f in cls.model_fields.items() if n != "kind"]
+    if fields:
+        lines += ["| name | default | meaning |", "|---|---|---|"]
+        lines += [f"| {n} | {f.default} | {f.description} |" for n, f in fields] + [""]
+    return lines
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [
+        "# Settings",
+        "",
+        "Made from the code by `docs/scripts/settings.py`. Change one with `--set key=value`.",
+        "",
+    ]
+    for title, classes in GROUPS.items():
+        lines += [f"## {title}", ""]
+        for cls in classes:
+            lines += table(cls)
+    lines += ["## Keys on the labels layer", "", "| key | what |", "|---|---|"]
+    lines += [f"| {key} | {what} |" for key, what in sorted(KEYS.items())]
+    lines += ["", "## The defaults as TOML", "", "```toml", Config().to_toml().strip(), "```", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if TARGET.read_text(encoding="utf-8") == page() else "docs/config.md is out of date")
+    TARGET.write_text(page(), encoding="utf-8")

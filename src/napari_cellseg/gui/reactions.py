@@ -1,0 +1,113 @@
+"""What the docks do when the engine tells something. No Qt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engine import Reply, record_round
+from ..events import (
+    Event,
+    Failed,
+    Finished,
+    Judged,
+    Notice,
+    Predicted,
+    Ready,
+    Saved,
+    StepDone,
+    Stopped,
+    TileDone,
+    TrainStarted,
+    Validated,
+)
+from .session import Curve, Problem, Progress
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class Reactions:
+    """Turns events into session fields and pieces to write; called in the main thread."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+
+    def handle(self, reply: Reply) -> None:
+        """Take one reply of the engine."""
+        event = reply.event
+        if isinstance(event, Ready):
+            self._c.session.update(engine=f"engine: ready, {event.device} {event.precision}")
+        elif isinstance(event, Failed):
+            self._failed(reply.job, event)
+        elif reply.job == self._c.job:
+            self._of_job(event)
+
+    def _of_job(self, event: Event) -> None:
+        match event:
+            case TileDone():
+                share = event.done / event.total
+                remaining = event.seconds * (1 / share - 1)
+                self._c.session.update(
+                    progress=Progress(
+                        "predict", f"Predicting {event.image}: tile {event.done}/{event.total}", share, remaining
+                    )
+                )
+                if event.image == self._c.session.image:
+                    box = tuple(slice(a, b) for a, b in event.box)
+                    self._c.writer.tile(event.image, box, event.labels, f"predict-{self._c.job}")
+            case Predicted():
+                self._predicted(event)
+            case TrainStarted():
+                text = f"Learning from {event.known_voxels:,} known voxels of {event.images} images; {event.held_out}"
+                self._c.session.update(status=text)
+            case StepDone():
+                self._stepped(event)
+            case Validated():
+                curve = self._c.session.curve
+                seconds = curve.training[-1][0] if curve.training else 0.0
+                self._c.session.update(curve=Curve(curve.training, (*curve.validation, (seconds, event.loss))))
+            case Notice():
+                self._c.session.update(notice=event.text)
+            case Saved():
+                self._c.session.update(
+                    progress=Progress("judge", f"Judging {event.model} on held-out corrections", 1.0)
+                )
+            case Judged():
+                self._judged(event)
+            case Stopped():
+                self._c.session.update(status="Cancelled; finished tiles stay.")
+            case Finished():
+                self._c.job = None
+                self._c.session.update(progress=None)
+
+    def _stepped(self, event: StepDone) -> None:
+        total = event.elapsed + event.remaining
+        share = event.elapsed / total if total else 0.0
+        curve = Curve(
+            (*self._c.session.curve.training[-2000:], (event.elapsed, event.loss)), self._c.session.curve.validation
+        )
+        text = f"Fine-tuning: step {event.step}, loss {event.loss:.3f}"
+        self._c.session.update(curve=curve, progress=Progress("train", text, share, event.remaining))
+
+    def _judged(self, event: Judged) -> None:
+        record_round(self._c.project(), event)
+        self._c.refresh()
+        verdict = f"is {'at least as good as' if event.better else 'worse than'} {event.parent} on held-out corrections"
+        verdict = verdict if event.parent else "is the first model"
+        self._c.session.update(status=f"{event.child} {verdict}: keep it or roll back.")
+
+    def _failed(self, job: int, event: Failed) -> None:
+        died = self._c.engine.pid is None
+        engine = "engine: stopped, starts with the next click" if died else self._c.session.engine
+        self._c.session.update(problem=Problem(event.message, event.hint, event.traceback), engine=engine)
+        if job == self._c.job:
+            self._c.session.update(status="The job ended with an error.")
+
+    def _predicted(self, event: Predicted) -> None:
+        """The whole image is there: objects that cross tiles become one. Numbering runs off the main thread."""
+        if event.image != self._c.session.image or self._c.session.canvas is None:
+            return
+        config = self._c.project().model_config(event.model)
+        group = f"predict-{self._c.job}"
+        self._c.writer.whole(event.image, event.labels, config.target.min_size, group)
+        self._c.session.update(status=f"{event.model} predicted {event.image} in {event.seconds:.1f} s.")

@@ -1,0 +1,83 @@
+"""Writes predictions into the open image in boxes so small that nobody notices. No Qt."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import edits
+from ..errors import CellsegError
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+PIECE = 256
+"""Predictions are written in boxes of this side, each in a few milliseconds."""
+Piece = tuple[str, tuple[slice, ...], NDArray[np.uint32], str]
+
+
+class PredictionWriter:
+    """A queue of boxes to write; every piece is an edit of its own, grouped by job for undo.
+
+    Attributes
+    ----------
+    pieces
+        (image, box, labels, group) that wait.
+    next_id
+        The id that the first object of the next tile gets.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self.pieces: deque[Piece] = deque()
+        self.next_id = 1
+
+    def tile(self, image: str, box: tuple[slice, ...], proposal: NDArray[np.uint32], group: str) -> None:
+        """Number a proposed tile, then cut it into pieces that are written one by one."""
+        canvas = self._c.canvas()
+        labels = edits.reconcile(
+            canvas.labels[box], canvas.state[box], proposal, self.next_id, instances=self._c.instances()
+        )
+        self.next_id = max(self.next_id, int(labels.max(initial=0)) + 1)
+        self.cut(image, box, labels, group)
+
+    def whole(self, image: str, proposal: NDArray[np.uint32], min_size: int, group: str) -> None:
+        """Queue labels of the whole open image: objects that cross tiles become one. Numbering runs in the helper."""
+        canvas = self._c.canvas()
+        labels, state, instances = canvas.labels.copy(), canvas.state.copy(), self._c.instances()
+        whole = tuple(slice(0, n) for n in labels.shape)
+
+        def number() -> NDArray[np.uint32]:
+            first = edits.first_free_id(labels, state)
+            return edits.reconcile(labels, state, proposal, first, min_size=min_size, instances=instances)
+
+        self._c.helper.later(number, lambda new: self.cut(image, whole, new, group))
+
+    def cut(self, image: str, box: tuple[slice, ...], labels: NDArray[np.uint32], group: str) -> None:
+        """Cut labels of a box into pieces that are written one by one."""
+        y0, x0 = box[-2].start, box[-1].start
+        depth = range(box[0].start, box[0].stop) if len(box) == 3 else (None,)
+        for z in depth:
+            plane = labels if z is None else labels[z - box[0].start : z - box[0].start + 1]
+            front = () if z is None else (slice(z, z + 1),)
+            for y in range(0, labels.shape[-2], PIECE):
+                for x in range(0, labels.shape[-1], PIECE):
+                    part = plane[..., y : y + PIECE, x : x + PIECE]
+                    span = (slice(y0 + y, y0 + y + part.shape[-2]), slice(x0 + x, x0 + x + part.shape[-1]))
+                    self.pieces.append((image, (*front, *span), part, group))
+
+    def step(self) -> None:
+        """Write the next piece; one of an image that is not open any more is dropped."""
+        image, box, labels, group = self.pieces.popleft()
+        if image != self._c.session.image or self._c.session.canvas is None:
+            return
+        canvas = self._c.session.canvas
+        try:
+            edit = edits.predicted(canvas.labels, canvas.state, box, labels)
+            self._c.show(canvas.apply(edit, group))
+        except CellsegError as error:
+            self.pieces.clear()
+            self._c.fail(error)
