@@ -49,6 +49,9 @@ def press(dock: object, step: str, name: str) -> None:
     dock.open_step(step)
     QApplication.processEvents()
     button = next(b for b in dock.page(step).findChildren(QPushButton) if b.objectName() == name)
+    end = time.monotonic() + 3  # counts are refreshed when the hand rests
+    while not button.isEnabled() and time.monotonic() < end:
+        QApplication.processEvents()
     assert button.isEnabled(), button.toolTip()
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
