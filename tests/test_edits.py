@@ -129,6 +129,16 @@ def test_approving_everything_and_one_object():
     assert ((one == APPROVED) == (labels == 3)).all()
 
 
+def test_approving_a_slice_of_a_volume_approves_its_objects_there():
+    labels, state = scene(3)
+    _, after = done(edits.approve_box(labels, state, (slice(1, 2), slice(0, 40), slice(0, 50))), labels, state)
+    assert (after[1] == APPROVED).all()
+    assert not after[[0, 2]].any()
+    _, field = done(edits.approve_box(labels, state, (slice(1, 2), slice(0, 40), slice(0, 18))), labels, state)
+    assert (field[1][labels[1] == 1] == APPROVED).all()
+    assert not field[1][labels[1] == 2].any()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000))
 def test_a_prediction_never_changes_what_a_person_said(seed):

@@ -322,16 +322,70 @@ def test_a_swap_that_was_killed_is_found(tmp_path, stage):
     path = tmp_path / "labels.zarr"
     write_snapshot(path, np.full((8, 8), 1, np.uint32), 1, "{}")
     if stage == "part":
-        shutil.copytree(path, path.with_suffix(".part"))
-        (path.with_suffix(".part") / "zarr.json").unlink()
+        shutil.copytree(path, path.with_suffix(".1-a.part"))
+        (path.with_suffix(".1-a.part") / "zarr.json").unlink()
     elif stage == "renamed-away":
-        path.rename(path.with_suffix(".old"))
+        path.rename(path.with_suffix(".1-a.old"))
     else:
-        shutil.copytree(path, path.with_suffix(".old"))
+        shutil.copytree(path, path.with_suffix(".1-a.old"))
     found = read_snapshot(path)
     assert found is not None
     assert found.n == 1
     assert (found.array == 1).all()
+
+
+def test_a_snapshot_with_a_missing_chunk_is_not_believed(project):
+    canvas = project.canvas("cells")
+    dab(canvas, 10, 10, 5)
+    canvas.snapshot()
+    folder = project.path / "images" / "cells" / "labels.zarr"
+    chunk = next(p for p in (folder / "c").rglob("*") if p.is_file())
+    chunk.unlink()
+    with Project.open(project.path) as again:
+        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
+
+
+def test_a_late_prediction_does_not_write_over_another_process(project):
+    mine = project.canvas("cells")
+    box = (slice(0, 60), slice(0, 60))
+    late = edits.predicted(mine.labels, mine.state, box, np.full((60, 60), 3, np.uint32))
+    other = Project.open(project.path)
+    dab(other.canvas("cells"), 20, 20, 7)
+    mine.apply(late)
+    assert mine.labels[22, 22] == 7
+    assert mine.state[22, 22] == 1
+    assert mine.labels[50, 50] == 3
+    np.testing.assert_array_equal(project.load_labels("cells")[0], mine.labels)
+    other.close()
+
+
+def test_undo_sees_what_another_process_did(project):
+    mine = project.canvas("cells")
+    dab(mine, 20, 20, 1)
+    other = Project.open(project.path)
+    dab(other.canvas("cells"), 20, 20, 2)
+    mine.undo()  # takes the newest edit back, whoever made it
+    assert mine.labels[22, 22] == 1
+    np.testing.assert_array_equal(project.load_labels("cells")[0], mine.labels)
+    other.close()
+
+
+def test_recovery_keeps_held_out_parts_and_takes_odd_names(tmp_path, picture):
+    odd = tmp_path / "a#b%41?"
+    odd.mkdir()
+    with Project.create(odd / "p") as project:
+        project.add_image(picture[0], labels=picture[1])
+        assign_holdouts(project)
+        held = project.db.holdouts()
+        dab(project.canvas("cells"), 1, 1, 77)
+        live = project.canvas("cells").labels.copy()
+        path = project.path
+    data = bytearray((path / "project.db").read_bytes())
+    data[-4096:] = b"\xff" * 4096
+    (path / "project.db").write_bytes(data)
+    with Project.recover(path) as again:
+        np.testing.assert_array_equal(again.load_labels("cells")[0], live)
+        assert again.db.holdouts() == held
 
 
 def test_long_sessions_ask_for_snapshots(project):

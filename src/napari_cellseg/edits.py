@@ -8,6 +8,7 @@ plane, so that the next prediction replaces all of it or nothing.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import cc3d
 import numpy as np
@@ -171,6 +172,10 @@ def approve_box(labels: Labels, state: State, box: Box, *, instances: bool = Tru
     Objects that only reach into the box are left as they are, since their other part was not seen.
     """
     box = _within(box, labels.shape)
+    if labels.ndim == 3 and box[0].stop - box[0].start == 1:  # one slice was seen: what counts is its part of objects
+        z = box[0].start
+        edit = approve_box(labels[z], state[z], box[1:], instances=instances, tool=tool)
+        return replace(edit, shape=labels.shape, index=edit.index + z * labels[0].size)
     inside = labels[box]
     if not instances or all(s.stop - s.start == n for s, n in zip(box, labels.shape, strict=True)):
         return difference(tool, labels, state, box, inside, np.full(inside.shape, APPROVED, np.uint8))

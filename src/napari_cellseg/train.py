@@ -121,7 +121,7 @@ class Run:
         optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay
         )
-        start, paused, checked = time.monotonic(), 0.0, 0
+        start, paused, checked, done = time.monotonic(), 0.0, 0, 0
         for step in range(1, train.steps + 1):
             self.elapsed = time.monotonic() - start - paused
             progress = max(self.elapsed / train.seconds, (step - 1) / train.steps)
@@ -134,7 +134,7 @@ class Run:
             if not math.isfinite(loss):
                 yield from self._not_a_number(step)
                 break
-            self.elapsed = time.monotonic() - start - paused
+            done, self.elapsed = step, time.monotonic() - start - paused
             remaining = max(0.0, train.seconds - self.elapsed)
             yield StepDone(step, loss, round(self.elapsed, 3), round(min(remaining, self._left(step)), 3))
             if int(progress * train.checks) > checked:
@@ -144,7 +144,7 @@ class Run:
         else:
             self.stopped_by = "steps"
         if self.stopped_by != "nan":
-            yield self._validate(validation, step)
+            yield self._validate(validation, done)
 
     def card(self, id: str, parent: str | None, patches: TrainingSet, project: tuple[int, int]) -> ModelCard:
         """Where the model came from; `project` is its number of classes and its newest edit at the start."""

@@ -275,6 +275,83 @@ def test_open_strokes_hold_predictions_back(controller):
     assert labels.data.any()
 
 
+def test_ids_of_the_person_and_of_predictions_never_meet(controller):
+    tile = np.zeros((60, 60), np.uint32)
+    tile[5:20, 5:20] = 1
+    controller.writer.tile("cells", (slice(0, 60), slice(0, 60)), tile, "p")
+    controller.new_label()
+    mine = controller.family.labels.selected_label
+    controller.writer.tile("cells", (slice(60, 120), slice(0, 60)), tile, "p")
+    controller.tick()
+    whole = np.zeros((128, 160), np.uint32)
+    whole[70:90, 70:90], whole[5:20, 5:20] = 1, 2
+    controller.writer.whole("cells", whole, 0, "p")
+    spin(controller, lambda: not controller.busy)
+    assert mine not in np.unique(controller.session.canvas.labels)
+
+
+def test_the_visible_plane_is_the_one_that_napari_shows(tmp_path):
+    image, _ = synthetic_cells((9, 40, 50), 3)
+    np.save(tmp_path / "v.npy", image)
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "v.npy", spacing_um=(0.7, 0.5, 0.5))
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "p.cellseg")
+    for step in range(9):
+        controller.viewer.dims.set_current_step(0, step)
+        shown = controller.family.labels._slice.slice_input.world_slice.point[0] / 0.7
+        assert controller.family.visible_box()[0] == slice(round(shown), round(shown) + 1)
+    controller.close()
+
+
+def test_a_volume_beside_a_plane_does_not_confuse_the_field(controller):
+    controller.viewer.add_image(np.zeros((5, 128, 160)), name="stack")
+    assert controller.family.visible_box() == (slice(0, 128), slice(0, 160))
+
+
+def test_layers_of_the_same_name_keep_their_own_pixels(tmp_path):
+    controller = Controller(ViewerModel())
+    first, second = (synthetic_cells((64, 64), 5, seed=s)[0] for s in (1, 2))
+    for pixels in (first, second):
+        layer = controller.viewer.add_image(pixels, name="Image")
+        controller.use_layer(layer.name, tmp_path)
+    ids = [r.id for r in controller.session.images]
+    assert len(ids) == 2
+    for id, pixels in zip(ids, (first, second), strict=True):
+        np.testing.assert_array_equal(controller.session.project.read_image(id).load()[0], pixels)
+    controller.close()
+
+
+def test_an_open_stroke_counts_when_the_image_is_closed(controller):
+    labels = controller.family.labels
+    labels._begin_stroke()
+    labels.paint((30, 40), 5)
+    folder = controller.session.project.path
+    controller.close()
+    with Project.open(folder) as project:
+        assert project.canvas("cells").labels[30, 40] == 5
+        assert project.canvas("cells").state[30, 40] == 1
+
+
+def test_events_of_another_projects_job_are_dropped(controller, tmp_path, picture):
+    from napari_cellseg.engine import Reply
+    from napari_cellseg.events import Judged
+
+    controller.job = 1
+    controller.new_project(tmp_path / "other")
+    controller._reactions.handle(Reply(1, Judged("v1", "v2", {}, {}, True)))
+    assert controller.session.project.db.rounds() == []
+
+
+def test_a_draft_can_be_cancelled(controller):
+    controller.predict()
+    controller.cancel()
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.progress is None
+    assert controller.session.problem is None
+    assert not controller.session.canvas.labels.any()
+
+
 def test_split_by_a_line_and_tools(controller):
     paint(controller, 60, 60, 3, size=30)
     controller.tools.choose("split")

@@ -103,6 +103,7 @@ def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
     for event in train(project, job.config, stop):
         yield event
         if isinstance(event, Saved):
+            # a person who cancels has waited long enough, but an unjudged model would prove nothing: judging goes on
             yield from _judge(project, parent or project.current_model, event.model)
 
 

@@ -9,28 +9,31 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from .. import edits
+from .. import edits, images
 from ..config import Config
 from ..drafts import OtsuWatershed
 from ..engine import Engine, PredictJob, TrainJob, decide, open_round
 from ..errors import CellsegError
 from ..matching import join_slices
 from ..project import Canvas, Edit, Project
+from . import _napari
 from .background import Helper
 from .layers import LayerFamily, is_ours, save_pixels, state_counts
 from .reactions import Reactions
 from .session import Counts, Curve, Problem, Progress, Session
+from .strokes import Strokes
 from .tools import Tools
 from .writing import PredictionWriter
 
@@ -72,10 +75,12 @@ class Controller:
         self.helper = Helper(self.session)
         self.writer = PredictionWriter(self)
         self._reactions = Reactions(self)
+        self.strokes = Strokes(self)
         self.job: int | None = None
         self._generation = 0
         self._count_due = 0.0
-        self._take_back: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        self._stop_helper = threading.Event()
+        self._kept: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
         viewer.layers.events.inserted.connect(self._look_for_images)
         viewer.layers.events.removed.connect(self._look_for_images)
         self._look_for_images()
@@ -131,16 +136,18 @@ class Controller:
         """
         layer = self.viewer.layers[name]
         path = Path(str(layer.source.path)) if layer.source.path else None
-        if self.session.project is None:
-            home = Path(folder) if folder else (path.parent if path else Path.cwd())
-            base = home / (path.name.split(".")[0] if path else name.split(" ")[0])
-            if base.with_suffix(".cellseg").exists():
-                self._use(Project.open(base.with_suffix(".cellseg")))
-            else:
-                self._use(Project.create(base))
+        home = Path(folder) if folder else (path.parent if path else Path.cwd())
+        base = home / (path.name.split(".")[0] if path else name.split(" ")[0])
+        if path is not None:
+            images.check_content(images.read(path))  # before a project is made for it
+        if self.session.project is None and base.with_suffix(".cellseg").exists():
+            self._use(Project.open(base.with_suffix(".cellseg")))
+        elif self.session.project is None:
+            self._use(Project.create(base))
         project = self.project()
-        if path is None or not path.exists():
-            path = save_pixels(layer, project.path / "sources")
+        if path is None:
+            path = self._kept.get(layer) or save_pixels(layer, project.path / "sources")
+            self._kept[layer] = path
         known = [r.id for r in project.images() if project.source(r) == path.resolve()]
         ids = known or project.add_image(path)
         layer.visible = False
@@ -167,7 +174,9 @@ class Controller:
         self._close_image()
         record, canvas = project.image(id), project.canvas(id)
         margin = self.session.config.train.margin
-        self.family = LayerFamily(self.viewer, record, picture, canvas, margin, self._on_paint, self.undo, self.redo)
+        self.family = LayerFamily(
+            self.viewer, record, picture, canvas, margin, self.strokes.painted, self.undo, self.redo
+        )
         self.tools.attach(self.family)
         self.session.update(image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False)
         self._look_for_images()
@@ -214,7 +223,7 @@ class Controller:
     @shown
     def predict(self) -> None:
         """Label the open image, beginning where the person looks; without a model, by a classical draft."""
-        project, canvas = self.project(), self.canvas()
+        project, _ = self.project(), self.canvas()
         if self.job is not None or self.session.progress is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         if self.session.current_model is None:
@@ -222,7 +231,7 @@ class Controller:
             return
         centre = self.family.centre() if self.family else None
         self._begin(PredictJob(project.path, (self.session.image,), self.session.current_model, centre), "predict")
-        self.writer.next_id = canvas.next_id()
+        self.writer.next_id = self.writer.fresh_id()
 
     @shown
     def use_model(self, id: str) -> None:
@@ -234,6 +243,8 @@ class Controller:
 
     def cancel(self) -> None:
         """End the running job; what is finished stays."""
+        self._stop_helper.set()
+        self.writer.pieces.clear()
         if self.job is not None:
             self.engine.cancel(self.job)
             if self.session.progress:
@@ -241,34 +252,32 @@ class Controller:
 
     # --- correct ----------------------------------------------------------------------------------
 
+    @shown
     def undo(self) -> None:
         """Take back the last edit of the open image; ignored while a stroke is open."""
-        self._step_history("undo")
+        self.strokes.step("undo")
 
+    @shown
     def redo(self) -> None:
         """Do again what was undone."""
-        self._step_history("redo")
+        self.strokes.step("redo")
 
     @shown
     def approve_field(self) -> None:
         """Approve what is visible: its background, and objects that lie in it for at least half."""
         if self.family is not None:
-            self.apply(self._approved(self.family.visible_box(), "approve field"))
-            self.session.update(status="Approved the visible field.")
+            self._approve(self.family.visible_box(), "field")
 
     @shown
     def approve_slice(self) -> None:
         """Approve the whole current slice."""
         if self.family is not None:
-            self.apply(self._approved(self.family.slice_box(), "approve slice"))
-            self.session.update(status="Approved the slice.")
+            self._approve(self.family.slice_box(), "slice")
 
     @shown
     def approve_image(self) -> None:
         """Approve the whole image."""
-        canvas = self.canvas()
-        self.apply(self._approved(tuple(slice(0, n) for n in canvas.labels.shape), "approve image"))
-        self.session.update(status="Approved the image.")
+        self._approve(tuple(slice(0, n) for n in self.canvas().labels.shape), "image")
 
     @shown
     def approve_object(self, point: tuple[int, ...]) -> None:
@@ -297,21 +306,26 @@ class Controller:
     def split_along(self, line: NDArray[Any]) -> None:
         """Split the objects that a line crosses."""
         canvas = self.canvas()
-        self.apply(edits.split(canvas.labels, canvas.state, line, canvas.next_id()))
+        self.apply(edits.split(canvas.labels, canvas.state, line, self.writer.fresh_id()))
         self.session.update(status="Split along the line.")
 
     def new_label(self) -> None:
         """Select the next free id for the brush."""
-        if self.family is not None and self.session.canvas is not None:
-            self.family.labels.selected_label = self.session.canvas.next_id()
-            self.family.labels.mode = "paint"
-            self.session.update(tool="", status=f"Paint object {self.family.labels.selected_label}.")
+        if self.family is None or self.session.project is None:
+            return
+        labels, classes = self.family.labels, self.session.project.classes
+        if self.instances():
+            labels.selected_label = self.writer.promise()
+            status = f"Paint object {labels.selected_label}."
+        else:
+            labels.selected_label = labels.selected_label % len(classes) + 1
+            status = f"Paint class {labels.selected_label}: {classes[labels.selected_label - 1]}."
+        labels.mode = "paint"
+        self.session.update(tool="", status=status)
 
     def apply(self, edit: Edit, group: str = "") -> None:
         """Log an edit, write it, show it."""
-        canvas = self.canvas()
-        written = canvas.apply(edit, group)
-        self.show(written)
+        self.show(self.canvas().apply(edit, group))
 
     # --- fine-tune and judge ----------------------------------------------------------------------
 
@@ -329,7 +343,15 @@ class Controller:
             with Project.open(project.path) as own:
                 open_round(own)
 
-        self.helper.later(prepare, lambda _: self._begin(TrainJob(project.path, config), "train"))
+        stop = self._stop_helper = threading.Event()
+
+        def begin(_: None) -> None:
+            if stop.is_set() or self.session.project is not project:
+                self.session.update(progress=None, status="Cancelled before it began.")
+            else:
+                self._begin(TrainJob(project.path, config), "train")
+
+        self.helper.later(prepare, begin)
 
     @shown
     def keep(self) -> None:
@@ -355,7 +377,7 @@ class Controller:
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
         end = time.perf_counter() + BUDGET_S
-        self._restore_unsaved()
+        self.strokes.take_back_unsaved()
         self.helper.collect()
         while time.perf_counter() < end and not self._writing_waits():
             if self.writer.pieces:
@@ -381,22 +403,29 @@ class Controller:
         if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         self.job = self.engine.submit(job)
-        text = "Predicting" if kind == "predict" else "Fine-tuning"
-        waiting = "" if self.engine.ready else " (the engine is starting)"
-        self.session.update(problem=None, notice="", progress=Progress(kind, text + waiting))
+        text = ("Predicting" if kind == "predict" else "Fine-tuning") + ("" if self.engine.ready else ": engine starts")
+        self.session.update(problem=None, notice="", progress=Progress(kind, text))
 
     def _draft(self) -> None:
         """Otsu + watershed where there is no model yet."""
         image, recipe = self.session.image, self.session.config.recipe
         picture, method = self.project().read_image(image), OtsuWatershed()
+        stop = self._stop_helper = threading.Event()
 
         def draft() -> NDArray[np.uint32]:
             pixels = recipe(picture.load())
-            if pixels.ndim == 3:
-                return method(pixels)
-            return join_slices(np.stack([method(pixels[:, z]) for z in range(pixels.shape[1])]), 0.25)
+            planes = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
+            labels = np.zeros(planes.shape[1:], np.uint32)
+            for z in range(len(labels)):
+                if stop.is_set():
+                    break
+                labels[z] = method(planes[:, z])
+            return labels[0] if pixels.ndim == 3 else join_slices(labels, 0.25)
 
         def take(labels: NDArray[np.uint32]) -> None:
+            if stop.is_set() or image != self.session.image:
+                self.session.update(progress=None, status="The draft was cancelled.")
+                return
             self.writer.whole(image, labels, method.min_size, f"draft-{time.time():.0f}")
             self.session.update(
                 progress=None, status="Drafted with Otsu + watershed. Correct some objects, then fine-tune a network."
@@ -405,49 +434,16 @@ class Controller:
         self.session.update(progress=Progress("draft", "Drafting with Otsu + watershed (there is no model yet)"))
         self.helper.later(draft, take)
 
-    # --- inside: history and strokes --------------------------------------------------------------
-
-    def _on_paint(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any]) -> None:
-        """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
-        canvas = self.canvas()
-        flat = canvas.labels.reshape(-1)
-        try:
-            flat[index] = new  # some tools tell before they write
-            tool = self.family.labels.mode if self.family else "brush"
-            edit = edits.stroke(canvas.labels, canvas.state, index, old, tool=str(tool), instances=self.instances())
-            self.show(canvas.commit(edit), labels=False)
-            self.session.update(status="")
-        except CellsegError as error:
-            self._take_back = [*self._take_back, (index, old)]
-            self.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
-        except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
-            self.session.update(
-                problem=Problem(
-                    f"The stroke could not be logged: {error}.", "Please report this.", traceback.format_exc()
-                )
-            )
-
-    def _restore_unsaved(self) -> None:
-        """Take strokes back that could not be saved: some of napari's tools write only after they have told us."""
-        for index, old in reversed(self._take_back):
-            if self.session.canvas is not None and self.family is not None:
-                self.session.canvas.labels.reshape(-1)[index[::-1]] = old[::-1]
-                self.family.labels.refresh()
-        self._take_back = []
-
-    @shown
-    def _step_history(self, verb: str) -> None:
-        if self.family is None or self.family.stroke_open() or self.writer.pieces:
-            return
-        canvas = self.canvas()
-        written = canvas.undo() if verb == "undo" else canvas.redo()
-        for edit in written:
-            self.show(edit)
-        self.session.update(status=(verb.capitalize() + ": " + written[0].tool) if written else f"Nothing to {verb}.")
+    # --- inside ---------------------------------------------------------------------------------
 
     def show(self, edit: Edit, labels: bool = True) -> None:
         """Show what an edit wrote; `labels` is False where napari has painted it already."""
-        if edit.empty or self.family is None:
+        if self.family is None:
+            return
+        foreign, self.canvas().taken_in = self.canvas().taken_in, []
+        for other in foreign:  # somebody else is working on this image too
+            self.family.repaint(other.box())
+        if edit.empty:
             return
         box = edit.box()
         if labels:
@@ -490,9 +486,10 @@ class Controller:
 
         self.helper.later(compute, take)
 
-    def _approved(self, box: tuple[slice, ...], tool: str) -> Edit:
-        canvas = self.canvas()
-        return edits.approve_box(canvas.labels, canvas.state, box, instances=self.instances(), tool=tool)
+    def _approve(self, box: tuple[slice, ...], what: str) -> None:
+        canvas, tool = self.canvas(), f"approve {what}"
+        self.apply(edits.approve_box(canvas.labels, canvas.state, box, instances=self.instances(), tool=tool))
+        self.session.update(status=f"Approved the {what}.")
 
     def instances(self) -> bool:
         """Whether ids are objects (else classes)."""
@@ -511,6 +508,9 @@ class Controller:
         return self.session.canvas
 
     def _use(self, project: Project) -> None:
+        self.cancel()
+        self.job = None  # events of a job of another project must not reach this one
+        self.session.update(progress=None)
         self._close_image()
         if self.session.project is not None:
             self.session.project.close()
@@ -533,9 +533,12 @@ class Controller:
         )
 
     def _close_image(self) -> None:
-        self._restore_unsaved()
+        if self.family is not None:
+            _napari.settle(self.family.labels)  # an open stroke counts
+        self._stop_helper.set()
+        self.strokes.take_back_unsaved()
         self.tools.detach()
-        self.writer.pieces.clear()
+        self.writer.reset()
         if self.family is not None:
             self.family.remove()
             self.family = None

@@ -6,6 +6,7 @@ layers made here are ever touched.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from .. import images
+from ..errors import CellsegError
 from ..project import CORRECTED, Canvas, ImageRecord, known_mask
 from . import _napari
 
@@ -136,10 +138,11 @@ class LayerFamily:
         """What the person sees: the field in the plane, the current slice in a volume."""
         corners = np.asarray(self.labels.corner_pixels)
         box = []
+        extra = self.viewer.dims.ndim - len(self.record.shape)  # another layer may have more axes
         for axis, n in enumerate(self.record.shape):
             low, high = int(corners[0, axis]), int(corners[1, axis]) + 1
-            if axis in self.viewer.dims.not_displayed:
-                low = int(np.clip(self._slice(axis), 0, n - 1))
+            if axis + extra in self.viewer.dims.not_displayed:
+                low = int(np.clip(round(self._slice(axis)), 0, n - 1))
                 high = low + 1
             box.append(slice(max(0, low), min(n, high)))
         if any(s.stop <= s.start for s in box):  # no canvas yet, or the image is out of view
@@ -250,13 +253,36 @@ def _geometry(record: ImageRecord) -> dict[str, Any]:
 
 
 def save_pixels(layer: Image, folder: Path) -> Path:
-    """Write the pixels of a layer that has no file as TIFF with its axes and voxel size."""
+    """Write the pixels of a layer that has no file as OME-TIFF with its axes and voxel size; never over another file.
+
+    Raises
+    ------
+    CellsegError
+        When the pixels cannot be written or hold no image.
+    """
     import tifffile
 
     pixels = np.asarray(layer.data)
+    pixels = pixels.astype(np.float32) if pixels.dtype.itemsize > 4 else pixels
     axes = ("YXS" if pixels.ndim == 3 else "ZYXS") if layer.rgb else "TZYX"[-pixels.ndim :]
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{layer.name.split(' ')[0]}.tif"
-    tifffile.imwrite(path, pixels, metadata={"axes": axes}, photometric="rgb" if layer.rgb else "minisblack", ome=True)
-    images.read(path)  # what cannot be read again must not be used
+    spacing = dict(zip(axes.replace("S", ""), map(float, layer.scale), strict=False))
+    metadata: dict[str, Any] = {"axes": axes}
+    if any(value != 1 for value in spacing.values()):
+        metadata |= {f"PhysicalSize{k}": v for k, v in spacing.items() if k in "XYZ"}
+    stem = re.sub(r"[^\w.-]+", "_", layer.name).strip("_") or "image"
+    names = (f"{stem}.ome.tif", *(f"{stem}-{n}.ome.tif" for n in range(2, 10_000)))
+    path = next(folder / name for name in names if not (folder / name).exists())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        photometric = "rgb" if layer.rgb else "minisblack"
+        tifffile.imwrite(path, pixels, metadata=metadata, photometric=photometric, ome=True)
+        images.check_content(images.read(path))  # what cannot be read again must not be used
+    except (ValueError, OSError, TypeError, tifffile.OmeXmlError) as error:
+        path.unlink(missing_ok=True)
+        raise CellsegError(
+            f"The layer {layer.name} cannot be kept as a file: {error}.", "Save it as TIFF and open that."
+        ) from error
+    except CellsegError:
+        path.unlink(missing_ok=True)
+        raise
     return path

@@ -34,6 +34,22 @@ class PredictionWriter:
         self._c = controller
         self.pieces: deque[Piece] = deque()
         self.next_id = 1
+        self._promised = 0
+
+    def reset(self) -> None:
+        """Another image is open: forget what waits and what was promised."""
+        self.pieces.clear()
+        self.next_id, self._promised = 1, 0
+
+    def fresh_id(self) -> int:
+        """The first id above every one that is in use, promised or about to be written."""
+        return max(self._c.canvas().next_id(), self.next_id)
+
+    def promise(self) -> int:
+        """A fresh id for the person's brush, which no prediction will use."""
+        self._promised = self.fresh_id()
+        self.next_id = self._promised + 1
+        return self._promised
 
     def tile(self, image: str, box: tuple[slice, ...], proposal: NDArray[np.uint32], group: str) -> None:
         """Number a proposed tile, then cut it into pieces that are written one by one."""
@@ -46,12 +62,13 @@ class PredictionWriter:
 
     def whole(self, image: str, proposal: NDArray[np.uint32], min_size: int, group: str) -> None:
         """Queue labels of the whole open image: objects that cross tiles become one. Numbering runs in the helper."""
-        canvas = self._c.canvas()
+        canvas, promised = self._c.canvas(), self._promised
+        self.next_id = self.fresh_id() + int(proposal.max(initial=0)) + 1  # nobody gets an id that is on its way
         labels, state, instances = canvas.labels.copy(), canvas.state.copy(), self._c.instances()
         whole = tuple(slice(0, n) for n in labels.shape)
 
         def number() -> NDArray[np.uint32]:
-            first = edits.first_free_id(labels, state)
+            first = max(edits.first_free_id(labels, state), promised + 1)
             return edits.reconcile(labels, state, proposal, first, min_size=min_size, instances=instances)
 
         self._c.helper.later(number, lambda new: self.cut(image, whole, new, group))

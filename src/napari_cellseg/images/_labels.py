@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cc3d
+import fastremap
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +48,11 @@ def read_labels(path: str | Path, axes: str | None = None, *, split_components: 
             "Labels are whole numbers from 0 (background) to 4294967295.",
         )
     labels = values.astype(np.uint32)
-    return components(labels) if split_components else labels
+    if split_components:
+        return np.stack([components(frame) for frame in labels]) if "T" in image.axes else components(labels)
+    if labels.size and labels.max() > np.iinfo(np.uint32).max - labels.size:
+        labels = np.asarray(fastremap.renumber(labels, preserve_zero=True)[0], np.uint32)  # leave room for new ids
+    return labels
 
 
 def components(mask: NDArray[np.generic]) -> NDArray[np.uint32]:

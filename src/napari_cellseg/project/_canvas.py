@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._db import Database
-from ._edit import Edit
+from ._edit import Edit, encode_edit
+from ._known import PREDICTED
 from ._records import EditRow, ImageRecord
 from ._snapshot import read_snapshot, write_snapshot
 
@@ -32,6 +33,8 @@ class Canvas:
         Same shape, uint8.
     n
         The newest edit the arrays contain.
+    taken_in
+        Edits of other processes that have been written into the arrays; whoever shows them clears the list.
     """
 
     def __init__(self, folder: Path, db: Database, record: ImageRecord, author: str) -> None:
@@ -45,9 +48,12 @@ class Canvas:
         self.n = min(self._labels_at, self._state_at)
         self._undo: list[EditRow] = []
         self._redo: list[EditRow] = []
+        self.taken_in: list[Edit] = []
         for row in db.rows_after(record.id, 0):
+            if row.n > self.n:
+                db.edit(row.n).write_to(self.labels, self.state)
+                self.n = row.n
             self._stack(row)
-        self.sync()
         self._snapshot_at = self.n
 
     # --- changing -------------------------------------------------------------------------------
@@ -55,8 +61,9 @@ class Canvas:
     def apply(self, edit: Edit, group: str = "", undoes: int | None = None) -> Edit:
         """Commit an edit to the log, then write it into the arrays.
 
-        The edit is rebased first: rows another process added meanwhile are taken in, and the old values are
-        those that stand when it is written. An edit that changes nothing is not logged.
+        Rows that another process added meanwhile are taken in first, and what a person said there stands: a
+        prediction or a tool that was computed without knowing of it does not write over it. An edit that changes
+        nothing is not logged.
 
         Parameters
         ----------
@@ -73,20 +80,22 @@ class Canvas:
         CellsegError
             When it cannot be saved; the arrays are as before.
         """
-        edit = replace(
-            edit, old_labels=self.labels.reshape(-1)[edit.index], old_state=self.state.reshape(-1)[edit.index]
-        )
+        flat_labels, flat_state = self.labels.reshape(-1), self.state.reshape(-1)
+        edit = replace(edit, old_labels=flat_labels[edit.index], old_state=flat_state[edit.index])
         return self.commit(edit, group, undoes)
 
     def commit(self, edit: Edit, group: str = "", undoes: int | None = None) -> Edit:
         """As `apply`, for an edit whose new labels may be in the array already (napari's own brush)."""
         if edit.empty:
             return edit
+        data = encode_edit(edit)  # before the write lock: compressing a large edit takes time
         with self._db.transaction() as connection:
-            if (rows := self._db.rows_after(self.record.id, self.n)) and self._take_in(rows):
-                flat = edit.index
-                edit = replace(edit, old_labels=self.labels.reshape(-1)[flat], old_state=self.state.reshape(-1)[flat])
-            n = self._db.append(connection, self.record.id, edit, self.author, group, undoes)
+            if rows := self._db.rows_after(self.record.id, self.n):
+                edit = self._rebase(edit, rows)
+                data = encode_edit(edit)
+            if edit.empty:
+                return edit
+            n = self._db.append(connection, self.record.id, edit, data, self.author, group, undoes)
         edit.write_to(self.labels, self.state)
         self.n = n
         self._stack(self._db.rows_after(self.record.id, n - 1)[0])
@@ -112,12 +121,14 @@ class Canvas:
 
     def sync(self) -> bool:
         """Take in rows that another process has logged; returns whether there were any."""
-        return self._take_in(self._db.rows_after(self.record.id, self.n), stack=False)
+        return self._take_in(self._db.rows_after(self.record.id, self.n))
 
     # --- keeping --------------------------------------------------------------------------------
 
-    def snapshot(self) -> None:
-        """Write both arrays to disk unless they stand there already."""
+    def snapshot(self, force: bool = False) -> None:
+        """Write both arrays to disk unless they stand there already (or `force` is given)."""
+        if force:
+            self._labels_at = self._state_at = -1
         self.prepare_snapshot(copy=False)()
 
     def prepare_snapshot(self, copy: bool = True) -> Callable[[], None]:
@@ -161,6 +172,7 @@ class Canvas:
 
     def _step(self, stack: list[EditRow], tool: str) -> list[Edit]:
         written: list[Edit] = []
+        self.sync()
         group = stack[-1].group if stack else ""
         while stack and (not written or (group and stack[-1].group == group)):
             row = stack[-1]
@@ -184,13 +196,40 @@ class Canvas:
             self._undo.append(row)
             self._redo.clear()
 
-    def _take_in(self, rows: list[EditRow], stack: bool = True) -> bool:
+    def _take_in(self, rows: list[EditRow]) -> bool:
         for row in rows:
-            self._db.edit(row.n).write_to(self.labels, self.state)
+            foreign = self._db.edit(row.n)
+            foreign.write_to(self.labels, self.state)
+            self.taken_in.append(foreign)
             self.n = row.n
-            if stack:
-                self._stack(row)
+            self._stack(row)
         return bool(rows)
+
+    def _rebase(self, edit: Edit, rows: list[EditRow]) -> Edit:
+        """Take foreign rows in and leave out what would write over a person's word in them.
+
+        A voxel that the rows changed and that is corrected or approved now is only written where this edit, too, is a
+        person's word on it: a new label, not a label or state carried along.
+        """
+        foreign = [self._db.edit(row.n) for row in rows]
+        touched = np.isin(edit.index, np.concatenate([f.index for f in foreign]))
+        meant = edit  # what the edit saw when it was made
+        self._take_in(rows)
+        labels, state = self.labels.reshape(-1)[edit.index], self.state.reshape(-1)[edit.index]
+        carried = (meant.new_labels == meant.old_labels) | (meant.new_state == PREDICTED)
+        keep = ~(touched & (state > PREDICTED) & carried)
+        # elsewhere the edit's own old values hold; napari may have painted the new ones already
+        old_labels = np.where(touched, labels, meant.old_labels)
+        old_state = np.where(touched, state, meant.old_state)
+        return Edit(
+            edit.tool,
+            edit.shape,
+            edit.index[keep],
+            old_labels[keep],
+            edit.new_labels[keep],
+            old_state[keep],
+            edit.new_state[keep],
+        )
 
 
 def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], int]:

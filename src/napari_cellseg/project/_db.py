@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CellsegError
-from ._edit import Edit, decode_edit, encode_edit
+from ._edit import Edit, decode_edit
 from ._records import EditRow, Holdout, ImageRecord, RoundRecord
 
 _SCHEMA = """
@@ -94,13 +94,19 @@ class Database:
 
     @staticmethod
     def append(
-        connection: sqlite3.Connection, image: str, edit: Edit, author: str, group: str, undoes: int | None
+        connection: sqlite3.Connection,
+        image: str,
+        edit: Edit,
+        data: bytes,
+        author: str,
+        group: str,
+        undoes: int | None,
     ) -> int:
         """Append an edit inside a transaction; returns its number."""
         box = json.dumps([(s.start, s.stop) for s in edit.box()])
         cursor = connection.execute(
             "INSERT INTO edits (image, time, author, tool, grp, undoes, box, voxels, data) VALUES (?,?,?,?,?,?,?,?,?)",
-            (image, time.time(), author, edit.tool, group, undoes, box, edit.index.size, encode_edit(edit)),
+            (image, time.time(), author, edit.tool, group, undoes, box, edit.index.size, data),
         )
         return int(cursor.lastrowid or 0)
 
@@ -119,6 +125,14 @@ class Database:
     def last_edit(self) -> int:
         """The number of the newest edit, 0 where there is none."""
         return int(self._rows("SELECT COALESCE(MAX(n), 0) FROM edits")[0][0])
+
+    def restore_tables(self, tables: dict[str, list[tuple[Any, ...]]]) -> None:
+        """Put salvaged rows back (after a recovery)."""
+        with self.transaction() as connection:
+            for table, rows in tables.items():
+                for row in rows:
+                    marks = ",".join("?" * len(row))
+                    connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
 
     def start_log_after(self, n: int) -> None:
         """Let the next edit have a number above `n` (after a recovery)."""
@@ -207,7 +221,7 @@ def salvage_edits(path: Path) -> list[tuple[int, str, Edit]]:
     """Every edit (number, image, voxels) that can still be read from a damaged database."""
     found: list[tuple[int, str, Edit]] = []
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
         (last,) = connection.execute("SELECT MAX(n) FROM edits").fetchone()
     except sqlite3.Error:
         return found
@@ -219,6 +233,19 @@ def salvage_edits(path: Path) -> list[tuple[int, str, Edit]]:
         except (sqlite3.Error, CellsegError):
             continue
     connection.close()
+    return found
+
+
+def salvage_tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows of the small tables that can still be read from a damaged database."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for table in ("images", "holdouts", "rounds", "settings"):
+        try:
+            connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
+            found[table] = connection.execute(f"SELECT * FROM {table}").fetchall()
+            connection.close()
+        except sqlite3.Error:
+            found[table] = []
     return found
 
 

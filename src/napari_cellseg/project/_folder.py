@@ -22,12 +22,12 @@ from ..config import Config, default_config
 from ..errors import CellsegError
 from ..settings import validated
 from ._canvas import Canvas
-from ._db import Database, image_from_json, salvage_edits
+from ._db import Database, image_from_json, salvage_edits, salvage_tables
 from ._edit import Edit, difference
 from ._known import APPROVED
 from ._models import models_in, read_card, read_model_config
 from ._records import ImageRecord, ModelCard
-from ._snapshot import read_snapshot, write_snapshot
+from ._snapshot import Snapshot, read_snapshot, write_snapshot
 
 SCHEMA = 1
 SUFFIX = ".cellseg"
@@ -124,7 +124,7 @@ class Project:
             if (path / f"project.db{ending}").exists():
                 os.replace(path / f"project.db{ending}", f"{kept}{ending}")
         project = cls(path, settings)
-        project._restore(salvage_edits(kept))
+        project._restore(salvage_edits(kept), salvage_tables(kept))
         return project
 
     def close(self) -> None:
@@ -197,6 +197,8 @@ class Project:
         source = Path(source).resolve()
         image = pictures.read(source, axes, spacing_um)
         pictures.check_content(image)
+        if frame is not None and not 0 <= frame < image.n_frames:
+            raise CellsegError(f"{source.name} has {image.n_frames} frames, not {frame + 1}.", "Frames count from 0.")
         frames = range(image.n_frames) if frame is None else (frame,)
         truths = self._labels_per_frame(image, labels, len(frames))
         taken = {r.id for r in self.db.images()}
@@ -255,6 +257,13 @@ class Project:
         if image.frame(0).spatial_shape != record.shape:
             raise CellsegError(
                 f"{path.name} is {image.spatial_shape}, but {id} is {record.shape}.",
+                "Give the picture that was added; another one is added under its own name.",
+            )
+        last = max(r.frame for r in self.db.images() if r.source == record.source)
+        if image.n_channels != record.n_channels or image.n_frames <= last:
+            raise CellsegError(
+                f"{path.name} has {image.n_channels} channels and {image.n_frames} frames; the picture of {id} had "
+                f"{record.n_channels} and at least {last + 1}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
         mark = pictures.fingerprint(path)
@@ -393,13 +402,19 @@ class Project:
         detail = f"its shape is {shape}, not {record.shape}" if shape != record.shape else "its content differs"
         raise CellsegError(f"The picture of {record.id} was changed since it was added: {detail}.", hint)
 
-    def _restore(self, edits: list[tuple[int, str, Edit]]) -> None:
-        """Fill a new database from snapshots, model folders and what is left of the old log."""
+    def _restore(self, edits: list[tuple[int, str, Edit]], tables: dict[str, list[tuple[Any, ...]]]) -> None:
+        """Fill a new database from snapshots, model folders and what is left of the old one."""
+        self.db.restore_tables(tables)
         snapshots = {}
         for folder in sorted(p for p in (self.path / "images").iterdir() if p.is_dir()):
             labels, state = read_snapshot(folder / "labels.zarr"), read_snapshot(folder / "state.zarr")
             if labels is not None and state is not None:
                 snapshots[folder.name] = (labels, state)
+        for record in self.db.images():
+            if record.id not in snapshots:  # the log alone has to tell
+                empty = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
+                text = json.dumps(asdict(record))
+                snapshots[record.id] = (Snapshot(empty[0], 0, text), Snapshot(empty[1], 0, text))
         self.db.put_images([image_from_json(labels.record) for labels, _ in snapshots.values()])
         newest = max([labels.n for labels, _ in snapshots.values()] + [n for n, *_ in edits], default=0)
         self.db.start_log_after(newest)
@@ -413,9 +428,10 @@ class Project:
             canvas.state[...] = 0
             box = tuple(slice(0, s) for s in labels.array.shape)
             canvas.apply(difference("recover", canvas.labels, canvas.state, box, labels.array, state.array))
+            canvas.snapshot(force=True)
         for card in self.models():
             self.db.put_model(card.id, card.parent)
-        if cards := self.models():
+        if (cards := self.models()) and not self.current_model:
             self.db.put_setting("current_model", cards[-1].id)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import uuid
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,14 +42,16 @@ def write_snapshot(path: Path, array: NDArray[Any], n: int, record: str) -> None
     CellsegError
         When the disk is full or the folder cannot be written; the old snapshot stays.
     """
-    part, old = path.with_suffix(".part"), path.with_suffix(".old")
+    mine = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"  # another process may be writing too
+    part, old = path.with_name(f"{path.stem}.{mine}.part"), path.with_name(f"{path.stem}.{mine}.old")
     chunks = tuple(min(s, c) for s, c in zip(array.shape, (8, 512, 512)[-array.ndim :], strict=True))
     try:
-        shutil.rmtree(part, ignore_errors=True)
         target = zarr.create_array(str(part), shape=array.shape, dtype=array.dtype, chunks=chunks, fill_value=0)
         target[:] = array
-        target.attrs.update({"edit": n, "image": record})  # last: a snapshot without it is not finished
+        # last: a snapshot without these is not finished
+        target.attrs.update({"edit": n, "image": record, "crc32": _checksum(array)})
         _swap(part, path, old)
+        _sweep(path)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise CellsegError(
@@ -59,9 +63,11 @@ def write_snapshot(path: Path, array: NDArray[Any], n: int, record: str) -> None
 def read_snapshot(path: Path) -> Snapshot | None:
     """The newest whole snapshot, or None where there is none that can be read."""
     for attempt in range(6):
-        for candidate in (path, path.with_suffix(".part"), path.with_suffix(".old")):
-            if (found := _try_read(candidate)) is not None:
-                return found
+        if (found := _try_read(path)) is not None:
+            return found
+        others = [_try_read(p) for p in path.parent.glob(f"{path.stem}.*") if p != path]
+        if whole := [s for s in others if s is not None]:
+            return max(whole, key=lambda s: s.n)
         if not path.parent.is_dir():
             return None
         time.sleep(0.02 * attempt)  # another process may be swapping
@@ -73,16 +79,25 @@ def _try_read(path: Path) -> Snapshot | None:
         before = zarr.open_array(str(path), mode="r")
         n = int(before.attrs["edit"])  # type: ignore[arg-type]
         array = np.ascontiguousarray(before[:])
-        after = zarr.open_array(str(path), mode="r")
-        # zarr reads a missing chunk as zeros: a folder swapped meanwhile shows in its number
-        return Snapshot(array, n, str(after.attrs["image"])) if after.attrs["edit"] == n else None
+        # zarr reads a missing chunk as zeros: the checksum notices that, and a folder swapped meanwhile
+        return Snapshot(array, n, str(before.attrs["image"])) if before.attrs["crc32"] == _checksum(array) else None
     except _READ_ERRORS:
         return None
 
 
+def _checksum(array: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).tobytes())
+
+
 def _swap(part: Path, path: Path, old: Path) -> None:
-    shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
     os.replace(part, path)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep(path: Path, older_than_s: float = 600.0) -> None:
+    """Remove what killed processes left beside a snapshot that is whole again."""
+    for rest in path.parent.glob(f"{path.stem}.*"):
+        if rest != path and time.time() - rest.stat().st_mtime > older_than_s:
+            shutil.rmtree(rest, ignore_errors=True)

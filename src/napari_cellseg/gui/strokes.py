@@ -1,0 +1,70 @@
+"""What napari's own tools painted: logged, undone, and taken back where it cannot be saved. No Qt."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from .. import edits
+from ..errors import CellsegError
+from .session import Problem
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class Strokes:
+    """The person's hand on the labels layer of the open image."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
+
+    def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any]) -> None:
+        """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
+        canvas = self._c.canvas()
+        flat = canvas.labels.reshape(-1)
+        try:
+            self._check_class(new)
+            flat[index] = new  # some tools tell before they write
+            tool = self._c.family.labels.mode if self._c.family else "brush"
+            edit = edits.stroke(canvas.labels, canvas.state, index, old, tool=str(tool), instances=self._c.instances())
+            self._c.show(canvas.commit(edit), labels=False)
+            self._c.session.update(status="")
+        except CellsegError as error:
+            self._unsaved = [*self._unsaved, (index, old)]
+            self._c.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
+        except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
+            self._c.session.update(
+                problem=Problem(
+                    f"The stroke could not be logged: {error}.", "Please report this.", traceback.format_exc()
+                )
+            )
+
+    def _check_class(self, new: NDArray[Any]) -> None:
+        classes = self._c.project().classes
+        if not self._c.instances() and new.max(initial=0) > len(classes):
+            raise CellsegError(
+                f"there is no class {new.max()}.", f"Classes: {', '.join(classes)} (1 to {len(classes)})."
+            )
+
+    def take_back_unsaved(self) -> None:
+        """Take strokes back that could not be saved: some of napari's tools write only after they have told us."""
+        for index, old in reversed(self._unsaved):
+            if self._c.session.canvas is not None and self._c.family is not None:
+                self._c.session.canvas.labels.reshape(-1)[index[::-1]] = old[::-1]
+                self._c.family.labels.refresh()
+        self._unsaved = []
+
+    def step(self, verb: str) -> None:
+        """Undo or redo; ignored while a stroke is open or a prediction is being written."""
+        if self._c.family is None or self._c.family.stroke_open() or self._c.writer.pieces:
+            return
+        canvas = self._c.canvas()
+        written = canvas.undo() if verb == "undo" else canvas.redo()
+        for edit in written:
+            self._c.show(edit)
+        done = f"{verb.capitalize()}: {written[0].tool}" if written else f"Nothing to {verb}."
+        self._c.session.update(status=done)
