@@ -60,6 +60,14 @@ def test_touching_cells_are_parted(cls, shape):
     assert counts["tp"] >= 0.85 * (counts["tp"] + counts["fn"])
 
 
+@pytest.mark.parametrize("cls", TARGETS)
+def test_an_object_may_fill_the_image(cls):
+    full = np.ones((40, 50), np.uint32)
+    encoded = cls().encode(full)
+    assert np.isfinite(encoded).all()
+    assert (cls().decode(encoded) == 1).all()
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_semantic_round_trip_is_exact(seed):

@@ -179,7 +179,8 @@ def _typical_radius(mask: NDArray[np.bool_], spacing: Spacing) -> float:
 def _depth(labels: Labels, spacing: Spacing) -> Float:
     """Distance of every object voxel to the outside of its own object, in pixels of the plane."""
     ids = np.ascontiguousarray(labels, np.uint32)
-    return np.asarray(edt.edt(ids, anisotropy=_anisotropy(spacing, labels.ndim), black_border=False), np.float32)
+    depth = np.asarray(edt.edt(ids, anisotropy=_anisotropy(spacing, labels.ndim), black_border=False), np.float32)
+    return np.minimum(depth, np.float32(max(labels.shape)))  # infinite where an object fills the whole image
 
 
 def _per_object_max(labels: Labels, values: Float) -> Float:
