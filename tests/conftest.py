@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from napari_cellseg.config import Config
 from napari_cellseg.engine import TrainJob, decide, open_round, record_round, run
@@ -15,6 +16,11 @@ from napari_cellseg.events import Judged
 from napari_cellseg.images import read_labels
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
+
+# CI checks the same examples every time, people's machines look for new ones
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 SHARED = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SMALL = ["model.weights=none", "model.width=4", "train.patch=64", "train.batch=4", "train.steps=60", "train.checks=2"]
