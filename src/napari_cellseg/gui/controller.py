@@ -87,8 +87,7 @@ class Controller:
 
     def start(self) -> None:
         """Warm up the engine in the background."""
-        self.engine.start()
-        self.session.update(engine="engine: starting")
+        self.engine.start()  # the session says "engine: starting" from the beginning
 
     def close(self) -> None:
         """Write snapshots and end the engine."""
@@ -140,10 +139,9 @@ class Controller:
         base = home / (path.name.split(".")[0] if path else name.split(" ")[0])
         if path is not None:
             images.check_content(images.read(path))  # before a project is made for it
-        if self.session.project is None and base.with_suffix(".cellseg").exists():
-            self._use(Project.open(base.with_suffix(".cellseg")))
-        elif self.session.project is None:
-            self._use(Project.create(base))
+        made = base.with_suffix(".cellseg")
+        if self.session.project is None:
+            self._use(Project.open(made) if made.exists() else Project.create(base))
         project = self.project()
         if path is None:
             path = self._kept.get(layer) or save_pixels(layer, project.path / "sources")
@@ -247,8 +245,7 @@ class Controller:
         self.writer.pieces.clear()
         if self.job is not None:
             self.engine.cancel(self.job)
-            if self.session.progress:
-                self.session.update(status="Stopping after the current tile or step...")
+            self.session.update(status="Stopping after the current tile or step...")
 
     # --- correct ----------------------------------------------------------------------------------
 
@@ -548,5 +545,5 @@ class Controller:
 
     def _look_for_images(self, event: Any = None) -> None:
         own = self.family.image if self.family else None
-        names = [x.name for x in self.viewer.layers if isinstance(x, Image) and not is_ours(x) and x is not own]
-        self.session.update(open_images=tuple(names))
+        found = (x for x in self.viewer.layers if isinstance(x, Image) and not is_ours(x) and x is not own)
+        self.session.update(open_images=tuple(x.name for x in found))
