@@ -16,8 +16,8 @@ CANCELLED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status."""
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         status: int = options.verb(options)
     except CellsegError as error:
         print(f"napari-cellseg: {error.message}", file=sys.stderr)
