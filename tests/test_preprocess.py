@@ -3,49 +3,202 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage.restoration import denoise_tv_chambolle
 
-from napari_cellseg.preprocess import STEPS, Clahe, PercentileNormalize, Recipe, TVDenoise
+from napari_cellseg.config import Config
+from napari_cellseg.errors import CellsegError
+from napari_cellseg.preprocess import (
+    PRESETS,
+    STEPS,
+    Background,
+    ChannelMix,
+    ChannelPick,
+    Clahe,
+    Cutoff,
+    Gamma,
+    Invert,
+    MinMaxNormalize,
+    PercentileNormalize,
+    Processed,
+    Recipe,
+    TopHat,
+    TVDenoise,
+    Window,
+    ZScoreNormalize,
+    _base,
+)
 
 RNG = np.random.default_rng(0)
-SHAPES = [(1, 40, 50), (3, 40, 50), (1, 4, 40, 50)]
+SHAPES = [(1, 40, 50), (3, 40, 50), (2, 4, 40, 50)]
+DTYPES = ["uint8", "uint16", "float32", "float64", "int32", "bool"]
+
+
+def one(step, pixels):
+    return Recipe(steps=(step,))(pixels)
 
 
 @pytest.mark.parametrize("cls", STEPS)
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int32"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_step_keeps_the_shape_and_gives_finite_float32(cls, dtype, shape):
+def test_every_step_gives_finite_float32_and_leaves_its_input_alone(cls, dtype, shape):
     pixels = (RNG.random(shape) * 200).astype(dtype)
     before = pixels.copy()
-    out = cls()(pixels)
-    assert out.shape == shape
+    out = one(cls(), pixels)
+    assert out.shape == (cls().channels(shape[0]), *shape[1:])
     assert out.dtype == np.float32
     assert np.isfinite(out).all()
     np.testing.assert_array_equal(pixels, before)
 
 
-def test_clahe_is_opencv_to_the_bit():
-    plane = (RNG.random((64, 80)) * 255).astype(np.uint8)
-    expected = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(plane)
-    np.testing.assert_array_equal(np.rint(Clahe()(plane[None])[0] * 255).astype(np.uint8), expected)
+@pytest.mark.parametrize("cls", STEPS)
+def test_every_step_has_ranges_and_a_sentence_for_each_parameter(cls):
+    assert cls.__doc__
+    for name, info in cls.model_fields.items():
+        if name != "kind":
+            assert info.description, name
+            assert info.description.endswith("."), name
 
 
-def test_tv_is_chambolle():
-    plane = RNG.random((1, 64, 80)).astype(np.float32)
-    expected = denoise_tv_chambolle(plane[0], weight=0.1, max_num_iter=100)
-    np.testing.assert_allclose(TVDenoise()(plane)[0], expected, atol=1e-5)
+STEP = st.sampled_from([*(cls() for cls in STEPS), Background(method="rolling ball", radius=25), Background(radius=9)])
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    steps=st.lists(STEP, min_size=1, max_size=3),
+    dtype=st.sampled_from(["uint8", "uint16", "float32"]),
+    corner=st.tuples(st.integers(0, 1), st.integers(0, 100), st.integers(0, 150)),
+    size=st.tuples(st.integers(1, 2), st.integers(1, 90), st.integers(1, 120)),
+    seed=st.integers(0, 100),
+)
+def test_a_visible_field_has_the_pixels_of_the_whole_image(steps, dtype, corner, size, seed):
+    pixels = (np.random.default_rng(seed).random((2, 2, 110, 161)) ** 2 * 250).astype(dtype)
+    box = tuple(slice(c, min(n, c + s)) for c, s, n in zip(corner, size, pixels.shape[1:], strict=True))
+    recipe = Recipe(steps=tuple(steps))
+    whole = recipe(pixels)[(slice(None), *box)]
+    field = Processed(recipe, pixels).read(box)
+    np.testing.assert_allclose(field, whole, atol=2e-6 * max(1.0, float(np.abs(whole).max(initial=0))))
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (61, 83), (1022, 1024), (64, 83), (200, 8)])
+@pytest.mark.parametrize(("clip", "tiles"), [(2.0, 8), (40.0, 3), (0.1, 1)])
+def test_clahe_is_opencv_to_the_bit(shape, clip, tiles):
+    equalise = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))
+    for dtype, top in (("uint8", 255), ("uint16", 65535)):
+        plane = (RNG.random(shape) ** 2 * top).astype(dtype)
+        out = np.rint(one(Clahe(clip_limit=clip, tiles=tiles), plane[None])[0] * top).astype(dtype)
+        np.testing.assert_allclose(out, equalise.apply(plane), atol=0 if dtype == "uint8" else 1)
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (700, 333), (2, 9), (9, 2)])
+def test_tv_is_chambolle(shape):
+    plane = RNG.random((1, *shape)).astype(np.float32)
+    for weight, iterations in ((0.1, 20), (0.5, 61), (0.02, 1)):
+        expected = denoise_tv_chambolle(plane[0], weight=weight, eps=0, max_num_iter=iterations)
+        out = one(TVDenoise(weight=weight, iterations=iterations), plane)[0]
+        np.testing.assert_allclose(out, expected, atol=1e-4)
 
 
 def test_percentiles_become_zero_and_one():
     pixels = np.arange(10_001, dtype=np.uint16).reshape(1, 73, 137)
-    out = PercentileNormalize(low=1, high=99)(pixels)
+    out = one(PercentileNormalize(low=1, high=99), pixels)
     assert out.flat[100] == pytest.approx(0, abs=1e-3)
     assert out.flat[9900] == pytest.approx(1, abs=1e-3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["uint8", "uint16"]), st.floats(0, 49), st.floats(51, 100))
+def test_percentiles_from_the_histogram_are_numpys(seed, dtype, low, high):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, rng.integers(1, np.iinfo(dtype).max), rng.integers(2, 500)).astype(dtype)
+    from napari_cellseg.preprocess._point import percentiles
+
+    np.testing.assert_allclose(percentiles(values, (low, high)), np.percentile(values, (low, high)), rtol=1e-9)
+
+
+def test_point_steps_do_what_they_say():
+    pixels = np.array([[[0, 6], [7, 255]]], np.uint8)
+    assert (one(Cutoff(threshold=7), pixels) * 255).round().tolist() == [[[0, 0], [7, 255]]]
+    assert (one(Invert(), pixels) * 255).round().tolist() == [[[255, 249], [248, 0]]]
+    assert one(Gamma(gamma=2), pixels)[0, 1, 1] == 1
+    assert one(MinMaxNormalize(), pixels.astype(float) * 3).max() == 1
+    z = one(ZScoreNormalize(), pixels)
+    assert (z.mean(), z.std()) == (pytest.approx(0, abs=1e-6), pytest.approx(1, abs=1e-6))
+    assert (one(Window(low=100, high=200), np.array([[[50, 150, 300]]], np.uint16)) * 255).tolist() == [[[0, 128, 255]]]
+    assert one(Window(low=6, high=3), pixels).tolist() == [[[0, 0], [1, 1]]]
+
+
+def test_channels_are_picked_and_mixed():
+    pixels = np.stack([np.full((9, 9), v, np.float32) for v in (0.1, 0.4, 0.9)])
+    assert one(ChannelPick(channel=2), pixels) == pytest.approx(0.4)
+    assert one(ChannelPick(channel=9), pixels) == pytest.approx(0.9)
+    assert one(ChannelMix(first=1, second=3, third=0), pixels) == pytest.approx((0.1 + 1.2) / 4)
+    assert Recipe(steps=(ChannelMix(),)).channels(3) == 1
+
+
+def test_specks_go_and_cells_stay():
+    pixels = np.zeros((1, 60, 60), np.float32)
+    pixels[0, 10:30, 10:30], pixels[0, 45:47, 45:47] = 0.5, 1.0
+    opened = one(TopHat(radius=3), pixels)[0]
+    assert opened[20, 20] == 0.5
+    assert opened[45, 45] == 0
+    assert one(TopHat(radius=3, result="specks only"), pixels)[0][45, 45] == 1
+
+
+@pytest.mark.parametrize("method", ["gaussian", "rolling ball"])
+def test_a_sloping_background_goes(method):
+    slope = np.linspace(0, 0.5, 400, dtype=np.float32)[None].repeat(300, 0)
+    pixels = slope.copy()
+    pixels[100:110, 100:110] += 0.4
+    pixels[200:210, 350:360] += 0.4
+    out = one(Background(method=method, radius=40), pixels[None])[0]
+    assert np.median(out) < 0.03
+    assert out[105, 105] == pytest.approx(out[205, 355], abs=0.05)
+    assert out[105, 105] > 0.3
+
+
+def test_statistics_of_an_image_too_large_come_from_samples(monkeypatch):
+    pixels = RNG.integers(0, 60_000, (1, 2, 1100, 1300)).astype(np.uint16)
+    whole = Recipe()(pixels)
+    monkeypatch.setattr(_base, "MAX_WHOLE", 10)
+    sampled = Recipe()(pixels)
+    assert np.abs(sampled - whole).max() < 0.01
+
+
+def test_a_switched_off_step_does_nothing():
+    pixels = RNG.random((1, 40, 50)).astype(np.float32)
+    recipe = Recipe(steps=(PercentileNormalize(), Clahe(on=False)))
+    np.testing.assert_array_equal(recipe(pixels), Recipe()(pixels))
 
 
 def test_a_recipe_is_its_steps_in_order_and_mends_nan():
     pixels = RNG.random((1, 40, 50)).astype(np.float32)
     recipe = Recipe(steps=(PercentileNormalize(), Clahe()))
-    np.testing.assert_array_equal(recipe(pixels), Clahe()(PercentileNormalize()(pixels)))
+    np.testing.assert_array_equal(recipe(pixels), one(Clahe(), one(PercentileNormalize(), pixels)))
     pixels[0, 3, 3] = np.nan
     assert np.isfinite(recipe(pixels)).all()
+
+
+def test_a_changed_last_step_keeps_what_the_others_know():
+    pixels = RNG.integers(0, 255, (1, 1, 64, 64)).astype(np.uint8)
+    first = Processed(Recipe(steps=(Clahe(), TVDenoise())), pixels)
+    first.all()
+    second = Processed(Recipe(steps=(Clahe(), TVDenoise(weight=0.3))), pixels)
+    second.adopt(first)
+    assert (1, 0) in second._known
+    np.testing.assert_array_equal(second.all(), Processed(Recipe(steps=(Clahe(), TVDenoise(weight=0.3))), pixels).all())
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.name)
+def test_presets_survive_the_file(preset):
+    config = Config(recipe=preset.recipe)
+    from napari_cellseg.config import parse_config
+
+    assert parse_config(config.to_toml()) == config
+    assert np.isfinite(preset.recipe(RNG.integers(0, 255, (1, 64, 64)).astype(np.uint8))).all()
+
+
+def test_a_wrong_step_is_refused_in_words():
+    with pytest.raises(CellsegError, match="clip_limit"):
+        Config().with_values(["recipe.steps=[{kind='clahe', clip_limit=-1}]"])

@@ -1,0 +1,29 @@
+"""Strips of rows on all cores; the kernels release Python's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="cellseg-rows")
+
+
+def strips(work: Callable[[int, int], object], length: int, thickness: int) -> None:
+    """Call ``work(start, stop)`` for strips that cover ``range(length)``, several at a time."""
+    spans = [(a, min(length, a + thickness)) for a in range(0, length, thickness)]
+    if len(spans) == 1:
+        work(*spans[0])
+    else:
+        list(_pool().map(lambda span: work(*span), spans))

@@ -1,0 +1,197 @@
+"""Steps that change every pixel for itself: normalisation, windows, gamma, inversion, channels."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ._base import Float, Pixels, Place, StepBase, Whole, unit
+
+
+class _Linear(StepBase):
+    """(value - offset) * scale per channel, both from the whole image."""
+
+    needs: ClassVar[Literal["nothing", "image", "plane"]] = "image"
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """float32 of the same shape."""
+        offset, scale = (np.asarray(v, np.float32).reshape(-1, 1, 1, 1) for v in known)
+        return (np.asarray(pixels, np.float32) - offset) * scale
+
+
+class PercentileNormalize(_Linear):
+    """Map two percentiles of each channel's whole image to 0 and 1."""
+
+    title: ClassVar[str] = "Normalise (percentiles)"
+    kind: Literal["percentile"] = "percentile"
+    low: float = Field(1.0, ge=0, le=49, description="This percentile becomes 0 (%).")
+    high: float = Field(99.8, ge=51, le=100, description="This percentile becomes 1 (%).")
+    clip: float = Field(2.0, ge=1, le=100, description="Values are cut off below 0 and above this.")
+
+    def fit(self, whole: Whole) -> tuple[list[float], list[float]]:
+        """Offset and scale per channel."""
+        offsets, scales = [], []
+        for values in _channels(whole):
+            low, high = percentiles(values, (self.low, self.high))
+            if high <= low:  # nearly empty pictures: fall back on the full range
+                low, high = float(values.min()), float(values.max())
+            offsets.append(low)
+            scales.append(1.0 / (high - low) if high > low else 0.0)
+        return offsets, scales
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """float32 in [0, clip]."""
+        return np.asarray(np.clip(super().apply(pixels, place, known), 0, self.clip))
+
+
+class MinMaxNormalize(_Linear):
+    """Map each channel's least and greatest value to 0 and 1."""
+
+    title: ClassVar[str] = "Normalise (minimum, maximum)"
+    kind: Literal["minmax"] = "minmax"
+
+    def fit(self, whole: Whole) -> tuple[list[float], list[float]]:
+        """Offset and scale per channel."""
+        ranges = [(float(v.min()), float(v.max())) for v in _channels(whole)]
+        return [a for a, _ in ranges], [1.0 / (b - a) if b > a else 0.0 for a, b in ranges]
+
+
+class ZScoreNormalize(_Linear):
+    """Give each channel's whole image mean 0 and standard deviation 1."""
+
+    title: ClassVar[str] = "Normalise (z-score)"
+    kind: Literal["zscore"] = "zscore"
+
+    def fit(self, whole: Whole) -> tuple[list[float], list[float]]:
+        """Offset and scale per channel."""
+        pairs = [(float(v.mean(dtype=np.float64)), float(v.std(dtype=np.float64))) for v in _channels(whole)]
+        return [m for m, _ in pairs], [1.0 / s if s > 0 else 0.0 for _, s in pairs]
+
+
+class Window(StepBase):
+    """Stretch a range of intensities to 8 bit, as a display window does; values outside are cut off.
+
+    Where `high` is not above `low`, everything above `low` becomes 255.
+    """
+
+    title: ClassVar[str] = "Intensity window to 8 bit"
+    kind: Literal["window"] = "window"
+    low: float = Field(0.0, ge=-1e6, le=1e6, description="This intensity becomes 0 (in the image's own units).")
+    high: float = Field(255.0, ge=-1e6, le=1e6, description="This intensity becomes 255 (in the image's own units).")
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """uint8 of the same shape."""
+        scaled = (np.asarray(pixels, np.float32) - np.float32(self.low)) * np.float32(255 / max(self.high - self.low, 1e-6))
+        return np.asarray(np.rint(np.clip(scaled, 0, 255)), np.uint8)
+
+
+class Cutoff(StepBase):
+    """Set the background, everything below a value, to 0."""
+
+    title: ClassVar[str] = "Background cut-off"
+    kind: Literal["cutoff"] = "cutoff"
+    threshold: float = Field(
+        7.0, ge=0, le=1e6, description="Values below become 0 (in the units that arrive; 0 to 255 for 8-bit images)."
+    )
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """The same dtype and shape."""
+        return np.asarray(np.where(pixels < self.threshold, pixels.dtype.type(0), pixels))
+
+
+class Gamma(StepBase):
+    """Raise intensities to a power: below 1 dim structures get brighter, above 1 darker."""
+
+    title: ClassVar[str] = "Gamma"
+    kind: Literal["gamma"] = "gamma"
+    gamma: float = Field(0.7, ge=0.05, le=10, description="The exponent, applied to intensities between 0 and 1.")
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """uint8 and uint16 keep their dtype and range; float32 below 0 becomes 0."""
+        if pixels.dtype.kind != "u":
+            return np.asarray(np.power(np.clip(pixels, 0, None), np.float32(self.gamma)), np.float32)
+        top = np.iinfo(pixels.dtype).max
+        table = np.rint(top * (np.arange(top + 1) / top) ** self.gamma).astype(pixels.dtype)
+        return np.asarray(table[pixels])
+
+
+class Invert(StepBase):
+    """Exchange bright and dark, for dark cells on a bright ground."""
+
+    title: ClassVar[str] = "Invert"
+    kind: Literal["invert"] = "invert"
+    needs: ClassVar[Literal["nothing", "image", "plane"]] = "image"
+
+    def fit(self, whole: Whole) -> list[float]:
+        """Least + greatest value per channel."""
+        return [float(v.min()) + float(v.max()) for v in _channels(whole)]
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """Least and greatest value of each channel's whole image change places; the dtype stays."""
+        total = np.asarray(known, np.float32).reshape(-1, 1, 1, 1)
+        top = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else np.inf
+        least = 0 if pixels.dtype.kind == "u" else -np.inf
+        return np.asarray(np.clip(total - pixels, least, top), pixels.dtype)
+
+
+class ChannelPick(StepBase):
+    """Go on with one channel only."""
+
+    title: ClassVar[str] = "Pick a channel"
+    kind: Literal["channel"] = "channel"
+    channel: int = Field(1, ge=1, le=64, description="Number of the channel, counted from 1.")
+
+    def channels(self, n: int) -> int:
+        """One."""
+        return 1
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """(1, Z, Y, X); the last channel where there are fewer."""
+        index = min(self.channel, len(pixels)) - 1
+        return pixels[index : index + 1]
+
+
+class ChannelMix(StepBase):
+    """Average the channels with weights into one."""
+
+    title: ClassVar[str] = "Mix channels"
+    kind: Literal["mix"] = "mix"
+    first: float = Field(1.0, ge=-10, le=10, description="Weight of channel 1.")
+    second: float = Field(1.0, ge=-10, le=10, description="Weight of channel 2.")
+    third: float = Field(1.0, ge=-10, le=10, description="Weight of channel 3.")
+    fourth: float = Field(0.0, ge=-10, le=10, description="Weight of channel 4.")
+
+    def channels(self, n: int) -> int:
+        """One."""
+        return 1
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """(1, Z, Y, X) float32: weighted sum over the sum of the weights' sizes."""
+        weights = np.asarray([self.first, self.second, self.third, self.fourth][: len(pixels)], np.float32)
+        mixed: Float = np.tensordot(weights, unit(pixels[:4]), 1) / np.float32(max(np.abs(weights).sum(), 1e-6))
+        return mixed[None]
+
+
+def percentiles(values: NDArray[Any], at: tuple[float, float]) -> tuple[float, float]:
+    """As `numpy.percentile`, from the histogram for uint8 and uint16."""
+    if values.dtype not in (np.uint8, np.uint16):
+        low, high = np.percentile(values, at)
+        return float(low), float(high)
+    below = np.cumsum(np.bincount(values.ravel()))
+    out = []
+    for share in at:
+        position = share / 100 * (values.size - 1)
+        lower, upper = (int(np.searchsorted(below, p, side="right")) for p in (np.floor(position), np.ceil(position)))
+        out.append(lower + (upper - lower) * (position - np.floor(position)))
+    return float(out[0]), float(out[1])
+
+
+def _channels(whole: Whole) -> list[NDArray[Any]]:
+    """All values of each channel, or of the samples, as flat arrays."""
+    parts = list(whole.samples())
+    if len(parts) == 1:
+        return [c.ravel() for c in parts[0]]
+    return [np.concatenate([p[c].ravel() for p in parts]) for c in range(len(parts[0]))]
