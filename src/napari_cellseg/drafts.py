@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy import ndimage as ndi
 
 from .settings import Settings
-from .targets import flood, h_maxima
+from .targets import part
 
 Float = NDArray[np.float32]
 Labels = NDArray[np.uint32]
@@ -96,4 +96,4 @@ def _features(pixels: Float) -> Float:
 def _part(mask: NDArray[np.bool_], prominence: float, min_size: int) -> Labels:
     """Watershed of the smoothed distance to the border, seeded at its h-maxima."""
     depth = ndi.gaussian_filter(np.asarray(ndi.distance_transform_edt(mask), np.float32), 1)
-    return flood(-depth, h_maxima(depth, prominence), mask, min_size)
+    return part(depth, mask, prominence, min_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,26 +23,81 @@ def overlap_iou(truth: Labels, predicted: Labels) -> tuple[NDArray[np.float64], 
 
 
 def join_slices(labels: NDArray[np.uint32], min_iou: float) -> NDArray[np.uint32]:
-    """Give objects of neighbouring slices one id where each is the other's best partner with IoU >= min_iou."""
-    out = np.zeros_like(labels)
-    next_id, previous = 1, np.zeros(1, np.uint32)
-    for z, plane in enumerate(labels):
-        lookup = np.zeros(int(plane.max(initial=0)) + 1, np.uint32)
-        if z:
-            for below, above in _partners(labels[z - 1], plane, min_iou):
-                lookup[above] = previous[below]
-        free = np.flatnonzero(lookup == 0)
-        free = free[free > 0]
-        lookup[free] = np.arange(next_id, next_id + free.size)
-        next_id += free.size
-        out[z], previous = lookup[plane], lookup
+    """Join objects of neighbouring slices, numbered in each slice for itself (see `join_planes`)."""
+    out = labels.copy()
+    n = 0
+    for plane in out:
+        top = int(plane.max(initial=0))
+        plane[plane > 0] += np.uint32(n)
+        n += top
+    join_planes(out, n, min_iou)
     return out
 
 
-def _partners(a: NDArray[np.uint32], b: NDArray[np.uint32], min_iou: float) -> list[tuple[int, int]]:
-    iou, a_ids, b_ids = overlap_iou(a, b)
-    if not iou.size:
-        return []
-    best_b, best_a = iou.argmax(1), iou.argmax(0)
-    rows = [r for r in range(len(a_ids)) if best_a[best_b[r]] == r and iou[r, best_b[r]] >= min_iou]
-    return [(int(a_ids[r]), int(b_ids[best_b[r]])) for r in rows]
+def join_planes(labels: Any, n: int, min_iou: float) -> int:
+    """Give objects of neighbouring slices one id where each is the other's best partner with IoU >= min_iou.
+
+    Parameters
+    ----------
+    labels
+        Array-like (Z, Y, X) uint32, numpy or zarr, changed in place; every object of every slice has an id of
+        its own, and ids grow from slice to slice.
+    n
+        The largest id.
+
+    Returns
+    -------
+    int
+        The number of objects, which are numbered 1..n by their first slice.
+    """
+    joined = np.arange(n + 1, dtype=np.int64)
+    below = np.asarray(labels[0])
+    for z in range(1, labels.shape[0]):
+        above = np.asarray(labels[z])
+        a, b = _partners(below, above, min_iou)
+        joined[b] = joined[a]
+        below = above
+    kept, lookup = np.unique(joined, return_inverse=True)
+    numbers = lookup.astype(np.uint32)
+    for z in range(labels.shape[0]):
+        labels[z] = numbers[np.asarray(labels[z])]
+    return len(kept) - 1
+
+
+def _partners(below: Labels, above: Labels, min_iou: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids of objects of two planes that are each other's best partner, memory in proportion to a few rows."""
+    keys, counts = _count((below, above))
+    if not len(keys):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    a, b = (keys >> np.uint64(32)).astype(np.int64), (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    sizes = [dict(zip(*(v.tolist() for v in _count((plane,))), strict=True)) for plane in (below, above)]
+    size_a = np.array([sizes[0][i] for i in a.tolist()])
+    size_b = np.array([sizes[1][i] for i in b.tolist()])
+    iou = counts / (size_a + size_b - counts)
+    best_a, best_b = _best(a, iou, b), _best(b, iou, a)
+    keep = best_a & best_b & (iou >= min_iou)
+    return a[keep], b[keep]
+
+
+def _count(planes: tuple[Labels, ...], rows: int = 512) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """How often each id, or each pair of ids (one in the upper 32 bits), occurs; strip by strip."""
+    keys, counts = [], []
+    for y in range(0, planes[0].shape[0], rows):
+        parts = [p[y : y + rows].ravel().astype(np.uint64) for p in planes]
+        both = np.logical_and.reduce([p > 0 for p in parts])
+        key = parts[0][both] if len(parts) == 1 else (parts[0][both] << np.uint64(32)) | parts[1][both]
+        found, times = np.unique(key, return_counts=True)
+        keys.append(found)
+        counts.append(times)
+    whole, place = np.unique(np.concatenate(keys), return_inverse=True)
+    total = np.bincount(place, np.concatenate(counts), minlength=len(whole)).astype(np.int64)
+    return whole, total
+
+
+def _best(ids: NDArray[np.int64], iou: NDArray[np.float64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs are the best of their id; ties go to the smaller partner."""
+    order = np.lexsort((other, -iou, ids))
+    first = np.r_[True, ids[order][1:] != ids[order][:-1]]
+    out = np.zeros(len(ids), bool)
+    out[order[first]] = True
+    return out

@@ -1,0 +1,37 @@
+"""Targets: how labels become what a network learns, and how its output becomes labels again.
+
+`encode` turns labels (Z, Y, X) or (Y, X) into (C, ...) float32 in [0, 1]; `decode` turns probabilities of the
+same shape back. For instance targets `decode(encode(labels))` gives the labels back up to renumbering for
+objects that are connected and larger than `min_size`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ..settings import Settings
+from ._common import drop_small
+from ._decode import Read, decode_into, part, typical_radius
+from ._instances import Boundary, Distance, TargetBase
+from ._semantic import Semantic
+from ._watershed import blocks
+
+TARGETS: tuple[type[Settings], ...] = (Distance, Boundary, Semantic)
+Target = Annotated[Distance | Boundary | Semantic, Field(discriminator="kind")]
+
+__all__ = [
+    "TARGETS",
+    "Boundary",
+    "Distance",
+    "Read",
+    "Semantic",
+    "Target",
+    "TargetBase",
+    "blocks",
+    "decode_into",
+    "drop_small",
+    "part",
+    "typical_radius",
+]

@@ -1,0 +1,164 @@
+"""From probabilities, in memory or on disk, to labels.
+
+Data flow: `Reader` gives probabilities of any box -> blocks -> landscape or class map -> `out`. What must be known
+of the whole image before the first block (the typical radius of the objects) is measured on windows whose place
+does not depend on the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._common import Float, Labels, Spacing, radii
+from ._watershed import BLOCK, Box, Shape, blocks, segment
+
+if TYPE_CHECKING:
+    from ._instances import InstanceTarget, TargetBase
+    from ._semantic import Semantic
+
+Read = Callable[[Box], Float]
+"""Box inside the image -> (K, z, y, x) float32 probabilities."""
+_WINDOW = (32, 512, 512)
+
+
+def decode_array(target: TargetBase, probabilities: Float, spacing: Spacing = None) -> Labels:
+    """Labels of a whole image (K, Z, Y, X) or (K, Y, X) in memory."""
+    volume = probabilities[:, None] if probabilities.ndim == 3 else probabilities
+    shape: Shape = volume.shape[1:]
+    out = np.zeros(shape, np.uint32)
+    decode_into(target, lambda box: volume[(slice(None), *box)], shape, out, spacing=spacing)
+    return out[0] if probabilities.ndim == 3 else out
+
+
+def decode_into(
+    target: TargetBase,
+    read: Read,
+    shape: Shape,
+    out: Any,
+    *,
+    spacing: Spacing = None,
+    planar: bool = False,
+    chunk: Shape | None = None,
+    voxels: int = BLOCK,
+    radius: float | None = None,
+) -> int:
+    """Decode an image of any size into an array-like (Z, Y, X) uint32; returns the number of objects or classes.
+
+    Parameters
+    ----------
+    planar
+        Every plane for itself, objects numbered through all planes.
+    chunk
+        Shape of the chunks of `out`; blocks keep to them.
+    voxels
+        Size of the blocks; the result does not depend on it.
+    radius
+        Typical radius of the objects (pixels) where it is known, see `typical_radius`.
+    """
+    if not target.instances:
+        return _decode_classes(target, read, shape, out)  # type: ignore[arg-type]
+    parts = blocks(shape, planar, chunk, voxels)
+    radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
+    hills = _Hills(target, read, shape, spacing, planar, radius)  # type: ignore[arg-type]
+    rise: float = target.rise  # type: ignore[attr-defined]
+    lookup = segment(hills.window, shape, out, prominence=rise, min_size=target.min_size, planar=planar, parts=parts)
+    lookup.write(out, parts)
+    return lookup.n_objects
+
+
+def typical_radius(
+    target: TargetBase, read: Read, shape: Shape, *, spacing: Spacing = None, planar: bool = False
+) -> float:
+    """Median over pieces of the foreground of their greatest depth (pixels), at a threshold of a half.
+
+    Measured on the whole image, or on up to 8 windows spread evenly over a large one. 0 where the target does
+    not ask for it.
+    """
+    if not any(target.sigmas(1.0, spacing, 3)):  # type: ignore[attr-defined]
+        return 0.0
+    found = []
+    for box in _windows(shape, planar):
+        mask = read(box)[0] > 0.5
+        for piece in mask if planar or shape[0] == 1 else [mask]:
+            if piece.any():
+                found.append(radii(piece, spacing))
+    return float(np.median(np.concatenate(found))) if found else 1.0
+
+
+class _Hills:
+    """The landscape of an image, one window at a time."""
+
+    def __init__(
+        self, target: InstanceTarget, read: Read, shape: Shape, spacing: Spacing, planar: bool, radius: float
+    ) -> None:
+        self._target, self._read, self._shape = target, read, shape
+        flat = planar or shape[0] == 1
+        sigmas = target.sigmas(radius, spacing, 2 if flat else 3)
+        self._sigmas = (0.0, *sigmas) if flat else sigmas
+
+    def window(self, box: Box) -> tuple[Float, NDArray[np.bool_]]:
+        """Height and mask of a box that may reach over the border."""
+        from ..kernels import blur
+
+        inside = [slice(max(0, b.start), min(n, b.stop)) for b, n in zip(box, self._shape, strict=True)]
+        reach = [blur.radius(s) for s in self._sigmas]
+        wide = [
+            slice(max(0, s.start - r), min(n, s.stop + r)) for s, r, n in zip(inside, reach, self._shape, strict=True)
+        ]
+        probabilities = self._read((wide[0], wide[1], wide[2]))
+        smooth = blur.gaussian(probabilities[-1], self._sigmas) if any(reach) else probabilities[-1]
+        cut = tuple(slice(i.start - w.start, i.stop - w.start) for i, w in zip(inside, wide, strict=True))
+        hill = self._target.hill(probabilities[(slice(None), *cut)], smooth[cut])
+        size = tuple(b.stop - b.start for b in box)
+        height, mask = np.zeros(size, np.float32), np.zeros(size, bool)
+        at = tuple(slice(i.start - b.start, i.stop - b.start) for i, b in zip(inside, box, strict=True))
+        height[at], mask[at] = hill.height, hill.mask
+        return height, mask
+
+
+def _decode_classes(target: Semantic, read: Read, shape: Shape, out: Any) -> int:
+    """The most probable class of each voxel, cleaned plane by plane."""
+    top = 0
+    for z in range(shape[0]):
+        plane = np.zeros(shape[1:], np.uint8)
+        for box in blocks((1, *shape[1:]), True):
+            part = read((slice(z, z + 1), *box[1:]))
+            plane[box[1:]] = part[:, 0].argmax(0)
+        plane = target.clean(plane)
+        out[z : z + 1] = plane[None].astype(np.uint32)
+        top = max(top, int(plane.max(initial=0)))
+    return top
+
+
+def _windows(shape: Shape, planar: bool) -> list[Box]:
+    if np.prod(shape, dtype=np.int64) <= BLOCK:
+        return [(slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2]))]
+    spans = []
+    for n, side in zip(shape, (1, *_WINDOW[1:]) if planar else _WINDOW, strict=True):
+        starts = sorted(
+            {0, n // 4, n // 2 - side // 2, max(0, n - side)} if n > 3 * side else {max(0, (n - side) // 2)}
+        )
+        spans.append([slice(a, min(n, a + side)) for a in starts[:4]])
+    boxes = list(product(*spans))
+    return boxes[:: max(1, len(boxes) // 8)]  # type: ignore[return-value]
+
+
+def part(height: Float, mask: NDArray[np.bool_], rise: float, min_size: int) -> Labels:
+    """Part a mask (Z, Y, X) or (Y, X) into hills that rise `rise` above the saddles between them."""
+    volume, inside = (a[None] if a.ndim == 2 else a for a in (height, mask))
+    shape: Shape = volume.shape
+
+    def window(box: Box) -> tuple[Float, NDArray[np.bool_]]:
+        here = tuple(slice(max(0, b.start), b.stop) for b in box)
+        pad = [(max(0, -b.start), max(0, b.stop - n)) for b, n in zip(box, shape, strict=True)]
+        return np.pad(volume[here].astype(np.float32), pad), np.pad(inside[here], pad)
+
+    out = np.zeros(shape, np.uint32)
+    parts = blocks(shape, False)
+    segment(window, shape, out, prominence=rise, min_size=min_size, parts=parts).write(out, parts)
+    return out[0] if height.ndim == 2 else out

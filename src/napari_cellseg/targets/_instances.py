@@ -1,0 +1,132 @@
+"""Targets of single objects: interior and edge, or distance to the border."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import cc3d  # noqa: F401 - loaded with the module, not in the middle of a prediction
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..settings import Settings
+from ._common import Float, Labels, Spacing, anisotropy, depth, per_object_max
+
+
+@dataclass(frozen=True)
+class Hill:
+    """A part of an image as a landscape: objects are hills inside the mask."""
+
+    height: Float
+    mask: NDArray[np.bool_]
+
+
+class TargetBase(Settings):
+    """What targets have in common."""
+
+    exclusive: ClassVar[bool] = True
+    """Whether the channels of a voxel are probabilities that add up to one."""
+    instances: ClassVar[bool] = True
+    """Whether `decode` numbers single objects; else it names classes."""
+    min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller predicted objects are removed (voxels).")
+
+    @abstractmethod
+    def channels(self, n_classes: int) -> int:
+        """How many channels a network needs."""
+
+    @abstractmethod
+    def encode(self, labels: Labels, n_classes: int = 1, spacing: Spacing = None) -> Float:
+        """Labels (Z, Y, X) or (Y, X) -> (channels, ...) float32 in [0, 1]."""
+
+    def decode(self, probabilities: Float, spacing: Spacing = None) -> Labels:
+        """Probabilities (K, Z, Y, X) or (K, Y, X) of a whole image -> labels."""
+        from ._decode import decode_array
+
+        return decode_array(self, probabilities, spacing)
+
+
+class InstanceTarget(TargetBase):
+    """A target whose objects are hills."""
+
+    @property
+    def rise(self) -> float:
+        """How far a hill must rise above the saddle to be an object of its own."""
+        raise NotImplementedError
+
+    def sigmas(self, radius: float, spacing: Spacing, ndim: int) -> tuple[float, ...]:
+        """Smoothing of the last channel along each axis, where objects have this typical radius (voxels)."""
+        return (0.0,) * ndim
+
+    @abstractmethod
+    def hill(self, probabilities: Float, smooth: Float) -> Hill:
+        """Height and mask of a part; `smooth` is its last channel, smoothed by `sigmas`."""
+
+
+class Boundary(InstanceTarget):
+    """Background, edge and interior of every object; touching objects are parted by their edges."""
+
+    title: ClassVar[str] = "Interior and edge"
+    exclusive: ClassVar[bool] = True
+    kind: Literal["boundary"] = "boundary"
+    width: float = Field(2.0, ge=1, le=20, description="Thickness of the edge inside each object (pixels).")
+    threshold: float = Field(0.5, gt=0, lt=1, description="Foreground probability above which a voxel is object.")
+
+    @property
+    def rise(self) -> float:
+        """Pieces of the interior stand at 2, everything else below 1: each piece is an object."""
+        return 0.999
+
+    def channels(self, n_classes: int) -> int:
+        """Background, edge, interior."""
+        return 3
+
+    def encode(self, labels: Labels, n_classes: int = 1, spacing: Spacing = None) -> Float:
+        """The edge is the outer `width` pixels of an object, never more than half its depth."""
+        inside = depth(labels, spacing)
+        deepest = per_object_max(labels, inside)
+        edge = (labels > 0) & (inside <= np.minimum(self.width, deepest * 0.5))
+        return np.stack([labels == 0, edge, (labels > 0) & ~edge]).astype(np.float32)
+
+    def hill(self, probabilities: Float, smooth: Float) -> Hill:
+        """Pieces of the interior are plateaus; the edge around them slopes with the interior's probability."""
+        mask = probabilities[0] < 1 - self.threshold
+        interior = mask & (probabilities[2] > probabilities[1])
+        return Hill(np.where(interior, np.float32(2), np.minimum(probabilities[2], np.float32(1))), mask)
+
+
+class Distance(InstanceTarget):
+    """Foreground and the distance to the border, 1 at the deepest point of every object."""
+
+    title: ClassVar[str] = "Distance to the border"
+    exclusive: ClassVar[bool] = False
+    kind: Literal["distance"] = "distance"
+    threshold: float = Field(0.5, gt=0, lt=1, description="Foreground probability above which a voxel is object.")
+    prominence: float = Field(0.1, gt=0, lt=1, description="How far the distance must rise for a separate object.")
+    smooth: float = Field(
+        0.2, ge=0, le=2, description="Smoothing of the distance before seeding, as a share of the typical radius."
+    )
+
+    @property
+    def rise(self) -> float:
+        """The prominence."""
+        return self.prominence
+
+    def channels(self, n_classes: int) -> int:
+        """Foreground and distance."""
+        return 2
+
+    def encode(self, labels: Labels, n_classes: int = 1, spacing: Spacing = None) -> Float:
+        """Euclidean distance to the border divided by its maximum in the same object (anisotropy respected)."""
+        inside = depth(labels, spacing)
+        deepest = per_object_max(labels, inside)
+        return np.stack([(labels > 0).astype(np.float32), inside / np.maximum(deepest, 1e-6)]).astype(np.float32)
+
+    def sigmas(self, radius: float, spacing: Spacing, ndim: int) -> tuple[float, ...]:
+        """A share of the typical radius, so that large objects are not cut and small ones do not melt together."""
+        return tuple(self.smooth * radius / a for a in anisotropy(spacing, ndim))
+
+    def hill(self, probabilities: Float, smooth: Float) -> Hill:
+        """The smoothed distance inside the foreground."""
+        return Hill(smooth, probabilities[0] > self.threshold)

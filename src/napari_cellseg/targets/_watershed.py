@@ -1,0 +1,236 @@
+"""From height maps to numbered objects, block by block, with the result of the whole.
+
+Data flow: every block is parted into catchment basins (`kernels.landscape`) whose provisional numbers go to `out`;
+what climbs through a face into the next block is joined with what is there, and saddles between basins are kept.
+That graph is small: in it, basins that rise less than `prominence` above their highest saddle flow into their
+neighbour (which is what h-maxima as seeds of a watershed do). At the end the provisional numbers become labels.
+Nothing depends on how the image was cut into blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ..kernels.landscape import Basins
+
+Float = NDArray[np.float32]
+Shape = tuple[int, int, int]
+Box = tuple[slice, slice, slice]
+Landscape = Callable[[Box], tuple[Float, NDArray[np.bool_]]]
+"""Box, which may reach over the border of the image, -> height and mask there (False outside the image)."""
+BLOCK = 4_000_000
+"""Blocks have about this many voxels."""
+
+
+def blocks(shape: Shape, planar: bool, chunk: Shape | None = None, voxels: int = BLOCK) -> list[Box]:
+    """Cover an image with blocks of about `voxels` voxels, in raster order; their sides are multiples of `chunk`."""
+    unit = chunk or (1, 1, 1)
+    depth = 1 if planar else min(shape[0], -(-32 // unit[0]) * unit[0])
+    if np.prod(shape, dtype=np.int64) <= voxels:
+        sides: tuple[int, ...] = shape
+    else:
+        side = int(np.sqrt(voxels / depth))
+        sides = (depth, *(max(u, side // u * u) for u in unit[1:]))
+    spans = [[slice(a, min(n, a + s)) for a in range(0, n, s)] for n, s in zip(shape, sides, strict=True)]
+    return list(product(*spans))
+
+
+def segment(
+    landscape: Landscape,
+    shape: Shape,
+    out: Any,
+    *,
+    prominence: float,
+    min_size: int,
+    planar: bool = False,
+    parts: list[Box] | None = None,
+) -> Lookup:
+    """Write provisional region numbers into `out` and return what turns them into labels.
+
+    Parameters
+    ----------
+    out
+        Array-like (Z, Y, X) uint32: numpy or zarr.
+    planar
+        Every plane for itself.
+    parts
+        Blocks that cover the image; chosen by size where not given.
+    """
+    from ..kernels.landscape import basins
+
+    graph, faces = Graph(shape), Faces()
+    for box in parts if parts is not None else blocks(shape, planar):
+        height, mask = landscape(tuple(slice(s.start - 1, s.stop + 1) for s in box))  # type: ignore[arg-type]
+        found = basins(height, mask, planar)
+        inner = np.ascontiguousarray(height[1:-1, 1:-1, 1:-1])
+        first = graph.add(found, box, inner, planar)
+        regions = np.where(found.regions > 0, found.regions + np.uint32(first), np.uint32(0)).astype(np.uint32)
+        out[box] = regions
+        for pairs, saddles, same in faces.meet(box, regions, inner, found.leaves, planar):
+            graph.edges.append((pairs, saddles))
+            graph.same.append(same)
+    return graph.solve(prominence, min_size)
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """What turns provisional numbers into labels.
+
+    Attributes
+    ----------
+    labels
+        (n + 1,) uint32 by provisional number; objects are numbered in raster order.
+    n_objects
+        How many objects there are.
+    """
+
+    labels: NDArray[np.uint32]
+    n_objects: int
+
+    def write(self, out: Any, parts: list[Box]) -> None:
+        """Replace provisional numbers by labels."""
+        for box in parts:
+            out[box] = self.labels[np.asarray(out[box])]
+
+
+class Graph:
+    """Regions of all blocks and how they touch."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self.n = 0
+        self._columns: dict[str, list[NDArray[Any]]] = {"size": [], "first": [], "top": [], "peak": []}
+        self.edges: list[tuple[NDArray[np.int64], Float]] = []
+        self.same: list[NDArray[np.int64]] = []
+
+    def add(self, found: Basins, box: Box, height: Float, planar: bool) -> int:
+        """Take the regions of a block; return the number before its first."""
+        base = self.n
+        origin, size = [s.start for s in box], [s.stop - s.start for s in box]
+
+        def place(local: NDArray[np.int64]) -> NDArray[np.int64]:
+            where = np.unravel_index(local, size)
+            at = tuple(w + o for w, o in zip(where, origin, strict=True))
+            return np.asarray(np.ravel_multi_index(at, self._shape), np.int64)
+
+        for name, values in (
+            ("size", found.sizes), ("first", place(found.firsts)), ("top", place(found.tops)), ("peak", found.peaks)
+        ):  # fmt: skip
+            self._columns[name].append(values)
+        pairs, saddles = found.edges(height, planar)
+        self.edges.append((pairs + base, saddles))
+        self.n += len(found.sizes)
+        return base
+
+    def solve(self, prominence: float, min_size: int) -> Lookup:
+        """Join what belongs together, let low basins flow away, drop small objects, number the rest."""
+        if not self.n:
+            return Lookup(np.zeros(1, np.uint32), 0)
+        size, first, top, peak = (np.concatenate(self._columns[k]) for k in ("size", "first", "top", "peak"))
+        same = np.concatenate([*self.same, np.zeros((0, 2), np.int64)]) - 1
+        pairs = np.concatenate([p for p, _ in self.edges]) - 1
+        saddles = np.concatenate([s for _, s in self.edges])
+        group = _components(self.n, same)
+        group = _flow(group, pairs, saddles, top, peak, prominence)[group]
+        n = int(group.max()) + 1
+        sizes, firsts = np.zeros(n, np.int64), np.full(n, np.iinfo(np.int64).max)
+        np.add.at(sizes, group, size)
+        np.minimum.at(firsts, group, first)
+        keep = np.flatnonzero(sizes >= max(min_size, 1))
+        number = np.zeros(n, np.uint32)
+        number[keep[np.argsort(firsts[keep])]] = np.arange(1, keep.size + 1, dtype=np.uint32)
+        return Lookup(np.r_[np.uint32(0), number[group]].astype(np.uint32), int(keep.size))
+
+
+@dataclass
+class Faces:
+    """Faces of blocks that wait for the block on the other side."""
+
+    waiting: dict[Any, Any] = field(default_factory=dict)
+
+    def meet(
+        self, box: Box, regions: NDArray[np.uint32], height: Float, leaves: NDArray[np.uint8], planar: bool
+    ) -> Iterator[tuple[NDArray[np.int64], Float, NDArray[np.int64]]]:
+        """For every face with a finished neighbour: touching pairs, their saddles, pairs that are the same region."""
+        from ..kernels.landscape import OUTWARD, highest
+
+        for code, (axis, side) in enumerate(OUTWARD, start=1):
+            if planar and axis == 0:
+                continue
+            at: Any = [slice(None)] * 3
+            at[axis] = 0 if side < 0 else -1
+            mine = (
+                regions[tuple(at)].ravel().copy(),
+                height[tuple(at)].ravel().copy(),
+                leaves[tuple(at)].ravel() == code,
+            )
+            border = box[axis].start if side < 0 else box[axis].stop
+            key = (axis, border, *((s.start, s.stop) for a, s in enumerate(box) if a != axis))
+            if key not in self.waiting:
+                self.waiting[key] = mine
+                continue
+            other = self.waiting.pop(key)
+            both = (mine[0] > 0) & (other[0] > 0)
+            pairs = np.stack([mine[0][both], other[0][both]], 1).astype(np.int64)
+            across = (mine[2] | other[2])[both]
+            edges, saddles = highest(pairs, np.minimum(mine[1], other[1])[both])
+            yield edges, saddles, np.unique(pairs[across], axis=0)
+
+
+def _components(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(pairs):
+        return np.arange(n)
+    links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (n, n))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+
+
+def _flow(
+    group: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    saddles: Float,
+    top: NDArray[np.int64],
+    peak: Float,
+    prominence: float,
+) -> Any:
+    """Group of every group after low ones have flowed into their neighbours over their highest saddle.
+
+    In rounds: of all groups that rise less than `prominence` above their highest saddle, each joins what lies
+    beyond it if that is higher. Ties go to the higher neighbour, then to the one whose top comes first.
+    """
+    from ..kernels.landscape import highest
+
+    order = np.lexsort((-top, peak))  # by height; of equal ones the first in the image is the highest
+    rank = np.empty(order.size, np.int64)
+    rank[order] = np.arange(order.size)
+    into = np.arange(int(group.max()) + 1)
+    best = np.zeros(into.size, np.int64)
+    np.maximum.at(best, group, rank)  # rank of each group's highest region
+    pairs = group[pairs]
+    while True:
+        pairs, saddles = highest(into[pairs], saddles)
+        heights = peak[order[best]]
+        alive = np.minimum(heights[pairs[:, 0]], heights[pairs[:, 1]]) - saddles < prominence
+        pairs, saddles = pairs[alive], saddles[alive]
+        if not len(pairs):
+            return into
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        by = np.lexsort((best[both[:, 1]], np.r_[saddles, saddles], both[:, 0]))
+        last = by[np.r_[both[by][1:, 0] != both[by][:-1, 0], True]]
+        low, high, saddle = both[last, 0], both[last, 1], np.r_[saddles, saddles][last]
+        joins = (best[low] < best[high]) & (heights[low] - saddle < prominence)
+        step = np.arange(into.size)
+        step[low[joins]] = high[joins]
+        while (step[step] != step).any():
+            step = step[step]
+        np.maximum.at(best, step, best.copy())
+        into = step[into]

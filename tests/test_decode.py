@@ -1,0 +1,174 @@
+"""Decoding in blocks, out of core, in 2D and 3D: always what decoding the whole gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage as ndi
+from skimage.morphology import reconstruction
+from skimage.segmentation import watershed
+
+from napari_cellseg.evaluate import instance_counts
+from napari_cellseg.kernels import blur
+from napari_cellseg.samples import synthetic_cells
+from napari_cellseg.targets import Boundary, Distance, Semantic, decode_into, part, typical_radius
+
+
+def noise(shape, channels, seed, levels=0):
+    """Smooth random probabilities, full of saddles; with few levels also full of ties."""
+    rng = np.random.default_rng(seed)
+    fields = rng.random((channels, *shape), dtype=np.float32)
+    sigma = [0, *(min(1.5, n / 8) for n in shape)]
+    fields = ndi.gaussian_filter(fields, sigma)
+    fields = (fields - fields.min()) / np.ptp(fields)
+    if levels:
+        fields = np.round(fields * levels) / levels
+    return (fields / fields.sum(0) if channels == 3 else fields).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    target=st.sampled_from(
+        [Distance(min_size=5), Distance(min_size=0, smooth=0, prominence=0.3), Boundary(min_size=3)]
+    ),
+    shape=st.sampled_from([(1, 70, 90), (9, 33, 41), (3, 64, 20)]),
+    voxels=st.sampled_from([150, 900, 4000]),
+    chunk=st.sampled_from([None, (1, 8, 8), (4, 16, 8)]),
+    planar=st.booleans(),
+    levels=st.sampled_from([0, 4, 20]),
+    seed=st.integers(0, 1000),
+)
+def test_blocks_of_any_size_give_the_labels_of_the_whole(target, shape, voxels, chunk, planar, levels, seed):
+    probabilities = noise(shape, target.channels(1), seed, levels)
+
+    def read(box):
+        return probabilities[(slice(None), *box)]
+
+    results = []
+    for size, parts in ((10**9, None), (voxels, chunk)):
+        out = np.zeros(shape, np.uint32)
+        n = decode_into(target, read, shape, out, planar=planar, chunk=parts, voxels=size)
+        assert n == out.max()
+        results.append(out)
+    np.testing.assert_array_equal(*results)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), rise=st.sampled_from([0.05, 0.2, 0.5]), shape=st.sampled_from([(60, 70), (8, 24, 24)])
+)
+def test_there_is_an_object_for_every_h_maximum(seed, rise, shape):
+    """The number of objects is that of h-maxima seeds and of pieces without one; borders agree with a watershed."""
+    height = noise(shape, 1, seed)[0]
+    mask = height > 0.35
+    labels = part(height, mask, rise, 0)
+    inside = np.where(mask, height, 0)
+    faces = ndi.generate_binary_structure(height.ndim, 1)
+    flooded = reconstruction(inside - rise, inside, method="dilation", footprint=faces)
+    seeds, _ = ndi.label((inside - flooded >= rise * (1 - 1e-5)) & mask)
+    expected = watershed(-height, seeds, mask=mask)
+    rest, n_rest = ndi.label(mask & (expected == 0))
+    assert labels.max() == seeds.max() + n_rest
+    np.testing.assert_array_equal(labels > 0, mask)
+    expected = np.where(rest > 0, rest + seeds.max(), expected).astype(np.uint32)
+    # skimage floods in the order of a queue, ours by steepest ascent: they may part a pass differently
+    counts = instance_counts(expected, labels, threshold=0.5)
+    assert counts["tp"] >= 0.8 * labels.max()
+
+
+def test_objects_are_counted_exactly_across_blocks_and_written_to_zarr(tmp_path):
+    _, truth = synthetic_cells((40, 160, 160), 90, radius=9, touching=0, seed=2)
+    target = Distance(min_size=0)
+    probabilities = target.encode(truth)
+    out = zarr.create_array(str(tmp_path / "labels.zarr"), shape=truth.shape, chunks=(8, 32, 32), dtype="uint32")
+    n = decode_into(
+        target, lambda box: probabilities[(slice(None), *box)], truth.shape, out, chunk=(8, 32, 32), voxels=40_000
+    )
+    assert n == len(np.unique(truth)) - 1
+    assert len(np.unique(out[:])) - 1 == n
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 40), (5, 30, 40), (3, 7, 5)])
+@pytest.mark.parametrize("sigma", [0.6, 2.3])
+def test_the_blur_is_scipys_and_the_same_in_every_part(shape, sigma):
+    volume = np.random.default_rng(0).random(shape, dtype=np.float32)
+    whole = blur.gaussian(volume, (sigma / 2, sigma, sigma))
+    expected = ndi.gaussian_filter(volume, (sigma / 2 if shape[0] > 1 else 0, sigma, sigma))
+    np.testing.assert_allclose(whole, expected, atol=2e-6)
+    reach = blur.radius(sigma)
+    if shape[1] == 30:
+        y, x = 11, 15
+        piece = volume[:, max(0, y - reach) : y + 9 + reach, max(0, x - reach) : x + 13 + reach]
+        found = blur.gaussian(piece, (sigma / 2, sigma, sigma))
+        at = found[:, min(reach, y) :, min(reach, x) :][:, :9, :13]
+        np.testing.assert_array_equal(at, whole[:, y : y + 9, x : x + 13])
+
+
+def test_the_typical_radius_is_that_of_the_objects():
+    y, x = np.mgrid[:200, :200]
+    p = np.zeros((2, 1, 200, 200), np.float32)
+    for cy, cx in ((40, 40), (40, 140), (140, 90)):
+        p[0, 0][(y - cy) ** 2 + (x - cx) ** 2 <= 15**2] = 1
+    radius = typical_radius(Distance(), lambda box: p[(slice(None), *box)], (1, 200, 200))
+    assert radius == pytest.approx(15, abs=1.5)
+    assert typical_radius(Boundary(), lambda box: p[(slice(None), *box)], (1, 200, 200)) == 0
+
+
+def test_a_large_image_is_measured_in_windows():
+    asked = []
+
+    def read(box):
+        asked.append(box)
+        return np.ones((2, *(s.stop - s.start for s in box)), np.float32)
+
+    typical_radius(Distance(), read, (64, 8192, 8192))
+    assert 1 <= len(asked) <= 16
+    assert all(np.prod([s.stop - s.start for s in box]) <= 32 * 512 * 512 for box in asked)
+
+
+def class_map():
+    plane = np.zeros((120, 120), np.uint8)
+    plane[10:110, 10:110] = 3  # cell
+    plane[40:80, 40:80] = 2  # nucleus
+    plane[39, 38:82] = plane[80, 38:82] = 1  # half of an envelope
+    plane[55:58, 55:58] = 0  # a hole in the nucleus
+    plane[2:4, 2:4] = 3  # a speck
+    plane[20:24, 60] = 0  # a gap in the cell
+    return plane
+
+
+def test_classes_are_cleaned_as_karabag_did():
+    plain = Semantic(min_size=0).clean(class_map())
+    np.testing.assert_array_equal(plain, class_map())
+    clean = Semantic(
+        min_size=50, fill_holes=True, closing=3, shell=1, shell_inside=2, shell_outside=3, shell_reach=2
+    ).clean(class_map())
+    assert (clean[55:58, 55:58] == 2).all()
+    assert (clean[2:4, 2:4] == 0).all()
+    assert (clean[20:24, 60] == 3).all()
+    assert clean[60, 39] == 1
+    assert clean[60, 60] == 2
+    assert clean[60, 20] == 3
+
+
+def test_a_small_region_of_another_class_is_filled_by_what_surrounds_it():
+    plane = np.full((60, 60), 2, np.uint8)
+    plane[:5] = 0
+    plane[30:33, 30:33] = 1
+    assert (Semantic(min_size=20, fill_holes=True).clean(plane.copy())[30:33, 30:33] == 2).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), planes=st.integers(1, 3))
+def test_classes_are_decoded_plane_by_plane(seed, planes):
+    rng = np.random.default_rng(seed)
+    p = ndi.gaussian_filter(rng.random((3, planes, 40, 50), dtype=np.float32), (0, 0, 2, 2))
+    target = Semantic(min_size=20)
+    labels = target.decode(p)
+    for z in range(planes):
+        np.testing.assert_array_equal(labels[z], target.decode(p[:, z]))
+        expected = target.clean(p[:, z].argmax(0).astype(np.uint8))
+        np.testing.assert_array_equal(labels[z], expected)
