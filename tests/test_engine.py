@@ -51,7 +51,7 @@ def finished(event: Event) -> bool:
 
 
 def test_the_child_predicts_as_this_process_does(engine, own):
-    job = PredictJob(own, ("cells1",), "v1")
+    job = PredictJob(own, ("cells1",), ("v1",))
     engine.submit(job)
     events = wait(engine, finished)
     assert isinstance(events[0], Ready)
@@ -76,20 +76,20 @@ def test_cancelling_a_training_keeps_a_model(engine, own):
 
 
 def test_a_persons_mistake_comes_back_with_a_hint_and_the_child_lives(engine, own):
-    engine.submit(PredictJob(own, ("nobody",), "v1"))
+    engine.submit(PredictJob(own, ("nobody",), ("v1",)))
     events = wait(engine, finished)
     failed = next(e for e in events if isinstance(e, Failed))
     assert "nobody" in failed.message
     assert failed.hint
     pid = engine.pid
-    engine.submit(PredictJob(own, ("cells1",), "v1"))
+    engine.submit(PredictJob(own, ("cells1",), ("v1",)))
     wait(engine, lambda e: isinstance(e, Predicted))
     assert engine.pid == pid
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_killed_child_costs_a_message_and_the_next_job_works(engine, own):
-    engine.submit(PredictJob(own, ("cells1",), "v1"))
+    engine.submit(PredictJob(own, ("cells1",), ("v1",)))
     wait(engine, finished)
     with Project.open(own) as project:
         config = project.config.with_values([*SMALL, "train.steps=100000", "train.seconds=500"])
@@ -100,7 +100,7 @@ def test_a_killed_child_costs_a_message_and_the_next_job_works(engine, own):
     failed = next(e for e in events if isinstance(e, Failed))
     assert "stopped unexpectedly" in failed.message
     assert not engine.busy
-    engine.submit(PredictJob(own, ("cells1",), "v1"))
+    engine.submit(PredictJob(own, ("cells1",), ("v1",)))
     assert any(isinstance(e, Predicted) for e in wait(engine, finished))
     with Project.open(own) as project:
         assert [m.id for m in project.models()] == ["v1"]

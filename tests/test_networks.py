@@ -11,32 +11,35 @@ from torch import nn
 
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.losses import LOSSES
-from napari_cellseg.models import MODELS, Smp, load_weights, read_weights, save_weights
+from napari_cellseg.models import MODELS, Smp, UNet3D, load_weights, read_weights, save_weights
 from napari_cellseg.nets import smp as nets_smp
 
 SMALL = [
     Smp(weights="none", width=4),
     Smp(architecture="FPN", encoder="mobilenet_v2", weights="none", detail=0),
+    UNet3D(width=4),
+    UNet3D(width=2, flat=3),
 ]
 
 
-@pytest.mark.parametrize("model", SMALL, ids=lambda m: f"{m.architecture}-{m.encoder}")
+@pytest.mark.parametrize("model", SMALL, ids=lambda m: repr(m)[:40])
 @pytest.mark.parametrize("size", [(64, 64), (37, 91), (20, 33)])
 @pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 4), (5, 1)])
 def test_networks_take_any_size_channels_and_classes(model, size, channels, classes):
     network = model.build(channels, classes)
+    size = (5, *size) if model.dimensions == 3 else size
     output = network(torch.zeros(2, channels, *size))
     assert output.shape == (2, classes, *size)
     output.mean().backward()
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize("model", SMALL, ids=lambda m: m.architecture)
+@pytest.mark.parametrize("model", SMALL, ids=lambda m: repr(m)[:40])
 def test_saved_weights_give_the_same_output(model, tmp_path):
     first, second = model.build(1, 2).eval(), model.build(1, 2).eval()
     save_weights(tmp_path / "w.safetensors", first)
     load_weights(tmp_path / "w.safetensors", second)
-    x = torch.rand(1, 1, 64, 64)
+    x = torch.rand(1, 1, *((5,) if model.dimensions == 3 else ()), 64, 64)
     torch.testing.assert_close(first(x), second(x), rtol=0, atol=0)
 
 
@@ -142,3 +145,8 @@ def test_focal_is_that_of_lin_et_al_on_hard_targets():
     expected = -((1 - p) ** 2) * torch.log(p)
     torch.testing.assert_close(loss(output, target, torch.ones(1, 1, 1, 1)), expected.squeeze())
     assert np.isfinite(float(expected))
+
+
+def test_the_3d_u_net_is_the_published_one():
+    network = UNet3D(width=64, flat=0).build(1, 3)
+    assert sum(p.numel() for p in network.parameters() if p.requires_grad) == 22_396_739

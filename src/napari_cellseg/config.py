@@ -25,6 +25,7 @@ class Train(Settings):
     seconds: float = Field(60.0, gt=0, le=604_800, description="Training stops after this time (s).")
     steps: int = Field(100_000, ge=1, le=10_000_000, description="Training stops after this many steps, if earlier.")
     patch: int = Field(192, ge=32, le=2048, multiple_of=32, description="Side of the training patches (pixels).")
+    depth: int = Field(16, ge=4, le=256, description="Slices of the training patches of 3D networks.")
     batch: int = Field(8, ge=1, le=256, description="Patches per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
@@ -39,11 +40,26 @@ class Train(Settings):
 
 
 class Predict(Settings):
-    """How an image is cut into tiles."""
+    """How an image is predicted."""
 
-    tile: int = Field(512, ge=64, le=8192, multiple_of=32, description="Side of a tile (pixels).")
-    overlap: int = Field(64, ge=0, le=1024, multiple_of=2, description="Neighbouring tiles share this much (pixels).")
+    mode: Literal["auto", "slices", "volume", "three axes"] = Field(
+        "auto",
+        description="Volumes: slice by slice, as a volume (3D networks), or along three axes and averaged. "
+        "auto takes what the network was made for.",
+    )
+    tile: int = Field(
+        0, ge=0, le=8192, multiple_of=32, description="Side of a tile (pixels); 0 chooses by memory and speed."
+    )
+    overlap: int = Field(
+        0, ge=0, le=1024, multiple_of=2, description="Neighbouring tiles share this much (pixels); 0 asks the network."
+    )
+    batch: int = Field(0, ge=0, le=256, description="Tiles computed at once; 0 chooses.")
+    memory: float = Field(1.0, ge=0.1, le=1000, description="A tile may need this much memory (GB).")
     flips: bool = Field(False, description="Average over mirrored tiles: four times slower, a little better.")
+    combine: Literal["mean", "vote"] = Field(
+        "mean", description="Several models: average their probabilities, or let the majority decide."
+    )
+    uncertainty: bool = Field(False, description="Also show where the prediction is uncertain (entropy).")
     join_overlap: float = Field(
         0.25, gt=0, le=1, description="Objects of neighbouring slices are one where they share this much (IoU)."
     )

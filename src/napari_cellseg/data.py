@@ -1,15 +1,16 @@
 """From a project and a configuration to training patches.
 
-Data: every (Y, X) plane with known voxels becomes one `Plane` (pixels after the recipe, encoded target, known
-mask); patches are cut around known voxels, augmented and stacked into torch tensors. What is held out is masked
-here and nowhere else.
+Data: every (Y, X) plane with known voxels (for 3D networks: every volume) becomes one `Plane` (pixels after the
+recipe, encoded target, known mask); patches are cut around known voxels, augmented and stacked into torch
+tensors. What is held out is masked here and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -25,22 +26,22 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One plane to learn from.
+    """One plane, or one volume, to learn from; all arrays have a Z axis, of length 1 in a plane.
 
     Attributes
     ----------
     pixels
-        (C, Y, X) float32.
+        (C, Z, Y, X) float32.
     target
-        (K, Y, X) float32.
+        (K, Z, Y, X) float32.
     known
-        (Y, X) bool: what may be learnt from.
+        (Z, Y, X) bool: what may be learnt from.
     held_out
-        (Y, X) bool: what judges; disjoint from `known`.
+        (Z, Y, X) bool: what judges; disjoint from `known`.
     new
-        (M, 2) positions of known voxels touched since the parent model.
+        (M, 3) positions of known voxels touched since the parent model.
     old
-        (M, 2) positions of the other known voxels.
+        (M, 3) positions of the other known voxels.
     """
 
     image: str
@@ -54,7 +55,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one step: pixels (N, C, Y, X), target (N, K, Y, X), known (N, 1, Y, X)."""
+    """Tensors of one step: pixels (N, C, [Z], Y, X), target (N, K, [Z], Y, X), known (N, 1, [Z], Y, X)."""
 
     pixels: torch.Tensor
     target: torch.Tensor
@@ -121,40 +122,52 @@ class TrainingSet:
             plane = planes[rng.choice(len(planes), p=weights / weights.sum())]
             places = plane.old if replay else plane.new
             centre = places[rng.integers(len(places))]
-            items.append(augment(plane, centre, self.config, rng))
-        return stack(items)
+            items.append(augment(plane, centre, self.config, rng, self.depth))
+        return stack(items, self.volumes)
 
     def validation(self) -> Iterator[Batch]:
         """Fixed patches over the held-out voxels, never augmented."""
-        side = self.config.train.patch
+        side, depth = self.config.train.patch, self.depth
         for plane in self.planes:
-            rows, columns = np.nonzero(plane.held_out)
-            if not rows.size:
+            where = np.nonzero(plane.held_out)
+            if not where[0].size:
                 continue
-            for y in range(int(rows.min()), int(rows.max()) + 1, side):
-                for x in range(int(columns.min()), int(columns.max()) + 1, side):
-                    box = (slice(y, y + side), slice(x, x + side))
-                    if plane.held_out[box].any():
-                        yield stack([crop(plane, box, side)])
+            starts = [range(int(w.min()), int(w.max()) + 1, n) for w, n in zip(where, (depth, side, side), strict=True)]
+            for z, y, x in product(*starts):
+                box = (slice(z, z + depth), slice(y, y + side), slice(x, x + side))
+                if plane.held_out[box].any():
+                    yield stack([crop(plane, box, (depth, side, side))], self.volumes)
+
+    @property
+    def volumes(self) -> bool:
+        """Whether the network takes volumes."""
+        return self.config.model.dimensions == 3
+
+    @property
+    def depth(self) -> int:
+        """Slices of a patch: 1 for planes."""
+        return min(self.config.train.depth, max(p.known.shape[0] for p in self.planes)) if self.volumes else 1
 
 
 Item = tuple[Float, Float, NDArray[np.bool_]]
 
 
-def crop(plane: Plane, box: tuple[slice, slice], side: int) -> Item:
-    """A held-out patch as it is, padded by reflection to (side, side)."""
+def crop(plane: Plane, box: tuple[slice, slice, slice], size: tuple[int, int, int]) -> Item:
+    """A held-out patch as it is, padded by reflection to `size`."""
     pixels, target, held = plane.pixels[:, *box], plane.target[:, *box], plane.held_out[box]
-    below, right = side - held.shape[0], side - held.shape[1]
-    mode: Literal["reflect", "edge"] = "reflect" if min(held.shape) > max(below, right) else "edge"
-    pad = ((0, 0), (0, int(below)), (0, int(right)))
+    missing = [n - m for n, m in zip(size, held.shape, strict=True)]
+    mirror = all(m < n for m, n in zip(missing, held.shape, strict=True))
+    mode: Literal["reflect", "edge"] = "reflect" if mirror else "edge"
+    pad = [(0, 0), *((0, int(m)) for m in missing)]
     return np.pad(pixels, pad, mode=mode), np.pad(target, pad, mode="edge"), np.pad(held, pad[1:])
 
 
-def augment(plane: Plane, centre: NDArray[np.int64], config: Config, rng: np.random.Generator) -> Item:
+def augment(plane: Plane, centre: NDArray[np.int64], config: Config, rng: np.random.Generator, depth: int = 1) -> Item:
     """A patch around a place: turned, mirrored, scaled, then changed in contrast, sharpness and noise.
 
     Pixels and soft targets are interpolated linearly, hard targets and masks by nearest neighbour; beyond the
-    border pixels are mirrored and nothing is known.
+    border pixels are mirrored and nothing is known. Slices of a volume are turned together, never out of their
+    plane, since voxels are seldom cubes.
     """
     side, scale, hard = config.train.patch, config.train.scale, config.target.exclusive
     zoom = float(np.exp(rng.uniform(-np.log(scale), np.log(scale))))
@@ -163,28 +176,47 @@ def augment(plane: Plane, centre: NDArray[np.int64], config: Config, rng: np.ran
     if rng.random() < 0.5:
         turn[:, 0] *= -1
     jitter = rng.uniform(-side / 4, side / 4, 2)
-    middle = centre[::-1] + jitter  # OpenCV speaks (x, y)
+    middle = centre[:0:-1] + jitter  # OpenCV speaks (x, y)
     matrix = np.column_stack([turn, middle - turn @ np.array([side / 2, side / 2])]).astype(np.float32)
+    slices, outside = _slices(int(centre[0]), depth, plane.known.shape[0], rng)
 
     def warp(values: Float, flags: int, border: int) -> Float:
         flags |= cv2.WARP_INVERSE_MAP
-        return np.stack([cv2.warpAffine(v, matrix, (side, side), flags=flags, borderMode=border) for v in values])
+        planes = np.ascontiguousarray(values[:, slices]).reshape(-1, *values.shape[-2:])
+        out = [cv2.warpAffine(v, matrix, (side, side), flags=flags, borderMode=border) for v in planes]
+        return np.asarray(np.stack(out).reshape(len(values), len(slices), side, side), np.float32)
 
     pixels = warp(plane.pixels, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101)
     target = warp(plane.target, cv2.INTER_NEAREST if hard else cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101)
     known = warp(plane.known[None].astype(np.float32), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)[0] > 0
+    known[outside] = False
     return _photometric(pixels, rng), target, known
 
 
-def stack(items: list[Item]) -> Batch:
-    """Patches as tensors in channels-last memory."""
-    pixels = torch.from_numpy(np.stack([i[0] for i in items])).contiguous(memory_format=torch.channels_last)
-    target = torch.from_numpy(np.stack([i[1] for i in items]))
-    known = torch.from_numpy(np.stack([i[2] for i in items])[:, None].astype(np.float32))
-    return Batch(pixels, target, known)
+def stack(items: list[Item], volumes: bool = False) -> Batch:
+    """Patches as tensors, planes in channels-last memory."""
+    pixels, target = (np.stack([item[k] for item in items]) for k in (0, 1))
+    known = np.stack([i[2] for i in items])[:, None].astype(np.float32)
+    if volumes:
+        return Batch(torch.from_numpy(pixels), torch.from_numpy(target), torch.from_numpy(known))
+    flat = torch.from_numpy(pixels[:, :, 0]).contiguous(memory_format=torch.channels_last)
+    return Batch(flat, torch.from_numpy(target[:, :, 0]), torch.from_numpy(known[:, :, 0]))
 
 
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _slices(centre: int, depth: int, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Indices of the slices of a patch, perhaps upside down, and which of them lie outside (mirrored)."""
+    if depth == 1:
+        return np.array([centre]), np.zeros(1, bool)
+    start = centre - int(rng.integers(depth))
+    start = int(np.clip(start, min(0, n - depth), max(0, n - depth)))
+    index = np.arange(start, start + depth)
+    outside = (index < 0) | (index >= n)
+    mirrored = np.abs(index) % max(2 * n - 2, 1)
+    index = np.where(mirrored >= n, 2 * n - 2 - mirrored, mirrored)
+    return (index[::-1], outside[::-1]) if rng.random() < 0.5 else (index, outside)
 
 
 def _photometric(pixels: Float, rng: np.random.Generator) -> Float:
@@ -193,7 +225,8 @@ def _photometric(pixels: Float, rng: np.random.Generator) -> Float:
     pixels = pixels * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.uniform(-0.05, 0.05))
     if rng.random() < 0.3:
         sigma = rng.uniform(0.3, 1.5)
-        pixels = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in pixels])
+        planes = pixels.reshape(-1, *pixels.shape[-2:])
+        pixels = np.stack([cv2.GaussianBlur(p, (0, 0), sigma) for p in planes]).reshape(pixels.shape)
     if rng.random() < 0.5:
         pixels = pixels + rng.normal(0, rng.uniform(0, 0.05), pixels.shape).astype(np.float32)
     return pixels
@@ -209,13 +242,15 @@ def _planes(
     held = holdout_mask(record, holdout) & known
     fresh = _fresh(project, record, edits_until) & known & ~held
     pixels = config.recipe(project.read_image(record.id).load())
-    flat = [a.reshape(-1, *a.shape[-2:]) for a in (labels, known, held, fresh)]
+    flat: list[NDArray[Any]] = [a.reshape(-1, *a.shape[-2:]) for a in (labels, known, held, fresh)]
     pixels = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
+    whole = config.model.dimensions == 3
+    spacing = record.spacing_um if whole else None
     planes = []
-    for z in np.flatnonzero(flat[1].any((1, 2))):
+    for z in [slice(None)] if whole else [slice(z, z + 1) for z in np.flatnonzero(flat[1].any((1, 2)))]:
         plane_labels, plane_known, plane_held, plane_fresh = (a[z] for a in flat)
         learnt = plane_known & ~plane_held
-        target = config.target.encode(plane_labels, len(project.classes), None)
+        target = _encoded(plane_labels, config, len(project.classes), spacing)
         planes.append(
             Plane(
                 record.id, pixels[:, z], target, learnt, plane_held,
@@ -223,6 +258,13 @@ def _planes(
             )
         )  # fmt: skip
     return planes
+
+
+def _encoded(labels: NDArray[np.uint32], config: Config, n_classes: int, spacing: tuple[float, ...] | None) -> Float:
+    """(Z, Y, X) -> (K, Z, Y, X); a single plane is encoded in 2D."""
+    if len(labels) > 1:
+        return config.target.encode(labels, n_classes, spacing)
+    return config.target.encode(labels[0], n_classes)[:, None]
 
 
 def _fresh(project: Project, record: ImageRecord, edits_until: int) -> NDArray[np.bool_]:

@@ -33,9 +33,27 @@ class Notice(Event):
     text: str
 
 
+@dataclass(frozen=True)
+class Planned(Event):
+    """What a prediction will take: sides of a tile and overlap (pixels), tiles per batch, seconds and bytes."""
+
+    image: str
+    tile: tuple[int, ...]
+    overlap: int
+    batch: int
+    precision: str
+    tiles: int
+    seconds: float
+    bytes: int
+
+
 @dataclass(frozen=True, eq=False)
 class TileDone(Event):
-    """One tile of a prediction; `labels` has the shape of `box`, ids are provisional and local to the tile."""
+    """One tile of a prediction; `labels` has the shape of `box`, ids are provisional and local to the tile.
+
+    `uncertainty`, where asked for, is uint8 of the same shape: 255 is complete doubt. `done` is 0 for a first
+    glimpse at the centre of view.
+    """
 
     image: str
     box: Span
@@ -43,15 +61,37 @@ class TileDone(Event):
     done: int
     total: int
     seconds: float
+    uncertainty: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Predicted(Event):
-    """A whole image: `labels` (Z, Y, X) or (Y, X) uint32, objects numbered in raster order."""
+    """A whole image or, where one was asked for, a box of it, objects numbered in raster order.
+
+    `labels` is array-like (Z, Y, X) or (Y, X) uint32 of the shape of `box`: numpy, or zarr for what is larger
+    than memory. `disagreement` (of several models) and `uncertainty` are uint8 arrays of that shape, or None.
+    `store` is the folder with the probabilities, "" where they were not kept.
+    """
 
     image: str
     model: str
+    labels: Any
+    seconds: float
+    box: Span = ()
+    objects: int = 0
+    store: str = ""
+    uncertainty: Any = None
+    disagreement: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded(Event):
+    """Kept probabilities decoded anew inside a box; `labels` has its shape."""
+
+    image: str
+    box: Span
     labels: NDArray[np.uint32]
+    objects: int
     seconds: float
 
 
@@ -157,5 +197,5 @@ def describe(event: Event) -> dict[str, Any]:
     values: dict[str, Any] = {"event": type(event).__name__}
     for field in fields(event):
         value = getattr(event, field.name)
-        values[field.name] = list(value.shape) if isinstance(value, np.ndarray) else value
+        values[field.name] = list(value.shape) if hasattr(value, "shape") else value
     return values

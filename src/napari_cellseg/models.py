@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ class Smp(Settings):
     """Any architecture and encoder of segmentation-models-pytorch (2D)."""
 
     title: ClassVar[str] = "segmentation-models-pytorch"
+    dimensions: ClassVar[int] = 2
     kind: Literal["smp"] = "smp"
     architecture: str = Field("Unet", description="Unet, UnetPlusPlus, FPN, DeepLabV3Plus, Segformer...")
     encoder: str = Field("resnet18", description="Name of the encoder, for example resnet18 or efficientnet-b0.")
@@ -31,6 +32,11 @@ class Smp(Settings):
     detail: int = Field(
         16, ge=0, le=64, description="Channels of a branch at full resolution that sharpens outlines; 0 leaves it out."
     )
+
+    @property
+    def stride(self) -> tuple[int, int, int]:
+        """Tiles that begin at multiples of this along (Z, Y, X) see the grid that the whole image sees."""
+        return (32, 32, 32)
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         """The network: (N, in_channels, Y, X) float -> (N, out_channels, Y, X) logits, any Y and X.
@@ -59,8 +65,37 @@ class Smp(Settings):
         return ""
 
 
-MODELS: tuple[type[Settings], ...] = (Smp,)
-Model = Smp  # the second member makes this Annotated[Smp | ..., Field(discriminator="kind")]
+class UNet3D(Settings):
+    """The 3D U-Net of Tiling 2024: four levels, double convolutions, batch norm, transposed convolutions.
+
+    With width 64 and flat 0 it is the published network (22,396,739 parameters for one channel and three classes);
+    narrower ones run without a GPU.
+    """
+
+    title: ClassVar[str] = "3D U-Net"
+    dimensions: ClassVar[int] = 3
+    kind: Literal["unet3d"] = "unet3d"
+    width: int = Field(16, ge=2, le=128, description="Features of the first level; more is slower and finer.")
+    flat: int = Field(1, ge=0, le=3, description="Levels that halve only Y and X, for few or thick slices.")
+
+    @property
+    def stride(self) -> tuple[int, int, int]:
+        """How often each axis is halved."""
+        return (2 ** (3 - self.flat), 8, 8)
+
+    def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        """The network: (N, in_channels, Z, Y, X) float -> (N, out_channels, Z, Y, X) logits, any size."""
+        from .nets.unet3d import UNet3D as Network
+
+        return Network(in_channels, out_channels, self.width, self.flat)
+
+    def pretrain(self, network: nn.Module) -> str:
+        """There are no pretrained weights for it."""
+        return ""
+
+
+MODELS: tuple[type[Settings], ...] = (Smp, UNet3D)
+Model = Annotated[Smp | UNet3D, Field(discriminator="kind")]
 
 
 def save_weights(path: Path, network: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -260,7 +261,70 @@ def test_a_round_with_the_real_engine(controller, picture):
     controller.predict()
     spin(controller, lambda: not controller.busy)
     np.testing.assert_array_equal(controller.session.canvas.labels, before)  # all of it is approved
-    assert "predicted" in controller.session.status
+    assert "v1 found" in controller.session.status
+    assert "About" in resolve(controller.session).plan
+    thresholds_act_on_the_field_at_once(controller)
+
+
+def thresholds_act_on_the_field_at_once(controller):
+    view = resolve(controller.session)
+    assert view.thresholds.enabled
+    assert not view.apply.enabled
+    before = controller.session.canvas.labels.copy()
+    target = controller.predicting.target().model_copy(update={"threshold": 0.05, "min_size": 1})
+    controller.retarget(target.model_copy(update={"threshold": 0.9}))
+    controller.retarget(target)  # the newest wish wins
+    spin(controller, lambda: controller.session.decoded)
+    spin(controller, lambda: controller.predicting._looking is None and not controller.predicting._wishes)
+    outlines = controller.family.outlines
+    assert outlines.data.shape == before.shape
+    assert (outlines.data > 0).mean() > (before > 0).mean()
+    np.testing.assert_array_equal(controller.session.canvas.labels, before)
+    controller.apply_target()
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.problem is None
+    np.testing.assert_array_equal(controller.session.canvas.labels, before)  # approved: nothing may change
+    assert controller.family.outlines is None
+    controller.predicting.reset()
+    assert controller.session.target is None
+
+
+def test_the_original_is_shown_left_of_the_line_and_while_the_key_is_held(controller):
+    controller.session.update(split=0.5)
+    controller.show_preview(True)
+    spin(controller, lambda: not controller.busy)
+    layer = controller.family.preview
+    assert layer.data.shape == (128, 80)
+    assert layer.translate[-1] == 80
+    assert "ms" in controller.session.histogram.text
+    assert len(controller.session.histogram.after) == 64
+    held = controller.previewer.held(controller.viewer)
+    next(held)
+    assert not layer.visible
+    assert next(held, None) is None
+    assert layer.visible
+    controller.show_preview(False)
+    assert not layer.visible
+    assert controller.session.histogram.after == ()
+
+
+def test_only_the_last_request_of_many_is_done(controller):
+    """Requests that have not begun are replaced: never a queue of stale ones."""
+    done = []
+    latest = controller.previewer.worker
+    gate = threading.Event()
+    latest.ask(lambda: gate.wait(10), lambda _: done.append("first"))
+    for n in range(50):
+        latest.ask(lambda n=n: n, done.append)
+    gate.set()
+    spin(controller, lambda: not latest.busy)
+    assert done == ["first", 49]
+
+
+def test_only_the_visible_field_is_predicted(controller, trained, monkeypatch):
+    controller.family.visible_box = lambda: (slice(20, 70), slice(30, 90))
+    controller.session.update(field_only=True)
+    assert controller.predicting._region() == ((20, 70), (30, 90))
 
 
 def test_open_strokes_hold_predictions_back(controller):
@@ -285,7 +349,7 @@ def test_ids_of_the_person_and_of_predictions_never_meet(controller):
     controller.tick()
     whole = np.zeros((128, 160), np.uint32)
     whole[70:90, 70:90], whole[5:20, 5:20] = 1, 2
-    controller.writer.whole("cells", whole, 0, "p")
+    controller.writer.whole("cells", (slice(0, 128), slice(0, 160)), whole, 0, "p")
     spin(controller, lambda: not controller.busy)
     assert mine not in np.unique(controller.session.canvas.labels)
 

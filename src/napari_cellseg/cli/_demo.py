@@ -82,7 +82,7 @@ class Pictures:
         """Predict with the current model and write ``round_N.png``."""
         with Project.open(scratch) as project:
             model = project.current_model or ""
-        events = list(run(PredictJob(scratch, (self.id,), model)))
+        events = list(run(PredictJob(scratch, (self.id,), (model,))))
         labels = next(e.labels for e in events if isinstance(e, Predicted))
         image = self.truth.read_image(self.id).load().mean(0)
         truth = self.truth.load_labels(self.id)[0]

@@ -12,6 +12,8 @@ from ..errors import CellsegError
 
 Options = argparse.Namespace
 
+FORMATS = ("tif", "ome.tif", "ome.zarr")
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all subcommands; each sets `verb` to a function of the parsed options."""
@@ -76,8 +78,20 @@ def _predict(verbs: Any) -> None:
     sub = _verb(verbs, "predict", "Label the images of a project (or any images with --model DIR --out DIR).")
     sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE")
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
-    sub.add_argument("--model", metavar="ID|DIR", help="instead of the current model; a model folder without a project")
-    sub.add_argument("--out", metavar="DIR", help="write label TIFFs here")
+    sub.add_argument(
+        "--model", metavar="ID|DIR", nargs="+", default=[],
+        help="instead of the current model; several predict together; model folders where there is no project",
+    )  # fmt: skip
+    sub.add_argument("--out", metavar="DIR", help="write labels here")
+    sub.add_argument("--format", choices=FORMATS, default="tif", help="of the labels in --out (default: tif)")
+    sub.add_argument("--probabilities", action="store_true", help="write them to --out too")
+    sub.add_argument(
+        "--region", type=_region, default=(), metavar="A:B,C:D", help="only this box, start:stop per axis (Z,)Y,X"
+    )
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
+        help="instead of the model's own: predict.mode='three axes', predict.flips=true, target.threshold=0.4...",
+    )  # fmt: skip
     _progress(sub)
 
 
@@ -118,7 +132,7 @@ def _export(verbs: Any) -> None:
     sub = _verb(verbs, "export", "Write labels as TIFF, OME-TIFF or OME-Zarr.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--out", required=True, metavar="DIR")
-    sub.add_argument("--format", choices=("tif", "ome.tif", "ome.zarr"), default="tif")
+    sub.add_argument("--format", choices=FORMATS, default="tif")
     sub.add_argument("--image", nargs="+", default=[], metavar="ID")
     sub.add_argument("--known-only", action="store_true", help="only corrected and approved voxels")
 
@@ -153,6 +167,16 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise CellsegError(f"{text!r} is not a voxel size.", "Write numbers in um: --spacing 2.0,0.5,0.5") from error
+
+
+def _region(text: str) -> tuple[tuple[int, int], ...]:
+    try:
+        spans = tuple((int(a), int(b)) for a, b in (part.split(":") for part in text.split(",")))
+    except ValueError as error:
+        raise CellsegError(f"{text!r} is not a region.", "Write voxels: --region 0:512,256:768") from error
+    if len(spans) not in (2, 3) or any(not 0 <= a < b for a, b in spans):
+        raise CellsegError(f"{text!r} is not a region.", "Write start:stop for (Z,) Y and X, start below stop.")
+    return spans
 
 
 def _positive(text: str) -> int:

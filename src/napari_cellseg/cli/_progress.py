@@ -16,6 +16,7 @@ from ..events import (
     Event,
     Judged,
     Notice,
+    Planned,
     Predicted,
     RoundScored,
     Saved,
@@ -95,17 +96,16 @@ def _line(event: Event) -> str:
         case Judged():
             return f"Judged: {event.parent or 'nothing'} {_short(event.before)} -> {event.child} {_short(event.after)}"
         case Predicted():
-            return f"Predicted {event.image} with {event.model}: {_count(event)} in {event.seconds:.1f} s."
+            return f"Predicted {event.image} with {event.model}: {event.objects} objects in {event.seconds:.1f} s."
+        case Planned():
+            return (
+                f"Planned {event.image}: {event.tiles} tiles, about {event.seconds:.0f} s, {event.bytes / 1e9:.1f} GB."
+            )
         case Evaluated():
             return f"{event.image}: {_short(event.metrics)}"
         case RoundScored():
             return f"[{event.name}] {event.objects} objects, {event.trained:.0f} s trained: {_short(event.metrics)}"
     return ""
-
-
-def _count(event: Predicted) -> str:
-    n = len(set(event.labels.ravel().tolist()) - {0}) if event.labels.size < 1 << 22 else int(event.labels.max())
-    return f"{n} labels"
 
 
 def _short(metrics: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from ..engine import EvaluateJob, PredictJob, Simulation, TrainJob, decide, open
 from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
-from ..events import Evaluated, Judged, Predicted, RoundScored
+from ..events import Evaluated, Judged, Predicted, RoundScored, Span
 from ..project import Project
 from ._progress import Printer
 
@@ -61,17 +61,22 @@ def predict(options: Namespace) -> int:
     if not (first / "project.toml").is_file():
         return _predict_loose(options)
     with Project.open(first) as project:
-        model = options.model or project.current_model
-        if model is None:
+        models = tuple(options.model) or ((project.current_model,) if project.current_model else ())
+        if not models:
             raise CellsegError(f"{project.name} has no model yet.", "Correct a field and run: napari-cellseg train.")
+        config = _for_prediction(project.model_config(models[0]), options)
         ids = tuple(options.image) or tuple(r.id for r in project.images())
+        for id in ids:
+            check_region(options.region, project.image(id).shape, id)
+        job = PredictJob(project.path, ids, models, config.predict, config.target, region=options.region)
         with Printer(options.events) as printer:
-            for event in run(PredictJob(project.path, ids, model), printer.stopped):
+            for event in run(job, printer.stopped):
                 printer.show(event)
                 if isinstance(event, Predicted):
-                    take_prediction(project, event)
+                    take_prediction(project, event, config.target.min_size)
+                    _probabilities(event, project.image(event.image).spacing_um, options)
         if options.out:
-            _export(project, list(ids), Path(options.out), "tif", known_only=False)
+            _export(project, list(ids), Path(options.out), options.format, known_only=False)
     return CANCELLED if printer.stopped() else DONE
 
 
@@ -158,15 +163,15 @@ def gui(options: Namespace) -> int:
     return DONE
 
 
-def take_prediction(project: Project, event: Predicted) -> None:
+def take_prediction(project: Project, event: Predicted, min_size: int) -> None:
     """Write a prediction where nobody has spoken."""
-    canvas = project.canvas(event.image)
-    config, instances = project.model_config(event.model), project.task == "instance"
+    canvas, instances = project.canvas(event.image), project.task == "instance"
+    box = tuple(slice(a, b) for a, b in event.box)
+    first = max(first_free_id(canvas.labels, canvas.state), 1 if _whole(event, canvas.labels) else canvas.next_id())
     new = reconcile(
-        canvas.labels, canvas.state, event.labels, first_free_id(canvas.labels, canvas.state),
-        min_size=config.target.min_size, instances=instances,
-    )  # fmt: skip
-    canvas.apply(predicted(canvas.labels, canvas.state, tuple(slice(0, n) for n in new.shape), new))
+        canvas.labels[box], canvas.state[box], np.asarray(event.labels), first, min_size=min_size, instances=instances
+    )
+    canvas.apply(predicted(canvas.labels, canvas.state, box, new))
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -196,26 +201,73 @@ def _fitting(masks: Path, axes: str | None) -> str | None:
     return axes if axes is not None and images.read(masks).data.ndim == len(axes) else None
 
 
+def _whole(event: Predicted, labels: NDArray[Any]) -> bool:
+    return tuple(b - a for a, b in event.box) == labels.shape
+
+
+def _for_prediction(config: Config, options: Namespace) -> Config:
+    """A model's configuration with --set; only what needs no other weights may change."""
+    changed = config.with_values(options.values)
+    fixed = ("recipe", "model", "loss", "train")
+    if (
+        any(getattr(changed, name) != getattr(config, name) for name in fixed)
+        or changed.target.kind != config.target.kind
+    ):
+        raise CellsegError(
+            "A trained model keeps its recipe, network and kind of target.",
+            "With predict, --set takes predict.* and the thresholds of target.*.",
+        )
+    return changed
+
+
 def _predict_loose(options: Namespace) -> int:
+    """Any images with model folders: results go to --out, also those larger than memory."""
     if not options.model or not options.out:
         raise CellsegError(
             f"{options.paths[0]} is not a project.", "Without a project give --model MODEL_DIR and --out DIR."
         )
-    from ..predict import load_model
+    from ..predict import Request, load_model
     from ..predict import predict as run_prediction
 
-    model = load_model(Path(options.model))
-    with Printer(options.events) as printer:
+    models = [load_model(Path(folder)) for folder in options.model]
+    config, out = _for_prediction(models[0].config, options), Path(options.out)
+    with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
+        request = Request(config.predict, config.target, options.region, Path(scratch), options.probabilities)
         for name in options.paths:
             image = images.read(name)
+            check_region(options.region, image.spatial_shape, name)
             for frame in range(image.n_frames):
-                suffix = f"_t{frame:04d}" if image.n_frames > 1 else ""
-                for event in run_prediction(image.frame(frame), model, Path(name).stem, stop=printer.stopped):
+                stem = Path(name).stem + (f"_t{frame:04d}" if image.n_frames > 1 else "")
+                for event in run_prediction(image.frame(frame), models, stem, request=request, stop=printer.stopped):
                     printer.show(event)
                     if isinstance(event, Predicted):
-                        target = Path(options.out) / f"{Path(name).stem}{suffix}_labels.tif"
-                        images.write_labels(target, event.labels, image.spacing_um)
+                        images.write_labels(out / f"{stem}_labels.{options.format}", event.labels, image.spacing_um)
+                        _probabilities(event, image.spacing_um, options)
     return CANCELLED if printer.stopped() else DONE
+
+
+def check_region(region: Span, shape: tuple[int, ...], name: str) -> None:
+    """Refuse a box that an image does not have.
+
+    Raises
+    ------
+    CellsegError
+        When the number of axes differs or the box reaches over the border.
+    """
+    if region and (len(region) != len(shape) or any(b > n for (_, b), n in zip(region, shape, strict=True))):
+        raise CellsegError(
+            f"The region does not fit {name}, whose shape is {' x '.join(map(str, shape))}.",
+            "Give start:stop for every spatial axis, in voxels.",
+        )
+
+
+def _probabilities(event: Predicted, spacing: tuple[float, ...] | None, options: Namespace) -> None:
+    """Write what was kept beside the labels, if asked for."""
+    if options.probabilities and options.out and event.store:
+        from ..predict import kept_probabilities
+
+        path = Path(options.out) / f"{event.image}_probabilities.{options.format}"
+        images.write_probabilities(path, kept_probabilities(Path(event.store)), spacing)
 
 
 def _config(project: Project, options: Namespace) -> Config:

@@ -7,14 +7,16 @@ up. The child survives any job's error, the parent survives any child's death.
 from __future__ import annotations
 
 from ._client import Engine, Reply
-from ._jobs import EvaluateJob, Job, PredictJob, TrainJob, run
+from ._jobs import DecodeJob, EvaluateJob, Job, PlanJob, PredictJob, TrainJob, run
 from ._rounds import decide, judged_better, open_round, record_round
 from ._simulate import Simulation, simulate
 
 __all__ = [
+    "DecodeJob",
     "Engine",
     "EvaluateJob",
     "Job",
+    "PlanJob",
     "PredictJob",
     "Reply",
     "Simulation",

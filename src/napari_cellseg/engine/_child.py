@@ -21,6 +21,7 @@ def main() -> None:
     commands, replies = _take_streams()
     jobs: queue.Queue[tuple[int, Job]] = queue.Queue()
     cancelled: set[int] = set()
+    looks: dict[int, tuple[float, ...]] = {}
     sending = threading.Lock()
 
     def send(job: int, event: Event) -> None:
@@ -28,11 +29,11 @@ def main() -> None:
             pickle.dump((job, event), replies, protocol=5)
             replies.flush()
 
-    threading.Thread(target=_listen, args=(commands, jobs, cancelled), daemon=True).start()
+    threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
     send(0, _warm_up())
     while True:
         number, job = jobs.get()
-        _serve(number, job, cancelled, send)
+        _serve(number, job, cancelled, looks, send)
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -54,21 +55,28 @@ def _warm_up() -> Ready:
     return Ready(device.name, device.precision, round(time.monotonic() - start, 2))
 
 
-def _listen(commands: BinaryIO, jobs: queue.Queue[tuple[int, Job]], cancelled: set[int]) -> None:
+def _listen(
+    commands: BinaryIO,
+    jobs: queue.Queue[tuple[int, Job]],
+    cancelled: set[int],
+    looks: dict[int, tuple[float, ...]],
+) -> None:
     try:
         while True:
-            verb, number, job = pickle.load(commands)
+            verb, number, what = pickle.load(commands)
             if verb == "run":
-                jobs.put((number, job))
+                jobs.put((number, what))
+            elif verb == "look":
+                looks[number] = what
             else:
                 cancelled.add(number)
     except (EOFError, OSError, pickle.UnpicklingError):
         os._exit(0)  # the parent is gone: model folders appear whole or not at all, so leaving at once is safe
 
 
-def _serve(number: int, job: Job, cancelled: set[int], send: Any) -> None:
+def _serve(number: int, job: Job, cancelled: set[int], looks: dict[int, tuple[float, ...]], send: Any) -> None:
     try:
-        for event in run(job, stop=lambda: number in cancelled):
+        for event in run(job, stop=lambda: number in cancelled, look=lambda: looks.get(number)):
             send(number, event)
     except CellsegError as error:
         send(number, Failed(error.message, error.hint))

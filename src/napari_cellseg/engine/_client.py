@@ -72,6 +72,10 @@ class Engine:
         """Ask a job to end; it does so within a tile or a step and keeps what it has."""
         self._send(("cancel", number, None))
 
+    def look(self, number: int, centre: tuple[float, ...]) -> None:
+        """Tell a running prediction where the person looks now; what is left is done in that order."""
+        self._send(("look", number, centre))
+
     def poll(self, limit: int = 64) -> list[Reply]:
         """Events that have arrived, oldest first, at most `limit`."""
         out: list[Reply] = []

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import Config
+from ..config import Config, Predict
 from ..errors import CellsegError
 from ..evaluate import Metrics, mean_scores, score_image
-from ..events import Evaluated, Event, Judged, Predicted, Saved, Stopped
+from ..events import Evaluated, Event, Judged, Predicted, Saved, Span, Stopped
 from ..project import ImageRecord, Project, holdout_mask, known_mask
+from ..targets import Target
 from ._rounds import judged_better
 
 if TYPE_CHECKING:
@@ -26,12 +27,46 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class PredictJob:
-    """Label images of a project with one of its models; `centre` is where the person looks."""
+    """Label images of a project with one of its models, or with several together.
+
+    Attributes
+    ----------
+    options, target
+        Instead of the model's own; a target of the same kind.
+    centre
+        Where the person looks at the start, in voxels.
+    region
+        Only this box, (start, stop) per spatial axis.
+    """
 
     project: Path
     images: tuple[str, ...]
-    model: str
+    models: tuple[str, ...]
+    options: Predict | None = None
+    target: Target | None = None
     centre: tuple[float, ...] | None = None
+    region: Span = ()
+
+
+@dataclass(frozen=True)
+class PlanJob:
+    """Say what predicting an image will take."""
+
+    project: Path
+    image: str
+    models: tuple[str, ...]
+    options: Predict | None = None
+    region: Span = ()
+
+
+@dataclass(frozen=True)
+class DecodeJob:
+    """Decode the probabilities that were kept of an image anew, inside a field or everywhere."""
+
+    project: Path
+    image: str
+    target: Target
+    field: Span = ()
 
 
 @dataclass(frozen=True)
@@ -51,11 +86,15 @@ class EvaluateJob:
     model: str
 
 
-Job = PredictJob | TrainJob | EvaluateJob
+Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob
+Look = Callable[[], tuple[float, ...] | None]
+"""Answers where the person looks now, in voxels; None if nobody said."""
 
 
-def run(job: Job, stop: Stop = lambda: False) -> Iterator[Event]:
+def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iterator[Event]:
     """Do a job in this process, yielding its events; needs torch.
+
+    Looking jobs (plans, decoding anew) leave no trace in the project's list of runs.
 
     Raises
     ------
@@ -64,10 +103,16 @@ def run(job: Job, stop: Stop = lambda: False) -> Iterator[Event]:
     """
     with Project.open(job.project) as project:
         kind = type(job).__name__
+        if isinstance(job, PlanJob):
+            yield _plan(project, job)
+            return
+        if isinstance(job, DecodeJob):
+            yield _decode(project, job)
+            return
         number = project.db.start_run(kind, repr(job)[:2000])
         outcome = "died"
         try:
-            for event in _runner(job)(project, job, stop):
+            for event in _events(project, job, stop, look):
                 if isinstance(event, Stopped):
                     outcome = "cancelled"
                 yield event
@@ -79,21 +124,44 @@ def run(job: Job, stop: Stop = lambda: False) -> Iterator[Event]:
             project.db.finish_run(number, outcome)
 
 
-def _runner(job: Job) -> Callable[[Project, Any, Stop], Iterator[Event]]:
-    runners: dict[type, Callable[[Project, Any, Stop], Iterator[Event]]]
-    runners = {PredictJob: _predict, TrainJob: _train, EvaluateJob: _evaluate}
-    return runners[type(job)]
+def _events(project: Project, job: PredictJob | TrainJob | EvaluateJob, stop: Stop, look: Look) -> Iterator[Event]:
+    if isinstance(job, PredictJob):
+        return _predict(project, job, stop, look)
+    return _train(project, job, stop) if isinstance(job, TrainJob) else _evaluate(project, job, stop)
 
 
-def _predict(project: Project, job: PredictJob, stop: Stop) -> Iterator[Event]:
-    from ..predict import predict
+def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Iterator[Event]:
+    from ..predict import Request, predict
 
-    model = _loaded(project, job.model)
+    models = [_loaded(project, m) for m in job.models]
     for id in job.images:
-        for event in predict(project.read_image(id), model, id, centre=job.centre, stop=stop):
+        request = Request(job.options, job.target, job.region, _kept(project, id), keep=True)
+
+        def where() -> tuple[float, ...] | None:
+            return look() or job.centre
+
+        for event in predict(project.read_image(id), models, id, request=request, look=where, stop=stop):
             yield event
             if isinstance(event, Stopped):
                 return
+
+
+def _plan(project: Project, job: PlanJob) -> Event:
+    from ..predict import plan_for
+
+    models = [_loaded(project, m) for m in job.models]
+    return plan_for(project.read_image(job.image), models, job.image, job.options, job.region)
+
+
+def _decode(project: Project, job: DecodeJob) -> Event:
+    from ..predict import decode_again
+
+    return decode_again(_kept(project, job.image) / "probabilities.zarr", job.target, job.image, job.field)
+
+
+def _kept(project: Project, image: str) -> Path:
+    """Where the probabilities of an image are kept; safe to delete."""
+    return project.path / "cache" / "predictions" / image
 
 
 def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
@@ -140,10 +208,11 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
 
 
 def _labels_of(project: Project, record: ImageRecord, model: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    from ..predict import predict
+    from ..predict import Request, predict
 
-    events = predict(project.read_image(record.id), _loaded(project, model), record.id)
-    return next(e.labels for e in events if isinstance(e, Predicted))
+    request = Request(folder=project.path / "cache" / "judged" / record.id)
+    events = predict(project.read_image(record.id), _loaded(project, model), record.id, request=request)
+    return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
 
 
 def _held_out(project: Project, record: ImageRecord, margin: int) -> tuple[Any, Any]:

@@ -90,7 +90,7 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
         if model is None:
             annotator.first_fields(pool, plan.objects)
         else:
-            for event in run(PredictJob(scratch.path, tuple(pool), model)):
+            for event in run(PredictJob(scratch.path, tuple(pool), (model,))):
                 if isinstance(event, Predicted):
                     annotator.take(event)
                 yield event
@@ -133,7 +133,7 @@ class Annotator:
         """Write a prediction where nobody has spoken."""
         canvas = self.project.canvas(predicted.image)
         first = edits.first_free_id(canvas.labels, canvas.state)
-        labels = edits.reconcile(canvas.labels, canvas.state, predicted.labels, first)
+        labels = edits.reconcile(canvas.labels, canvas.state, np.asarray(predicted.labels), first)
         box = tuple(slice(0, n) for n in labels.shape)
         canvas.apply(edits.predicted(canvas.labels, canvas.state, box, labels))
 

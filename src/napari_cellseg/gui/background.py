@@ -1,4 +1,4 @@
-"""One helper thread for work that is too long for the main thread and needs no network. No Qt."""
+"""Helper threads for work that is too long for the main thread and needs no network. No Qt."""
 
 from __future__ import annotations
 
@@ -46,3 +46,35 @@ class Helper:
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: a bug must reach the person
             text = f"Something went wrong: {error}."
             self._session.update(progress=None, problem=Problem(text, "", traceback.format_exc()))
+
+
+class Latest(Helper):
+    """A helper that does only what was asked last: requests that have not begun are replaced, stale answers dropped."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._asked: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
+
+    def ask(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Do this next, and nothing that was asked before and has not begun."""
+        self._asked = (work, then)
+        self._begin()
+
+    def forget(self) -> None:
+        """Drop what was asked and not begun."""
+        self._asked = None
+
+    def collect(self) -> None:
+        """Hand back the answer, if nothing newer was asked, and begin what waits."""
+        super().collect()
+        self._begin()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is still to come."""
+        return super().busy or self._asked is not None
+
+    def _begin(self) -> None:
+        if self._asked is not None and not super().busy:
+            (work, then), self._asked = self._asked, None
+            self.later(work, then)

@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
 
 from .. import edits, images
 from ..config import Config
-from ..drafts import OtsuWatershed
-from ..engine import Engine, PredictJob, TrainJob, decide, open_round
+from ..engine import Engine, Job, TrainJob, decide, open_round
 from ..errors import CellsegError
-from ..matching import join_slices
 from ..project import Canvas, Edit, Project
+from ..targets import Target
 from . import _napari
 from .background import Helper
 from .layers import LayerFamily, is_ours, save_pixels, state_counts
+from .predicting import Predicting
+from .preview import Previewer
 from .reactions import Reactions
 from .session import Counts, Curve, Problem, Progress, Session
 from .strokes import Strokes
@@ -74,15 +74,16 @@ class Controller:
         self.tools = Tools(self)
         self.helper = Helper(self.session)
         self.writer = PredictionWriter(self)
+        self.previewer, self.predicting = Previewer(self), Predicting(self)
         self._reactions = Reactions(self)
         self.strokes = Strokes(self)
         self.job: int | None = None
-        self._generation = 0
         self._count_due = 0.0
         self._stop_helper = threading.Event()
         self._kept: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
         viewer.layers.events.inserted.connect(self._look_for_images)
         viewer.layers.events.removed.connect(self._look_for_images)
+        viewer.bind_key("H", self.previewer.held, overwrite=True)
         self._look_for_images()
 
     def start(self) -> None:
@@ -96,6 +97,7 @@ class Controller:
         self._close_image()
         self.engine.close()
         self.helper.close()
+        self.previewer.worker.close()
         if self.session.project is not None:
             self.session.project.close()
             self.session.update(project=None)
@@ -177,6 +179,7 @@ class Controller:
         )
         self.tools.attach(self.family)
         self.session.update(image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False)
+        self.predicting.opened()
         self._look_for_images()
         self._count()
 
@@ -205,31 +208,27 @@ class Controller:
         if self.family is not None and self.family.margin != config.train.margin:
             self.family.margin = config.train.margin
             self.family.show_state(tuple(slice(0, n) for n in self.family.record.shape))
-        if self.session.preview:
-            self._preview()
 
     def show_preview(self, on: bool) -> None:
         """Show what the network would see, computed off the main thread."""
-        self.session.update(preview=on)
-        if on:
-            self._preview()
-        elif self.family is not None:
-            self.family.show_preview(None)
+        self.previewer.show(on)
 
     # --- predict ----------------------------------------------------------------------------------
 
     @shown
     def predict(self) -> None:
         """Label the open image, beginning where the person looks; without a model, by a classical draft."""
-        project, _ = self.project(), self.canvas()
-        if self.job is not None or self.session.progress is not None:
-            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
-        if self.session.current_model is None:
-            self._draft()
-            return
-        centre = self.family.centre() if self.family else None
-        self._begin(PredictJob(project.path, (self.session.image,), self.session.current_model, centre), "predict")
-        self.writer.next_id = self.writer.fresh_id()
+        self.predicting.predict()
+
+    @shown
+    def retarget(self, target: Target) -> None:
+        """Look at other thresholds without running the network."""
+        self.predicting.retarget(target)
+
+    @shown
+    def apply_target(self) -> None:
+        """Let the whole image have the labels of the thresholds that are set."""
+        self.predicting.apply()
 
     @shown
     def use_model(self, id: str) -> None:
@@ -238,6 +237,7 @@ class Controller:
         project.model_path(id)
         project.db.put_setting("current_model", id)
         self.refresh()
+        self.predicting.opened()
 
     def cancel(self) -> None:
         """End the running job; what is finished stays."""
@@ -340,13 +340,13 @@ class Controller:
             with Project.open(project.path) as own:
                 open_round(own)
 
-        stop = self._stop_helper = threading.Event()
+        stop = self.new_stop()
 
         def begin(_: None) -> None:
             if stop.is_set() or self.session.project is not project:
                 self.session.update(progress=None, status="Cancelled before it began.")
             else:
-                self._begin(TrainJob(project.path, config), "train")
+                self.begin(TrainJob(project.path, config), "train")
 
         self.helper.later(prepare, begin)
 
@@ -369,18 +369,22 @@ class Controller:
     @property
     def busy(self) -> bool:
         """Whether anything is running or waiting to be written."""
-        return self.job is not None or bool(self.writer.pieces) or self.helper.busy
+        return self.job is not None or bool(self.writer.pieces) or self.helper.busy or self.previewer.worker.busy
 
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
         end = time.perf_counter() + BUDGET_S
         self.strokes.take_back_unsaved()
         self.helper.collect()
+        self.previewer.worker.collect()
+        self.previewer.follow()
+        self.predicting.follow()
         while time.perf_counter() < end and not self._writing_waits():
             if self.writer.pieces:
                 self.writer.step()
             elif replies := self.engine.poll(1):
-                self._reactions.handle(replies[0])
+                if not self.predicting.take(replies[0]):
+                    self._reactions.handle(replies[0])
             else:
                 break
         if self._count_due and time.monotonic() > self._count_due and not self.writer.pieces:
@@ -394,42 +398,21 @@ class Controller:
         """Show a problem until it is read."""
         self.session.update(problem=Problem(error.message, error.hint, lost_image=lost_image))
 
-    # --- inside: predictions ----------------------------------------------------------------------
+    # --- for the parts of the controller ----------------------------------------------------------
 
-    def _begin(self, job: PredictJob | TrainJob, kind: str) -> None:
+    def begin(self, job: Job, kind: str) -> None:
+        """Start a job that the person waits for; there is only one at a time."""
         if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         self.job = self.engine.submit(job)
-        text = ("Predicting" if kind == "predict" else "Fine-tuning") + ("" if self.engine.ready else ": engine starts")
+        text = {"predict": "Predicting", "decode": "Decoding", "train": "Fine-tuning"}[kind]
+        text += "" if self.engine.ready else ": engine starts"
         self.session.update(problem=None, notice="", progress=Progress(kind, text))
 
-    def _draft(self) -> None:
-        """Otsu + watershed where there is no model yet."""
-        image, recipe = self.session.image, self.session.config.recipe
-        picture, method = self.project().read_image(image), OtsuWatershed()
-        stop = self._stop_helper = threading.Event()
-
-        def draft() -> NDArray[np.uint32]:
-            pixels = recipe(picture.load())
-            planes = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
-            labels = np.zeros(planes.shape[1:], np.uint32)
-            for z in range(len(labels)):
-                if stop.is_set():
-                    break
-                labels[z] = method(planes[:, z])
-            return labels[0] if pixels.ndim == 3 else join_slices(labels, 0.25)
-
-        def take(labels: NDArray[np.uint32]) -> None:
-            if stop.is_set() or image != self.session.image:
-                self.session.update(progress=None, status="The draft was cancelled.")
-                return
-            self.writer.whole(image, labels, method.min_size, f"draft-{time.time():.0f}")
-            self.session.update(
-                progress=None, status="Drafted with Otsu + watershed. Correct some objects, then fine-tune a network."
-            )
-
-        self.session.update(progress=Progress("draft", "Drafting with Otsu + watershed (there is no model yet)"))
-        self.helper.later(draft, take)
+    def new_stop(self) -> threading.Event:
+        """What Cancel sets for work in the helper thread."""
+        self._stop_helper = threading.Event()
+        return self._stop_helper
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -462,26 +445,6 @@ class Controller:
 
     def _writing_waits(self) -> bool:
         return bool(self.writer.pieces) and self.family is not None and self.family.stroke_open()
-
-    def _preview(self) -> None:
-        """Ask for the preprocessed image; an answer that is not the newest is dropped."""
-        if self.family is None:
-            return
-        self._generation += 1
-        mine, recipe, channel = self._generation, self.session.config.recipe, self.session.channel
-        picture, family = self.project().read_image(self.session.image), self.family
-
-        def compute() -> NDArray[np.float32] | None:
-            if mine != self._generation:
-                return None
-            pixels = recipe(picture.load())
-            return np.asarray(pixels.mean(0) if family.rgb else pixels[min(channel, len(pixels) - 1)])
-
-        def take(pixels: NDArray[np.float32] | None) -> None:
-            if pixels is not None and mine == self._generation and family is self.family and self.session.preview:
-                family.show_preview(pixels)
-
-        self.helper.later(compute, take)
 
     def _approve(self, box: tuple[slice, ...], what: str) -> None:
         canvas, tool = self.canvas(), f"approve {what}"
@@ -536,6 +499,7 @@ class Controller:
         self.strokes.take_back_unsaved()
         self.tools.detach()
         self.writer.reset()
+        self.previewer.forget()
         if self.family is not None:
             self.family.remove()
             self.family = None

@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
 from ..config import Predict
 from .forms import SettingsForm
 from .pages import Page, more
 from .resolve import View
-from .widgets import ActionButton, hint
+from .widgets import ActionButton, heading, hint, items, row
+
+_THRESHOLDS = ("threshold", "prominence", "smooth", "min_size", "fill_holes", "closing")
+_OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "join_overlap")
 
 
 class PredictPage(Page):
-    """Predict the open image."""
+    """Predict the open image, then set thresholds live."""
 
     title = "Predict"
     about = "Labels the open image, beginning where you look. What you corrected or approved is never changed."
 
     def build(self) -> None:
         """Make the controls."""
+        self._quiet = False
         self.predict = ActionButton("Predict", "Label the open image.", self.controller.predict, primary=True)
         self.predict.setObjectName("Predict")
-        self.model = hint()
-        self.tiles = SettingsForm(Predict())
-        self.tiles.valueChanged.connect(self._edited)
-        self.form.addWidget(self.model)
-        self.form.addWidget(self.predict)
-        self.form.addWidget(more("More: tiles for models trained from now on", self.tiles))
+        self.model, self.plan = hint(), hint()
+        self.where = QComboBox()
+        self.where.addItems(["Whole image", "Visible field only"])
+        self.where.setToolTip("Predict everything, or only what is in view.")
+        self.where.activated.connect(lambda i: self.controller.session.update(field_only=i == 1))
+        self.doubt = QCheckBox("Show uncertainty")
+        self.doubt.setToolTip("Adds a layer that is bright where the next prediction is in doubt (entropy).")
+        self.doubt.toggled.connect(lambda on: self._option("uncertainty", on))
+        for widget in (self.model, row(self.where, self.doubt), self.plan, self.predict):
+            self.form.addWidget(widget)
+        self._make_thresholds()
+        self._make_more()
+
+    def _make_thresholds(self) -> None:
+        self.thresholds = QWidget()
+        box = QVBoxLayout(self.thresholds)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(heading("Thresholds"))
+        self.live = hint()
+        self.apply = ActionButton(
+            "Apply to the image", "Replace predicted labels by those of these thresholds.", self.controller.apply_target
+        )
+        self.reset = ActionButton("Reset", "Back to the model's own thresholds.", self.controller.predicting.reset)
+        self._target: SettingsForm | None = None
+        self._targets = QVBoxLayout()
+        box.addLayout(self._targets)
+        box.addWidget(self.live)
+        box.addWidget(row(self.apply, self.reset))
+        self.form.addWidget(self.thresholds)
+
+    def _make_more(self) -> None:
+        self.options = SettingsForm(Predict(), _OPTIONS)
+        self.options.valueChanged.connect(self._edited)
+        self.together = QListWidget()
+        self.together.setFixedHeight(80)
+        self.together.setToolTip("Ticked models predict together with the current one.")
+        self.together.itemChanged.connect(lambda _: self._ticked())
+        self.combine = SettingsForm(Predict(), ("combine",))
+        self.combine.valueChanged.connect(lambda v: self._option("combine", v.combine))
+        self.ensemble = more("Several models together", self.together, self.combine)
+        self.form.addWidget(more("More: tiles, memory, volumes", self.options))
+        self.form.addWidget(self.ensemble)
 
     def show_view(self, view: View) -> None:
-        """Show which model predicts."""
+        """Show which model predicts, what it takes, and what thresholds there are."""
+        self._quiet = True
+        options = self.controller.session.config.predict
         self.predict.setText(view.predict_text)
         self.predict.show_control(view.predict)
         self.model.setText(
@@ -35,7 +82,70 @@ class PredictPage(Page):
             if view.current_model
             else "There is no model yet: a classical method (Otsu + watershed) makes a first draft to correct."
         )
-        self.tiles.setValue(self.controller.session.config.predict)
+        self.plan.setText(view.plan)
+        self.plan.setVisible(bool(view.plan))
+        self.where.setVisible(bool(view.current_model))
+        self.where.setCurrentIndex(int(view.field_only))
+        self.doubt.setVisible(bool(view.current_model))
+        self.doubt.setChecked(options.uncertainty)
+        self.options.setValue(options)
+        self.combine.setValue(options)
+        self._show_thresholds(view)
+        self._show_models(view)
+        self._quiet = False
+
+    def _show_thresholds(self, view: View) -> None:
+        target = self.controller.predicting.target() if view.current_model else None
+        self.thresholds.setVisible(target is not None)
+        if target is None:
+            return
+        if self._target is None or type(self._target.value()) is not type(target):
+            if self._target is not None:
+                self._target.deleteLater()
+            names = tuple(n for n in _THRESHOLDS if n in type(target).model_fields)
+            self._target = SettingsForm(target, names)
+            self._target.valueChanged.connect(self._retarget)
+            self._targets.addWidget(self._target)
+        self._target.setValue(target)
+        self._target.setEnabled(view.thresholds.enabled)
+        self._target.setToolTip(view.thresholds.reason)
+        self.live.setText(
+            view.decoded or view.thresholds.reason or "Change one to see its effect on the visible field."
+        )
+        self.apply.show_control(view.apply)
+        self.reset.show_control(view.reset)
+
+    def _show_models(self, view: View) -> None:
+        others = [m for m in view.models if m.key != view.current_model]
+        self.ensemble.setVisible(bool(view.current_model) and bool(others))
+        if [i.data(Qt.ItemDataRole.UserRole) for i in items(self.together)] != [m.key for m in others]:
+            self.together.clear()
+            for model in others:
+                item = QListWidgetItem(model.text)
+                item.setData(Qt.ItemDataRole.UserRole, model.key)
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                self.together.addItem(item)
+        for item in items(self.together):
+            chosen = item.data(Qt.ItemDataRole.UserRole) in self.controller.session.together
+            item.setCheckState(Qt.CheckState.Checked if chosen else Qt.CheckState.Unchecked)
+
+    def _ticked(self) -> None:
+        if self._quiet:
+            return
+        ticked = [i for i in items(self.together) if i.checkState() == Qt.CheckState.Checked]
+        chosen = tuple(str(i.data(Qt.ItemDataRole.UserRole)) for i in ticked)
+        self.controller.session.update(together=chosen)
+
+    def _option(self, name: str, value: Any) -> None:
+        if not self._quiet:
+            self._edited(self.controller.session.config.predict.model_copy(update={name: value}))
 
     def _edited(self, value: Predict) -> None:
-        self.controller.configure(self.controller.session.config.model_copy(update={"predict": value}))
+        session = self.controller.session
+        names = (*_OPTIONS, "uncertainty", "combine")
+        merged = session.config.predict.model_copy(update={n: getattr(value, n) for n in names})
+        self.controller.configure(session.config.model_copy(update={"predict": merged}))
+
+    def _retarget(self, target: Any) -> None:
+        if not self._quiet:
+            self.controller.retarget(target)

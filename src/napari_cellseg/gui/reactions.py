@@ -11,6 +11,7 @@ from ..events import (
     Finished,
     Judged,
     Notice,
+    Planned,
     Predicted,
     Ready,
     Saved,
@@ -45,18 +46,9 @@ class Reactions:
     def _of_job(self, event: Event) -> None:
         match event:
             case TileDone():
-                share = event.done / event.total
-                remaining = event.seconds * (1 / share - 1)
-                self._c.session.update(
-                    progress=Progress(
-                        "predict", f"Predicting {event.image}: tile {event.done}/{event.total}", share, remaining
-                    )
-                )
-                if event.image == self._c.session.image:
-                    box = tuple(slice(a, b) for a, b in event.box)
-                    self._c.writer.tile(event.image, box, event.labels, f"predict-{self._c.job}")
+                self._c.predicting.tile(event)
             case Predicted():
-                self._predicted(event)
+                self._c.predicting.whole(event)
             case TrainStarted():
                 text = f"Learning from {event.known_voxels:,} known voxels of {event.images} images; {event.held_out}"
                 self._c.session.update(status=text)
@@ -66,6 +58,8 @@ class Reactions:
                 curve = self._c.session.curve
                 seconds = curve.training[-1][0] if curve.training else 0.0
                 self._c.session.update(curve=Curve(curve.training, (*curve.validation, (seconds, event.loss))))
+            case Planned():
+                self._c.session.update(plan=event)
             case Notice():
                 self._c.session.update(notice=event.text)
             case Saved():
@@ -102,12 +96,3 @@ class Reactions:
         self._c.session.update(problem=Problem(event.message, event.hint, event.traceback), engine=engine)
         if job == self._c.job:
             self._c.session.update(status="The job ended with an error.")
-
-    def _predicted(self, event: Predicted) -> None:
-        """The whole image is there: objects that cross tiles become one. Numbering runs off the main thread."""
-        if event.image != self._c.session.image or self._c.session.canvas is None:
-            return
-        config = self._c.project().model_config(event.model)
-        group = f"predict-{self._c.job}"
-        self._c.writer.whole(event.image, event.labels, config.target.min_size, group)
-        self._c.session.update(status=f"{event.model} predicted {event.image} in {event.seconds:.1f} s.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .session import Curve, Problem, Progress, Session
+from ..events import Planned
+from ..preprocess import Recipe
+from .session import Curve, Histogram, Problem, Progress, Session
 
 STEPS = ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")
 
@@ -53,6 +55,14 @@ class View:
     verdict: str
     tool: str
     preview: bool
+    histogram: Histogram
+    recipe: Recipe
+    plan: str
+    field_only: bool
+    decoded: str
+    thresholds: Control
+    apply: Control
+    reset: Control
     predict_text: str
     needs_project: Control
     needs_image: Control
@@ -70,6 +80,7 @@ def resolve(s: Session) -> View:
         Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
     )
     idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
+    kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(
         project=s.project.name if s.project else "No project",
@@ -95,6 +106,14 @@ def resolve(s: Session) -> View:
         verdict=_verdict(s, open_round),
         tool=s.tool,
         preview=s.preview,
+        histogram=s.histogram,
+        recipe=s.config.recipe,
+        plan=_plan(s.plan) if s.current_model else "",
+        field_only=s.field_only,
+        decoded=s.decoded,
+        thresholds=_first(idle, kept),
+        apply=_first(idle, kept, Control(s.target is not None, "The thresholds are the model's own.")),
+        reset=_first(idle, Control(s.target is not None, "The thresholds are the model's own.")),
         predict_text="Predict" if s.current_model or not s.project else "Draft (no model yet)",
         needs_project=project,
         needs_image=image,
@@ -109,6 +128,17 @@ def resolve(s: Session) -> View:
 def _known(s: Session) -> Control:
     known = s.counts.corrected + s.counts.approved > 0 or bool(s.current_model)
     return Control(known, "" if known else "Paint some objects and approve a field first (step Correct).")
+
+
+def _plan(plan: Planned | None) -> str:
+    """What a prediction takes: ``about 40 s, 1.1 GB (6 tiles of 1024 x 1024 pixels)``."""
+    if plan is None:
+        return ""
+    seconds = plan.seconds
+    time = f"{seconds:.1f} s" if seconds < 3 else f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    size = f"{plan.bytes / 1e9:.1f} GB" if plan.bytes >= 95e6 else f"{plan.bytes / 1e6:.0f} MB"
+    tiles = "one tile" if plan.tiles == 1 else f"{plan.tiles} tiles"
+    return f"About {time}, {size} ({tiles}, {plan.precision})."
 
 
 def _position(s: Session) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 from psygnal import Signal
 
 from ..config import Config
+from ..events import Planned
 from ..project import Canvas, ImageRecord, ModelCard, Project, RoundRecord
+from ..targets import Target
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ class Counts:
     approved: float = 0.0
 
 
+@dataclass(frozen=True)
+class Histogram:
+    """Intensities of the visible field before and after preprocessing: shares of 64 bins over each one's range."""
+
+    before: tuple[float, ...] = ()
+    after: tuple[float, ...] = ()
+    before_range: tuple[float, float] = (0.0, 1.0)
+    after_range: tuple[float, float] = (0.0, 1.0)
+    text: str = ""
+
+
 @dataclass
 class Session:
     """One per viewer; passed in, never global. `update` writes and tells; `changed` is what views listen to."""
@@ -71,6 +84,21 @@ class Session:
     problem: Problem | None = None
     engine: str = "engine: starting"
     preview: bool = False
+    split: float = 0.0
+    """Left of this share of the visible field the preview leaves the image as it is."""
+    histogram: Histogram = field(default_factory=Histogram)
+    plan: Planned | None = None
+    """What predicting the open image will take."""
+    field_only: bool = False
+    """Predict the visible field instead of the whole image."""
+    together: tuple[str, ...] = ()
+    """Models that predict together with the current one."""
+    target: Target | None = None
+    """The current model's target with the thresholds that the person has set."""
+    decoded: str = ""
+    """What the person sees of other thresholds, in words; "" while the labels are as predicted."""
+    kept: bool = False
+    """Whether probabilities of the open image are kept, so that thresholds act at once."""
     tool: str = ""
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
@@ -10,6 +11,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QListWidget,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -19,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from .resolve import Control, View
-from .session import Curve
+from .session import Curve, Histogram
 
 ACCENT = "#3b8ee0"
 
@@ -71,6 +73,11 @@ def row(*widgets: QWidget) -> QWidget:
     for widget in widgets:
         layout.addWidget(widget)
     return box
+
+
+def items(widget: QListWidget) -> list[Any]:
+    """All items of a list."""
+    return [widget.item(n) for n in range(widget.count())]
 
 
 class StatusBar(QWidget):
@@ -184,3 +191,41 @@ class CurvePlot(QWidget):
         for point in self._curve.validation:
             x, y = place(point)
             painter.drawEllipse(int(x) - 3, int(y) - 3, 6, 6)
+
+
+class HistogramPlot(QWidget):
+    """Intensities of the visible field before (grey) and after (blue) preprocessing, each over its own range."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(96)
+        self._histogram = Histogram()
+        self.setToolTip("How often each intensity occurs in the visible field: before in grey, after in blue.")
+
+    def show_histogram(self, histogram: Histogram) -> None:
+        """Draw another histogram."""
+        if histogram != self._histogram:
+            self._histogram = histogram
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Qt asks for the picture."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        h, half = self._histogram, (self.width() - 10) // 2
+        for x, shares, span, name, colour in (
+            (0, h.before, h.before_range, "before", "#9aa4af"),
+            (half + 10, h.after, h.after_range, "after", ACCENT),
+        ):
+            painter.setPen(QPen(QColor("#5a6472")))
+            painter.drawLine(x, 74, x + half, 74)
+            painter.setPen(QPen(QColor("#9aa4af")))
+            painter.drawText(x, 90, f"{span[0]:.3g}" if shares else "")
+            painter.drawText(x, 78, half, 16, int(Qt.AlignmentFlag.AlignRight), f"{span[1]:.3g}" if shares else "")
+            painter.drawText(x, 78, half, 16, int(Qt.AlignmentFlag.AlignHCenter), name)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(colour))
+            for n, share in enumerate(shares):
+                left, right = x + n * half // len(shares), x + (n + 1) * half // len(shares)
+                height = int(70 * share**0.5)  # the root, so that rare intensities are seen
+                painter.drawRect(left, 74 - height, max(1, right - left - 1), height)

@@ -60,18 +60,25 @@ class PredictionWriter:
         self.next_id = max(self.next_id, int(labels.max(initial=0)) + 1)
         self.cut(image, box, labels, group)
 
-    def whole(self, image: str, proposal: NDArray[np.uint32], min_size: int, group: str) -> None:
-        """Queue labels of the whole open image: objects that cross tiles become one. Numbering runs in the helper."""
+    def whole(
+        self, image: str, box: tuple[slice, ...], proposal: NDArray[np.uint32], min_size: int, group: str
+    ) -> None:
+        """Queue labels of a box of the open image: objects that cross tiles become one.
+
+        Numbering runs in the helper thread.
+        """
         canvas, promised = self._c.canvas(), self._promised
+        everything = proposal.shape == canvas.labels.shape
+        used = canvas.next_id()
         self.next_id = self.fresh_id() + int(proposal.max(initial=0)) + 1  # nobody gets an id that is on its way
-        labels, state, instances = canvas.labels.copy(), canvas.state.copy(), self._c.instances()
-        whole = tuple(slice(0, n) for n in labels.shape)
+        labels, state, instances = canvas.labels[box].copy(), canvas.state[box].copy(), self._c.instances()
 
         def number() -> NDArray[np.uint32]:
-            first = max(edits.first_free_id(labels, state), promised + 1)
+            # outside a part of the image ids are in use; in the whole image all but a person's are replaced
+            first = max(edits.first_free_id(labels, state) if everything else used, promised + 1)
             return edits.reconcile(labels, state, proposal, first, min_size=min_size, instances=instances)
 
-        self._c.helper.later(number, lambda new: self.cut(image, whole, new, group))
+        self._c.helper.later(number, lambda new: self.cut(image, box, new, group))
 
     def cut(self, image: str, box: tuple[slice, ...], labels: NDArray[np.uint32], group: str) -> None:
         """Cut labels of a box into pieces that are written one by one."""

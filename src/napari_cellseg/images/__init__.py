@@ -9,7 +9,7 @@ from __future__ import annotations
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, read_labels
 from ._read import check_content, fingerprint, read
-from ._write import write_labels
+from ._write import write_labels, write_probabilities
 
 __all__ = [
     "AXES",
@@ -22,4 +22,5 @@ __all__ = [
     "read",
     "read_labels",
     "write_labels",
+    "write_probabilities",
 ]

@@ -1,9 +1,15 @@
-"""Labels out: TIFF that Fiji opens, OME-TIFF and OME-Zarr."""
+"""Labels and probabilities out: TIFF that Fiji opens, OME-TIFF, and OME-Zarr with a pyramid.
+
+Data flow: array-like (numpy, or zarr larger than memory) -> planes or blocks -> a file under a temporary name ->
+its own name, so that a file appears whole or not at all.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +19,38 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 
+_BLOCK = (16, 1024, 1024)
+_SMALLEST = 256
+"""A pyramid ends where Y and X are no longer than this."""
 
-def write_labels(path: str | Path, labels: NDArray[Any], spacing_um: tuple[float, ...] | None = None) -> Path:
+
+def write_labels(path: str | Path, labels: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
     """Write labels (Z, Y, X) or (Y, X) as ``.tif``, ``.ome.tif`` or ``.ome.zarr``, by the name's ending.
 
-    Label TIFFs are uint16 where the ids fit and uint32 otherwise. The file appears whole or not at all.
+    `labels` is array-like, also larger than memory. Label TIFFs are uint16 where the ids fit and uint32
+    otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel. The file appears whole or not at all.
     """
-    path = Path(path)
-    axes = "ZYX"[-labels.ndim :]
+    top = max((int(part.max(initial=0)) for _, part in _blocks(labels)), default=0)
+    dtype = np.dtype(np.uint16 if top < 65536 and not str(path).endswith(".zarr") else np.uint32)
+    return _write(Path(path), labels, dtype, "ZYX"[-len(labels.shape) :], spacing_um, label=True)
+
+
+def write_probabilities(path: str | Path, probabilities: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
+    """Write probabilities (K, Z, Y, X) or (K, Y, X) as float32, one channel per class or target channel."""
+    axes = "CZYX" if len(probabilities.shape) == 4 else "CYX"
+    return _write(Path(path), probabilities, np.dtype(np.float32), axes, spacing_um, label=False)
+
+
+def _write(
+    path: Path, data: Any, dtype: np.dtype[Any], axes: str, spacing_um: tuple[float, ...] | None, *, label: bool
+) -> Path:
     temporary = path.with_name(f".{path.name}.part")
-    small = labels.astype(np.uint16) if labels.max(initial=0) < 65536 else labels.astype(np.uint32)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.name.endswith(".zarr"):
-            _write_zarr(temporary, labels.astype(np.uint32), axes, spacing_um)
+            _write_zarr(temporary, data, dtype, axes, spacing_um, label)
         else:
-            _write_tiff(temporary, small, axes, spacing_um, ome=".ome." in path.name)
+            _write_tiff(temporary, data, dtype, axes, spacing_um, ome=".ome." in path.name)
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
@@ -42,13 +64,26 @@ def write_labels(path: str | Path, labels: NDArray[Any], spacing_um: tuple[float
     return path
 
 
+def _blocks(data: Any) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
+    """Parts of an array-like that fit into memory."""
+    sides = (1,) * (len(data.shape) - 3) + _BLOCK[-min(3, len(data.shape)) :]
+    for start in product(*(range(0, n, s) for n, s in zip(data.shape, sides, strict=True))):
+        box = tuple(slice(a, min(n, a + s)) for a, s, n in zip(start, sides, data.shape, strict=True))
+        yield box, np.asarray(data[box])
+
+
+def _planes(data: Any, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    for index in np.ndindex(*data.shape[:-2]):
+        yield np.asarray(data[index]).astype(dtype)
+
+
 def _write_tiff(
-    path: Path, labels: NDArray[Any], axes: str, spacing_um: tuple[float, ...] | None, *, ome: bool
+    path: Path, data: Any, dtype: np.dtype[Any], axes: str, spacing_um: tuple[float, ...] | None, *, ome: bool
 ) -> None:
     metadata: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
     if ome and spacing_um:
-        for letter, size in zip(axes, spacing_um, strict=True):
+        for letter, size in zip(axes.replace("C", ""), spacing_um, strict=True):
             metadata |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
     elif spacing_um:
         options["resolution"] = (1 / spacing_um[-1], 1 / spacing_um[-2])
@@ -56,26 +91,62 @@ def _write_tiff(
         if "Z" in axes:
             metadata["spacing"] = spacing_um[0]
     # ImageJ has no 32-bit integers: those go out as plain TIFF
-    imagej = not ome and labels.dtype == np.uint16
-    tifffile.imwrite(path, labels, ome=ome, imagej=imagej, metadata=metadata, **options)
+    imagej = not ome and dtype != np.uint32
+    if imagej:  # its axes are TZCYX
+        data, metadata["axes"] = _imagej_order(data, axes)
+    options["bigtiff"] = not imagej and int(np.prod(data.shape, dtype=np.int64)) * dtype.itemsize > 3_900_000_000
+    tifffile.imwrite(
+        path, _planes(data, dtype), shape=tuple(data.shape), dtype=dtype, ome=ome, imagej=imagej, metadata=metadata,
+        **options,
+    )  # fmt: skip
 
 
-def _write_zarr(path: Path, labels: NDArray[Any], axes: str, spacing_um: tuple[float, ...] | None) -> None:
-    """OME-Zarr 0.5 with one level."""
+def _imagej_order(data: Any, axes: str) -> tuple[Any, str]:
+    if axes != "CZYX":
+        return data, axes
+    return np.moveaxis(np.asarray(data), 0, 1), "ZCYX"
+
+
+def _write_zarr(
+    path: Path, data: Any, dtype: np.dtype[Any], axes: str, spacing_um: tuple[float, ...] | None, label: bool
+) -> None:
+    """OME-Zarr 0.5; every level keeps every second pixel of the one before in Y and X."""
     import zarr
 
-    scale = [float(s) for s in spacing_um] if spacing_um else [1.0] * labels.ndim
-    unit = {"unit": "micrometer"} if spacing_um else {}
+    size = spacing_um or (1.0,) * len(axes.replace("C", ""))
     group = zarr.open_group(str(path), mode="w", zarr_format=3)
-    chunks = tuple(min(n, c) for n, c in zip(labels.shape, (16, 512, 512)[-labels.ndim :], strict=True))
-    array = group.create_array(
-        "0", shape=labels.shape, dtype=labels.dtype, chunks=chunks, dimension_names=list(axes.lower())
-    )
-    array[:] = labels
-    level: dict[str, Any] = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
-    named: list[Any] = [{"name": a.lower(), "type": "space", **unit} for a in axes]
+    levels: list[dict[str, Any]] = []
+    source, factor = data, 1
+    while True:
+        chunks = tuple(min(n, c) for n, c in zip(source.shape, (1, 16, 512, 512)[-len(axes) :], strict=True))
+        array = group.create_array(
+            str(len(levels)), shape=tuple(source.shape), dtype=dtype, chunks=chunks, dimension_names=list(axes.lower())
+        )
+        for box, part in _blocks(source):
+            array[box] = part.astype(dtype)
+        scale = [1.0] * (len(axes) - len(size)) + [float(s) for s in size[:-2]] + [float(s) * factor for s in size[-2:]]
+        levels.append({"path": str(len(levels)), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+        if max(source.shape[-2:]) <= _SMALLEST:
+            break
+        source, factor = _Halved(array), factor * 2
+    unit = {"unit": "micrometer"} if spacing_um else {}
+    kinds: list[Any] = [
+        {"name": "c", "type": "channel"} if a == "C" else {"name": a.lower(), "type": "space", **unit} for a in axes
+    ]
     group.attrs["ome"] = {
         "version": "0.5",
-        "multiscales": [{"name": path.name, "axes": named, "datasets": [level]}],
-        "image-label": {},
+        "multiscales": [{"name": path.name, "axes": kinds, "datasets": levels}],
+        **({"image-label": {}} if label else {}),
     }
+
+
+class _Halved:
+    """An array-like seen at every second pixel of Y and X; the upper left one, so that ids stay ids."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape = (*array.shape[:-2], *(-(-n // 2) for n in array.shape[-2:]))
+
+    def __getitem__(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        fine = tuple(slice(2 * s.start, 2 * s.stop) for s in box[-2:])
+        return np.asarray(self._array[(*box[:-2], *fine)])[..., ::2, ::2]

@@ -30,7 +30,9 @@ class Device:
     def place(self, network: nn.Module) -> nn.Module:
         """The network on this device, in the memory format that convolutions like."""
         network.to(self.torch)
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        volume = any(isinstance(m, nn.Conv3d) for m in network.modules())
+        memory = torch.channels_last_3d if volume else torch.channels_last
+        return network.to(memory_format=memory)  # type: ignore[call-overload,no-any-return]
 
     def autocast(self) -> AbstractContextManager[object]:
         """A context in which convolutions run in the chosen precision."""
@@ -47,6 +49,23 @@ def choose(precision: str = "auto") -> Device:
         kind, native = "cpu", _cpu_has_bfloat16()
         torch.set_num_threads(max(1, _cores()))
     return Device(torch.device(kind), native if precision == "auto" else precision == "bf16")
+
+
+def fused(network: nn.Module) -> nn.Module:
+    """The network in evaluation mode with every batch norm folded into the convolution before it.
+
+    The result is the same up to rounding; a quarter of the time on processors goes with the norms. Parts that
+    torch.fx cannot follow stay as they are.
+    """
+    from torch.fx.experimental.optimization import fuse
+    from torch.fx.proxy import TraceError
+
+    for name, child in network.named_children():
+        try:
+            setattr(network, name, fuse(child))
+        except (TraceError, TypeError, AttributeError, NotImplementedError, RuntimeError, ValueError):
+            fused(child)
+    return network
 
 
 def _cores() -> int:

@@ -9,9 +9,9 @@ from urllib.parse import urlparse
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from ..errors import CellsegError
+from .padding import padded
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -70,10 +70,7 @@ class AnySize(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, Y, X) -> (N, classes, Y, X) logits."""
         height, width = x.shape[-2:]
-        below, right = -height % self.stride, -width % self.stride
-        if below or right:
-            mode = "reflect" if below < height and right < width else "replicate"
-            x = F.pad(x, (0, right, 0, below), mode=mode)
+        x = padded(x, (self.stride, self.stride))
         out: torch.Tensor = self.network(x)
         if self.detail is not None and self.head is not None:
             out = self.head(torch.cat([out, self.detail(x)], 1))

@@ -1,0 +1,244 @@
+"""Predict, live thresholds, plans: what the dock Predict asks of the engine. No Qt.
+
+Data flow: Predict -> `PredictJob` -> tiles and labels, probabilities kept in the project's cache; thresholds ->
+`DecodeJob` on the visible field -> outlines over the labels (never in them) -> Apply -> `DecodeJob` on the whole
+image -> labels where nobody has spoken. Jobs that only look are asked for one at a time; the newest wish waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..drafts import OtsuWatershed
+from ..engine import DecodeJob, PlanJob, PredictJob, Reply
+from ..errors import CellsegError
+from ..events import Decoded, Event, Failed, Finished, Planned, Predicted, TileDone
+from ..matching import join_slices
+from ..targets import Target
+from .session import Progress
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class Predicting:
+    """The prediction side of a controller."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._looking: int | None = None
+        self._wishes: dict[str, PlanJob | DecodeJob] = {}
+        self._centre: tuple[float, ...] | None = None
+        self._planned: tuple[object, ...] = ()
+
+    # --- what the dock does -----------------------------------------------------------------------
+
+    def predict(self) -> None:
+        """Label the open image, beginning where the person looks; without a model, by a classical draft."""
+        c = self._c
+        project = c.project()
+        c.canvas()
+        if c.job is not None or c.session.progress is not None:
+            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
+        if c.session.current_model is None:
+            self._draft()
+            return
+        self._centre = c.family.centre() if c.family else None
+        region = self._region()
+        job = PredictJob(
+            project.path,
+            (c.session.image,),
+            self.models(),
+            c.session.config.predict,
+            self.target(),
+            self._centre,
+            region,
+        )
+        self._clear_outlines()
+        c.begin(job, "predict")
+        c.writer.next_id = c.writer.fresh_id()
+
+    def models(self) -> tuple[str, ...]:
+        """The current model and those that predict with it."""
+        session = self._c.session
+        current = (session.current_model,) if session.current_model else ()
+        return (*current, *(m for m in session.together if m not in current))
+
+    def target(self) -> Target | None:
+        """The current model's target, with the thresholds the person has set."""
+        session = self._c.session
+        if session.current_model is None:
+            return None
+        own = self._c.project().model_config(session.current_model).target
+        return session.target if session.target is not None and session.target.kind == own.kind else own
+
+    def retarget(self, target: Target) -> None:
+        """Look at other thresholds: outlines of the visible field at once, labels stay as they are."""
+        self._c.session.update(target=target)
+        self._ask_outlines()
+
+    def apply(self) -> None:
+        """Let the whole image have the labels of the thresholds that are set."""
+        target = self.target()
+        c = self._c
+        if target is None or not c.session.kept:
+            raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
+        self._clear_outlines()
+        c.begin(DecodeJob(c.project().path, c.session.image, target), "decode")
+
+    def reset(self) -> None:
+        """Back to the model's own thresholds."""
+        self._clear_outlines()
+        self._c.session.update(target=None)
+
+    # --- what the clock does ----------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Tell a running prediction where the person looks; keep plan and outlines up to date."""
+        c = self._c
+        if c.family is None or c.session.current_model is None:
+            return
+        centre = c.family.centre()
+        if centre != self._centre:
+            self._centre = centre
+            if c.job is not None and c.session.progress is not None and c.session.progress.kind == "predict":
+                c.engine.look(c.job, centre)
+            if c.session.decoded:
+                self._ask_outlines()
+        self._plan()
+        self._ask()
+
+    def take(self, reply: Reply) -> bool:
+        """Answers of jobs that only look; True if it was one."""
+        if reply.job != self._looking:
+            return False
+        self._taken(reply.event)
+        return True
+
+    def opened(self) -> None:
+        """Another image, or another model."""
+        self._wishes.clear()
+        self._planned = ()
+        session, folder = self._c.session, self._c.session.folder
+        store = folder / "cache" / "predictions" / session.image / "probabilities.zarr" if folder else None
+        session.update(plan=None, target=None, decoded="", kept=bool(session.image and store and store.exists()))
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _taken(self, event: Event) -> None:
+        session = self._c.session
+        if isinstance(event, Planned) and event.image == session.image:
+            session.update(plan=event)
+        elif isinstance(event, Decoded) and event.image == session.image and session.target is not None:
+            box = tuple(slice(a, b) for a, b in event.box)
+            if self._c.family is not None:
+                self._c.family.show_outlines(box, event.labels)
+            session.update(decoded=f"{event.objects} objects in view ({event.seconds * 1000:.0f} ms), not applied yet")
+        elif isinstance(event, Failed):
+            self._wishes.clear()
+            self._c.fail(CellsegError(event.message, event.hint))
+        elif isinstance(event, Finished):
+            self._looking = None
+            self._ask()
+
+    def _plan(self) -> None:
+        """Ask what a prediction will take whenever something that decides it has changed."""
+        c = self._c
+        wanted = (c.session.image, self.models(), c.session.config.predict, c.session.field_only and self._region())
+        if wanted != self._planned and c.session.image and c.engine.ready:
+            self._planned = wanted
+            self._wishes["plan"] = PlanJob(
+                c.project().path, c.session.image, self.models(), c.session.config.predict, self._region()
+            )
+
+    def _ask_outlines(self) -> None:
+        c, target = self._c, self.target()
+        if c.family is None or target is None or not c.session.kept:
+            return
+        span = tuple((s.start, s.stop) for s in c.family.visible_box())
+        self._wishes["decode"] = DecodeJob(c.project().path, c.session.image, target, span)
+        self._ask()
+
+    def _ask(self) -> None:
+        """The engine does one thing after another: nothing is asked while a job runs or an answer is due."""
+        if self._looking is None and self._c.job is None and self._wishes:
+            key = "decode" if "decode" in self._wishes else "plan"
+            self._looking = self._c.engine.submit(self._wishes.pop(key))
+
+    def _clear_outlines(self) -> None:
+        self._wishes.pop("decode", None)
+        if self._c.family is not None:
+            self._c.family.show_outlines(None, None)
+        self._c.session.update(decoded="")
+
+    def _region(self) -> tuple[tuple[int, int], ...]:
+        if not self._c.session.field_only or self._c.family is None:
+            return ()
+        return tuple((s.start, s.stop) for s in self._c.family.visible_box())
+
+    def tile(self, event: TileDone) -> None:
+        """A finished tile of the open image."""
+        c = self._c
+        share = max(event.done / event.total, 1e-6)
+        remaining = event.seconds * (1 / share - 1) if event.done else None
+        text = f"Predicting {event.image}: tile {event.done}/{event.total}"
+        c.session.update(progress=Progress("predict", text, event.done / event.total, remaining))
+        if event.image == c.session.image:
+            box = tuple(slice(a, b) for a, b in event.box)
+            c.writer.tile(event.image, box, event.labels, f"predict-{c.job}")
+            if event.uncertainty is not None and c.family is not None:
+                c.family.show_map("uncertainty", box, event.uncertainty)
+
+    def whole(self, event: Predicted) -> None:
+        """Everything is there: objects that cross tiles become one. Numbering runs off the main thread."""
+        c = self._c
+        if event.image != c.session.image or c.session.canvas is None:
+            return
+        box = tuple(slice(a, b) for a, b in event.box)
+        target = self.target()
+        c.writer.whole(event.image, box, np.asarray(event.labels), target.min_size if target else 0, f"predict-{c.job}")
+        for name, values in (("uncertainty", event.uncertainty), ("disagreement", event.disagreement)):
+            if values is not None and c.family is not None:
+                c.family.show_map(name, box, values)
+        c.session.update(
+            kept=bool(event.store),
+            status=f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s.",
+        )
+
+    def _draft(self) -> None:
+        """Otsu + watershed where there is no model yet."""
+        c = self._c
+        image, recipe = c.session.image, c.session.config.recipe
+        picture, method = c.project().read_image(image), OtsuWatershed()
+        stop = c.new_stop()
+
+        def draft() -> NDArray[np.uint32]:
+            return _drafted(recipe(picture.load()), method, stop)
+
+        def take(labels: NDArray[np.uint32]) -> None:
+            if stop.is_set() or image != c.session.image:
+                c.session.update(progress=None, status="The draft was cancelled.")
+                return
+            box = tuple(slice(0, n) for n in labels.shape)
+            c.writer.whole(image, box, labels, method.min_size, f"draft-{time.time():.0f}")
+            c.session.update(
+                progress=None, status="Drafted with Otsu + watershed. Correct some objects, then fine-tune a network."
+            )
+
+        c.session.update(progress=Progress("draft", "Drafting with Otsu + watershed (there is no model yet)"))
+        c.helper.later(draft, take)
+
+
+def _drafted(pixels: NDArray[np.float32], method: OtsuWatershed, stop: threading.Event) -> NDArray[np.uint32]:
+    planes = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
+    labels = np.zeros(planes.shape[1:], np.uint32)
+    for z in range(len(labels)):
+        if stop.is_set():
+            break
+        labels[z] = method(planes[:, z])
+    return labels[0] if pixels.ndim == 3 else join_slices(labels, 0.25)

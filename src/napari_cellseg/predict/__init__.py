@@ -1,0 +1,29 @@
+"""Prediction: any image, in any order, at the speed of the network, in as little memory as asked for."""
+
+from __future__ import annotations
+
+from ._again import decode_again, kept_probabilities
+from ._model import Predictor, load_model
+from ._plan import Plan, make_plan
+from ._run import Request, plan_for, predict
+from ._store import Blend, entropy
+from ._tiles import Span, Tile, nearest, spans, tiles
+
+__all__ = [
+    "Blend",
+    "Plan",
+    "Predictor",
+    "Request",
+    "Span",
+    "Tile",
+    "decode_again",
+    "entropy",
+    "kept_probabilities",
+    "load_model",
+    "make_plan",
+    "nearest",
+    "plan_for",
+    "predict",
+    "spans",
+    "tiles",
+]

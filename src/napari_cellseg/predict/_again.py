@@ -1,0 +1,96 @@
+"""Kept probabilities decoded anew: other thresholds at once, without the network."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from ..errors import CellsegError
+from ..events import Decoded, Predicted, Span
+from ..matching import join_planes
+from ..targets import Target, decode_into
+from ._store import Blend
+
+CONTEXT = 96
+"""Pixels around the visible field that are decoded with it, so that objects on its border are whole."""
+
+
+def decode_again(path: Path, target: Target, name: str, field: Span = ()) -> Decoded | Predicted:
+    """Labels of a box from kept probabilities (`Decoded`), or of all that was predicted (`Predicted`).
+
+    Raises
+    ------
+    CellsegError
+        When nothing was kept or the target is of another kind.
+    """
+    start = time.monotonic()
+    blend, attributes = _open(path, target)
+    origin, flat = attributes["origin"], "Z" not in attributes["axes"]
+    options: dict[str, Any] = {
+        "spacing": tuple(attributes["spacing"]) or None, "planar": attributes["planar"], "radius": attributes["radius"],
+    }  # fmt: skip
+    if not field:
+        labels = np.zeros(blend.shape, np.uint32)
+        n = decode_into(target, blend.read, blend.shape, labels, **options)
+        if options["planar"] and blend.shape[0] > 1 and target.instances:
+            n = join_planes(labels, n, attributes["join_overlap"])
+        box = tuple((o, o + n) for o, n in zip(origin, blend.shape, strict=True))
+        seconds = time.monotonic() - start
+        models = "+".join(attributes["models"])
+        return Predicted(name, models, labels[0] if flat else labels, seconds, box[1:] if flat else box, n, str(path))
+    wanted = field if len(field) == 3 else ((0, 1), *field)
+    inner = [(max(0, a - o), min(n, b - o)) for (a, b), o, n in zip(wanted, origin, blend.shape, strict=True)]
+    reach = (0, CONTEXT, CONTEXT)
+    wide = [(max(0, a - r), min(n, b + r)) for (a, b), r, n in zip(inner, reach, blend.shape, strict=True)]
+    if any(a >= b for a, b in inner):
+        raise CellsegError("The visible field was not predicted.", "Move to where masks are, or predict it.")
+    z, y, x = (slice(a, b) for a, b in wide)
+    probabilities = blend.read((z, y, x))
+    labels = np.zeros(probabilities.shape[1:], np.uint32)
+    shape: Any = probabilities.shape[1:]
+    decode_into(target, lambda b: probabilities[(slice(None), *b)], shape, labels, **options)
+    cut = tuple(slice(i[0] - w[0], i[1] - w[0]) for i, w in zip(inner, wide, strict=True))
+    labels = np.ascontiguousarray(labels[cut])
+    box = tuple((a + o, b + o) for (a, b), o in zip(inner, origin, strict=True))
+    objects = len(np.unique(labels[labels > 0]))
+    return Decoded(name, box[1:] if flat else box, labels[0] if flat else labels, objects, time.monotonic() - start)
+
+
+class _Kept:
+    """Kept probabilities as an array-like (K, [Z], Y, X) float32."""
+
+    def __init__(self, blend: Blend, flat: bool) -> None:
+        self._blend, self._flat = blend, flat
+        channels, *spatial = blend.data.shape
+        self.shape = (channels, *(spatial[1:] if flat else spatial))
+
+    def __getitem__(self, index: tuple[Any, ...]) -> NDArray[np.float32]:
+        index = (*index, *(slice(None),) * (len(self.shape) - len(index)))
+        channel, *spatial = index
+        where = (channel, *((0, *spatial) if self._flat else spatial))
+        return self._blend.scaled(np.asarray(self._blend.data[where]))
+
+
+def kept_probabilities(path: Path) -> Any:
+    """Array-like (K, Z, Y, X) or (K, Y, X) float32 of what a prediction kept, read in parts."""
+    data = zarr.open_array(str(path), mode="r")
+    return _Kept(Blend(data), "Z" not in str(data.attrs["axes"]))
+
+
+def _open(path: Path, target: Target) -> tuple[Blend, dict[str, Any]]:
+    try:
+        data = zarr.open_array(str(path), mode="r")
+        attributes = dict(data.attrs)
+    except (OSError, ValueError, KeyError) as error:
+        raise CellsegError("No probabilities are kept for this image.", "Press Predict once more.") from error
+    if attributes.get("target") != target.kind:
+        raise CellsegError(
+            f"The kept probabilities are of a {attributes.get('target')} target, not {target.kind}.",
+            "Press Predict once more.",
+        )
+    return Blend(data), attributes

@@ -1,0 +1,133 @@
+"""Before anything is computed: which tiles, how many at once, how long, how much memory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..config import Predict
+from ..errors import CellsegError
+from ._model import Predictor
+from ._store import fits
+from ._tiles import Shape, Tile, tiles
+
+_SECONDS_PER_TILE = 1.0
+"""Cancel and the order of tiles follow the person within this time."""
+_SLAB = 16
+"""Planes along Y or X that are read at once."""
+_CANDIDATES = (256, 320, 384, 448, 512, 576, 640, 768, 896, 1024, 1280, 1536, 2048)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tiles of an image and what they cost.
+
+    Attributes
+    ----------
+    axes
+        One entry per pass: the axis along which planes are stacked, None for a pass in 3D.
+    side
+        Sides of a tile (Z, Y, X) of the first pass.
+    seconds, bytes
+        Estimates for the whole image.
+    """
+
+    axes: tuple[int | None, ...]
+    tiles: tuple[Tile, ...]
+    side: tuple[int, int, int]
+    overlap: int
+    batch: int
+    seconds: float
+    bytes: int
+    planar: bool
+    in_memory: bool
+
+
+def make_plan(models: list[Predictor], shape: Shape, options: Predict) -> Plan:
+    """Choose what the options leave open.
+
+    The largest tiles are the cheapest, since overlaps are computed twice; the time that a person waits for Cancel
+    and the memory set the limit.
+
+    Raises
+    ------
+    CellsegError
+        When the mode does not fit the network or the image.
+    """
+    axes = _axes(models, shape, options.mode)
+    first = models[0]
+    overlap = options.overlap or min(96, max(32, -(-2 * max(m.reach for m in models) // 32) * 32))
+    passes = 4 if options.flips else 1
+    speed = sum(m.speed for m in models) * passes
+    per_voxel = max(m.bytes_per_voxel for m in models)
+    side = options.tile or _best_side(shape, overlap, first, speed, per_voxel, options.memory * 1e9)
+    cut: list[Tile] = []
+    for axis in axes:
+        cut += tiles(shape, _sides(shape, side, axis), overlap, _steps(first, axis), axis)
+    largest = max(math.prod(s.stop - s.start for s in t.spans) for t in cut)
+    planes = {0: 1, 1: _SLAB, 2: _SLAB, None: 1}[axes[0]]
+    batch = options.batch or _batch(first, largest, per_voxel, options.memory * 1e9)
+    voxels = sum(math.prod(s.stop - s.start for s in t.spans) for t in cut)
+    channels = first.card.out_channels
+    kept = math.prod(shape) * (2 * channels + 8) if fits(channels, shape) else 300_000_000
+    return Plan(
+        axes, tuple(cut), _sides(shape, side, axes[0]), overlap, batch, speed * voxels,
+        int(per_voxel * largest / planes * batch) + kept, axes == (0,), fits(channels, shape),
+    )  # fmt: skip
+
+
+def _axes(models: list[Predictor], shape: Shape, mode: str) -> tuple[int | None, ...]:
+    dimensions = {m.dimensions for m in models}
+    if len(dimensions) > 1:
+        raise CellsegError("2D and 3D models cannot predict together.", "Choose models of one kind.")
+    native = dimensions == {3}
+    if native and mode in ("slices", "three axes"):
+        raise CellsegError(
+            f"Model {models[0].id} is a 3D network; it cannot predict {mode}.", "Set the mode to auto or volume."
+        )
+    if mode == "volume" and not native:
+        raise CellsegError(
+            f"Model {models[0].id} is a 2D network; it cannot predict a volume at once.",
+            "Set the mode to slices or three axes, or train a 3D network (model.kind=unet3d).",
+        )
+    if native:
+        return (None,)
+    return (0, 1, 2) if mode == "three axes" and shape[0] > 1 else (0,)
+
+
+def _best_side(shape: Shape, overlap: int, model: Predictor, speed: float, per_voxel: float, budget: float) -> int:
+    """The side with the least work among those that fit; nearly equal ones go to the smaller."""
+    depth = 1 if model.dimensions == 2 else min(shape[0], 32)
+    best, least = _CANDIDATES[0], math.inf
+    for side in _CANDIDATES if model.dimensions == 2 else (64, 96, 128, 160, 192, 256):
+        voxels = side * side * depth
+        first = side in (_CANDIDATES[0], 64)
+        if not first and (voxels * per_voxel > budget or voxels * speed > _SECONDS_PER_TILE):
+            break
+        axis = 0 if model.dimensions == 2 else None
+        plane = (depth, *shape[1:])
+        cut = tiles(plane, (depth, side, side), overlap, model.stride, axis)
+        work = sum(math.prod(s.stop - s.start for s in t.spans) for t in cut)
+        if work < least * 0.98:
+            best, least = side, work
+    return best
+
+
+def _sides(shape: Shape, side: int, axis: int | None) -> tuple[int, int, int]:
+    if axis is None:
+        return (min(shape[0], 32), side, side)
+    if axis == 0:
+        return (1, side, side)
+    return (max(shape[0], 1), _SLAB, side) if axis == 1 else (max(shape[0], 1), side, _SLAB)
+
+
+def _steps(model: Predictor, axis: int | None) -> tuple[int, int, int]:
+    plane = model.stride[-1]
+    return model.stride if axis is None else (plane, plane, plane)
+
+
+def _batch(model: Predictor, voxels: int, per_voxel: float, budget: float) -> int:
+    """One at a time on processors; on GPUs as many as the budget holds, since small work leaves them idle."""
+    if model.device.torch.type == "cpu":
+        return 1
+    return max(1, min(16, int(budget / (voxels * per_voxel))))

@@ -1,0 +1,398 @@
+"""Prediction: tiles, nearest first, through one or several networks, blended, decoded, joined.
+
+Data flow: image -> `Processed` (the recipe, read box by box) -> tile -> every network -> mean or vote -> `Blend`
+-> labels of the tile for the screen; at the end `decode_into` reads the blend block by block and writes labels.
+Nothing larger than a tile, a block or a plane is in memory, unless the whole result is small.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import Predict
+from ..errors import CellsegError
+from ..events import Event, Notice, Planned, Predicted, Span, Stopped, TileDone
+from ..images import Image
+from ..matching import join_planes
+from ..preprocess import Processed
+from ..targets import Target, decode_into, typical_radius
+from ._model import Predictor
+from ._plan import Plan, make_plan
+from ._store import Blend, allocate, chunk_shape, entropy, make_zarr
+from ._tiles import Box, Shape, Tile, nearest
+
+Float = NDArray[np.float32]
+GLIMPSE = 256
+"""Side of the piece at the centre of view that is shown before the first tile."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted beyond the labels of the whole image.
+
+    Attributes
+    ----------
+    options
+        Instead of the model's own prediction settings.
+    target
+        Instead of the model's own target (same kind): thresholds and clean-up.
+    region
+        Only this box, (start, stop) per spatial axis.
+    folder
+        Where what is larger than memory goes; with `keep`, probabilities stay there for decoding anew.
+    """
+
+    options: Predict | None = None
+    target: Target | None = None
+    region: Span = ()
+    folder: Path | None = None
+    keep: bool = False
+
+
+def predict(
+    image: Image,
+    models: Predictor | Sequence[Predictor],
+    name: str = "",
+    *,
+    request: Request | None = None,
+    look: Callable[[], tuple[float, ...] | None] = lambda: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Label one image.
+
+    Parameters
+    ----------
+    image
+        Any image with the number of channels that the models have learnt.
+    models
+        One model, or several that predict together.
+    look
+        Where the person looks, in voxels (Z, Y, X) or (Y, X), asked before every tile: tiles near it come first.
+    stop
+        Asked before every tile.
+
+    Yields
+    ------
+    Event
+        Planned, TileDone for every tile, Notice where a tile did not fit, then Predicted, or Stopped.
+
+    Raises
+    ------
+    CellsegError
+        When the image does not fit the models, or the models each other.
+    """
+    together = [models] if isinstance(models, Predictor) else list(models)
+    run = _Run(image, together, name, request or Request(), look)
+    yield run.planned()
+    yield from run.tiles(stop)
+    if run.stopped:
+        yield Stopped("cancelled")
+        return
+    yield run.result()
+
+
+def plan_for(
+    image: Image, models: Sequence[Predictor], name: str, options: Predict | None, region: Span = ()
+) -> Planned:
+    """What a prediction will take, without doing it."""
+    return _Run(image, list(models), name, Request(options=options, region=region), lambda: None).planned()
+
+
+@dataclass
+class _Run:
+    image: Image
+    models: list[Predictor]
+    name: str
+    request: Request
+    look: Callable[[], tuple[float, ...] | None]
+    stopped: bool = False
+    plan: Plan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.start = time.monotonic()
+        self.first = self.models[0]
+        self.options = self.request.options or self.first.config.predict
+        self.target = self.request.target or self.first.config.target
+        self.spacing = self.image.spacing_um
+        pixels = self.image.channels_first()
+        self.pixels = pixels if pixels.ndim == 4 else pixels[:, None]
+        spatial = self.image.spatial_shape
+        region = self.request.region or tuple((0, n) for n in spatial)
+        span = region if len(region) == 3 else ((0, 1), *region)
+        self.origin = tuple(a for a, _ in span)
+        self.shape: Shape = tuple(b - a for a, b in span)  # type: ignore[assignment]
+        self.plan = make_plan(self.models, self.shape, self.options)
+        self.done: list[Tile] = []
+        self.blend: Blend | None = None
+        self.spread: Blend | None = None
+
+    def planned(self) -> Planned:
+        """The plan in plain numbers."""
+        p = self.plan
+        return Planned(
+            self.name, p.side, p.overlap, p.batch, self.first.device.precision, len(p.tiles), p.seconds, p.bytes
+        )
+
+    def tiles(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Compute all tiles, the nearest to the person first."""
+        self._open()
+        remaining = list(self.plan.tiles)
+        if len(remaining) > 1 or self.plan.seconds > 0.5:
+            if self.stopped_by(stop):
+                return
+            yield from self._glimpse()
+        limit = dict(self.first.limits)
+        while remaining:
+            if self.stopped_by(stop):
+                return
+            batch = self._next(remaining)
+            for tile, values in zip(batch, self._values(batch), strict=True):
+                self._add(tile, values)
+                yield from self._show(tile, len(self.plan.tiles))
+            if self.first.limits != limit:
+                limit = dict(self.first.limits)
+                yield Notice(f"A tile did not fit into memory; tiles of {limit['side']} pixels do.")
+
+    def stopped_by(self, stop: Callable[[], bool]) -> bool:
+        """Whether the person has had enough."""
+        self.stopped = stop()
+        return self.stopped
+
+    def result(self) -> Predicted:
+        """Decode everything, join slices, keep what was asked for."""
+        assert self.blend is not None
+        folder = self.request.folder
+        planar = self.plan.planar
+        labels = allocate(self.shape, "uint32", None if self.plan.in_memory else folder, "labels.zarr", planar)
+        chunk = None if self.plan.in_memory else chunk_shape(self.shape, planar)
+        radius = self._radius()
+        n = decode_into(
+            self.target, self.blend.read, self.shape, labels,
+            spacing=self.spacing, planar=planar, chunk=chunk, radius=radius,
+        )  # fmt: skip
+        if planar and self.shape[0] > 1 and self.target.instances:
+            n = join_planes(labels, n, self.options.join_overlap)
+        box = tuple((o, o + n) for o, n in zip(self.origin, self.shape, strict=True))
+        flat = "Z" not in self.image.spatial_axes
+        store = self._keep(radius) if self.request.keep else ""
+        maps = self._maps()
+        together, seconds = "+".join(m.id for m in self.models), time.monotonic() - self.start
+        return Predicted(
+            self.name, together, labels[0] if flat else labels, seconds,
+            box[1:] if flat else box, n, store, *(m if m is None or not flat else m[0] for m in maps),
+        )  # fmt: skip
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        first = self.models[0]
+        for model in self.models:
+            channels = model.config.recipe.channels(self.image.n_channels)
+            if channels != model.card.in_channels:
+                raise CellsegError(
+                    f"The image has {channels} channels, model {model.id} has learnt {model.card.in_channels}.",
+                    "Use a model trained on images of this kind, or start a project of its own for them.",
+                )
+            if (model.config.target.kind, model.card.out_channels) != (
+                first.config.target.kind,
+                first.card.out_channels,
+            ):
+                raise CellsegError(
+                    f"Models {first.id} and {model.id} cannot predict together: their targets or classes differ.",
+                    "Choose models of one project with the same target.",
+                )
+
+    def _open(self) -> None:
+        """Allocate what tiles are added to; needs a folder only for what is larger than memory."""
+        if not self.plan.in_memory and self.request.folder is None:
+            raise CellsegError(
+                "The result is larger than what is kept in memory.", "Predict in a project, or give a folder (--out)."
+            )
+        folder = None if self.plan.in_memory else self.request.folder
+        self.views = [Processed(m.config.recipe, self.pixels) for m in self.models]
+        passes, planar = len(self.plan.axes), self.plan.planar
+        shape = (self.first.card.out_channels, *self.shape)
+        self.blend = Blend(allocate(shape, "uint16", folder, "probabilities.zarr", planar), passes)
+        if len(self.models) > 1:
+            spread = allocate((1, *self.shape), "uint16", folder, "disagreement.zarr", planar)
+            self.spread = Blend(spread, passes)
+
+    def _next(self, remaining: list[Tile]) -> list[Tile]:
+        """The nearest tile and others of its shape that are computed with it."""
+        order: list[Tile] = []
+        centre = self._centre()
+        while remaining and len(order) < self.plan.batch:
+            tile = remaining[nearest(remaining, centre, self._scale())]
+            if order and (_size(tile), tile.axis) != (_size(order[0]), order[0].axis):
+                break
+            remaining.remove(tile)
+            order.append(tile)
+        return order
+
+    def _centre(self) -> tuple[float, ...]:
+        given = self.look()
+        if given is None:
+            return tuple(n / 2 for n in self.shape)
+        given = given if len(given) == 3 else (0.0, *given)
+        return tuple(g - o for g, o in zip(given, self.origin, strict=True))
+
+    def _scale(self) -> tuple[float, float, float]:
+        """A few slices up or down are as near as the next tile."""
+        side = max(self.plan.side[1:])
+        return (side / 3.0, 1.0, 1.0)
+
+    def _values(self, batch: list[Tile]) -> list[tuple[Float, Float | None]]:
+        """Probabilities (K, z, y, x) of tiles of one shape, and how far models disagree (1, z, y, x)."""
+        per_model = []
+        for model, view in zip(self.models, self.views, strict=True):
+            stacks = [_to_stack(self._read(view, tile.box), tile.axis, self.spacing) for tile in batch]
+            found = model.probabilities(np.concatenate(stacks), flips=self.options.flips)
+            parts = np.split(found, len(batch))
+            per_model.append([_from_stack(p, t, self.shape) for p, t in zip(parts, batch, strict=True)])
+        return [self._combined([m[k] for m in per_model]) for k in range(len(batch))]
+
+    def _read(self, view: Processed, box: Box) -> Float:
+        z, y, x = (slice(s.start + o, s.stop + o) for s, o in zip(box, self.origin, strict=True))
+        return view.read((z, y, x))
+
+    def _combined(self, values: list[Float]) -> tuple[Float, Float | None]:
+        if len(values) == 1:
+            return values[0], None
+        foreground = [1 - v[0] if self.target.exclusive else v[0] for v in values]
+        spread = 2 * np.std(foreground, axis=0, dtype=np.float32)[None]
+        if self.options.combine == "vote":
+            values = [_vote(v, self.target.exclusive) for v in values]
+        return np.asarray(np.mean(values, axis=0), np.float32), spread
+
+    def _add(self, tile: Tile, values: tuple[Float, Float | None]) -> None:
+        assert self.blend is not None
+        self.blend.add(tile, values[0])
+        if self.spread is not None and values[1] is not None:
+            self.spread.add(tile, np.minimum(values[1], 1))
+        self.done.append(tile)
+
+    def _show(self, tile: Tile, total: int) -> Iterator[TileDone]:
+        """Provisional labels of a finished tile; the only tile of an image needs none."""
+        if total == 1:
+            return
+        assert self.blend is not None
+        probabilities = self.blend.read_partial(tile.box, self.done, len(self.plan.axes))
+        yield self._tile_done(tile.box, probabilities, len(self.done), total)
+
+    def _glimpse(self) -> Iterator[TileDone]:
+        """What the person looks at, at once, before the tiles proper."""
+        centre = self._centre()
+        box = []
+        for n, side, c in zip(self.shape, (1, GLIMPSE, GLIMPSE), centre, strict=True):
+            start = int(np.clip(round(c - (side - 1) / 2), 0, max(0, n - side)))
+            box.append(slice(start, min(n, start + side)))
+        if self.first.dimensions == 3:
+            return  # a slice of a volume says little
+        from ._tiles import Span as Extent
+
+        spans = tuple(Extent(s.start, s.stop) for s in box)
+        (values, _), *_ = self._values([Tile((spans[0], spans[1], spans[2]), 0)])
+        yield self._tile_done((box[0], box[1], box[2]), values, 0, len(self.plan.tiles))
+
+    def _tile_done(self, box: Box, probabilities: Float, done: int, total: int) -> TileDone:
+        planar, spacing = self.plan.planar or box[0].stop - box[0].start == 1, self.spacing
+        shape: Shape = probabilities.shape[1:]
+        labels = np.zeros(shape, np.uint32)
+        decode_into(
+            self.target, lambda b: probabilities[(slice(None), *b)], shape, labels, spacing=spacing, planar=planar
+        )
+        doubt = entropy(probabilities, self.target.exclusive) if self.options.uncertainty else None
+        span = tuple((s.start + o, s.stop + o) for s, o in zip(box, self.origin, strict=True))
+        seconds = time.monotonic() - self.start
+        if "Z" not in self.image.spatial_axes:
+            labels, span, doubt = labels[0], span[1:], None if doubt is None else doubt[0]
+        return TileDone(self.name, span, labels, done, total, seconds, doubt)
+
+    def _radius(self) -> float:
+        assert self.blend is not None
+        if not self.target.instances:
+            return 0.0
+        return typical_radius(self.target, self.blend.read, self.shape, spacing=self.spacing, planar=self.plan.planar)
+
+    def _maps(self) -> tuple[Any, Any]:
+        """Uncertainty and disagreement of the whole result as uint8, where asked for and small enough."""
+        if not self.plan.in_memory or self.blend is None:
+            return None, None
+        whole = (slice(0, self.shape[0]), slice(0, self.shape[1]), slice(0, self.shape[2]))
+        doubt = entropy(self.blend.read(whole), self.target.exclusive) if self.options.uncertainty else None
+        if self.spread is None:
+            return doubt, None
+        return doubt, np.rint(self.spread.read(whole)[0] * 255).astype(np.uint8)
+
+    def _keep(self, radius: float) -> str:
+        """Leave the probabilities in the folder, with what decoding them anew needs."""
+        if self.request.folder is None or self.blend is None:
+            return ""
+        path = self.request.folder / "probabilities.zarr"
+        data = self.blend.data
+        if isinstance(data, np.ndarray):
+            stored = make_zarr(path, data.shape, "uint16", self.plan.planar)
+            stored[:] = data
+            data = stored
+        data.attrs.update(
+            {
+                "models": [m.id for m in self.models], "target": self.target.kind, "planar": self.plan.planar,
+                "radius": radius, "spacing": list(self.spacing or ()), "origin": list(self.origin),
+                "axes": self.image.spatial_axes, "join_overlap": self.options.join_overlap,
+            }
+        )  # fmt: skip
+        return str(path)
+
+
+def _size(tile: Tile) -> tuple[int, ...]:
+    return tuple(s.stop - s.start for s in tile.spans)
+
+
+def _vote(values: Float, exclusive: bool) -> Float:
+    """One vote per voxel: for its most probable class, or for the foreground; a distance stays as it is."""
+    if exclusive:
+        winner = values.argmax(0)
+        return np.stack([winner == k for k in range(len(values))]).astype(np.float32)
+    out = values.copy()
+    out[0] = values[0] > 0.5
+    return out
+
+
+def _to_stack(pixels: Float, axis: int | None, spacing: tuple[float, ...] | None) -> Float:
+    """(C, z, y, x) -> what a network takes: (N, C, rows, columns) along an axis, or (1, C, z, y, x).
+
+    Planes that hold Z are stretched to square pixels where the voxel size is known.
+    """
+    if axis is None:
+        return pixels[None]
+    stack = np.moveaxis(pixels, 1 + axis, 0)
+    if axis == 0 or not spacing:
+        return stack
+    rows = max(1, round(stack.shape[2] * spacing[0] / spacing[-1]))
+    return _resized(stack, rows)
+
+
+def _from_stack(stack: Float, tile: Tile, shape: Shape) -> Float:
+    """The way back: (N, K, rows, columns) -> (K, z, y, x)."""
+    if tile.axis is None:
+        return np.asarray(stack[0])
+    depth = tile.spans[0].stop - tile.spans[0].start
+    if tile.axis != 0 and stack.shape[2] != depth:
+        stack = _resized(stack, depth)
+    return np.asarray(np.moveaxis(stack, 0, 1 + tile.axis))
+
+
+def _resized(stack: Float, rows: int) -> Float:
+    planes = stack.reshape(-1, *stack.shape[-2:])
+    how = cv2.INTER_AREA if rows < planes.shape[1] else cv2.INTER_LINEAR
+    out = np.stack([cv2.resize(np.ascontiguousarray(p), (p.shape[1], rows), interpolation=how) for p in planes])
+    return np.asarray(out.reshape(*stack.shape[:2], rows, stack.shape[-1]), np.float32)

@@ -1,0 +1,111 @@
+"""Where probabilities are blended and kept: 16-bit sums in memory or in zarr, the same whatever the order."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from ..errors import CellsegError
+from ._tiles import Box, Shape, Tile
+
+Float = NDArray[np.float32]
+_UNIT = 65_000
+"""A probability of one; the rest of the 16 bits is room for rounding where tiles meet."""
+IN_MEMORY = 600_000_000
+"""Results up to this many bytes stay in memory."""
+
+
+class Blend:
+    """Weighted sums of overlapping tiles. Integers add up to the same in any order, and weights add up to one.
+
+    Attributes
+    ----------
+    data
+        (K, Z, Y, X) uint16, numpy or zarr.
+    """
+
+    def __init__(self, data: Any, passes: int = 1) -> None:
+        self.data, self._share = data, _UNIT / passes
+        self.shape: Shape = tuple(data.shape[1:])
+
+    def add(self, tile: Tile, values: Float) -> None:
+        """Add a tile's probabilities (K, z, y, x)."""
+        weighted = np.rint(values * (tile.weight() * np.float32(self._share))).astype(np.uint16)
+        if isinstance(self.data, np.ndarray):
+            self.data[(slice(None), *tile.box)] += weighted
+        else:
+            self.data[(slice(None), *tile.box)] = self.data[(slice(None), *tile.box)] + weighted
+
+    def read(self, box: Box) -> Float:
+        """Probabilities (K, z, y, x) float32 of a finished part."""
+        return self.scaled(np.asarray(self.data[(slice(None), *box)]))
+
+    def read_partial(self, box: Box, done: Sequence[Tile], passes: int) -> Float:
+        """Probabilities of a box where only some of the tiles have been added."""
+        weight = np.zeros(tuple(s.stop - s.start for s in box), np.float32)
+        for tile in done:
+            shared = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(tile.box, box, strict=True)]
+            if all(a < b for a, b in shared):
+                z, y, x = (slice(a, b) for a, b in shared)
+                at = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip((z, y, x), box, strict=True))
+                weight[at] += tile.weight((z, y, x))
+        return np.asarray(np.clip(self.read(box) * passes / np.maximum(weight, 1e-3), 0, 1), np.float32)
+
+    @staticmethod
+    def scaled(sums: NDArray[np.uint16]) -> Float:
+        """Sums as probabilities."""
+        return np.asarray(np.minimum(sums.astype(np.float32) / np.float32(_UNIT), np.float32(1)))
+
+
+def allocate(shape: tuple[int, ...], dtype: str, folder: Path | None, name: str, planar: bool) -> Any:
+    """A numpy array of zeros, or a zarr array in a folder.
+
+    Raises
+    ------
+    CellsegError
+        When the folder cannot be written.
+    """
+    if folder is None:
+        return np.zeros(shape, dtype)
+    return make_zarr(folder / name, shape, dtype, planar)
+
+
+def make_zarr(path: Path, shape: tuple[int, ...], dtype: str, planar: bool) -> Any:
+    """An empty, quickly compressed zarr array (..., Z, Y, X) in place of whatever is at `path`."""
+    from zarr.codecs import BloscCodec
+
+    chunks = chunk_shape(shape[-3:], planar)
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        codec = BloscCodec(cname="lz4", clevel=3, shuffle="bitshuffle")
+        whole = (*shape[:-3], *chunks)
+        return zarr.create_array(str(path), shape=shape, chunks=whole, dtype=dtype, compressors=[codec], fill_value=0)
+    except OSError as error:
+        raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
+
+
+def chunk_shape(shape: tuple[int, ...], planar: bool) -> Shape:
+    """One plane of 512 x 512, or 16 x 256 x 256."""
+    z, y, x = (min(n, c) for n, c in zip(shape, (1, 512, 512) if planar else (16, 256, 256), strict=True))
+    return z, y, x
+
+
+def fits(channels: int, shape: Shape) -> bool:
+    """Whether probabilities and labels of an image stay in memory."""
+    return math.prod(shape) * (2 * channels + 8) <= IN_MEMORY
+
+
+def entropy(probabilities: Float, exclusive: bool) -> NDArray[np.uint8]:
+    """Uncertainty (z, y, x) uint8: the entropy of the classes, or of foreground against background, 255 at most."""
+    p = probabilities if exclusive else np.stack([probabilities[0], 1 - probabilities[0]])
+    p = np.clip(p, 1e-6, 1)
+    bits = -(p * np.log2(p)).sum(0) / np.log2(len(p))
+    return np.asarray(np.rint(np.clip(bits, 0, 1) * 255), np.uint8)
