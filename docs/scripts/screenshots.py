@@ -48,6 +48,8 @@ def main() -> None:
     import napari
     from qtpy.QtWidgets import QApplication
 
+    from napari_cellseg.preprocess import Clahe, Recipe, TVDenoise
+
     IMAGES.mkdir(exist_ok=True)
 
     def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
@@ -79,10 +81,15 @@ def main() -> None:
         dock.open_step("Image")
         shot("step_image")
         dock.open_step("Preprocess")
+        plain = control.session.config
+        control.configure(plain.model_copy(update={"recipe": Recipe(steps=(Clahe(clip_limit=4.0), TVDenoise()))}))
+        dock.page("Preprocess").steps.setCurrentRow(1)
+        control.session.update(split=0.5)
         control.show_preview(True)
-        spin(20, lambda: not control.busy)
+        spin(40, lambda: not control.busy and control.session.histogram.after)
         shot("step_preprocess")
         control.show_preview(False)
+        control.configure(plain)
         dock.open_step("Predict")
         control.predict()
         spin(20, lambda: not control.busy)
@@ -98,7 +105,18 @@ def main() -> None:
         shot("step_finetune")
         spin(120, lambda: not control.busy)
         control.keep()
-        control.configure(control.session.config.with_values(["train.seconds=20"]))
+        control.configure(control.session.config.with_values(["predict.uncertainty=true"]))
+        dock.open_step("Predict")
+        control.select_image(control.session.images[1].id)
+        viewer.reset_view()
+        control.predict()
+        spin(60, lambda: not control.busy)
+        control.retarget(control.predicting.target().model_copy(update={"threshold": 0.8}))
+        spin(20, lambda: bool(control.session.decoded))
+        shot("step_predict_live")
+        control.predicting.reset()
+        control.select_image(control.session.images[0].id)
+        control.configure(control.session.config.with_values(["train.seconds=20", "predict.uncertainty=false"]))
         control.fine_tune()
         spin(120, lambda: not control.busy)
         dock.open_step("Rounds")

@@ -232,7 +232,9 @@ def _predict_loose(options: Namespace) -> int:
     models = [load_model(Path(folder)) for folder in options.model]
     config, out = _for_prediction(models[0].config, options), Path(options.out)
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
-        request = Request(config.predict, config.target, options.region, Path(scratch), options.probabilities)
+        request = Request(
+            config.predict, config.target, options.region, Path(scratch), options.probabilities, show=False
+        )
         for name in options.paths:
             image = images.read(name)
             check_region(options.region, image.spatial_shape, name)

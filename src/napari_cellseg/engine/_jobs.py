@@ -210,7 +210,7 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
 def _labels_of(project: Project, record: ImageRecord, model: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
     from ..predict import Request, predict
 
-    request = Request(folder=project.path / "cache" / "judged" / record.id)
+    request = Request(folder=project.path / "cache" / "judged" / record.id, show=False)
     events = predict(project.read_image(record.id), _loaded(project, model), record.id, request=request)
     return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class Predicting:
         self._wishes: dict[str, PlanJob | DecodeJob] = {}
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
+        self._own: tuple[object, Any] = (None, None)
 
     # --- what the dock does -----------------------------------------------------------------------
 
@@ -72,9 +73,12 @@ class Predicting:
     def target(self) -> Target | None:
         """The current model's target, with the thresholds the person has set."""
         session = self._c.session
-        if session.current_model is None:
+        if session.current_model is None or session.project is None:
             return None
-        own = self._c.project().model_config(session.current_model).target
+        key = (session.project.path, session.current_model)
+        if self._own[0] != key:  # models never change: read each once
+            self._own = key, session.project.model_config(session.current_model).target
+        own = self._own[1]
         return session.target if session.target is not None and session.target.kind == own.kind else own
 
     def retarget(self, target: Target) -> None:

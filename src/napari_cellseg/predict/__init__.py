@@ -7,12 +7,13 @@ from ._model import Predictor, load_model
 from ._plan import Plan, make_plan
 from ._run import Request, plan_for, predict
 from ._store import Blend, entropy
-from ._tiles import Span, Tile, nearest, spans, tiles
+from ._tiles import Queue, Span, Tile, spans, tiles
 
 __all__ = [
     "Blend",
     "Plan",
     "Predictor",
+    "Queue",
     "Request",
     "Span",
     "Tile",
@@ -21,7 +22,6 @@ __all__ = [
     "kept_probabilities",
     "load_model",
     "make_plan",
-    "nearest",
     "plan_for",
     "predict",
     "spans",

@@ -27,7 +27,8 @@ from ..targets import Target, decode_into, typical_radius
 from ._model import Predictor
 from ._plan import Plan, make_plan
 from ._store import Blend, allocate, chunk_shape, entropy, make_zarr
-from ._tiles import Box, Shape, Tile, nearest
+from ._tiles import Box, Queue, Shape, Tile
+from ._tiles import Span as Extent
 
 Float = NDArray[np.float32]
 GLIMPSE = 256
@@ -48,6 +49,8 @@ class Request:
         Only this box, (start, stop) per spatial axis.
     folder
         Where what is larger than memory goes; with `keep`, probabilities stay there for decoding anew.
+    show
+        Whether somebody watches: tiles come with provisional labels, after a glimpse at the centre of view.
     """
 
     options: Predict | None = None
@@ -55,6 +58,7 @@ class Request:
     region: Span = ()
     folder: Path | None = None
     keep: bool = False
+    show: bool = True
 
 
 def predict(
@@ -131,7 +135,7 @@ class _Run:
         self.origin = tuple(a for a, _ in span)
         self.shape: Shape = tuple(b - a for a, b in span)  # type: ignore[assignment]
         self.plan = make_plan(self.models, self.shape, self.options)
-        self.done: list[Tile] = []
+        self.queue = Queue(self.plan.tiles, (max(self.plan.side[1:]) / 3.0, 1.0, 1.0))
         self.blend: Blend | None = None
         self.spread: Blend | None = None
 
@@ -145,19 +149,20 @@ class _Run:
     def tiles(self, stop: Callable[[], bool]) -> Iterator[Event]:
         """Compute all tiles, the nearest to the person first."""
         self._open()
-        remaining = list(self.plan.tiles)
-        if len(remaining) > 1 or self.plan.seconds > 0.5:
+        if self.request.show and self.plan.seconds > 0.3:
             if self.stopped_by(stop):
                 return
             yield from self._glimpse()
         limit = dict(self.first.limits)
-        while remaining:
+        while not self.queue.empty:
             if self.stopped_by(stop):
                 return
-            batch = self._next(remaining)
-            for tile, values in zip(batch, self._values(batch), strict=True):
+            chosen = self.queue.take(self.plan.batch, self._centre())
+            batch = [self.plan.tiles[i] for i in chosen]
+            for index, tile, values in zip(chosen, batch, self._values(batch), strict=True):
                 self._add(tile, values)
-                yield from self._show(tile, len(self.plan.tiles))
+                self.queue.finish(index)
+                yield self._shown(tile)
             if self.first.limits != limit:
                 limit = dict(self.first.limits)
                 yield Notice(f"A tile did not fit into memory; tiles of {limit['side']} pixels do.")
@@ -226,29 +231,12 @@ class _Run:
             spread = allocate((1, *self.shape), "uint16", folder, "disagreement.zarr", planar)
             self.spread = Blend(spread, passes)
 
-    def _next(self, remaining: list[Tile]) -> list[Tile]:
-        """The nearest tile and others of its shape that are computed with it."""
-        order: list[Tile] = []
-        centre = self._centre()
-        while remaining and len(order) < self.plan.batch:
-            tile = remaining[nearest(remaining, centre, self._scale())]
-            if order and (_size(tile), tile.axis) != (_size(order[0]), order[0].axis):
-                break
-            remaining.remove(tile)
-            order.append(tile)
-        return order
-
     def _centre(self) -> tuple[float, ...]:
         given = self.look()
         if given is None:
             return tuple(n / 2 for n in self.shape)
         given = given if len(given) == 3 else (0.0, *given)
         return tuple(g - o for g, o in zip(given, self.origin, strict=True))
-
-    def _scale(self) -> tuple[float, float, float]:
-        """A few slices up or down are as near as the next tile."""
-        side = max(self.plan.side[1:])
-        return (side / 3.0, 1.0, 1.0)
 
     def _values(self, batch: list[Tile]) -> list[tuple[Float, Float | None]]:
         """Probabilities (K, z, y, x) of tiles of one shape, and how far models disagree (1, z, y, x)."""
@@ -278,15 +266,18 @@ class _Run:
         self.blend.add(tile, values[0])
         if self.spread is not None and values[1] is not None:
             self.spread.add(tile, np.minimum(values[1], 1))
-        self.done.append(tile)
 
-    def _show(self, tile: Tile, total: int) -> Iterator[TileDone]:
-        """Provisional labels of a finished tile; the only tile of an image needs none."""
-        if total == 1:
-            return
+    def _shown(self, tile: Tile) -> TileDone:
+        """Provisional labels of a finished tile; none where nobody looks, or where the tile is the whole image."""
+        total = len(self.queue.tiles)
+        if total == 1 or not self.request.show:
+            span, seconds = tuple((s.start, s.start) for s in tile.box), time.monotonic() - self.start
+            flat = "Z" not in self.image.spatial_axes
+            nothing = np.zeros((0,) * (2 if flat else 3), np.uint32)
+            return TileDone(self.name, span[1:] if flat else span, nothing, self.queue.n_done, total, seconds)
         assert self.blend is not None
-        probabilities = self.blend.read_partial(tile.box, self.done, len(self.plan.axes))
-        yield self._tile_done(tile.box, probabilities, len(self.done), total)
+        probabilities = self.blend.read_partial(tile.box, self.queue.done_in(tile.box), len(self.plan.axes))
+        return self._tile_done(tile.box, probabilities, self.queue.n_done, total)
 
     def _glimpse(self) -> Iterator[TileDone]:
         """What the person looks at, at once, before the tiles proper."""
@@ -297,8 +288,6 @@ class _Run:
             box.append(slice(start, min(n, start + side)))
         if self.first.dimensions == 3:
             return  # a slice of a volume says little
-        from ._tiles import Span as Extent
-
         spans = tuple(Extent(s.start, s.stop) for s in box)
         (values, _), *_ = self._values([Tile((spans[0], spans[1], spans[2]), 0)])
         yield self._tile_done((box[0], box[1], box[2]), values, 0, len(self.plan.tiles))
@@ -351,10 +340,6 @@ class _Run:
             }
         )  # fmt: skip
         return str(path)
-
-
-def _size(tile: Tile) -> tuple[int, ...]:
-    return tuple(s.stop - s.start for s in tile.spans)
 
 
 def _vote(values: Float, exclusive: bool) -> Float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -63,24 +64,30 @@ class Tile:
 
 def spans(length: int, side: int, overlap: int, stride: int) -> list[Span]:
     """Cover an axis with equal tiles that begin at multiples of `stride` and share at least `overlap` voxels."""
-    if length <= side:
+    if length <= max(side, 3 * stride):
         return [Span(0, length)]
-    side = max(side // stride * stride, stride)
+    side = max(side // stride, 3) * stride
     overlap = min(overlap, side // 3)
     count = -(-(length - overlap) // (side - overlap))
-    while True:
-        size = min(side, math.ceil((length + (count - 1) * overlap) / count / stride) * stride)
-        last = max(0, length - size) // stride * stride
-        starts = [round(i * last / (count - 1) / stride) * stride for i in range(count)]
-        # no voxel in more than two tiles: a tile ends at the latest where the next but one begins
-        stops = [min(s + size, after) for s, after in zip(starts[:-1], [*starts[2:], length], strict=True)] + [length]
-        shared = [a - b for a, b in zip(stops[:-1], starts[1:], strict=True)]
-        if min(shared) >= min(overlap, size - stride) and stops[-1] - starts[-1] <= side + stride:
-            return [
-                Span(a, b, *pair)
-                for a, b, pair in zip(starts, stops, zip([0, *shared], [*shared, 0], strict=True), strict=True)
-            ]
-        count += 1
+    best = _cut(length, side, overlap, stride, count)
+    for more in (1, 2):  # rounding to the grid may have eaten the overlap
+        if all(p.before >= overlap for p in best[1:]):
+            break
+        other = _cut(length, side, overlap, stride, count + more)
+        if min(p.before for p in other[1:]) > min(p.before for p in best[1:]):
+            best = other
+    return best
+
+
+def _cut(length: int, side: int, overlap: int, stride: int, count: int) -> list[Span]:
+    size = min(side, math.ceil((length + (count - 1) * overlap) / count / stride) * stride)
+    last = -(-max(0, length - size) // stride) * stride
+    starts = [round(i * last / (count - 1) / stride) * stride for i in range(count)]
+    # no voxel in more than two tiles: a tile ends at the latest where the next but one begins
+    stops = [min(s + size, after) for s, after in zip(starts[:-1], [*starts[2:], length], strict=True)] + [length]
+    shared = [a - b for a, b in zip(stops[:-1], starts[1:], strict=True)]
+    ends = zip([0, *shared], [*shared, 0], strict=True)
+    return [Span(a, b, *pair) for a, b, pair in zip(starts, stops, ends, strict=True)]
 
 
 def tiles(
@@ -96,14 +103,57 @@ def tiles(
     return [Tile((z, y, x), axis) for z, y, x in product(*along)]
 
 
-def nearest(remaining: list[Tile], centre: tuple[float, ...], scale: tuple[float, float, float]) -> int:
-    """Index of the tile to compute next: the nearest to where the person looks; `scale` says how far a voxel is."""
-    centres = np.array([t.centre for t in remaining])
-    inside = np.array(
-        [[max(s.start - c, c - (s.stop - 1), 0) for s, c in zip(t.spans, centre, strict=True)] for t in remaining]
-    )
-    away = (np.abs(centres - centre) * scale).sum(1) * 1e-3 + (inside * scale).max(1)
-    return int(away.argmin())
+class Queue:
+    """Tiles in the order in which they are wanted; the order may change at any time.
+
+    Parameters
+    ----------
+    scale
+        How far apart neighbouring voxels count along (Z, Y, X).
+    """
+
+    def __init__(self, tiles: Sequence[Tile], scale: tuple[float, float, float]) -> None:
+        self.tiles = tuple(tiles)
+        boxes = np.array([[(s.start, s.stop) for s in t.spans] for t in self.tiles])
+        self._low, self._high = boxes[..., 0], boxes[..., 1]
+        self._waits, self._done = np.ones(len(self.tiles), bool), np.zeros(len(self.tiles), bool)
+        sizes = self._high - self._low
+        self._kind = np.array([hash((t.axis, *size)) for t, size in zip(self.tiles, sizes.tolist(), strict=True)])
+        self._scale = np.array(scale)
+
+    def take(self, count: int, centre: tuple[float, ...]) -> list[int]:
+        """Indices of the next tiles: the nearest to where the person looks, and others of its shape."""
+        place = np.array(centre)
+        outside = np.maximum(np.maximum(self._low - place, place - (self._high - 1)), 0) * self._scale
+        middle = np.abs((self._low + self._high - 1) / 2 - place) * self._scale
+        away = outside.max(1) + middle.sum(1) * 1e-3
+        away[~self._waits] = np.inf
+        first = int(away.argmin())
+        away[self._kind != self._kind[first]] = np.inf
+        order = np.argsort(away, kind="stable")[:count] if count > 1 else np.array([first])
+        chosen = [int(i) for i in order if np.isfinite(away[i])]
+        self._waits[chosen] = False
+        return chosen
+
+    def finish(self, index: int) -> None:
+        """A tile is done."""
+        self._done[index] = True
+
+    @property
+    def n_done(self) -> int:
+        """How many tiles are done."""
+        return int(self._done.sum())
+
+    @property
+    def empty(self) -> bool:
+        """Whether no tile waits."""
+        return not self._waits.any()
+
+    def done_in(self, box: Box) -> list[Tile]:
+        """Finished tiles that overlap a box."""
+        low, high = np.array([s.start for s in box]), np.array([s.stop for s in box])
+        touching = (self._low < high).all(1) & (self._high > low).all(1) & self._done
+        return [self.tiles[i] for i in np.flatnonzero(touching)]
 
 
 def _rise(width: int) -> Float:

@@ -84,7 +84,9 @@ class Window(StepBase):
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
         """uint8 of the same shape."""
-        scaled = (np.asarray(pixels, np.float32) - np.float32(self.low)) * np.float32(255 / max(self.high - self.low, 1e-6))
+        scaled = (np.asarray(pixels, np.float32) - np.float32(self.low)) * np.float32(
+            255 / max(self.high - self.low, 1e-6)
+        )
         return np.asarray(np.rint(np.clip(scaled, 0, 255)), np.uint8)
 
 
