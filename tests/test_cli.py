@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from napari_cellseg.cli import main
-from napari_cellseg.project import Project
+from napari_cellseg.project import Project, difference
 from napari_cellseg.samples import synthetic_cells
 
 from .conftest import SMALL
@@ -162,3 +162,55 @@ def test_demo_leaves_figures_and_numbers(tmp_path, nuclei):
     numbers = json.loads((out / "numbers.json").read_text())
     assert [s["round"] for s in numbers["scores"]] == [0, 0, 1, 2]
     assert numbers["seconds"] <= time.monotonic() - start + 1
+
+
+def test_predicting_with_options_writes_what_was_asked_for(own, tmp_path):
+    import zarr
+
+    out = tmp_path / "out"
+    model = str(own / "models" / "v1")
+    np.save(tmp_path / "loose.npy", np.random.default_rng(0).integers(0, 255, (300, 530)).astype(np.uint8))
+    picture = str(tmp_path / "loose.npy")
+    loose = ["predict", picture, "--model", model, model, "--out", str(out), "--format", "ome.zarr"]
+    assert main([*loose, "--probabilities", "--set", "predict.combine=vote", "--set", "target.min_size=3"]) == 0
+    labels = zarr.open_group(str(out / "loose_labels.ome.zarr"), mode="r")
+    assert labels["0"].shape == (300, 530)
+    assert labels["2"].shape == (75, 133)
+    np.testing.assert_array_equal(labels["1"][:], labels["0"][::2, ::2])
+    probabilities = zarr.open_group(str(out / "loose_probabilities.ome.zarr"), mode="r")["0"]
+    assert probabilities.shape == (2, 300, 530)
+    assert 0 <= probabilities[:].min() <= probabilities[:].max() <= 1
+    assert main([*loose[:3], model, "--out", str(out), "--region", "0:100,30:90"]) == 0
+    assert tifffile.imread(out / "loose_labels.tif").shape == (100, 60)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--region", "0:9999,0:10"], "does not fit"),
+        (["--region", "5:2,0:10"], "not a region"),
+        (["--region", "x"], "not a region"),
+        (["--set", "model.width=8"], "keeps its recipe"),
+        (["--set", "target.kind=boundary"], "keeps its recipe"),
+        (["--set", "predict.mode=volume"], "2D network"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused_before_anything_is_written(own, tmp_path, capsys, words, says):
+    assert main(["predict", str(own), "--out", str(tmp_path / "out"), *words]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_region_of_a_project_image_changes_only_that_region(own):
+    with Project.open(own) as project:
+        id = project.images()[0].id
+        canvas = project.canvas(id)
+        canvas.apply(difference("t", canvas.labels, canvas.state, (slice(0, 96), slice(0, 128)),
+                                np.zeros((96, 128), np.uint32), np.zeros((96, 128), np.uint8)))  # fmt: skip
+    assert main(["predict", str(own), "--image", id, "--region", "10:60,20:90"]) == 0
+    with Project.open(own) as project:
+        labels, _ = project.load_labels(id)
+    assert labels[10:60, 20:90].any()
+    outside = labels.copy()
+    outside[10:60, 20:90] = 0
+    assert not outside.any()

@@ -11,9 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cellseg.engine import Engine, PredictJob, Simulation, TrainJob, run, simulate
+from napari_cellseg.engine import DecodeJob, Engine, PlanJob, PredictJob, Simulation, TrainJob, run, simulate
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.events import Event, Failed, Finished, Predicted, Ready, RoundScored, Saved, StepDone, describe
+from napari_cellseg.events import (
+    Event,
+    Failed,
+    Finished,
+    Predicted,
+    Ready,
+    RoundScored,
+    Saved,
+    StepDone,
+    TileDone,
+    describe,
+)
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
@@ -139,3 +150,35 @@ def test_simulate_improves_and_counts(tmp_path):
 def test_simulate_needs_truth(project, tmp_path):
     with pytest.raises(CellsegError, match="both are needed"):
         list(simulate(project, Simulation(), project.config, tmp_path / "s", run))
+
+
+def test_the_child_plans_and_decodes_again(engine, own):
+    from napari_cellseg.events import Decoded, Planned
+
+    engine.submit(PlanJob(own, "cells1", ("v1",)))
+    (planned,) = [e for e in wait(engine, finished) if isinstance(e, Planned)]
+    assert planned.tiles == 1
+    assert planned.seconds > 0
+    engine.submit(PredictJob(own, ("cells1",), ("v1",)))
+    (predicted,) = [e for e in wait(engine, finished) if isinstance(e, Predicted)]
+    with Project.open(own) as project:
+        target = project.model_config("v1").target
+    engine.submit(DecodeJob(own, "cells1", target))
+    (again,) = [e for e in wait(engine, finished) if isinstance(e, Predicted)]
+    np.testing.assert_array_equal(again.labels, predicted.labels)
+    engine.submit(DecodeJob(own, "cells1", target, ((10, 40), (20, 60))))
+    (part,) = [e for e in wait(engine, finished) if isinstance(e, Decoded)]
+    assert part.labels.shape == (30, 40)
+    engine.submit(DecodeJob(own, "cells2", target))
+    assert any(isinstance(e, Failed) and "No probabilities" in e.message for e in wait(engine, finished))
+
+
+def test_looking_elsewhere_reaches_a_running_prediction(engine, own):
+    from napari_cellseg.config import Predict
+
+    number = engine.submit(PredictJob(own, ("cells1",), ("v1",), Predict(tile=64, overlap=32), centre=(0.0, 0.0)))
+    engine.look(number, (95.0, 127.0))
+    tiles = [e for e in wait(engine, finished) if isinstance(e, TileDone) and e.done]
+    assert len(tiles) > 1
+    assert tiles[0].box[0][1] == 96
+    assert tiles[0].box[1][1] == 128

@@ -53,7 +53,7 @@ def page() -> str:
         lines += [f"## {title}", ""]
         for cls in classes:
             lines += table(cls)
-    lines += ["## Keys on the labels layer", "", "| key | what |", "|---|---|"]
+    lines += ["## Keys", "", "| key | what |", "|---|---|"]
     lines += [f"| {key} | {what} |" for key, what in sorted(KEYS.items())]
     lines += ["", "## The defaults as TOML", "", "```toml", Config().to_toml().strip(), "```", ""]
     return "\n".join(lines)

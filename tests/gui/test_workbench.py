@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QModelIndex, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_cellseg import edits
 from napari_cellseg.cli import main
+from napari_cellseg.preprocess import Clahe, TVDenoise
 from napari_cellseg.project import Project
+from napari_cellseg.samples import synthetic_cells
 
 from ..conftest import SMALL
 
@@ -198,3 +200,68 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
         np.testing.assert_array_equal(project.load_labels(ids[0])[0], Project.open(hand).load_labels(ids[0])[0])
         assert project.current_model == control.session.current_model == "v2"
     assert len(np.unique(shown)) > 3
+
+
+def test_steps_are_added_ordered_switched_off_saved_and_seen_live(viewer, picture, tmp_path):
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    control = dock.controller
+    control.new_project(tmp_path / "p")
+    control.add_images([picture[0]])
+    viewer.reset_view()
+    dock.open_step("Preprocess")
+    page = dock.page("Preprocess")
+    page.add_step(Clahe())
+    page.add_step(TVDenoise())
+    assert [s.kind for s in control.session.config.recipe.steps] == ["percentile", "clahe", "tv"]
+    page.preview.setChecked(True)
+    spin(lambda: control.family.preview is not None and not control.busy)
+    first = control.family.preview.data.copy()
+    page.steps.setCurrentRow(2)
+    page._form._widgets["weight"].value = 0.4  # what turning the spin box does
+    spin(lambda: not control.busy and control.family.preview.data.tobytes() != first.tobytes())
+    assert control.session.config.recipe.steps[2].weight == pytest.approx(0.4)
+    page.steps.item(2).setCheckState(Qt.CheckState.Unchecked)
+    assert not control.session.config.recipe.steps[2].on
+    assert page.steps.model().moveRow(QModelIndex(), 2, QModelIndex(), 0)  # what dragging does
+    spin(lambda: [s.kind for s in control.session.config.recipe.steps] == ["tv", "percentile", "clahe"])
+    page.save(tmp_path / "recipe.toml")
+    kept = control.session.config.recipe
+    press(dock, "Preprocess", "Remove step")
+    assert len(control.session.config.recipe.steps) == 2
+    page.load(tmp_path / "recipe.toml")
+    assert control.session.config.recipe == kept
+    page.presets.activated.emit(2)
+    assert [s.kind for s in control.session.config.recipe.steps] == ["clahe", "tv"]
+    assert "Aziz" in page.source.text()
+    assert control.session.problem is None
+
+
+def test_thresholds_show_outlines_live_and_apply_on_request(viewer, trained, tmp_path):
+    shutil.copytree(trained.parent, tmp_path / "own")
+    np.save(tmp_path / "fresh.npy", synthetic_cells((128, 160), 14, radius=11, seed=7)[0])
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    control = dock.controller
+    control.open_project(tmp_path / "own" / trained.name)
+    control.add_images([tmp_path / "fresh.npy"])
+    viewer.reset_view()
+    dock.open_step("Predict")
+    page = dock.page("Predict")
+    assert not page.apply.isEnabled()
+    page.doubt.setChecked(True)
+    press(dock, "Predict", "Predict")
+    spin(lambda: control.session.kept and not control.busy)
+    assert "fresh [uncertainty]" in viewer.layers
+    before = control.session.canvas.labels.copy()
+    page._target._widgets["threshold"].value = 0.05
+    page._target._widgets["min_size"].value = 1
+    spin(lambda: "objects in view" in control.session.decoded)
+    assert "fresh [thresholds]" in viewer.layers
+    np.testing.assert_array_equal(control.session.canvas.labels, before)
+    assert page.apply.isEnabled()
+    press(dock, "Predict", "Apply to the image")
+    spin(lambda: not control.busy)
+    assert (control.session.canvas.labels > 0).sum() > (before > 0).sum()
+    assert "fresh [thresholds]" not in viewer.layers
+    press(dock, "Predict", "Reset")
+    assert page._target.value().threshold == 0.5
+    assert control.session.problem is None

@@ -31,6 +31,7 @@ def main() -> None:
 
     threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
     send(0, _warm_up())
+    _compile()
     while True:
         number, job = jobs.get()
         _serve(number, job, cancelled, looks, send)
@@ -53,6 +54,21 @@ def _warm_up() -> Ready:
     library()
     device = choose()
     return Ready(device.name, device.precision, round(time.monotonic() - start, 2))
+
+
+def _compile() -> None:
+    """Call every compiled loop once: the first time on a machine that takes seconds, later it is read from disk.
+
+    The viewer's process finds them there when the first preview is asked for.
+    """
+    import numpy as np
+
+    from ..preprocess import Clahe, Recipe, TVDenoise
+    from ..targets import Distance
+
+    Recipe(steps=(Clahe(tiles=2), TVDenoise(iterations=3)))(np.zeros((1, 16, 16), np.uint8))
+    disk = np.hypot(*np.ogrid[-8:8, -8:8]) < 5
+    Distance().decode(np.stack([disk, disk]).astype(np.float32))
 
 
 def _listen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -14,8 +14,8 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
+    QPushButton,
     QSlider,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +27,9 @@ from .forms import SettingsForm
 from .pages import Page
 from .resolve import View
 from .widgets import ActionButton, HistogramPlot, heading, hint, items, row
+
+_ROW = 24
+"""Height of a line of the list (pixels)."""
 
 
 class PreprocessPage(Page):
@@ -68,6 +71,9 @@ class PreprocessPage(Page):
         self.preview.setChecked(view.preview)
         for widget in (self.split, self.ends, self.plot):
             widget.setVisible(view.preview)
+        if not self.split.isSliderDown():
+            self.split.setValue(round(view.split * 100))
+        self.source.setVisible(bool(self.source.text()))
         self.plot.show_histogram(view.histogram)
         self.timing.setText(view.histogram.text if view.preview else "")
         self.timing.setVisible(view.preview)
@@ -102,11 +108,10 @@ class PreprocessPage(Page):
         moves.rowsMoved.connect(lambda *_: self._edited())
         return self.steps
 
-    def _make_add(self) -> QToolButton:
-        self.add = QToolButton()
-        self.add.setText("Add step")
+    def _make_add(self) -> QPushButton:
+        self.add = QPushButton("Add step")
         self.add.setObjectName("Add step")
-        self.add.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.add.setToolTip("Put another step behind the last one.")
         menu = QMenu(self.add)
         menu.setToolTipsVisible(True)
         for cls in STEPS:
@@ -127,13 +132,17 @@ class PreprocessPage(Page):
         self.split = QSlider(Qt.Orientation.Horizontal)
         self.split.setRange(0, 95)
         self.split.setToolTip("Left of this line the image stays as it is.")
-        self.split.valueChanged.connect(lambda v: self.controller.session.update(split=v / 100))
+        self.split.valueChanged.connect(self._slide)
         self.ends = hint("Slide to compare side by side; hold H to see the original.")
         self.plot, self.timing = HistogramPlot(), hint()
         for widget in (self.preview, self.split, self.ends, self.plot, self.timing):
             self.form.addWidget(widget)
 
     # --- what happens -------------------------------------------------------------------------------
+
+    def _slide(self, value: int) -> None:
+        if not self._quiet:
+            self.controller.session.update(split=value / 100)
 
     def add_step(self, step: Any) -> None:
         """Put a step behind the last one and choose it."""
@@ -205,9 +214,10 @@ class PreprocessPage(Page):
             item = QListWidgetItem(type(step).label())
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setToolTip((type(step).__doc__ or "").split("\n")[0])
+            item.setSizeHint(QSize(0, _ROW))
             item.setData(Qt.ItemDataRole.UserRole, step)
             self.steps.addItem(item)
-        self.steps.setFixedHeight(10 + 26 * max(3, min(7, len(recipe.steps))))
+        self.steps.setFixedHeight(8 + _ROW * max(3, min(7, len(recipe.steps))))
         self.steps.setCurrentRow(min(max(here, 0), len(recipe.steps) - 1))
         self._choose(self.steps.currentRow())
 

@@ -34,8 +34,10 @@ class SettingsForm(QWidget):
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        for name, info in type(value).model_fields.items():
-            if (fields and name not in fields) or name == "kind":
+        known = type(value).model_fields
+        for name in fields or known:
+            info = known[name]
+            if name == "kind":
                 continue
             widget = widget_for(info, getattr(value, name))
             if widget is None:

@@ -32,6 +32,7 @@ class Predicting:
     def __init__(self, controller: Controller) -> None:
         self._c = controller
         self._looking: int | None = None
+        self._outlining = False
         self._wishes: dict[str, PlanJob | DecodeJob] = {}
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
@@ -127,6 +128,7 @@ class Predicting:
     def opened(self) -> None:
         """Another image, or another model."""
         self._wishes.clear()
+        self._outlining = False
         self._planned = ()
         session, folder = self._c.session, self._c.session.folder
         store = folder / "cache" / "predictions" / session.image / "probabilities.zarr" if folder else None
@@ -138,7 +140,7 @@ class Predicting:
         session = self._c.session
         if isinstance(event, Planned) and event.image == session.image:
             session.update(plan=event)
-        elif isinstance(event, Decoded) and event.image == session.image and session.target is not None:
+        elif isinstance(event, Decoded) and event.image == session.image and self._outlining:
             box = tuple(slice(a, b) for a, b in event.box)
             if self._c.family is not None:
                 self._c.family.show_outlines(box, event.labels)
@@ -165,6 +167,7 @@ class Predicting:
         if c.family is None or target is None or not c.session.kept:
             return
         span = tuple((s.start, s.stop) for s in c.family.visible_box())
+        self._outlining = True
         self._wishes["decode"] = DecodeJob(c.project().path, c.session.image, target, span)
         self._ask()
 
@@ -176,6 +179,7 @@ class Predicting:
 
     def _clear_outlines(self) -> None:
         self._wishes.pop("decode", None)
+        self._outlining = False  # an answer that is on its way comes too late
         if self._c.family is not None:
             self._c.family.show_outlines(None, None)
         self._c.session.update(decoded="")
@@ -192,7 +196,7 @@ class Predicting:
         remaining = event.seconds * (1 / share - 1) if event.done else None
         text = f"Predicting {event.image}: tile {event.done}/{event.total}"
         c.session.update(progress=Progress("predict", text, event.done / event.total, remaining))
-        if event.image == c.session.image:
+        if event.image == c.session.image and event.labels.size:  # the only tile comes with the whole
             box = tuple(slice(a, b) for a, b in event.box)
             c.writer.tile(event.image, box, event.labels, f"predict-{c.job}")
             if event.uncertainty is not None and c.family is not None:

@@ -55,6 +55,7 @@ class View:
     verdict: str
     tool: str
     preview: bool
+    split: float
     histogram: Histogram
     recipe: Recipe
     plan: str
@@ -106,6 +107,7 @@ def resolve(s: Session) -> View:
         verdict=_verdict(s, open_round),
         tool=s.tool,
         preview=s.preview,
+        split=s.split,
         histogram=s.histogram,
         recipe=s.config.recipe,
         plan=_plan(s.plan) if s.current_model else "",

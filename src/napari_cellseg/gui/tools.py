@@ -31,8 +31,13 @@ TOOLS = (
     Tool("delete", "Delete", "D", "Click an object to delete it. The key deletes the object under the cursor."),
     Tool("approve", "Approve object", "A", "Click an object to approve it. The key approves the one under the cursor."),
 )
-KEYS = {"N": "Next free label", "Y": "Approve the visible field", **{t.key: t.title for t in TOOLS}}
-"""Keys on the labels layer; none is napari's own."""
+KEYS = {
+    "H": "Hold: the original instead of the preview",
+    "N": "Next free label",
+    "Y": "Approve the visible field",
+    **{t.key: t.title for t in TOOLS},
+}
+"""Our keys (H everywhere, the others on the labels layer); none is napari's own."""
 
 
 class Tools:
