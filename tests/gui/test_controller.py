@@ -237,7 +237,7 @@ def test_the_newest_preview_wins(controller):
     for low in (2.0, 5.0, 10.0):
         controller.configure(controller.session.config.with_values([f"recipe.steps.0.low={low}"]))
     spin(controller, lambda: not controller.busy)
-    shown = controller.family.preview.data
+    shown = controller.family.overlays.preview.data
     picture = controller.session.project.read_image("cells").load()
     np.testing.assert_array_equal(shown, controller.session.config.recipe(picture)[0])
     assert controller.session.config.recipe.steps[0].low == 10.0
@@ -276,7 +276,7 @@ def thresholds_act_on_the_field_at_once(controller):
     controller.retarget(target)  # the newest wish wins
     spin(controller, lambda: controller.session.decoded)
     spin(controller, lambda: controller.predicting._looking is None and not controller.predicting._wishes)
-    outlines = controller.family.outlines
+    outlines = controller.family.overlays.outlines
     assert outlines.data.shape == before.shape
     assert (outlines.data > 0).mean() > (before > 0).mean()
     np.testing.assert_array_equal(controller.session.canvas.labels, before)
@@ -284,7 +284,7 @@ def thresholds_act_on_the_field_at_once(controller):
     spin(controller, lambda: not controller.busy)
     assert controller.session.problem is None
     np.testing.assert_array_equal(controller.session.canvas.labels, before)  # approved: nothing may change
-    assert controller.family.outlines is None
+    assert controller.family.overlays.outlines is None
     controller.predicting.reset()
     assert controller.session.target is None
 
@@ -293,7 +293,7 @@ def test_the_original_is_shown_left_of_the_line_and_while_the_key_is_held(contro
     controller.session.update(split=0.5)
     controller.show_preview(True)
     spin(controller, lambda: not controller.busy)
-    layer = controller.family.preview
+    layer = controller.family.overlays.preview
     assert layer.data.shape == (128, 80)
     assert layer.translate[-1] == 80
     assert "ms" in controller.session.histogram.text

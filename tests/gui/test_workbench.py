@@ -214,11 +214,11 @@ def test_steps_are_added_ordered_switched_off_saved_and_seen_live(viewer, pictur
     page.add_step(TVDenoise())
     assert [s.kind for s in control.session.config.recipe.steps] == ["percentile", "clahe", "tv"]
     page.preview.setChecked(True)
-    spin(lambda: control.family.preview is not None and not control.busy)
-    first = control.family.preview.data.copy()
+    spin(lambda: control.family.overlays.preview is not None and not control.busy)
+    first = control.family.overlays.preview.data.copy()
     page.steps.setCurrentRow(2)
     page._form._widgets["weight"].value = 0.4  # what turning the spin box does
-    spin(lambda: not control.busy and control.family.preview.data.tobytes() != first.tobytes())
+    spin(lambda: not control.busy and control.family.overlays.preview.data.tobytes() != first.tobytes())
     assert control.session.config.recipe.steps[2].weight == pytest.approx(0.4)
     page.steps.item(2).setCheckState(Qt.CheckState.Unchecked)
     assert not control.session.config.recipe.steps[2].on

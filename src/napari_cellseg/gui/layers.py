@@ -21,6 +21,7 @@ from .. import images
 from ..errors import CellsegError
 from ..project import CORRECTED, Canvas, ImageRecord, known_mask
 from . import _napari
+from .overlays import Overlays, geometry
 
 MARGIN = 3
 """Value of the state overlay where only a margin is vouched for."""
@@ -56,7 +57,7 @@ class LayerFamily:
         self._pixels: Any = picture.channels_first()
         if self._pixels.nbytes < 1 << 29:
             self._pixels = picture.load()
-        common = _geometry(record)
+        common = geometry(record)
         self.rgb = record.n_channels == 3 and record.dtype == "uint8"
         self.overlay = np.zeros(record.shape, np.uint8)
         shown = self._channel(0)
@@ -72,11 +73,9 @@ class LayerFamily:
         self.state.editable = False
         self.labels = Labels(canvas.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
         self.labels.contour = 0
-        self.preview: Image | None = None
-        self.maps: dict[str, Image] = {}
-        self.outlines: Labels | None = None
         self.line = Shapes(name=f"{record.id} [line]", ndim=len(record.shape), edge_color="yellow", **common)
         self._add()
+        self.overlays = Overlays(viewer, record, self.image, self.labels)
         _napari.own_history(self.labels, undo, redo)
         self.labels.events.paint.connect(self._painted, position="first")
         viewer.layers.selection.events.active.connect(self._settle)
@@ -100,67 +99,6 @@ class LayerFamily:
         local = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
         self.overlay[inner] = shown[local]
         _napari.repaint(self.state, inner)
-
-    def show_preview(
-        self, pixels: NDArray[np.float32] | None, box: tuple[tuple[int, int], ...] = (), split: float = 0.0
-    ) -> None:
-        """Show preprocessed pixels of a box, right of the share `split` of its width; None hides them."""
-        if pixels is None:
-            if self.preview is not None:
-                self.preview.visible = False
-            return
-        low, high = (float(v) for v in np.percentile(pixels[..., ::2, ::2], (0.1, 99.9)))
-        limits = (low, max(high, low + 1e-6))
-        left = min(int(split * pixels.shape[-1]), pixels.shape[-1] - 1)
-        start = np.array([a for a, _ in box], float)
-        start[-1] += left
-        shift = start * (self.record.spacing_um or 1.0)
-        if self.preview is None:
-            name = f"{self.record.id} [preview]"
-            self.preview = Image(
-                pixels[..., left:], name=name, contrast_limits=limits, translate=shift, **_geometry(self.record)
-            )
-            with _keep_active(self.viewer):
-                self.viewer.layers.insert(self.viewer.layers.index(self.image) + 1, self.preview)
-        else:
-            self.preview.data = pixels[..., left:]
-            self.preview.translate = shift
-        self.preview.contrast_limits = limits
-        self.preview.visible = True
-
-    def show_map(self, name: str, box: tuple[slice, ...], values: NDArray[np.uint8]) -> None:
-        """Show uncertainty or disagreement (0 to 255) of a box over the image."""
-        layer = self.maps.get(name)
-        if layer is None or layer not in self.viewer.layers:
-            layer = Image(
-                np.zeros(self.record.shape, np.uint8), name=f"{self.record.id} [{name}]", colormap="inferno",
-                blending="additive", opacity=0.7, contrast_limits=(0, 255), **_geometry(self.record),
-            )  # fmt: skip
-            self.maps[name] = layer
-            with _keep_active(self.viewer):
-                self.viewer.layers.insert(self.viewer.layers.index(self.labels), layer)
-        layer.data[box] = values
-        layer.refresh()
-
-    def show_outlines(self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None) -> None:
-        """Show what other thresholds would give in a box, as outlines over the labels; None clears them."""
-        if box is None or labels is None:
-            if self.outlines is not None and self.outlines in self.viewer.layers:
-                self.viewer.layers.remove(self.outlines)
-            self.outlines = None
-            return
-        shift = np.array([s.start for s in box], float) * (self.record.spacing_um or 1.0)
-        if self.outlines is None or self.outlines not in self.viewer.layers:
-            self.outlines = Labels(
-                labels, name=f"{self.record.id} [thresholds]", translate=shift, opacity=1.0, **_geometry(self.record)
-            )
-            self.outlines.editable = False
-            self.outlines.contour = 2
-            with _keep_active(self.viewer):
-                self.viewer.layers.append(self.outlines)
-        else:
-            self.outlines.data = labels
-            self.outlines.translate = shift
 
     def source(self) -> Any:
         """The image's pixels as array-like (C, Z, Y, X) or (C, Y, X)."""
@@ -218,7 +156,7 @@ class LayerFamily:
         """Take the family out of the viewer."""
         self.viewer.layers.selection.events.active.disconnect(self._settle)
         self.viewer.layers.events.removing.disconnect(self._settle)
-        for layer in (self.outlines, self.line, self.labels, self.state, *self.maps.values(), self.preview, self.image):
+        for layer in (*self.overlays.layers(), self.line, self.labels, self.state, self.image):
             if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
@@ -260,20 +198,6 @@ class LayerFamily:
             _napari.settle(self.labels)
 
 
-class _keep_active:
-    """Adding a layer selects it; give the selection back."""
-
-    def __init__(self, viewer: ViewerModel) -> None:
-        self.viewer, self.active = viewer, viewer.layers.selection.active
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        if self.active is not None and self.active in self.viewer.layers:
-            self.viewer.layers.selection.active = self.active
-
-
 OWN = (" [labels]", " [state]", " [preview]", " [line]", " [uncertainty]", " [disagreement]", " [thresholds]")
 
 
@@ -295,14 +219,6 @@ def state_counts(canvas: Canvas) -> tuple[int, float, float]:
     seen = np.zeros(int(canvas.labels.max(initial=0)) + 1, bool)
     seen[canvas.labels.ravel()] = True
     return int(seen[1:].sum()), float(counts[CORRECTED] / canvas.state.size), float(counts[2] / canvas.state.size)
-
-
-def _geometry(record: ImageRecord) -> dict[str, Any]:
-    """Scale, units and axis names of every layer of an image."""
-    letters = tuple(record.spatial_axes.lower())
-    if record.spacing_um is None:
-        return {"axis_labels": letters}
-    return {"scale": record.spacing_um, "units": ("um",) * len(letters), "axis_labels": letters}
 
 
 def save_pixels(layer: Image, folder: Path) -> Path:

@@ -143,7 +143,7 @@ class Predicting:
         elif isinstance(event, Decoded) and event.image == session.image and self._outlining:
             box = tuple(slice(a, b) for a, b in event.box)
             if self._c.family is not None:
-                self._c.family.show_outlines(box, event.labels)
+                self._c.family.overlays.show_outlines(box, event.labels)
             session.update(decoded=f"{event.objects} objects in view ({event.seconds * 1000:.0f} ms), not applied yet")
         elif isinstance(event, Failed):
             self._wishes.clear()
@@ -181,7 +181,7 @@ class Predicting:
         self._wishes.pop("decode", None)
         self._outlining = False  # an answer that is on its way comes too late
         if self._c.family is not None:
-            self._c.family.show_outlines(None, None)
+            self._c.family.overlays.show_outlines(None, None)
         self._c.session.update(decoded="")
 
     def _region(self) -> tuple[tuple[int, int], ...]:
@@ -200,7 +200,7 @@ class Predicting:
             box = tuple(slice(a, b) for a, b in event.box)
             c.writer.tile(event.image, box, event.labels, f"predict-{c.job}")
             if event.uncertainty is not None and c.family is not None:
-                c.family.show_map("uncertainty", box, event.uncertainty)
+                c.family.overlays.show_map("uncertainty", box, event.uncertainty)
 
     def whole(self, event: Predicted) -> None:
         """Everything is there: objects that cross tiles become one. Numbering runs off the main thread."""
@@ -212,7 +212,7 @@ class Predicting:
         c.writer.whole(event.image, box, np.asarray(event.labels), target.min_size if target else 0, f"predict-{c.job}")
         for name, values in (("uncertainty", event.uncertainty), ("disagreement", event.disagreement)):
             if values is not None and c.family is not None:
-                c.family.show_map(name, box, values)
+                c.family.overlays.show_map(name, box, values)
         c.session.update(
             kept=bool(event.store),
             status=f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s.",

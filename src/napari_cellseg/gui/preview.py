@@ -52,13 +52,13 @@ class Previewer:
             self.worker.forget()
             self._c.session.update(histogram=Histogram())
             if self._c.family is not None:
-                self._c.family.show_preview(None)
+                self._c.family.overlays.show_preview(None)
 
     def hold(self, original: bool) -> None:
         """While a key is held the original is shown."""
         family = self._c.family
-        if family is not None and family.preview is not None and self._c.session.preview:
-            family.preview.visible = not original
+        if family is not None and family.overlays.preview is not None and self._c.session.preview:
+            family.overlays.preview.visible = not original
 
     def held(self, viewer: Any) -> Generator[None, None, None]:
         """The key for `hold`: pressed before the yield, let go after it."""
@@ -83,7 +83,7 @@ class Previewer:
         def then(answer: _Answer) -> None:
             if wanted == self._shown and family is self._c.family:
                 self._view = answer.view
-                family.show_preview(answer.pixels, box, session.split)
+                family.overlays.show_preview(answer.pixels, box, session.split)
                 session.update(histogram=answer.histogram)
 
         def work() -> _Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..events import Planned
 from ..preprocess import Recipe
@@ -81,7 +82,6 @@ def resolve(s: Session) -> View:
         Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
     )
     idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
-    kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(
         project=s.project.name if s.project else "No project",
@@ -101,21 +101,12 @@ def resolve(s: Session) -> View:
         engine=s.engine,
         models=tuple(Item(m.id, _model(m.id, s)) for m in s.models),
         current_model=s.current_model or "",
-        counts=_counts(s),
-        curve=s.curve,
         rounds=tuple(_round(r.n, r.parent, r.child, r.decision, r.before, r.after) for r in s.rounds),
         verdict=_verdict(s, open_round),
         tool=s.tool,
-        preview=s.preview,
-        split=s.split,
-        histogram=s.histogram,
-        recipe=s.config.recipe,
-        plan=_plan(s.plan) if s.current_model else "",
-        field_only=s.field_only,
-        decoded=s.decoded,
-        thresholds=_first(idle, kept),
-        apply=_first(idle, kept, Control(s.target is not None, "The thresholds are the model's own.")),
-        reset=_first(idle, Control(s.target is not None, "The thresholds are the model's own.")),
+        curve=s.curve,
+        **_preprocessing(s),
+        **_predicting(s, idle),
         predict_text="Predict" if s.current_model or not s.project else "Draft (no model yet)",
         needs_project=project,
         needs_image=image,
@@ -130,6 +121,31 @@ def resolve(s: Session) -> View:
 def _known(s: Session) -> Control:
     known = s.counts.corrected + s.counts.approved > 0 or bool(s.current_model)
     return Control(known, "" if known else "Paint some objects and approve a field first (step Correct).")
+
+
+def _preprocessing(s: Session) -> dict[str, Any]:
+    """What the step Preprocess shows, and what is counted."""
+    return {
+        "counts": _counts(s),
+        "preview": s.preview,
+        "split": s.split,
+        "histogram": s.histogram,
+        "recipe": s.config.recipe,
+    }
+
+
+def _predicting(s: Session, idle: Control) -> dict[str, Any]:
+    """What the step Predict shows beside its button."""
+    kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
+    changed = Control(s.target is not None, "The thresholds are the model's own.")
+    return {
+        "plan": _plan(s.plan) if s.current_model else "",
+        "field_only": s.field_only,
+        "decoded": s.decoded,
+        "thresholds": _first(idle, kept),
+        "apply": _first(idle, kept, changed),
+        "reset": _first(idle, changed),
+    }
 
 
 def _plan(plan: Planned | None) -> str:

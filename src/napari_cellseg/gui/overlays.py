@@ -1,0 +1,109 @@
+"""Layers that lie over an image for a while: preview, uncertainty, outlines of other thresholds. No Qt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from ..project import ImageRecord
+
+
+class Overlays:
+    """Made when first shown, updated in place, never in the way of the person's own choice of layer."""
+
+    def __init__(self, viewer: ViewerModel, record: ImageRecord, image: Image, labels: Labels) -> None:
+        self.viewer, self.record, self.image, self.labels = viewer, record, image, labels
+        self.preview: Image | None = None
+        self.maps: dict[str, Image] = {}
+        self.outlines: Labels | None = None
+
+    def layers(self) -> tuple[Any, ...]:
+        """All that there are."""
+        return tuple(x for x in (self.outlines, *self.maps.values(), self.preview) if x is not None)
+
+    def show_preview(
+        self, pixels: NDArray[np.float32] | None, box: tuple[tuple[int, int], ...] = (), split: float = 0.0
+    ) -> None:
+        """Show preprocessed pixels of a box, right of the share `split` of its width; None hides them."""
+        if pixels is None:
+            if self.preview is not None:
+                self.preview.visible = False
+            return
+        low, high = (float(v) for v in np.percentile(pixels[..., ::2, ::2], (0.1, 99.9)))
+        limits = (low, max(high, low + 1e-6))
+        left = min(int(split * pixels.shape[-1]), pixels.shape[-1] - 1)
+        start = np.array([a for a, _ in box], float)
+        start[-1] += left
+        shift = start * (self.record.spacing_um or 1.0)
+        if self.preview is None or self.preview not in self.viewer.layers:
+            name = f"{self.record.id} [preview]"
+            self.preview = Image(
+                pixels[..., left:], name=name, contrast_limits=limits, translate=shift, **geometry(self.record)
+            )
+            with keep_active(self.viewer):
+                self.viewer.layers.insert(self.viewer.layers.index(self.image) + 1, self.preview)
+        else:
+            self.preview.data = pixels[..., left:]
+            self.preview.translate = shift
+        self.preview.contrast_limits = limits
+        self.preview.visible = True
+
+    def show_map(self, name: str, box: tuple[slice, ...], values: NDArray[np.uint8]) -> None:
+        """Show uncertainty or disagreement (0 to 255) of a box over the image."""
+        layer = self.maps.get(name)
+        if layer is None or layer not in self.viewer.layers:
+            layer = Image(
+                np.zeros(self.record.shape, np.uint8), name=f"{self.record.id} [{name}]", colormap="inferno",
+                blending="additive", opacity=0.7, contrast_limits=(0, 255), **geometry(self.record),
+            )  # fmt: skip
+            self.maps[name] = layer
+            with keep_active(self.viewer):
+                self.viewer.layers.insert(self.viewer.layers.index(self.labels), layer)
+        layer.data[box] = values
+        layer.refresh()
+
+    def show_outlines(self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None) -> None:
+        """Show what other thresholds would give in a box, as outlines over the labels; None clears them."""
+        if box is None or labels is None:
+            if self.outlines is not None and self.outlines in self.viewer.layers:
+                self.viewer.layers.remove(self.outlines)
+            self.outlines = None
+            return
+        shift = np.array([s.start for s in box], float) * (self.record.spacing_um or 1.0)
+        if self.outlines is None or self.outlines not in self.viewer.layers:
+            self.outlines = Labels(
+                labels, name=f"{self.record.id} [thresholds]", translate=shift, opacity=1.0, **geometry(self.record)
+            )
+            self.outlines.editable = False
+            self.outlines.contour = 2
+            with keep_active(self.viewer):
+                self.viewer.layers.append(self.outlines)
+        else:
+            self.outlines.data = labels
+            self.outlines.translate = shift
+
+
+class keep_active:
+    """Adding a layer selects it; give the selection back."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer, self.active = viewer, viewer.layers.selection.active
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        if self.active is not None and self.active in self.viewer.layers:
+            self.viewer.layers.selection.active = self.active
+
+
+def geometry(record: ImageRecord) -> dict[str, Any]:
+    """Scale, units and axis names of every layer of an image."""
+    letters = tuple(record.spatial_axes.lower())
+    if record.spacing_um is None:
+        return {"axis_labels": letters}
+    return {"scale": record.spacing_um, "units": ("um",) * len(letters), "axis_labels": letters}
