@@ -171,7 +171,7 @@ def test_predicting_with_options_writes_what_was_asked_for(own, tmp_path):
     model = str(own / "models" / "v1")
     np.save(tmp_path / "loose.npy", np.random.default_rng(0).integers(0, 255, (300, 530)).astype(np.uint8))
     picture = str(tmp_path / "loose.npy")
-    loose = ["predict", picture, "--model", model, model, "--out", str(out), "--format", "ome.zarr"]
+    loose = ["predict", picture, "--model", model, "--model", model, "--out", str(out), "--format", "ome.zarr"]
     assert main([*loose, "--probabilities", "--set", "predict.combine=vote", "--set", "target.min_size=3"]) == 0
     labels = zarr.open_group(str(out / "loose_labels.ome.zarr"), mode="r")
     assert labels["0"].shape == (300, 530)
@@ -180,7 +180,7 @@ def test_predicting_with_options_writes_what_was_asked_for(own, tmp_path):
     probabilities = zarr.open_group(str(out / "loose_probabilities.ome.zarr"), mode="r")["0"]
     assert probabilities.shape == (2, 300, 530)
     assert 0 <= probabilities[:].min() <= probabilities[:].max() <= 1
-    assert main([*loose[:3], model, "--out", str(out), "--region", "0:100,30:90"]) == 0
+    assert main([*loose[:4], "--out", str(out), "--region", "0:100,30:90"]) == 0
     assert tifffile.imread(out / "loose_labels.tif").shape == (100, 60)
 
 

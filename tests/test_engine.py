@@ -163,13 +163,13 @@ def test_the_child_plans_and_decodes_again(engine, own):
     (predicted,) = [e for e in wait(engine, finished) if isinstance(e, Predicted)]
     with Project.open(own) as project:
         target = project.model_config("v1").target
-    engine.submit(DecodeJob(own, "cells1", target))
+    engine.submit(DecodeJob(own, "cells1", ("v1",), target))
     (again,) = [e for e in wait(engine, finished) if isinstance(e, Predicted)]
     np.testing.assert_array_equal(again.labels, predicted.labels)
-    engine.submit(DecodeJob(own, "cells1", target, ((10, 40), (20, 60))))
+    engine.submit(DecodeJob(own, "cells1", ("v1",), target, ((10, 40), (20, 60))))
     (part,) = [e for e in wait(engine, finished) if isinstance(e, Decoded)]
     assert part.labels.shape == (30, 40)
-    engine.submit(DecodeJob(own, "cells2", target))
+    engine.submit(DecodeJob(own, "cells2", ("v1",), target))
     assert any(isinstance(e, Failed) and "No probabilities" in e.message for e in wait(engine, finished))
 
 

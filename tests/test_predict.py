@@ -353,14 +353,14 @@ def test_doubt_is_greatest_at_a_half():
 
 
 def test_a_plan_comes_first_and_says_what_it_takes(model):
-    planned = run(image(), model)[0]
+    planned = run(image(), model, tile=512)[0]
     assert isinstance(planned, Planned)
     assert planned.seconds > 0
     assert planned.bytes > 0
     assert planned.precision in ("fp32", "bf16")
-    twice = plan_for(image(), [model, model], "x", Predict(flips=True))
+    twice = plan_for(image(), [model, model], "x", Predict(flips=True, tile=512))
     assert twice.seconds == pytest.approx(8 * planned.seconds, rel=0.01)
-    assert plan_for(image((4, 200, 260)), [model], "x", None).seconds == pytest.approx(4 * planned.seconds, rel=0.01)
+    assert plan_for(image((4, 200, 260)), [model], "x", Predict(tile=512)).seconds == pytest.approx(4 * planned.seconds, rel=0.01)
 
 
 def test_a_budget_makes_tiles_smaller(model):

@@ -79,8 +79,8 @@ def _predict(verbs: Any) -> None:
     sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE")
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
     sub.add_argument(
-        "--model", metavar="ID|DIR", nargs="+", default=[],
-        help="instead of the current model; several predict together; model folders where there is no project",
+        "--model", metavar="ID|DIR", action="append", default=[],
+        help="instead of the current model; given more than once, models predict together; a folder without a project",
     )  # fmt: skip
     sub.add_argument("--out", metavar="DIR", help="write labels here")
     sub.add_argument("--format", choices=FORMATS, default="tif", help="of the labels in --out (default: tif)")

@@ -61,10 +61,13 @@ def predict(options: Namespace) -> int:
     if not (first / "project.toml").is_file():
         return _predict_loose(options)
     with Project.open(first) as project:
+        if options.probabilities and not options.out:
+            raise CellsegError("--probabilities needs a place.", "Say where: --out DIR.")
         models = tuple(options.model) or ((project.current_model,) if project.current_model else ())
         if not models:
             raise CellsegError(f"{project.name} has no model yet.", "Correct a field and run: napari-cellseg train.")
-        config = _for_prediction(project.model_config(models[0]), options)
+        own = project.model_config(models[0]).model_copy(update={"predict": project.config.predict})
+        config = _for_prediction(own, options)
         ids = tuple(options.image) or tuple(r.id for r in project.images())
         for id in ids:
             check_region(options.region, project.image(id).shape, id)
@@ -229,6 +232,11 @@ def _predict_loose(options: Namespace) -> int:
     from ..predict import Request, load_model
     from ..predict import predict as run_prediction
 
+    stems = [Path(name).stem for name in options.paths]
+    if len(set(stems)) < len(stems):
+        raise CellsegError(
+            "Two of the images have the same name.", "Results are named after them: use two --out folders."
+        )
     models = [load_model(Path(folder)) for folder in options.model]
     config, out = _for_prediction(models[0].config, options), Path(options.out)
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:

@@ -65,6 +65,7 @@ class DecodeJob:
 
     project: Path
     image: str
+    models: tuple[str, ...]
     target: Target
     field: Span = ()
 
@@ -107,7 +108,7 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
             yield _plan(project, job)
             return
         if isinstance(job, DecodeJob):
-            yield _decode(project, job)
+            yield _decode(project, job, stop)
             return
         number = project.db.start_run(kind, repr(job)[:2000])
         outcome = "died"
@@ -153,10 +154,11 @@ def _plan(project: Project, job: PlanJob) -> Event:
     return plan_for(project.read_image(job.image), models, job.image, job.options, job.region)
 
 
-def _decode(project: Project, job: DecodeJob) -> Event:
+def _decode(project: Project, job: DecodeJob, stop: Stop) -> Event:
     from ..predict import decode_again
 
-    return decode_again(_kept(project, job.image) / "probabilities.zarr", job.target, job.image, job.field)
+    path = _kept(project, job.image) / "probabilities.zarr"
+    return decode_again(path, job.target, job.image, job.field, models=job.models, stop=stop)
 
 
 def _kept(project: Project, image: str) -> Path:

@@ -78,6 +78,7 @@ class Controller:
         self._reactions = Reactions(self)
         self.strokes = Strokes(self)
         self.job: int | None = None
+        self.cancelled: int | None = None
         self._count_due = 0.0
         self._stop_helper = threading.Event()
         self._kept: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
@@ -242,8 +243,9 @@ class Controller:
     def cancel(self) -> None:
         """End the running job; what is finished stays."""
         self._stop_helper.set()
-        self.writer.pieces.clear()
+        self.writer.drop()
         if self.job is not None:
+            self.cancelled = self.job
             self.engine.cancel(self.job)
             self.session.update(status="Stopping after the current tile or step...")
 
@@ -475,8 +477,10 @@ class Controller:
         if self.session.project is not None:
             self.session.project.close()
         self.session.update(
-            project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve()
-        )
+            project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve(),
+            together=(), field_only=False,
+        )  # fmt: skip
+        self.predicting.opened()
         self.refresh()
         self.session.update(status=f"Opened {project.name}." if self.session.images else "Now add an image.")
         if self.session.images:

@@ -43,6 +43,8 @@ class SettingsForm(QWidget):
             if widget is None:
                 continue
             self._widgets[name] = widget
+            if hasattr(widget.native, "setKeyboardTracking"):
+                widget.native.setKeyboardTracking(False)  # a number counts when it is written, not digit by digit
             widget.changed.connect(self._edited)
             widget.native.setToolTip(info.description or "")
             label = QLabel(name.replace("_", " ").capitalize())
@@ -51,7 +53,7 @@ class SettingsForm(QWidget):
 
     def value(self) -> Settings:
         """The settings as the form shows them."""
-        shown = {name: widget.value for name, widget in self._widgets.items()}
+        shown = {name: self._rounded(name, widget.value) for name, widget in self._widgets.items()}
         return validated(type(self._value), {**self._value.model_dump(mode="json"), **shown})
 
     def setValue(self, value: Settings) -> None:
@@ -62,8 +64,15 @@ class SettingsForm(QWidget):
                 with widget.changed.blocked():
                     show_exactly(widget, getattr(value, name))
 
+    def _rounded(self, name: str, value: Any) -> Any:
+        """The nearest multiple where a field asks for one."""
+        step = _multiple(type(self._value).model_fields[name])
+        return round(value / step) * step if step > 1 else value
+
     def _edited(self, _: Any = None) -> None:
-        self.valueChanged.emit(self.value())
+        value = self.value()
+        self.setValue(value)
+        self.valueChanged.emit(value)
 
 
 def widget_for(info: FieldInfo, value: Any) -> ValueWidget[Any] | None:

@@ -44,8 +44,7 @@ class Overlays:
             self.preview = Image(
                 pixels[..., left:], name=name, contrast_limits=limits, translate=shift, **geometry(self.record)
             )
-            with keep_active(self.viewer):
-                self.viewer.layers.insert(self.viewer.layers.index(self.image) + 1, self.preview)
+            self._put(self.preview, self.image, 1)
         else:
             self.preview.data = pixels[..., left:]
             self.preview.translate = shift
@@ -61,10 +60,16 @@ class Overlays:
                 blending="additive", opacity=0.7, contrast_limits=(0, 255), **geometry(self.record),
             )  # fmt: skip
             self.maps[name] = layer
-            with keep_active(self.viewer):
-                self.viewer.layers.insert(self.viewer.layers.index(self.labels), layer)
+            self._put(layer, self.labels, 0)
         layer.data[box] = values
         layer.refresh()
+
+    def clear_maps(self) -> None:
+        """Take uncertainty and disagreement away: they were those of another prediction."""
+        for layer in self.maps.values():
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        self.maps.clear()
 
     def show_outlines(self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None) -> None:
         """Show what other thresholds would give in a box, as outlines over the labels; None clears them."""
@@ -85,6 +90,12 @@ class Overlays:
         else:
             self.outlines.data = labels
             self.outlines.translate = shift
+
+    def _put(self, layer: Any, neighbour: Any, above: int) -> None:
+        """Right under or over another layer, on top where the person has removed that."""
+        layers = self.viewer.layers
+        with keep_active(self.viewer):
+            layers.insert(layers.index(neighbour) + above if neighbour in layers else len(layers), layer)
 
 
 class keep_active:

@@ -7,6 +7,7 @@ image -> labels where nobody has spoken. Jobs that only look are asked for one a
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from ..events import Decoded, Event, Failed, Finished, Planned, Predicted, TileD
 from ..matching import join_slices
 from ..targets import Target
 from .session import Progress
+from .writing import PROVISIONAL
 
 if TYPE_CHECKING:
     from .controller import Controller
@@ -33,6 +35,7 @@ class Predicting:
         self._c = controller
         self._looking: int | None = None
         self._outlining = False
+        self._of: tuple[str, str | None] = ("", None)
         self._wishes: dict[str, PlanJob | DecodeJob] = {}
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
@@ -63,13 +66,16 @@ class Predicting:
         )
         self._clear_outlines()
         c.begin(job, "predict")
-        c.writer.next_id = c.writer.fresh_id()
+        c.writer.next_id = c.writer.fresh_id() + PROVISIONAL
+        if c.family is not None:
+            c.family.overlays.clear_maps()
 
     def models(self) -> tuple[str, ...]:
         """The current model and those that predict with it."""
         session = self._c.session
         current = (session.current_model,) if session.current_model else ()
-        return (*current, *(m for m in session.together if m not in current))
+        there = {m.id for m in session.models}
+        return (*current, *(m for m in session.together if m not in current and m in there))
 
     def target(self) -> Target | None:
         """The current model's target, with the thresholds the person has set."""
@@ -94,7 +100,7 @@ class Predicting:
         if target is None or not c.session.kept:
             raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
         self._clear_outlines()
-        c.begin(DecodeJob(c.project().path, c.session.image, target), "decode")
+        c.begin(DecodeJob(c.project().path, c.session.image, self.models(), target), "decode")
 
     def reset(self) -> None:
         """Back to the model's own thresholds."""
@@ -108,6 +114,8 @@ class Predicting:
         c = self._c
         if c.family is None or c.session.current_model is None:
             return
+        if self._of != (c.session.image, c.session.current_model):
+            self.opened()  # a round was decided
         centre = c.family.centre()
         if centre != self._centre:
             self._centre = centre
@@ -130,9 +138,10 @@ class Predicting:
         self._wishes.clear()
         self._outlining = False
         self._planned = ()
-        session, folder = self._c.session, self._c.session.folder
-        store = folder / "cache" / "predictions" / session.image / "probabilities.zarr" if folder else None
-        session.update(plan=None, target=None, decoded="", kept=bool(session.image and store and store.exists()))
+        session = self._c.session
+        self._of = (session.image, session.current_model)
+        self._clear_outlines()
+        session.update(plan=None, target=None, decoded="", kept=self._kept_models() == self.models() != ())
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -147,10 +156,24 @@ class Predicting:
             session.update(decoded=f"{event.objects} objects in view ({event.seconds * 1000:.0f} ms), not applied yet")
         elif isinstance(event, Failed):
             self._wishes.clear()
-            self._c.fail(CellsegError(event.message, event.hint))
+            if self._outlining:  # nothing was asked for by a click, so nothing is shouted
+                session.update(decoded=f"{event.message} {event.hint}")
+            else:
+                session.update(status=f"{event.message} {event.hint}")
         elif isinstance(event, Finished):
             self._looking = None
             self._ask()
+
+    def _kept_models(self) -> tuple[str, ...]:
+        """The models whose probabilities of the open image are kept."""
+        folder, image = self._c.session.folder, self._c.session.image
+        if folder is None or not image:
+            return ()
+        path = folder / "cache" / "predictions" / image / "probabilities.zarr" / "zarr.json"
+        try:
+            return tuple(json.loads(path.read_text(encoding="utf-8"))["attributes"]["models"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
 
     def _plan(self) -> None:
         """Ask what a prediction will take whenever something that decides it has changed."""
@@ -168,7 +191,7 @@ class Predicting:
             return
         span = tuple((s.start, s.stop) for s in c.family.visible_box())
         self._outlining = True
-        self._wishes["decode"] = DecodeJob(c.project().path, c.session.image, target, span)
+        self._wishes["decode"] = DecodeJob(c.project().path, c.session.image, self.models(), target, span)
         self._ask()
 
     def _ask(self) -> None:

@@ -72,6 +72,9 @@ class Previewer:
         if not session.preview or family is None:
             return
         box = tuple((s.start, s.stop) for s in family.visible_box())
+        if len(box) == 3 and box[0][1] - box[0][0] > 1:  # seen from the side: the middle slice stands for the volume
+            middle = (box[0][0] + box[0][1]) // 2
+            box = ((middle, middle + 1), *box[1:])
         wanted = (session.image, session.config.recipe, session.channel, box, session.split)
         if wanted == self._shown:
             return
@@ -81,8 +84,9 @@ class Previewer:
         mean = family.rgb
 
         def then(answer: _Answer) -> None:
+            if family is self._c.family:
+                self._view = answer.view  # what it knows of the whole image is true in any case
             if wanted == self._shown and family is self._c.family:
-                self._view = answer.view
                 family.overlays.show_preview(answer.pixels, box, session.split)
                 session.update(histogram=answer.histogram)
 

@@ -44,6 +44,8 @@ class Reactions:
             self._of_job(event)
 
     def _of_job(self, event: Event) -> None:
+        if isinstance(event, TileDone | Predicted) and self._c.cancelled == self._c.job:
+            return  # it was on its way when the person cancelled
         match event:
             case TileDone():
                 self._c.predicting.tile(event)

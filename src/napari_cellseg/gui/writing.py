@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PIECE = 256
 """Predictions are written in boxes of this side, each in a few milliseconds."""
+PROVISIONAL = 1_000_000
+"""Objects of single tiles are numbered this far above all others, so that none that a person touches meanwhile can
+meet an object of the whole image."""
 Piece = tuple[str, tuple[slice, ...], NDArray[np.uint32], str]
 
 
@@ -35,10 +38,11 @@ class PredictionWriter:
         self.pieces: deque[Piece] = deque()
         self.next_id = 1
         self._promised = 0
+        self._generation = 0
 
     def reset(self) -> None:
         """Another image is open: forget what waits and what was promised."""
-        self.pieces.clear()
+        self.drop()
         self.next_id, self._promised = 1, 0
 
     def fresh_id(self) -> int:
@@ -69,8 +73,10 @@ class PredictionWriter:
         """
         canvas, promised = self._c.canvas(), self._promised
         everything = proposal.shape == canvas.labels.shape
-        used = canvas.next_id()
-        self.next_id = self.fresh_id() + int(proposal.max(initial=0)) + 1  # nobody gets an id that is on its way
+        n, used = int(proposal.max(initial=0)), self.fresh_id()
+        everything = everything and n < PROVISIONAL
+        self.next_id = used + n + 1  # nobody gets an id that is on its way
+        generation = self._generation
         labels, state, instances = canvas.labels[box].copy(), canvas.state[box].copy(), self._c.instances()
 
         def number() -> NDArray[np.uint32]:
@@ -78,7 +84,17 @@ class PredictionWriter:
             first = max(edits.first_free_id(labels, state) if everything else used, promised + 1)
             return edits.reconcile(labels, state, proposal, first, min_size=min_size, instances=instances)
 
-        self._c.helper.later(number, lambda new: self.cut(image, box, new, group))
+        def take(new: NDArray[np.uint32]) -> None:
+            if generation == self._generation:
+                self.next_id = max(int(new.max(initial=0)), self._promised) + 1
+                self.cut(image, box, new, group)
+
+        self._c.helper.later(number, take)
+
+    def drop(self) -> None:
+        """Write nothing more of what is on its way."""
+        self.pieces.clear()
+        self._generation += 1
 
     def cut(self, image: str, box: tuple[slice, ...], labels: NDArray[np.uint32], group: str) -> None:
         """Cut labels of a box into pieces that are written one by one."""

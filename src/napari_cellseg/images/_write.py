@@ -104,7 +104,18 @@ def _write_tiff(
 def _imagej_order(data: Any, axes: str) -> tuple[Any, str]:
     if axes != "CZYX":
         return data, axes
-    return np.moveaxis(np.asarray(data), 0, 1), "ZCYX"
+    return _ZBeforeC(data), "ZCYX"
+
+
+class _ZBeforeC:
+    """An array-like (C, Z, Y, X) in the order of ImageJ's pages."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape = (array.shape[1], array.shape[0], *array.shape[2:])
+
+    def __getitem__(self, index: tuple[int, ...]) -> NDArray[Any]:
+        return np.asarray(self._array[(index[1], index[0])])
 
 
 def _write_zarr(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,56 @@ import zarr
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
-from ..events import Decoded, Predicted, Span
+from ..events import Decoded, Predicted, Span, Stopped
 from ..matching import join_planes
-from ..targets import Target, decode_into
+from ..targets import DecodingStopped, Target, decode_into
 from ._store import Blend
 
 CONTEXT = 96
 """Pixels around the visible field that are decoded with it, so that objects on its border are whole."""
 
 
-def decode_again(path: Path, target: Target, name: str, field: Span = ()) -> Decoded | Predicted:
+DEPTH = 16
+"""Slices above and below that are decoded with a field of a volume."""
+
+
+def decode_again(
+    path: Path,
+    target: Target,
+    name: str,
+    field: Span = (),
+    *,
+    models: tuple[str, ...] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Decoded | Predicted | Stopped:
     """Labels of a box from kept probabilities (`Decoded`), or of all that was predicted (`Predicted`).
 
     Raises
     ------
     CellsegError
-        When nothing was kept or the target is of another kind.
+        When nothing was kept, or it is of another target or of other models.
     """
+    try:
+        return _decoded(path, target, name, field, models, stop)
+    except DecodingStopped:
+        return Stopped("cancelled")
+    except (RuntimeError, KeyError, OSError, ValueError) as error:  # what damaged files make zarr raise
+        raise CellsegError("The kept probabilities cannot be read.", "Press Predict once more.") from error
+
+
+def _decoded(
+    path: Path, target: Target, name: str, field: Span, models: tuple[str, ...], stop: Callable[[], bool]
+) -> Decoded | Predicted:
     start = time.monotonic()
     blend, attributes = _open(path, target)
+    if models and tuple(attributes["models"]) != models:
+        raise CellsegError(
+            f"The kept probabilities are of {' and '.join(attributes['models'])}.", "Press Predict once more."
+        )
     origin, flat = attributes["origin"], "Z" not in attributes["axes"]
     options: dict[str, Any] = {
         "spacing": tuple(attributes["spacing"]) or None, "planar": attributes["planar"], "radius": attributes["radius"],
+        "stop": stop,
     }  # fmt: skip
     if not field:
         labels = np.zeros(blend.shape, np.uint32)
@@ -41,11 +70,11 @@ def decode_again(path: Path, target: Target, name: str, field: Span = ()) -> Dec
             n = join_planes(labels, n, attributes["join_overlap"])
         box = tuple((o, o + n) for o, n in zip(origin, blend.shape, strict=True))
         seconds = time.monotonic() - start
-        models = "+".join(attributes["models"])
-        return Predicted(name, models, labels[0] if flat else labels, seconds, box[1:] if flat else box, n, str(path))
+        together = "+".join(attributes["models"])
+        return Predicted(name, together, labels[0] if flat else labels, seconds, box[1:] if flat else box, n, str(path))
     wanted = field if len(field) == 3 else ((0, 1), *field)
     inner = [(max(0, a - o), min(n, b - o)) for (a, b), o, n in zip(wanted, origin, blend.shape, strict=True)]
-    reach = (0, CONTEXT, CONTEXT)
+    reach = (0 if options["planar"] else DEPTH, CONTEXT, CONTEXT)
     wide = [(max(0, a - r), min(n, b + r)) for (a, b), r, n in zip(inner, reach, blend.shape, strict=True)]
     if any(a >= b for a, b in inner):
         raise CellsegError("The visible field was not predicted.", "Move to where masks are, or predict it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from dataclasses import dataclass, field
@@ -86,16 +87,21 @@ class Predictor:
         share = np.bincount(away.ravel(), size.ravel()).cumsum()
         return int(np.searchsorted(share, 0.99 * share[-1])) + 1
 
-    def probabilities(self, stack: Float, *, flips: bool = False) -> Float:
+    def probabilities(self, stack: Float, *, flips: bool = False, budget: float = math.inf) -> Float:
         """(N, C, [Z], Y, X) float32 -> (N, K, [Z], Y, X) float32 in [0, 1].
 
-        What does not fit into memory is halved until it does; `limits` remembers that.
+        Planes go through the network together as far as `budget` (bytes) holds them. What does not fit into memory
+        is halved until it does; `limits` remembers that.
 
         Raises
         ------
         CellsegError
             When not even the smallest tile fits.
         """
+        at_once = max(1, int(min(budget / (self.bytes_per_voxel * np.prod(stack.shape[2:])), len(stack))))
+        if at_once < len(stack):
+            parts = [stack[k : k + at_once] for k in range(0, len(stack), at_once)]
+            return np.concatenate([self.probabilities(part, flips=flips) for part in parts])
         if not flips:
             return self._fitting(stack)
         mirrors = _MIRRORS[self.dimensions]
@@ -115,11 +121,12 @@ class Predictor:
                 torch.cuda.empty_cache()
             if len(stack) > 1:
                 return np.concatenate([self._fitting(half) for half in np.array_split(stack, 2)])
-            self.limits["side"] = side // 2 // 32 * 32
-            if self.limits["side"] < 64:
+            smaller = side // 2 // 32 * 32
+            if smaller < max(64, 3 * self.stride[-1]):
                 raise CellsegError(
                     f"Not even a tile of {side} pixels fits into memory.", "Close other programs, or lower the batch."
                 )
+            self.limits["side"] = smaller
         return self._in_parts(stack)
 
     def _in_parts(self, stack: Float) -> Float:

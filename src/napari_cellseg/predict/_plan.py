@@ -43,11 +43,11 @@ class Plan:
     in_memory: bool
 
 
-def make_plan(models: list[Predictor], shape: Shape, options: Predict) -> Plan:
+def make_plan(models: list[Predictor], shape: Shape, options: Predict, stretch: float = 1.0) -> Plan:
     """Choose what the options leave open.
 
     The largest tiles are the cheapest, since overlaps are computed twice; the time that a person waits for Cancel
-    and the memory set the limit.
+    and the memory set the limit. `stretch` says how many times a voxel is as deep as wide.
 
     Raises
     ------
@@ -63,17 +63,28 @@ def make_plan(models: list[Predictor], shape: Shape, options: Predict) -> Plan:
     side = options.tile or _best_side(shape, overlap, first, speed, per_voxel, options.memory * 1e9)
     cut: list[Tile] = []
     for axis in axes:
-        cut += tiles(shape, _sides(shape, side, axis), overlap, _steps(first, axis), axis)
-    largest = max(math.prod(s.stop - s.start for s in t.spans) for t in cut)
-    planes = {0: 1, 1: _SLAB, 2: _SLAB, None: 1}[axes[0]]
-    batch = options.batch or _batch(first, largest, per_voxel, options.memory * 1e9)
-    voxels = sum(math.prod(s.stop - s.start for s in t.spans) for t in cut)
+        room = options.memory * 1e9 / per_voxel / (shape[0] * stretch) if axis in (1, 2) else math.inf
+        fitting = side if side <= room else max(96, int(room) // 32 * 32)  # planes that hold Z are never cut along Z
+        cut += tiles(shape, _sides(shape, fitting, axis), overlap, _steps(first, axis), axis)
+    largest = max(_at_once(t, stretch) for t in cut)
+    batch = options.batch or _batch(first, int(largest), per_voxel, options.memory * 1e9)
+    voxels = sum(_at_once(t, stretch) * _thickness(t) for t in cut)
     channels = first.card.out_channels
     kept = math.prod(shape) * (2 * channels + 8) if fits(channels, shape) else 300_000_000
     return Plan(
         axes, tuple(cut), _sides(shape, side, axes[0]), overlap, batch, speed * voxels,
-        int(per_voxel * largest / planes * batch) + kept, axes == (0,), fits(channels, shape),
+        int(per_voxel * largest * batch) + kept, axes == (0,), fits(channels, shape),
     )  # fmt: skip
+
+
+def _at_once(tile: Tile, stretch: float) -> float:
+    """Voxels of one pass: a plane, stretched where it holds Z, or a volume."""
+    plane = math.prod(s.stop - s.start for s in tile.spans) / _thickness(tile)
+    return plane * (stretch if tile.axis in (1, 2) else 1.0)
+
+
+def _thickness(tile: Tile) -> int:
+    return 1 if tile.axis is None else tile.spans[tile.axis].stop - tile.spans[tile.axis].start
 
 
 def _axes(models: list[Predictor], shape: Shape, mode: str) -> tuple[int | None, ...]:

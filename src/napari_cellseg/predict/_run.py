@@ -7,6 +7,7 @@ Nothing larger than a tile, a block or a plane is in memory, unless the whole re
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,16 +24,18 @@ from ..events import Event, Notice, Planned, Predicted, Span, Stopped, TileDone
 from ..images import Image
 from ..matching import join_planes
 from ..preprocess import Processed
-from ..targets import Target, decode_into, typical_radius
+from ..targets import DecodingStopped, Target, decode_into, typical_radius
 from ._model import Predictor
 from ._plan import Plan, make_plan
-from ._store import Blend, allocate, chunk_shape, entropy, make_zarr
+from ._store import Blend, OnlyPlane, allocate, chunk_shape, entropy, make_zarr
 from ._tiles import Box, Queue, Shape, Tile
 from ._tiles import Span as Extent
 
 Float = NDArray[np.float32]
 GLIMPSE = 256
 """Side of the piece at the centre of view that is shown before the first tile."""
+PART = "probabilities.part.zarr"
+"""Probabilities get their own name when they are complete."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,10 @@ def predict(
     if run.stopped:
         yield Stopped("cancelled")
         return
-    yield run.result()
+    try:
+        yield run.result(stop)
+    except DecodingStopped:
+        yield Stopped("cancelled")
 
 
 def plan_for(
@@ -134,7 +140,7 @@ class _Run:
         span = region if len(region) == 3 else ((0, 1), *region)
         self.origin = tuple(a for a, _ in span)
         self.shape: Shape = tuple(b - a for a, b in span)  # type: ignore[assignment]
-        self.plan = make_plan(self.models, self.shape, self.options)
+        self.plan = make_plan(self.models, self.shape, self.options, self._stretch())
         self.queue = Queue(self.plan.tiles, (max(self.plan.side[1:]) / 3.0, 1.0, 1.0))
         self.blend: Blend | None = None
         self.spread: Blend | None = None
@@ -172,7 +178,7 @@ class _Run:
         self.stopped = stop()
         return self.stopped
 
-    def result(self) -> Predicted:
+    def result(self, stop: Callable[[], bool]) -> Predicted:
         """Decode everything, join slices, keep what was asked for."""
         assert self.blend is not None
         folder = self.request.folder
@@ -182,7 +188,7 @@ class _Run:
         radius = self._radius()
         n = decode_into(
             self.target, self.blend.read, self.shape, labels,
-            spacing=self.spacing, planar=planar, chunk=chunk, radius=radius,
+            spacing=self.spacing, planar=planar, chunk=chunk, radius=radius, stop=stop,
         )  # fmt: skip
         if planar and self.shape[0] > 1 and self.target.instances:
             n = join_planes(labels, n, self.options.join_overlap)
@@ -192,7 +198,7 @@ class _Run:
         maps = self._maps()
         together, seconds = "+".join(m.id for m in self.models), time.monotonic() - self.start
         return Predicted(
-            self.name, together, labels[0] if flat else labels, seconds,
+            self.name, together, _flat(labels) if flat else labels, seconds,
             box[1:] if flat else box, n, store, *(m if m is None or not flat else m[0] for m in maps),
         )  # fmt: skip
 
@@ -226,10 +232,15 @@ class _Run:
         self.views = [Processed(m.config.recipe, self.pixels) for m in self.models]
         passes, planar = len(self.plan.axes), self.plan.planar
         shape = (self.first.card.out_channels, *self.shape)
-        self.blend = Blend(allocate(shape, "uint16", folder, "probabilities.zarr", planar), passes)
+        self.blend = Blend(allocate(shape, "uint16", folder, PART, planar), passes)
         if len(self.models) > 1:
             spread = allocate((1, *self.shape), "uint16", folder, "disagreement.zarr", planar)
             self.spread = Blend(spread, passes)
+
+    def _stretch(self) -> float:
+        """How many times a voxel is as deep as wide."""
+        spacing = self.spacing
+        return max(1.0, spacing[0] / spacing[-1]) if spacing and len(spacing) == 3 else 1.0
 
     def _centre(self) -> tuple[float, ...]:
         given = self.look()
@@ -243,7 +254,9 @@ class _Run:
         per_model = []
         for model, view in zip(self.models, self.views, strict=True):
             stacks = [_to_stack(self._read(view, tile.box), tile.axis, self.spacing) for tile in batch]
-            found = model.probabilities(np.concatenate(stacks), flips=self.options.flips)
+            found = model.probabilities(
+                np.concatenate(stacks), flips=self.options.flips, budget=self.options.memory * 1e9
+            )
             parts = np.split(found, len(batch))
             per_model.append([_from_stack(p, t, self.shape) for p, t in zip(parts, batch, strict=True)])
         return [self._combined([m[k] for m in per_model]) for k in range(len(batch))]
@@ -271,7 +284,8 @@ class _Run:
         """Provisional labels of a finished tile; none where nobody looks, or where the tile is the whole image."""
         total = len(self.queue.tiles)
         if total == 1 or not self.request.show:
-            span, seconds = tuple((s.start, s.start) for s in tile.box), time.monotonic() - self.start
+            starts = [s.start + o for s, o in zip(tile.box, self.origin, strict=True)]
+            span, seconds = tuple((a, a) for a in starts), time.monotonic() - self.start
             flat = "Z" not in self.image.spatial_axes
             nothing = np.zeros((0,) * (2 if flat else 3), np.uint32)
             return TileDone(self.name, span[1:] if flat else span, nothing, self.queue.n_done, total, seconds)
@@ -326,10 +340,10 @@ class _Run:
         """Leave the probabilities in the folder, with what decoding them anew needs."""
         if self.request.folder is None or self.blend is None:
             return ""
-        path = self.request.folder / "probabilities.zarr"
+        part, path = self.request.folder / PART, self.request.folder / "probabilities.zarr"
         data = self.blend.data
         if isinstance(data, np.ndarray):
-            stored = make_zarr(path, data.shape, "uint16", self.plan.planar)
+            stored = make_zarr(part, data.shape, "uint16", self.plan.planar)
             stored[:] = data
             data = stored
         data.attrs.update(
@@ -339,7 +353,14 @@ class _Run:
                 "axes": self.image.spatial_axes, "join_overlap": self.options.join_overlap,
             }
         )  # fmt: skip
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
         return str(path)
+
+
+def _flat(labels: Any) -> Any:
+    """The only plane: of numpy at once, of zarr when it is read."""
+    return labels[0] if isinstance(labels, np.ndarray) else OnlyPlane(labels)
 
 
 def _vote(values: Float, exclusive: bool) -> Float:

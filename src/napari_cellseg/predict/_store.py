@@ -92,6 +92,21 @@ def make_zarr(path: Path, shape: tuple[int, ...], dtype: str, planar: bool) -> A
         raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
 
 
+class OnlyPlane:
+    """The plane of a (1, Y, X) array-like, read in parts."""
+
+    def __init__(self, volume: Any) -> None:
+        self._volume = volume
+        self.shape: tuple[int, ...] = tuple(volume.shape[1:])
+        self.dtype = volume.dtype
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        return np.asarray(self._volume[(0, *(index if isinstance(index, tuple) else (index,)))])
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        return np.asarray(self._volume[0], dtype)
+
+
 def chunk_shape(shape: tuple[int, ...], planar: bool) -> Shape:
     """One plane of 512 x 512, or 16 x 256 x 256."""
     z, y, x = (min(n, c) for n, c in zip(shape, (1, 512, 512) if planar else (16, 256, 256), strict=True))

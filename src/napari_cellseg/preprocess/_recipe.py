@@ -33,7 +33,6 @@ Step = Annotated[
     Field(discriminator="kind"),
 ]  # fmt: skip
 _KEPT_BYTES = 1 << 27
-_KEPT_PLANES = 8
 
 
 class Recipe(Settings):
@@ -116,11 +115,14 @@ class Processed:
         known: Any = None
         if step.needs == "image":
             known = self._fitted(n, -1)
-        elif step.needs == "plane":
-            known = [self._fitted(n, z) for z in range(box[0].start, box[0].stop)]
         pixels = self._stage(n - 1, wide)
         place = Place((wide[0].start, wide[1].start, wide[2].start), self.shape)
-        out = step.apply(pixels, place, known)
+        if step.needs == "plane":  # one after another: what is known of a plane may be large
+            planes = range(wide[0].stop - wide[0].start)
+            done = [step.apply(pixels[:, k : k + 1], place, [self._fitted(n, wide[0].start + k)]) for k in planes]
+            out = np.concatenate(done, axis=1)
+        else:
+            out = step.apply(pixels, place, known)
         inner = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
         return out[(slice(None), *inner)]
 
@@ -133,10 +135,15 @@ class Processed:
                 return self._stage(n - 1, (slice(box[0].start + first, box[0].stop + first), *box[1:]))
 
             planes = [key for key in self._known if key[0] == n and key[1] >= 0]
-            if plane >= 0 and len(planes) >= _KEPT_PLANES:
+            if planes and sum(_bytes(self._known[key]) for key in planes) > _KEPT_BYTES:
                 del self._known[planes[0]]
             self._known[n, plane] = self._steps[n - 1].fit(Whole((depth, *self.shape[1:]), read))
         return self._known[n, plane]
+
+
+def _bytes(known: Any) -> int:
+    """Size of the arrays in what a step knows."""
+    return sum(part.nbytes for part in known if isinstance(part, np.ndarray)) if isinstance(known, tuple) else 0
 
 
 def _plain(pixels: NDArray[Any]) -> Pixels:

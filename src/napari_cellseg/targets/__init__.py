@@ -16,7 +16,7 @@ from ._common import drop_small
 from ._decode import Read, decode_into, part, typical_radius
 from ._instances import Boundary, Distance, TargetBase
 from ._semantic import Semantic
-from ._watershed import blocks
+from ._watershed import DecodingStopped, blocks
 
 TARGETS: tuple[type[Settings], ...] = (Distance, Boundary, Semantic)
 Target = Annotated[Distance | Boundary | Semantic, Field(discriminator="kind")]
@@ -24,6 +24,7 @@ Target = Annotated[Distance | Boundary | Semantic, Field(discriminator="kind")]
 __all__ = [
     "TARGETS",
     "Boundary",
+    "DecodingStopped",
     "Distance",
     "Read",
     "Semantic",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._common import Float, Labels, Spacing, radii
-from ._watershed import BLOCK, Box, Shape, blocks, segment
+from ._watershed import BLOCK, Box, DecodingStopped, Shape, blocks, segment
 
 if TYPE_CHECKING:
     from ._instances import InstanceTarget, TargetBase
@@ -46,6 +46,7 @@ def decode_into(
     chunk: Shape | None = None,
     voxels: int = BLOCK,
     radius: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Decode an image of any size into an array-like (Z, Y, X) uint32; returns the number of objects or classes.
 
@@ -59,14 +60,18 @@ def decode_into(
         Size of the blocks; the result does not depend on it.
     radius
         Typical radius of the objects (pixels) where it is known, see `typical_radius`.
+    stop
+        Asked before every block; raises `DecodingStopped` where it answers True.
     """
     if not target.instances:
-        return _decode_classes(target, read, shape, out)  # type: ignore[arg-type]
+        return _decode_classes(target, read, shape, out, stop)  # type: ignore[arg-type]
     parts = blocks(shape, planar, chunk, voxels)
     radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
     hills = _Hills(target, read, shape, spacing, planar, radius)  # type: ignore[arg-type]
     rise: float = target.rise  # type: ignore[attr-defined]
-    lookup = segment(hills.window, shape, out, prominence=rise, min_size=target.min_size, planar=planar, parts=parts)
+    lookup = segment(
+        hills.window, shape, out, prominence=rise, min_size=target.min_size, planar=planar, parts=parts, stop=stop
+    )
     lookup.write(out, parts)
     return lookup.n_objects
 
@@ -79,7 +84,7 @@ def typical_radius(
     Measured on the whole image, or on up to 8 windows spread evenly over a large one. 0 where the target does
     not ask for it.
     """
-    if not any(target.sigmas(1.0, spacing, 3)):  # type: ignore[attr-defined]
+    if "smooth" not in type(target).model_fields:
         return 0.0
     found = []
     for box in _windows(shape, planar):
@@ -121,10 +126,12 @@ class _Hills:
         return height, mask
 
 
-def _decode_classes(target: Semantic, read: Read, shape: Shape, out: Any) -> int:
+def _decode_classes(target: Semantic, read: Read, shape: Shape, out: Any, stop: Callable[[], bool]) -> int:
     """The most probable class of each voxel, cleaned plane by plane."""
     top = 0
     for z in range(shape[0]):
+        if stop():
+            raise DecodingStopped
         plane = np.zeros(shape[1:], np.uint8)
         for box in blocks((1, *shape[1:]), True):
             part = read((slice(z, z + 1), *box[1:]))

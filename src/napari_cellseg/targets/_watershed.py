@@ -29,6 +29,10 @@ BLOCK = 4_000_000
 """Blocks have about this many voxels."""
 
 
+class DecodingStopped(Exception):
+    """The person does not want the result any more."""
+
+
 def blocks(shape: Shape, planar: bool, chunk: Shape | None = None, voxels: int = BLOCK) -> list[Box]:
     """Cover an image with blocks of about `voxels` voxels, in raster order; their sides are multiples of `chunk`."""
     unit = chunk or (1, 1, 1)
@@ -51,6 +55,7 @@ def segment(
     min_size: int,
     planar: bool = False,
     parts: list[Box] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Lookup:
     """Write provisional region numbers into `out` and return what turns them into labels.
 
@@ -62,11 +67,20 @@ def segment(
         Every plane for itself.
     parts
         Blocks that cover the image; chosen by size where not given.
+    stop
+        Asked before every block.
+
+    Raises
+    ------
+    DecodingStopped
+        When `stop` answers True; `out` is then unfinished.
     """
     from ..kernels.landscape import basins
 
     graph, faces = Graph(shape), Faces()
     for box in parts if parts is not None else blocks(shape, planar):
+        if stop():
+            raise DecodingStopped
         height, mask = landscape(tuple(slice(s.start - 1, s.stop + 1) for s in box))  # type: ignore[arg-type]
         found = basins(height, mask, planar)
         inner = np.ascontiguousarray(height[1:-1, 1:-1, 1:-1])
