@@ -88,7 +88,7 @@ def segment(
         regions = np.where(found.regions > 0, found.regions + np.uint32(first), np.uint32(0)).astype(np.uint32)
         out[box] = regions
         for pairs, saddles, same in faces.meet(box, regions, inner, found.leaves, planar):
-            graph.edges.append((pairs, saddles))
+            graph.keep(pairs, saddles)
             graph.same.append(same)
     return graph.solve(prominence, min_size)
 
@@ -121,7 +121,7 @@ class Graph:
         self._shape = shape
         self.n = 0
         self._columns: dict[str, list[NDArray[Any]]] = {"size": [], "first": [], "top": [], "peak": []}
-        self.edges: list[tuple[NDArray[np.int64], Float]] = []
+        self.edges: list[tuple[NDArray[np.uint32], Float]] = []
         self.same: list[NDArray[np.int64]] = []
 
     def add(self, found: Basins, box: Box, height: Float, planar: bool) -> int:
@@ -139,9 +139,13 @@ class Graph:
         ):  # fmt: skip
             self._columns[name].append(values)
         pairs, saddles = found.edges(height, planar)
-        self.edges.append((pairs + base, saddles))
+        self.keep(pairs + base, saddles)
         self.n += len(found.sizes)
         return base
+
+    def keep(self, pairs: NDArray[np.int64], saddles: Float) -> None:
+        """Take edges; there are many of them, so they are kept as small as they can be."""
+        self.edges.append((pairs.astype(np.uint32), saddles.astype(np.float32)))
 
     def solve(self, prominence: float, min_size: int) -> Lookup:
         """Join what belongs together, let low basins flow away, drop small objects, number the rest."""
@@ -149,8 +153,9 @@ class Graph:
             return Lookup(np.zeros(1, np.uint32), 0)
         size, first, top, peak = (np.concatenate(self._columns[k]) for k in ("size", "first", "top", "peak"))
         same = np.concatenate([*self.same, np.zeros((0, 2), np.int64)]) - 1
-        pairs = np.concatenate([p for p, _ in self.edges]) - 1
+        pairs = np.concatenate([p for p, _ in self.edges]) - np.uint32(1)
         saddles = np.concatenate([s for _, s in self.edges])
+        self.edges.clear()
         group = _components(self.n, same)
         group = _flow(group, pairs, saddles, top, peak, prominence)[group]
         n = int(group.max()) + 1
@@ -210,7 +215,7 @@ def _components(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _flow(
     group: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    pairs: NDArray[Any],
     saddles: Float,
     top: NDArray[np.int64],
     peak: Float,
