@@ -57,7 +57,7 @@ class Overlays:
         if layer is None or layer not in self.viewer.layers:
             layer = Image(
                 np.zeros(self.record.shape, np.uint8), name=f"{self.record.id} [{name}]", colormap="inferno",
-                blending="additive", opacity=0.7, contrast_limits=(0, 255), **geometry(self.record),
+                blending="additive", opacity=0.4, contrast_limits=(0, 255), **geometry(self.record),
             )  # fmt: skip
             self.maps[name] = layer
             self._put(layer, self.labels, 0)
