@@ -67,7 +67,7 @@ class PredictPage(Page):
         self.together.itemChanged.connect(lambda _: self._ticked())
         self.combine = SettingsForm(Predict(), ("combine",))
         self.combine.valueChanged.connect(lambda v: self._option("combine", v.combine))
-        self.ensemble = more("Several models together", self.together, self.combine)
+        self.ensemble = more("More: several models together", self.together, self.combine)
         self.form.addWidget(more("More: tiles, memory, volumes", self.options))
         self.form.addWidget(self.ensemble)
 
