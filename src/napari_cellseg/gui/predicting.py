@@ -35,7 +35,7 @@ class Predicting:
         self._c = controller
         self._looking: int | None = None
         self._outlining = False
-        self._of: tuple[str, str | None] = ("", None)
+        self._of: tuple[str, tuple[str, ...]] = ("", ())
         self._wishes: dict[str, PlanJob | DecodeJob] = {}
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
@@ -114,8 +114,8 @@ class Predicting:
         c = self._c
         if c.family is None or c.session.current_model is None:
             return
-        if self._of != (c.session.image, c.session.current_model):
-            self.opened()  # a round was decided
+        if self._of != (c.session.image, self.models()):
+            self.opened()  # a round was decided, or models were ticked
         centre = c.family.centre()
         if centre != self._centre:
             self._centre = centre
@@ -139,7 +139,7 @@ class Predicting:
         self._outlining = False
         self._planned = ()
         session = self._c.session
-        self._of = (session.image, session.current_model)
+        self._of = (session.image, self.models())
         self._clear_outlines()
         session.update(plan=None, target=None, decoded="", kept=self._kept_models() == self.models() != ())
 

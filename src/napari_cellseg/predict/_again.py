@@ -19,8 +19,6 @@ from ._store import Blend
 
 CONTEXT = 96
 """Pixels around the visible field that are decoded with it, so that objects on its border are whole."""
-
-
 DEPTH = 16
 """Slices above and below that are decoded with a field of a volume."""
 
@@ -65,9 +63,7 @@ def _decoded(
     }  # fmt: skip
     if not field:
         labels = np.zeros(blend.shape, np.uint32)
-        n = decode_into(target, blend.read, blend.shape, labels, **options)
-        if options["planar"] and blend.shape[0] > 1 and target.instances:
-            n = join_planes(labels, n, attributes["join_overlap"])
+        n = decode_joined(target, blend, labels, attributes["join_overlap"], **options)
         box = tuple((o, o + n) for o, n in zip(origin, blend.shape, strict=True))
         seconds = time.monotonic() - start
         together = "+".join(attributes["models"])
@@ -88,6 +84,14 @@ def _decoded(
     box = tuple((a + o, b + o) for (a, b), o in zip(inner, origin, strict=True))
     objects = len(np.unique(labels[labels > 0]))
     return Decoded(name, box[1:] if flat else box, labels[0] if flat else labels, objects, time.monotonic() - start)
+
+
+def decode_joined(target: Target, blend: Blend, labels: Any, join_overlap: float, **options: Any) -> int:
+    """Decode a whole blend into `labels`, and join objects of neighbouring slices; `options` as of `decode_into`."""
+    n = decode_into(target, blend.read, blend.shape, labels, **options)
+    if options["planar"] and blend.shape[0] > 1 and target.instances:
+        n = join_planes(labels, n, join_overlap)
+    return n
 
 
 class _Kept:

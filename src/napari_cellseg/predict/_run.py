@@ -22,9 +22,9 @@ from ..config import Predict
 from ..errors import CellsegError
 from ..events import Event, Notice, Planned, Predicted, Span, Stopped, TileDone
 from ..images import Image
-from ..matching import join_planes
 from ..preprocess import Processed
 from ..targets import DecodingStopped, Target, decode_into, typical_radius
+from ._again import decode_joined
 from ._model import Predictor
 from ._plan import Plan, make_plan
 from ._store import Blend, OnlyPlane, allocate, chunk_shape, entropy, make_zarr
@@ -145,6 +145,11 @@ class _Run:
         self.blend: Blend | None = None
         self.spread: Blend | None = None
 
+    @property
+    def flat(self) -> bool:
+        """Whether the image has no Z axis; inside, everything has one."""
+        return "Z" not in self.image.spatial_axes
+
     def planned(self) -> Planned:
         """The plan in plain numbers."""
         p = self.plan
@@ -186,14 +191,12 @@ class _Run:
         labels = allocate(self.shape, "uint32", None if self.plan.in_memory else folder, "labels.zarr", planar)
         chunk = None if self.plan.in_memory else chunk_shape(self.shape, planar)
         radius = self._radius()
-        n = decode_into(
-            self.target, self.blend.read, self.shape, labels,
+        n = decode_joined(
+            self.target, self.blend, labels, self.options.join_overlap,
             spacing=self.spacing, planar=planar, chunk=chunk, radius=radius, stop=stop,
         )  # fmt: skip
-        if planar and self.shape[0] > 1 and self.target.instances:
-            n = join_planes(labels, n, self.options.join_overlap)
         box = tuple((o, o + n) for o, n in zip(self.origin, self.shape, strict=True))
-        flat = "Z" not in self.image.spatial_axes
+        flat = self.flat
         store = self._keep(radius) if self.request.keep else ""
         maps = self._maps()
         together, seconds = "+".join(m.id for m in self.models), time.monotonic() - self.start
@@ -258,7 +261,7 @@ class _Run:
                 np.concatenate(stacks), flips=self.options.flips, budget=self.options.memory * 1e9
             )
             parts = np.split(found, len(batch))
-            per_model.append([_from_stack(p, t, self.shape) for p, t in zip(parts, batch, strict=True)])
+            per_model.append([_from_stack(p, t) for p, t in zip(parts, batch, strict=True)])
         return [self._combined([m[k] for m in per_model]) for k in range(len(batch))]
 
     def _read(self, view: Processed, box: Box) -> Float:
@@ -286,7 +289,7 @@ class _Run:
         if total == 1 or not self.request.show:
             starts = [s.start + o for s, o in zip(tile.box, self.origin, strict=True)]
             span, seconds = tuple((a, a) for a in starts), time.monotonic() - self.start
-            flat = "Z" not in self.image.spatial_axes
+            flat = self.flat
             nothing = np.zeros((0,) * (2 if flat else 3), np.uint32)
             return TileDone(self.name, span[1:] if flat else span, nothing, self.queue.n_done, total, seconds)
         assert self.blend is not None
@@ -316,7 +319,7 @@ class _Run:
         doubt = entropy(probabilities, self.target.exclusive) if self.options.uncertainty else None
         span = tuple((s.start + o, s.stop + o) for s, o in zip(box, self.origin, strict=True))
         seconds = time.monotonic() - self.start
-        if "Z" not in self.image.spatial_axes:
+        if self.flat:
             labels, span, doubt = labels[0], span[1:], None if doubt is None else doubt[0]
         return TileDone(self.name, span, labels, done, total, seconds, doubt)
 
@@ -387,7 +390,7 @@ def _to_stack(pixels: Float, axis: int | None, spacing: tuple[float, ...] | None
     return _resized(stack, rows)
 
 
-def _from_stack(stack: Float, tile: Tile, shape: Shape) -> Float:
+def _from_stack(stack: Float, tile: Tile) -> Float:
     """The way back: (N, K, rows, columns) -> (K, z, y, x)."""
     if tile.axis is None:
         return np.asarray(stack[0])

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import cc3d  # noqa: F401 - loaded with the module, not in the middle of a prediction
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
