@@ -68,7 +68,7 @@ def preprocessing(pixels: np.ndarray) -> dict[str, float]:
     def first() -> np.ndarray:
         return Processed(recipe, pixels[None, None]).read((slice(0, 1), slice(300, 1068), slice(400, 1424)))
 
-    times = best(2, ours=lambda: recipe(pixels[None]), skimage=peer, field=field, field_first=first)
+    times = best(5, ours=lambda: recipe(pixels[None]), skimage=peer, field=field, field_first=first)
     ours = recipe(pixels[None])[0]
     expected = cv2.createCLAHE(2.0, (8, 8)).apply(pixels)
     only = np.rint(Recipe(steps=(Clahe(),))(pixels[None])[0] * 255)
@@ -137,7 +137,7 @@ def prediction(pixels: np.ndarray) -> dict[str, float]:
         usual = SlidingWindowInferer((256, 256), sw_batch_size=1, overlap=0.25)
         jobs["monai"] = torch.inference_mode()(lambda: usual(x, plain).sigmoid())
         jobs["monai_channels_last"] = lambda: forward(lambda t: usual(t, bare), near)
-    times = best(1, **jobs)
+    times = best(3, **jobs)
     planned = plan_for(image, [model], "x", None)
     out = {f"{name}_s": value for name, value in times.items()}
     out |= {
