@@ -12,7 +12,8 @@ from ..errors import CellsegError
 
 Options = argparse.Namespace
 
-FORMATS = ("tif", "ome.tif", "ome.zarr")
+FORMATS = ("tif", "ome.tif", "ome.zarr", "png", "roi.zip", "coco.json", "geojson")
+PIXELS = FORMATS[:3]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,7 +67,10 @@ def _add(verbs: Any) -> None:
     sub.add_argument(
         "images", nargs="+", metavar="IMAGE", help="TIFF, OME-Zarr, PNG..., or a folder with images/ and masks/"
     )
-    sub.add_argument("--labels", nargs="+", default=[], metavar="LABELS", help="one per image, in the same order")
+    sub.add_argument(
+        "--labels", nargs="+", default=[], metavar="LABELS", help="one per image: label pictures, ROI zip, COCO..."
+    )
+    sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
     sub.add_argument("--components", action="store_true", help="masks are binary: number their connected pieces")
     sub.add_argument("--axes", help="one letter of TCZYX per dimension")
     sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um")
@@ -83,7 +87,7 @@ def _predict(verbs: Any) -> None:
         help="instead of the current model; given more than once, models predict together; a folder without a project",
     )  # fmt: skip
     sub.add_argument("--out", metavar="DIR", help="write labels here")
-    sub.add_argument("--format", choices=FORMATS, default="tif", help="of the labels in --out (default: tif)")
+    sub.add_argument("--format", choices=PIXELS, default="tif", help="of the labels in --out (default: tif)")
     sub.add_argument("--probabilities", action="store_true", help="write them to --out too")
     sub.add_argument(
         "--region", type=_region, default=(), metavar="A:B,C:D", help="only this box, start:stop per axis (Z,)Y,X"
@@ -119,7 +123,7 @@ def _simulate(verbs: Any) -> None:
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--rounds", type=_positive, default=5, metavar="N")
     sub.add_argument("--objects", type=_positive, default=200, metavar="K", help="objects mended per round")
-    sub.add_argument("--order", choices=("queue", "random"), default="queue", help="queue: the worst first")
+    sub.add_argument("--order", choices=("queue", "random", "worst"), default="queue", help="worst: an oracle's")
     sub.add_argument("--seconds", type=float, default=600.0, metavar="S", help="training time in all")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--json", metavar="FILE")
@@ -129,7 +133,7 @@ def _simulate(verbs: Any) -> None:
 
 
 def _export(verbs: Any) -> None:
-    sub = _verb(verbs, "export", "Write labels as TIFF, OME-TIFF or OME-Zarr.")
+    sub = _verb(verbs, "export", "Write labels as TIFF, OME-Zarr, PNG, ImageJ ROIs, COCO or GeoJSON.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--out", required=True, metavar="DIR")
     sub.add_argument("--format", choices=FORMATS, default="tif")

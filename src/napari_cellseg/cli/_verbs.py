@@ -20,6 +20,7 @@ from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Judged, Predicted, RoundScored, Span
+from ..probabilities import open_kept
 from ..project import Project
 from ._progress import Printer
 
@@ -49,9 +50,11 @@ def add(options: Namespace) -> int:
         for picture, masks in pairs:
             truth = _read_masks(picture, masks, options)
             ids = project.add_image(
-                picture, labels=truth, axes=options.axes, spacing_um=options.spacing, split=options.split
-            )
-            print(f"Added {', '.join(ids)}" + (" with approved labels." if truth is not None else "."))
+                picture, labels=truth, axes=options.axes, spacing_um=options.spacing, split=options.split,
+                draft=options.draft,
+            )  # fmt: skip
+            kind = "drafted" if options.draft else "approved"
+            print(f"Added {', '.join(ids)}" + (f" with {kind} labels." if truth is not None else "."))
     return DONE
 
 
@@ -194,9 +197,9 @@ def _read_masks(picture: Path, masks: Path | None, options: Namespace) -> NDArra
     if masks is None:
         return None
     axes = options.axes.replace("C", "") if options.axes else None
-    return images.read_labels(
-        masks, None if masks.is_dir() else _fitting(masks, axes), split_components=options.components
-    )
+    shape = images.read(picture, options.axes).spatial_shape
+    fitting = None if masks.is_dir() or images.is_foreign(masks) else _fitting(masks, axes)
+    return images.read_labels(masks, fitting, split_components=options.components, shape=shape)
 
 
 def _fitting(masks: Path, axes: str | None) -> str | None:
@@ -274,10 +277,8 @@ def check_region(region: Span, shape: tuple[int, ...], name: str) -> None:
 def _probabilities(event: Predicted, spacing: tuple[float, ...] | None, options: Namespace) -> None:
     """Write what was kept beside the labels, if asked for."""
     if options.probabilities and options.out and event.store:
-        from ..predict import kept_probabilities
-
         path = Path(options.out) / f"{event.image}_probabilities.{options.format}"
-        images.write_probabilities(path, kept_probabilities(Path(event.store)), spacing)
+        images.write_probabilities(path, open_kept(Path(event.store)), spacing)
 
 
 def _config(project: Project, options: Namespace) -> Config:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, read_labels
+from ._masks import is_foreign
 from ._read import check_content, fingerprint, read
 from ._write import write_labels, write_probabilities
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_content",
     "components",
     "fingerprint",
+    "is_foreign",
     "merge_masks",
     "read",
     "read_labels",

@@ -12,20 +12,30 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ._image import Image
+from ._masks import is_foreign, read_foreign
 from ._read import read
 
 
-def read_labels(path: str | Path, axes: str | None = None, *, split_components: bool = False) -> NDArray[np.uint32]:
+def read_labels(
+    path: str | Path,
+    axes: str | None = None,
+    *,
+    split_components: bool = False,
+    shape: tuple[int, ...] | None = None,
+) -> NDArray[np.uint32]:
     """Read masks as labels: (T, Z, Y, X), (Z, Y, X), (T, Y, X) or (Y, X) uint32, 0 is background.
 
     Parameters
     ----------
     path
-        A label picture, or a folder with one mask picture per object (see `merge_masks`).
+        A label picture, a folder with one mask picture per object (see `merge_masks`), an ImageJ ROI zip, a COCO or
+        GeoJSON file, or a Cellpose ``_seg.npy`` (read without running code).
     axes
         As for `read`.
     split_components
         Give every connected piece of a binary mask an id of its own.
+    shape
+        Spatial shape of the image, which formats with outlines only need.
 
     Raises
     ------
@@ -35,6 +45,8 @@ def read_labels(path: str | Path, axes: str | None = None, *, split_components: 
     path = Path(path)
     if path.is_dir() and not any((path / name).exists() for name in (".zattrs", "zarr.json", ".zarray")):
         return merge_masks(path)
+    if is_foreign(path):
+        return read_foreign(path, shape)
     image = read(path, axes)
     values = _grey(image, path)
     if values.dtype.kind == "f" and (not np.isfinite(values).all() or (values != np.round(values)).any()):

@@ -18,6 +18,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
+from ._masks import write_foreign
 
 _BLOCK = (16, 1024, 1024)
 _SMALLEST = 256
@@ -25,14 +26,20 @@ _SMALLEST = 256
 
 
 def write_labels(path: str | Path, labels: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
-    """Write labels (Z, Y, X) or (Y, X) as ``.tif``, ``.ome.tif`` or ``.ome.zarr``, by the name's ending.
+    """Write labels (Z, Y, X) or (Y, X) in the format of the name's ending.
 
-    `labels` is array-like, also larger than memory. Label TIFFs are uint16 where the ids fit and uint32
-    otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel. The file appears whole or not at all.
+    These are ``.tif``, ``.ome.tif``, ``.ome.zarr``, ``.png``, ``.roi.zip`` (ImageJ), ``.coco.json`` and ``.geojson``
+    (QuPath).
+
+    `labels` is array-like; the first three formats take those larger than memory, too. Label TIFFs are uint16 where
+    the ids fit and uint32 otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel. The file appears whole or not at all.
     """
+    path = Path(path)
+    if path.name.endswith((".png", ".roi.zip", ".coco.json", ".geojson")):
+        return write_foreign(path, np.asarray(labels, np.uint32))
     top = max((int(part.max(initial=0)) for _, part in _blocks(labels)), default=0)
     dtype = np.dtype(np.uint16 if top < 65536 and not str(path).endswith(".zarr") else np.uint32)
-    return _write(Path(path), labels, dtype, "ZYX"[-len(labels.shape) :], spacing_um, label=True)
+    return _write(path, labels, dtype, "ZYX"[-len(labels.shape) :], spacing_um, label=True)
 
 
 def write_probabilities(path: str | Path, probabilities: Any, spacing_um: tuple[float, ...] | None = None) -> Path:

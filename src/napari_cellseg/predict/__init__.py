@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ._again import decode_again, kept_probabilities
+from ._again import decode_again
 from ._model import Predictor, load_model
 from ._plan import Plan, make_plan
 from ._run import Request, plan_for, predict
-from ._store import Blend, entropy
+from ._store import Blend
 from ._tiles import Queue, Span, Tile, spans, tiles
 
 __all__ = [
@@ -18,8 +18,6 @@ __all__ = [
     "Span",
     "Tile",
     "decode_again",
-    "entropy",
-    "kept_probabilities",
     "load_model",
     "make_plan",
     "plan_for",

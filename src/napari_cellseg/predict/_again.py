@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ..events import Decoded, Predicted, Span, Stopped
@@ -92,27 +91,6 @@ def decode_joined(target: Target, blend: Blend, labels: Any, join_overlap: float
     if options["planar"] and blend.shape[0] > 1 and target.instances:
         n = join_planes(labels, n, join_overlap)
     return n
-
-
-class _Kept:
-    """Kept probabilities as an array-like (K, [Z], Y, X) float32."""
-
-    def __init__(self, blend: Blend, flat: bool) -> None:
-        self._blend, self._flat = blend, flat
-        channels, *spatial = blend.data.shape
-        self.shape = (channels, *(spatial[1:] if flat else spatial))
-
-    def __getitem__(self, index: tuple[Any, ...]) -> NDArray[np.float32]:
-        index = (*index, *(slice(None),) * (len(self.shape) - len(index)))
-        channel, *spatial = index
-        where = (channel, *((0, *spatial) if self._flat else spatial))
-        return self._blend.scaled(np.asarray(self._blend.data[where]))
-
-
-def kept_probabilities(path: Path) -> Any:
-    """Array-like (K, Z, Y, X) or (K, Y, X) float32 of what a prediction kept, read in parts."""
-    data = zarr.open_array(str(path), mode="r")
-    return _Kept(Blend(data), "Z" not in str(data.attrs["axes"]))
 
 
 def _open(path: Path, target: Target) -> tuple[Blend, dict[str, Any]]:

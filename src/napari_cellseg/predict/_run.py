@@ -23,11 +23,12 @@ from ..errors import CellsegError
 from ..events import Event, Notice, Planned, Predicted, Span, Stopped, TileDone
 from ..images import Image
 from ..preprocess import Processed
+from ..probabilities import entropy
 from ..targets import DecodingStopped, Target, decode_into, typical_radius
 from ._again import decode_joined
 from ._model import Predictor
 from ._plan import Plan, make_plan
-from ._store import Blend, OnlyPlane, allocate, chunk_shape, entropy, make_zarr
+from ._store import Blend, OnlyPlane, allocate, chunk_shape, make_zarr
 from ._tiles import Box, Queue, Shape, Tile
 from ._tiles import Span as Extent
 

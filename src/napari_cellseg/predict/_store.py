@@ -13,11 +13,10 @@ import zarr
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
+from ..probabilities import UNIT, scaled
 from ._tiles import Box, Shape, Tile
 
 Float = NDArray[np.float32]
-_UNIT = 65_000
-"""A probability of one; the rest of the 16 bits is room for rounding where tiles meet."""
 IN_MEMORY = 600_000_000
 """Results up to this many bytes stay in memory."""
 
@@ -32,7 +31,7 @@ class Blend:
     """
 
     def __init__(self, data: Any, passes: int = 1) -> None:
-        self.data, self._share = data, _UNIT / passes
+        self.data, self._share = data, UNIT / passes
         self.shape: Shape = tuple(data.shape[1:])
 
     def add(self, tile: Tile, values: Float) -> None:
@@ -45,7 +44,7 @@ class Blend:
 
     def read(self, box: Box) -> Float:
         """Probabilities (K, z, y, x) float32 of a finished part."""
-        return self.scaled(np.asarray(self.data[(slice(None), *box)]))
+        return scaled(np.asarray(self.data[(slice(None), *box)]))
 
     def read_partial(self, box: Box, done: Sequence[Tile], passes: int) -> Float:
         """Probabilities of a box where only some of the tiles have been added."""
@@ -57,11 +56,6 @@ class Blend:
                 at = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip((z, y, x), box, strict=True))
                 weight[at] += tile.weight((z, y, x))
         return np.asarray(np.clip(self.read(box) * passes / np.maximum(weight, 1e-3), 0, 1), np.float32)
-
-    @staticmethod
-    def scaled(sums: NDArray[np.uint16]) -> Float:
-        """Sums as probabilities."""
-        return np.asarray(np.minimum(sums.astype(np.float32) / np.float32(_UNIT), np.float32(1)))
 
 
 def allocate(shape: tuple[int, ...], dtype: str, folder: Path | None, name: str, planar: bool) -> Any:
@@ -116,11 +110,3 @@ def chunk_shape(shape: tuple[int, ...], planar: bool) -> Shape:
 def fits(channels: int, shape: Shape) -> bool:
     """Whether probabilities and labels of an image stay in memory."""
     return math.prod(shape) * (2 * channels + 8) <= IN_MEMORY
-
-
-def entropy(probabilities: Float, exclusive: bool) -> NDArray[np.uint8]:
-    """Uncertainty (z, y, x) uint8: the entropy of the classes, or of foreground against background, 255 at most."""
-    p = probabilities if exclusive else np.stack([probabilities[0], 1 - probabilities[0]])
-    p = np.clip(p, 1e-6, 1)
-    bits = -(p * np.log2(p)).sum(0) / np.log2(len(p))
-    return np.asarray(np.rint(np.clip(bits, 0, 1) * 255), np.uint8)

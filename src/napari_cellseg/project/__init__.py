@@ -13,7 +13,8 @@ from ._folder import Project
 from ._holdout import assign_holdouts, holdout_mask
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import read_card, read_model_config, write_model
-from ._records import EditRow, Holdout, ImageRecord, ModelCard, RoundRecord
+from ._objects import Objects
+from ._records import EditRow, Holdout, ImageRecord, ModelCard, ReviewRecord, RoundRecord
 
 __all__ = [
     "APPROVED",
@@ -25,7 +26,9 @@ __all__ = [
     "Holdout",
     "ImageRecord",
     "ModelCard",
+    "Objects",
     "Project",
+    "ReviewRecord",
     "RoundRecord",
     "assign_holdouts",
     "decode_edit",

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import CellsegError
 from ._db import Database
-from ._edit import Edit, encode_edit
+from ._edit import Box, Edit, difference, encode_edit
 from ._known import PREDICTED
+from ._objects import Objects
 from ._records import EditRow, ImageRecord
 from ._snapshot import read_snapshot, write_snapshot
 
@@ -33,6 +35,8 @@ class Canvas:
         Same shape, uint8.
     n
         The newest edit the arrays contain.
+    read_only
+        Whether this process only looks: nothing can be changed then.
     taken_in
         Edits of other processes that have been written into the arrays; whoever shows them clears the list.
     """
@@ -46,9 +50,11 @@ class Canvas:
         self.labels: NDArray[np.uint32] = labels
         self.state: NDArray[np.uint8] = state
         self.n = min(self._labels_at, self._state_at)
+        self._objects: Objects | None = None
         self._undo: list[EditRow] = []
         self._redo: list[EditRow] = []
         self.taken_in: list[Edit] = []
+        self.read_only = False
         for row in db.rows_after(record.id, 0):
             if row.n > self.n:
                 db.edit(row.n).write_to(self.labels, self.state)
@@ -88,6 +94,8 @@ class Canvas:
         """As `apply`, for an edit whose new labels may be in the array already (napari's own brush)."""
         if edit.empty:
             return edit
+        if self.read_only:
+            raise CellsegError("This project is open in another window.", "Close the other one to edit here.")
         data = encode_edit(edit)  # before the write lock: compressing a large edit takes time
         with self._db.transaction() as connection:
             if rows := self._db.rows_after(self.record.id, self.n):
@@ -96,7 +104,7 @@ class Canvas:
             if edit.empty:
                 return edit
             n = self._db.append(connection, self.record.id, edit, data, self.author, group, undoes)
-        edit.write_to(self.labels, self.state)
+        self._write(edit)
         self.n = n
         self._stack(self._db.rows_after(self.record.id, n - 1)[0])
         return edit
@@ -108,6 +116,24 @@ class Canvas:
     def redo(self) -> list[Edit]:
         """Do again what was undone last; returns what was written, [] if nothing."""
         return self._step(self._redo, "redo")
+
+    def restore(self, n: int) -> Edit:
+        """Bring back labels and state as they were after edit `n`, as a new edit that can be undone itself.
+
+        Raises
+        ------
+        CellsegError
+            When the log has no such edit, or it cannot be saved.
+        """
+        self.sync()
+        later = self._db.rows_after(self.record.id, n)
+        if n and not any(row.n == n for row in self.rows()):
+            raise CellsegError(f"The log of {self.record.id} has no edit {n}.", "Choose a line of the history.")
+        labels, state = self.labels.copy(), self.state.copy()
+        for row in reversed(later):
+            self._db.edit(row.n).inverse().write_to(labels, state)
+        box = _around([row.box for row in later], self.labels.ndim)
+        return self.apply(difference(f"restore {n}", self.labels, self.state, box, labels[box], state[box]))
 
     @property
     def can_undo(self) -> bool:
@@ -156,13 +182,24 @@ class Canvas:
 
     # --- reading --------------------------------------------------------------------------------
 
+    @property
+    def objects(self) -> Objects:
+        """Where every object lies; scanned at the first use (a second for a gigabyte), then kept up by every edit."""
+        if self._objects is None:
+            self._objects = Objects(self.labels, self.state)
+        return self._objects
+
     def next_id(self) -> int:
-        """The smallest id above every id in use."""
-        return int(self.labels.max(initial=0)) + 1
+        """An id above every id in use."""
+        return self.objects.top + 1
 
     def rows(self) -> list[EditRow]:
         """The whole log of this image, oldest first."""
         return self._db.rows_after(self.record.id, 0)
+
+    def last_row(self) -> EditRow | None:
+        """The newest row of this image's log."""
+        return self._db.last_row(self.record.id)
 
     def edit(self, n: int) -> Edit:
         """The voxels of one edit of the log."""
@@ -184,6 +221,11 @@ class Canvas:
                 stack.pop()
         return written
 
+    def _write(self, edit: Edit) -> None:
+        edit.write_to(self.labels, self.state)
+        if self._objects is not None:
+            self._objects.update(edit)
+
     def _stack(self, row: EditRow) -> None:
         """Keep the two stacks as the log says: an undo moves a row from one to the other."""
         if row.tool in ("undo", "redo"):
@@ -199,7 +241,7 @@ class Canvas:
     def _take_in(self, rows: list[EditRow]) -> bool:
         for row in rows:
             foreign = self._db.edit(row.n)
-            foreign.write_to(self.labels, self.state)
+            self._write(foreign)
             self.taken_in.append(foreign)
             self.n = row.n
             self._stack(row)
@@ -238,3 +280,10 @@ def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any
     if found is None or found.array.shape != shape:
         return np.zeros(shape, dtype), 0
     return found.array.astype(dtype, copy=False), found.n
+
+
+def _around(boxes: list[tuple[tuple[int, int], ...]], ndim: int) -> Box:
+    """The smallest box round others; an empty one round none."""
+    if not boxes:
+        return (slice(0, 0),) * ndim
+    return tuple(slice(min(a for a, _ in spans), max(b for _, b in spans)) for spans in zip(*boxes, strict=True))

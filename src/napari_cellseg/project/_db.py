@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import CellsegError
 from ._edit import Edit, decode_edit
-from ._records import EditRow, Holdout, ImageRecord, RoundRecord
+from ._records import EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, position INTEGER, record TEXT NOT NULL);
@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS rounds (
     n INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, parent TEXT, child TEXT, decision TEXT, before TEXT, after TEXT);
 CREATE TABLE IF NOT EXISTS runs (
     n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, started REAL, finished REAL, outcome TEXT, detail TEXT);
+CREATE TABLE IF NOT EXISTS reviews (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT, time REAL, author TEXT, object INTEGER, box TEXT, outcome TEXT,
+    seconds REAL, edits INTEGER, order_by TEXT);
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT);
 """
 _EDIT_COLUMNS = "n, image, time, author, tool, grp, undoes, box, voxels"
@@ -198,6 +201,35 @@ class Database:
         with self.transaction() as connection:
             connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE n = ?", (time.time(), outcome, n))
 
+    def add_review(self, record: ReviewRecord) -> None:
+        """Record what a person did at one place of the review queue."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO reviews (image, time, author, object, box, outcome, seconds, edits, order_by) "
+                "VALUES (?,?,?,?,?,?,?,?,?)",
+                (
+                    record.image, record.time, record.author, record.object, json.dumps(record.box), record.outcome,
+                    record.seconds, record.edits, record.order,
+                ),
+            )  # fmt: skip
+
+    def reviews(self, image: str = "") -> list[ReviewRecord]:
+        """What was done at the places of review queues, oldest first."""
+        rows = self._rows(
+            "SELECT image, time, author, object, box, outcome, seconds, edits, order_by FROM reviews "
+            "WHERE ? IN ('', image) ORDER BY n", image,
+        )  # fmt: skip
+        return [
+            ReviewRecord(i, t, a, o, tuple((int(x), int(y)) for x, y in json.loads(b)), c, s, e, w)
+            for i, t, a, o, b, c, s, e, w in rows
+        ]
+
+    def last_row(self, image: str) -> EditRow | None:
+        """The newest row of one image's log."""
+        query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? ORDER BY n DESC LIMIT 1"
+        rows = self._rows(query, image)
+        return _edit_row(rows[0]) if rows else None
+
     def setting(self, key: str, default: str = "") -> str:
         """A remembered value."""
         rows = self._rows("SELECT value FROM settings WHERE key = ?", key)
@@ -239,7 +271,7 @@ def salvage_edits(path: Path) -> list[tuple[int, str, Edit]]:
 def salvage_tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Rows of the small tables that can still be read from a damaged database."""
     found: dict[str, list[tuple[Any, ...]]] = {}
-    for table in ("images", "holdouts", "rounds", "settings"):
+    for table in ("images", "holdouts", "rounds", "reviews", "settings"):
         try:
             connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
             found[table] = connection.execute(f"SELECT * FROM {table}").fetchall()

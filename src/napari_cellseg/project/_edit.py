@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,21 @@ class Edit:
 
     def box(self) -> Box:
         """The smallest box that holds every changed voxel."""
+        return self._box
+
+    @cached_property
+    def _box(self) -> Box:
         if self.empty:
             return tuple(slice(0, 0) for _ in self.shape)
-        places = np.unravel_index(self.index, self.shape)
-        return tuple(slice(int(p.min()), int(p.max()) + 1) for p in places)
+        first, last = int(self.index[0]), int(self.index[-1])  # sorted: the ends tell the slowest axis
+        inner = int(np.prod(self.shape[1:]))
+        spans = [slice(first // inner, last // inner + 1)]
+        rest = self.index % inner
+        for n in reversed(self.shape[1:]):
+            at = rest % n
+            spans.insert(1, slice(int(at.min()), int(at.max()) + 1))
+            rest = rest // n
+        return tuple(spans)
 
     def write_to(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
         """Write the new values into two C-contiguous arrays of the grid's shape, in place."""

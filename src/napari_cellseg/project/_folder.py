@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tomli_w
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from .. import images as pictures
@@ -24,7 +25,7 @@ from ..settings import validated
 from ._canvas import Canvas
 from ._db import Database, image_from_json, salvage_edits, salvage_tables
 from ._edit import Edit, difference
-from ._known import APPROVED
+from ._known import APPROVED, PREDICTED
 from ._models import models_in, read_card, read_model_config
 from ._records import ImageRecord, ModelCard
 from ._snapshot import Snapshot, read_snapshot, write_snapshot
@@ -59,6 +60,7 @@ class Project:
         self.db = Database(path / "project.db")
         self.author = _author()
         self._canvases: dict[str, Canvas] = {}
+        self._claim: FileLock | None = None
 
     # --- opening --------------------------------------------------------------------------------
 
@@ -127,10 +129,30 @@ class Project:
         project._restore(salvage_edits(kept), salvage_tables(kept))
         return project
 
+    def claim(self) -> bool:
+        """Become the one window that edits this project; False where another one is (it keeps that until it ends).
+
+        Other processes (the command line, a running prediction) may still write; what a person said stands.
+        """
+        if self._claim is None:
+            lock = FileLock(self.path / "window.lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                return False
+            except (OSError, NotImplementedError):  # a file system without locks: nobody can know
+                return True
+            self._claim = lock
+        return True
+
     def close(self) -> None:
-        """Write snapshots of what is open and close the database."""
+        """Write snapshots of what is open, close the database, let another window edit."""
         for canvas in self._canvases.values():
-            canvas.snapshot()
+            if not canvas.read_only:
+                canvas.snapshot()
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
         self._canvases.clear()
         self.db.close()
 
@@ -170,6 +192,7 @@ class Project:
         split: str = "train",
         frame: int | None = None,
         id: str = "",
+        draft: bool = False,
     ) -> list[str]:
         """Refer to a picture; a time series becomes one image per frame.
 
@@ -179,6 +202,8 @@ class Project:
             Approved truth (state 2): (Z, Y, X) or (Y, X), with a leading T for a time series.
         frame
             Take only this time point; `labels` then have no T.
+        draft
+            The labels are a first draft (state 0) that predictions may replace.
         id
             Name of the image (of every frame: name and number); made from the file's name where not given.
 
@@ -212,7 +237,9 @@ class Project:
             self._prepare(record, image, truth)
         self.db.put_images(records)
         for record, truth in zip(records, truths, strict=True):
-            if truth is not None:
+            if truth is not None and draft:
+                self.draft_labels(record.id, truth)
+            elif truth is not None:
                 self.approve_labels(record.id, truth)
         return [r.id for r in records]
 
@@ -222,6 +249,23 @@ class Project:
         box = tuple(slice(0, n) for n in canvas.labels.shape)
         state = np.full(canvas.state.shape, APPROVED, np.uint8)
         return canvas.apply(difference(tool, canvas.labels, canvas.state, box, labels, state))
+
+    def draft_labels(self, id: str, labels: NDArray[np.uint32], tool: str = "draft") -> Edit:
+        """Take labels from anywhere as a first draft: only where nobody has spoken, as one edit.
+
+        Raises
+        ------
+        CellsegError
+            When the shape is not the image's.
+        """
+        canvas = self.canvas(id)
+        if labels.shape != canvas.labels.shape:
+            raise CellsegError(f"The labels are {labels.shape}, the image {canvas.labels.shape}.", "Choose its masks.")
+        box = tuple(slice(0, n) for n in canvas.labels.shape)
+        free = canvas.state == PREDICTED
+        shift = canvas.next_id() if self.task == "instance" and (~free).any() else 0
+        new = np.where(free, np.where(labels > 0, labels + np.uint32(shift), 0), canvas.labels)
+        return canvas.apply(difference(tool, canvas.labels, canvas.state, box, new, canvas.state))
 
     def read_image(self, id: str) -> pictures.Image:
         """The picture of one image, lazily, with its voxel size.
@@ -291,7 +335,8 @@ class Project:
     def release(self, id: str) -> None:
         """Write a snapshot of an open image and drop its working copy."""
         if id in self._canvases:
-            self._canvases[id].snapshot()
+            if not self._canvases[id].read_only:
+                self._canvases[id].snapshot()
             del self._canvases[id]
 
     # --- models ---------------------------------------------------------------------------------

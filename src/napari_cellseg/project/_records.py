@@ -58,6 +58,22 @@ class Holdout:
 
 
 @dataclass(frozen=True)
+class ReviewRecord:
+    """What a person did at one place of the review queue: how long (s) and with how many edits."""
+
+    image: str
+    time: float
+    author: str
+    object: int
+    box: tuple[tuple[int, int], ...]
+    outcome: str
+    """approved, fixed or skipped."""
+    seconds: float
+    edits: int
+    order: str
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What a model is and where it came from (``card.json``)."""
 

@@ -1,0 +1,198 @@
+"""New shapes: polygon, scribble, copy to the next slice, interpolation between slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CellsegError
+from ..project import Edit
+from ._lines import box_around, rasterise
+from ._scene import Box, Mask, Scene, reach_of
+
+Guide = Callable[[Box], NDArray[Any]]
+REACH = 48
+"""How many pixels a scribble looks around itself."""
+
+
+def polygon(scene: Scene, corners: NDArray[np.floating], *, convex: bool = False, id: int = 0) -> Edit:
+    """Draw a closed shape in the plane of its first corner.
+
+    Parameters
+    ----------
+    corners
+        (N, ndim) voxel coordinates, N >= 3.
+    convex
+        Take the convex hull of the corners.
+    id
+        What to draw: an id or class; 0 is the next new object.
+
+    Raises
+    ------
+    CellsegError
+        When it encloses nothing that may be drawn on.
+    """
+    from skimage.draw import polygon as fill
+
+    corners = np.atleast_2d(np.asarray(corners, float))
+    if len(corners) < 3:
+        raise CellsegError("A shape needs three corners.", "Draw round the object.")
+    plane = tuple(int(round(v)) for v in corners[0, :-2])
+    ring = corners[:, -2:]
+    if convex:
+        ring = _hull(ring)
+    rows, columns = fill(ring[:, 0], ring[:, 1], scene.labels.shape[-2:])
+    if not len(rows):
+        raise CellsegError("The shape encloses nothing.", "Draw round the object, inside the image.")
+    box2d = box_around(np.stack([rows, columns], axis=1), 0, scene.labels.shape)
+    mask = np.zeros(tuple(s.stop - s.start for s in box2d), bool)
+    mask[rows - box2d[0].start, columns - box2d[1].start] = True
+    box = (*(slice(p, p + 1) for p in plane), *box2d)
+    tool = "convex polygon" if convex else "polygon"
+    return _drawn(scene, tool, box, mask.reshape(*(1,) * len(plane), *mask.shape), id)
+
+
+def scribble(
+    scene: Scene, line: NDArray[np.floating], guide: Guide, *, kind: Literal["probability", "image"], id: int = 0
+) -> Edit:
+    """A new object from a rough line inside it, snapped to a probability map or to the edges of the image.
+
+    Probability: everything connected with the line that is at least half as probable as the line's median.
+    Image: a watershed on the gradient (Gaussian, sigma 1) between the line and what lies `REACH` pixels away.
+    Other objects are never taken.
+
+    Parameters
+    ----------
+    line
+        (N, ndim) points in voxel coordinates, in one plane.
+    guide
+        Gives the values of a box (Z, Y, X) or (Y, X).
+    id
+        What to draw: an id or class; 0 is the next new object.
+
+    Raises
+    ------
+    CellsegError
+        When the line lies outside the image or on objects only.
+    """
+    from scipy import ndimage as ndi
+
+    plane, points = rasterise(line, scene.labels.shape)
+    box2d = box_around(points, REACH, scene.labels.shape)
+    box: Box = (*(slice(p, p + 1) for p in plane), *box2d)
+    if plane and scene.z is None:
+        depth = max(1, round(REACH / scene.sampling[0]))
+        box = (slice(max(0, plane[0] - depth), min(scene.labels.shape[0], plane[0] + depth + 1)), *box2d)
+    free = scene.open_to_drawing(box) & ((scene.labels[box] == 0) | (scene.labels[box] == id))
+    seeds = np.zeros(free.shape, bool)
+    local = tuple((points - [s.start for s in box2d]).T)
+    seeds[(plane[0] - box[0].start, *local) if plane else local] = True
+    seeds &= free
+    if not seeds.any():
+        raise CellsegError("The line lies on other objects.", "Draw it where the new object is missing.")
+    values = np.asarray(guide(box), np.float32).reshape(free.shape)
+    region = _probable(values, seeds, free) if kind == "probability" else _edged(values, seeds, free)
+    flat = region[0] if region.ndim == 3 and len(region) == 1 else region
+    region = np.asarray(ndi.binary_fill_holes(flat)).reshape(region.shape) & free
+    return _drawn(scene, "scribble", box, region | seeds, id)
+
+
+def copy_to_slice(scene: Scene, id: int, z: int, to: int) -> Edit:
+    """Give an object in slice `to` the shape that it has in slice `z`.
+
+    Raises
+    ------
+    CellsegError
+        In 2D, when `to` lies outside, or when nothing may be drawn there.
+    """
+    if scene.labels.ndim == 2 or not 0 <= to < scene.labels.shape[0]:
+        raise CellsegError("There is no other slice.", "Copying needs a volume and a slice beside this one.")
+    piece = scene.at(z).piece(id)
+    box = (slice(to, to + 1), *piece.box[1:])
+    return _drawn(scene, "copy to slice", box, piece.mask, id)
+
+
+def interpolate(scene: Scene, id: int) -> Edit:
+    """Fill the slices between those in which an object is drawn: signed distances change linearly.
+
+    Source: S. P. Raya, J. K. Udupa, "Shape-based interpolation of multidimensional objects", IEEE TMI 9, 1990.
+
+    Raises
+    ------
+    CellsegError
+        In 2D, or when no slice is missing.
+    """
+    if scene.labels.ndim == 2:
+        raise CellsegError("There are no slices to fill.", "Interpolation needs a volume.")
+    piece = scene.at(None).piece(id)
+    present = np.flatnonzero(piece.mask.any((1, 2)))
+    shape = np.zeros(piece.mask.shape, bool)
+    padded = np.pad(piece.mask, ((0, 0), (1, 1), (1, 1)))
+    for below, above in zip(present[:-1], present[1:], strict=True):
+        if above - below > 1:
+            ends = _signed(padded[below]), _signed(padded[above])
+            for z in range(below + 1, above):
+                share = (z - below) / (above - below)
+                shape[z] = ((1 - share) * ends[0] + share * ends[1] > 0)[1:-1, 1:-1]
+    if not shape.any():
+        raise CellsegError(f"Object {id} has no missing slices.", "Draw it in two slices with a gap between them.")
+    return _drawn(scene, "interpolate", piece.box, shape, id)
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _drawn(scene: Scene, tool: str, box: Box, mask: Mask, id: int) -> Edit:
+    """Draw a mask where drawing is allowed; objects that lose voxels become corrected in its slices."""
+    mask = mask & scene.open_to_drawing(box)
+    old = scene.labels[box]
+    value = id or scene.first_id
+    if not (mask & (old != value)).any():
+        raise CellsegError("Nothing may be drawn here.", "Look at 'Paint over' and at the lock of approved objects.")
+    if not scene.instances:
+        return scene.edit(tool, box, np.where(mask, value, old), mask)
+    ids = np.unique(np.append(old[mask], value))
+    outer = reach_of(scene, box, ids)
+    drawn = np.zeros(tuple(s.stop - s.start for s in outer), bool)
+    drawn[tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(box, outer, strict=True))] = mask
+    touched = drawn | np.isin(scene.labels[outer], ids[ids > 0])
+    return scene.edit(tool, outer, np.where(drawn, value, scene.labels[outer]), touched)
+
+
+def _probable(values: NDArray[np.float32], seeds: Mask, free: Mask) -> Mask:
+    import cc3d
+
+    threshold = 0.5 * float(np.median(values[seeds]))
+    pieces = cc3d.connected_components(((values > threshold) & free) | seeds, connectivity=4 if values.ndim == 2 else 6)
+    return np.isin(pieces, np.unique(pieces[seeds]))
+
+
+def _edged(values: NDArray[np.float32], seeds: Mask, free: Mask) -> Mask:
+    from scipy import ndimage as ndi
+    from skimage.segmentation import watershed
+
+    single = values.ndim == 3 and len(values) == 1
+    height = ndi.gaussian_gradient_magnitude(values[0] if single else values, 1.0).reshape(values.shape)
+    far = np.asarray(ndi.distance_transform_edt(~(seeds[0] if single else seeds))).reshape(seeds.shape) >= REACH - 1
+    markers = seeds.astype(np.int32) + 2 * (far & free)
+    # the rim of the box is outside, too, except where the box ends because the image does
+    return np.asarray(watershed(height, markers, mask=free) == 1)
+
+
+def _signed(mask: Mask) -> NDArray[np.float64]:
+    from scipy import ndimage as ndi
+
+    inside, outside = ndi.distance_transform_edt(mask), ndi.distance_transform_edt(~mask)
+    return np.asarray(np.where(mask, inside - 0.5, 0.5 - outside))
+
+
+def _hull(ring: NDArray[np.floating]) -> NDArray[np.floating]:
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        return np.asarray(ring[ConvexHull(ring).vertices])
+    except QhullError as error:
+        raise CellsegError("The shape encloses nothing.", "Draw round the object, not along a line.") from error

@@ -1,0 +1,106 @@
+"""What napari's brush did."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..project import CORRECTED, PREDICTED, Edit
+from ._scene import Box, Mask, Scene, allowed, reach_of
+
+
+def stroke(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32], *, tool: str = "brush") -> Edit:
+    """The edit of a stroke that is in `scene.labels` already; `scene.objects` does not know of it yet.
+
+    The objects that were painted or erased become corrected as a whole in the planes of the stroke (in semantic
+    projects, only the voxels themselves do).
+
+    Parameters
+    ----------
+    index, old_labels
+        Flat positions that changed and what stood there before, (N,); of repeated ones the first counts.
+    """
+    index, first = np.unique(np.asarray(index, np.int64), return_index=True)
+    old_labels = np.asarray(old_labels, np.uint32)[first]
+    flat_labels, flat_state = scene.labels.reshape(-1), scene.state.reshape(-1)
+    new_labels = flat_labels[index]
+    real = new_labels != old_labels
+    if not real.all():
+        index, old_labels, new_labels = index[real], old_labels[real], new_labels[real]
+    rest = _rest_of_objects(scene, index, old_labels, new_labels) if scene.instances and index.size else index[:0]
+    everything = np.concatenate([index, rest])
+    order = np.argsort(everything)
+    everything = everything[order]
+    same = flat_labels[rest]
+    return Edit(
+        tool,
+        scene.labels.shape,
+        everything,
+        np.concatenate([old_labels, same])[order],
+        np.concatenate([new_labels, same])[order],
+        flat_state[everything],
+        np.full(everything.size, CORRECTED, np.uint8),
+    )
+
+
+def forbidden(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32]) -> Mask:
+    """Which positions of a stroke it was not allowed to change, (N,): to be put back before it is logged."""
+    return ~allowed(scene, old_labels, scene.state.reshape(-1)[index])
+
+
+def most_painted(old_labels: NDArray[np.uint32]) -> int:
+    """The object that a stroke covers most: the one that "one object only" means; 0 where there is none."""
+    ids, counts = np.unique(old_labels[old_labels > 0], return_counts=True)
+    return int(ids[counts.argmax()]) if ids.size else 0
+
+
+def paint(scene: Scene, index: NDArray[np.int64], value: int) -> Edit:
+    """Paint one id (0 erases) at flat positions (N,): what napari's brush does, for scripts and tests."""
+    index = np.unique(np.asarray(index, np.int64))
+    old = scene.labels.reshape(-1)[index]
+    keep = (old != value) & ~forbidden(scene, index, old)
+    index, old = index[keep], old[keep]
+    rest = (
+        _rest_of_objects(scene, index, old, np.full(index.size, value, np.uint32))
+        if scene.instances and index.size
+        else index[:0]
+    )
+    everything = np.concatenate([index, rest])
+    order = np.argsort(everything)
+    new = np.concatenate([np.full(index.size, value, np.uint32), scene.labels.reshape(-1)[rest]])
+    everything = everything[order]
+    return Edit(
+        "brush",
+        scene.labels.shape,
+        everything,
+        scene.labels.reshape(-1)[everything],
+        new[order].astype(np.uint32),
+        scene.state.reshape(-1)[everything],
+        np.full(everything.size, CORRECTED, np.uint8),
+    )
+
+
+def box_of(index: NDArray[np.int64], shape: tuple[int, ...]) -> Box:
+    """The smallest box that holds flat positions."""
+    return tuple(slice(int(p.min()), int(p.max()) + 1) for p in np.unravel_index(index, shape))
+
+
+def _rest_of_objects(
+    scene: Scene, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
+) -> NDArray[np.int64]:
+    """Flat positions of what else belongs to the painted objects, in the planes of the stroke, and is predicted."""
+    ids = np.unique(np.concatenate([old, new]))
+    ids = ids[ids > 0]
+    shape = scene.labels.shape
+    box = reach_of(scene, box_of(index, shape), ids)
+    view = scene.labels[box]
+    mine = np.zeros(view.shape, bool)
+    for id in ids if ids.size <= 8 else ():
+        mine |= view == id
+    if ids.size > 8:
+        mine = np.isin(view, ids)
+    mine &= scene.state[box] == PREDICTED
+    places = np.unravel_index(index, shape)
+    mine[tuple(p - s.start for p, s in zip(places, box, strict=True))] = False
+    found = tuple(p + s.start for p, s in zip(np.nonzero(mine), box, strict=True))
+    return np.asarray(np.ravel_multi_index(found, shape), np.int64)

@@ -1,0 +1,224 @@
+"""Tools for whole objects: merge, delete, fill holes, smooth, grow, shrink, keep largest, remove small, relabel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from ..errors import CellsegError
+from ..project import Edit
+from ._lines import rasterise
+from ._scene import Box, Labels, Mask, Piece, Scene, protected
+
+
+def delete(scene: Scene, piece: Piece) -> Edit:
+    """Remove an object; its place becomes corrected background."""
+    scene.refuse_approved(piece)
+    return scene.edit("delete", piece.box, np.where(piece.mask, 0, scene.labels[piece.box]), piece.mask)
+
+
+def merge(scene: Scene, ids: Sequence[int]) -> Edit:
+    """Give all objects the id of the first.
+
+    Raises
+    ------
+    CellsegError
+        When fewer than two different objects are named, or one is approved and locked.
+    """
+    ids = list(dict.fromkeys(int(i) for i in ids if i))
+    if len(ids) < 2:
+        raise CellsegError("Merging needs two objects.", "Click on one object, then on the other.")
+    pieces = [scene.piece(id) for id in ids]
+    scene.refuse_approved(*pieces)
+    box = _around([p.box for p in pieces])
+    mine = np.isin(scene.labels[box], np.asarray(ids, np.uint32))
+    return scene.edit("merge", box, np.where(mine, ids[0], scene.labels[box]), mine)
+
+
+def merge_line(scene: Scene, line: NDArray[np.floating]) -> Edit:
+    """Merge every object that a drawn line touches into the first one it meets.
+
+    Parameters
+    ----------
+    line
+        (N, ndim) corner points in voxel coordinates, in one plane of a volume.
+    """
+    return merge(scene, ids_along(scene, line))
+
+
+def ids_along(scene: Scene, line: NDArray[np.floating]) -> list[int]:
+    """Ids under a drawn line, in the order in which it meets them."""
+    plane, points = rasterise(line, scene.labels.shape)
+    ids = scene.labels[plane][tuple(points.T)]
+    return [int(i) for i in dict.fromkeys(ids.tolist()) if i]
+
+
+def fill_holes(scene: Scene, piece: Piece) -> Edit:
+    """Give an object the background that it encloses: holes of the slice, or cavities of the volume.
+
+    Raises
+    ------
+    CellsegError
+        When there are none, or the object is approved and locked.
+    """
+    scene.refuse_approved(piece)
+    flat = piece.mask[0] if piece.mask.shape[0] == 1 else piece.mask
+    filled = np.asarray(ndi.binary_fill_holes(flat)).reshape(piece.mask.shape)
+    return _reshape(scene, "fill holes", piece, piece.box, filled, "has no holes")
+
+
+def smooth(scene: Scene, piece: Piece, radius: float = 3.0) -> Edit:
+    """Smooth the outline: a Gaussian of the mask (sigma = radius / 2 pixels, equal in micrometres) above one half.
+
+    Raises
+    ------
+    CellsegError
+        When nothing would be left, or the object is approved and locked.
+    """
+    scene.refuse_approved(piece)
+    sigma = tuple(radius / 2 / s for s in scene.sampling)
+    if scene.z is not None:
+        sigma = (0.0, *sigma[1:]) if len(sigma) == 3 else sigma
+    box, mask = scene.widened(piece, tuple(int(np.ceil(2 * s)) for s in sigma))
+    new = ndi.gaussian_filter(mask.astype(np.float32), sigma, mode="nearest") > 0.5
+    return _reshape(scene, "smooth", piece, box, new, "is smooth already")
+
+
+def grow(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
+    """Move the outline outward in every slice, over background only."""
+    scene.refuse_approved(piece)
+    rim = (0, pixels, pixels)[-len(piece.box) :]
+    box, mask = scene.widened(piece, rim)
+    new = ndi.binary_dilation(mask, _cross(mask.ndim), iterations=pixels)
+    return _reshape(scene, "grow", piece, box, new, "has no background to grow into")
+
+
+def shrink(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
+    """Move the outline inward in every slice; the image's border is no outline.
+
+    Raises
+    ------
+    CellsegError
+        When nothing would be left, or the object is approved and locked.
+    """
+    scene.refuse_approved(piece)
+    rim = (0, pixels, pixels)[-len(piece.box) :]
+    box, mask = scene.widened(piece, rim)
+    new = ndi.binary_erosion(mask, _cross(mask.ndim), iterations=pixels, border_value=1)
+    return _reshape(scene, "shrink", piece, box, new, "cannot shrink")
+
+
+def keep_largest(scene: Scene, piece: Piece) -> Edit:
+    """Of an object in several pieces, keep the largest.
+
+    Raises
+    ------
+    CellsegError
+        When it is in one piece, or approved and locked.
+    """
+    scene.refuse_approved(piece)
+    pieces = cc3d.connected_components(piece.mask)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return _reshape(scene, "keep largest", piece, piece.box, pieces == sizes.argmax(), "is in one piece")
+
+
+def remove_small(scene: Scene, box: Box, min_size: int) -> Edit:
+    """Delete every object below a size whose middle lies in a box; approved ones stay while they are locked.
+
+    Parameters
+    ----------
+    min_size
+        Voxels of the volume, or pixels of the slice where tools act on one.
+
+    Raises
+    ------
+    CellsegError
+        When there are none.
+    """
+    box = scene.plane(box)
+    new, gone = np.array(scene.labels[box]), np.zeros(tuple(s.stop - s.start for s in box), bool)
+    if scene.instances and scene.z is None:
+        small = [i for i in scene.objects.within(box).tolist() if scene.objects.count(i) < min_size]
+        inside = [i for i in small if _centred(scene.objects.box(scene.labels, i), box)]
+        gone = np.isin(new, np.asarray(inside, np.uint32))
+    else:
+        pieces = cc3d.connected_components(new)
+        sizes = np.bincount(pieces.ravel())
+        rims = [pieces.take(side, axis) for axis in range(pieces.ndim) for side in (0, -1) if pieces.shape[axis] > 1]
+        sizes[np.unique(np.concatenate([r.ravel() for r in rims]))] = min_size  # not seen as a whole
+        sizes[0] = min_size
+        gone = sizes[pieces] < min_size
+    gone &= ~protected(scene, scene.labels[box], scene.state[box])
+    if not gone.any():
+        raise CellsegError(f"Nothing here is smaller than {min_size}.", "Raise the size, or move the view.")
+    return scene.edit("remove small", box, np.where(gone, 0, new), gone)
+
+
+def relabel(scene: Scene, piece: Piece, id: int) -> Edit:
+    """Give an object (or its part in the slice) another id; where that is in use the two become one object.
+
+    Raises
+    ------
+    CellsegError
+        When the id is 0 or the object's own, or one of the two is approved and locked.
+    """
+    if id <= 0 or id == piece.id:
+        raise CellsegError(f"The object cannot become {id}.", "Choose another number with the brush's label.")
+    scene.refuse_approved(piece)
+    if scene.instances and id in scene.objects:
+        scene.refuse_approved(scene.at(None).piece(id))
+    return scene.edit("relabel", piece.box, np.where(piece.mask, id, scene.labels[piece.box]), piece.mask)
+
+
+def assign_class(scene: Scene, piece: Piece, value: int, n_classes: int) -> Edit:
+    """Give a connected region another class.
+
+    Raises
+    ------
+    CellsegError
+        In instance projects, and for a class that does not exist.
+    """
+    if scene.instances:
+        raise CellsegError("Objects have no class in this project.", "Classes exist in semantic projects.")
+    if not 1 <= value <= n_classes:
+        raise CellsegError(f"There is no class {value}.", f"Classes are 1 to {n_classes}.")
+    scene.refuse_approved(piece)
+    return scene.edit("assign class", piece.box, np.where(piece.mask, value, scene.labels[piece.box]), piece.mask)
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _reshape(scene: Scene, tool: str, piece: Piece, box: Box, shape: Mask, unchanged: str) -> Edit:
+    """An object in a new shape: it loses what is outside and takes background only."""
+    old: Labels = scene.labels[box]
+    mask = np.zeros(shape.shape, bool)
+    mask[tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(piece.box, box, strict=True))] = piece.mask
+    gains = shape & (old == 0)
+    losses = mask & ~shape
+    if not (gains.any() or losses.any()):
+        raise CellsegError(f"Object {piece.id} {unchanged}.", "Nothing was changed.")
+    if not (gains | (mask & ~losses)).any():
+        raise CellsegError(f"Nothing would be left of object {piece.id}.", "Delete it instead (key D).")
+    new = np.where(gains, piece.id, np.where(losses, 0, old))
+    return scene.edit(tool, box, new, mask)
+
+
+def _cross(ndim: int) -> Mask:
+    cross = np.asarray(ndi.generate_binary_structure(2, 1))
+    return cross[None] if ndim == 3 else cross
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    return tuple(slice(min(s.start for s in spans), max(s.stop for s in spans)) for spans in zip(*boxes, strict=True))
+
+
+def _centred(box: Box, outer: Box) -> bool:
+    return all(o.start <= (s.start + s.stop - 1) / 2 < o.stop for s, o in zip(box, outer, strict=True))
+
+

@@ -1,0 +1,110 @@
+"""What a person approves, and what a network may write."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import CellsegError
+from ..project import APPROVED, PREDICTED, Edit, difference
+from ._scene import Box, Labels, Piece, Scene, State
+
+
+def approve_object(scene: Scene, piece: Piece) -> Edit:
+    """Approve every voxel of an object (of its part in the slice).
+
+    Raises
+    ------
+    CellsegError
+        When it is approved already.
+    """
+    box, state = piece.box, scene.state[piece.box]
+    new = np.where(piece.mask, APPROVED, state)
+    if (new == state).all():
+        raise CellsegError(f"Object {piece.id} is approved already.", "Go on with the next one.")
+    return difference("approve object", scene.labels, scene.state, box, scene.labels[box], new)
+
+
+def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
+    """Approve what lies in a box: its background, and whole objects of which at least half lies inside.
+
+    Objects that only reach into the box are left as they are, since their other part was not seen. Of a single slice
+    of a volume, only the objects' parts in it count.
+    """
+    labels, state = scene.labels, scene.state
+    box = _within(box, labels.shape)
+    inside = labels[box]
+    if not scene.instances or all(s.stop - s.start == n for s, n in zip(box, labels.shape, strict=True)):
+        return difference(tool, labels, state, box, inside, np.full(inside.shape, APPROVED, np.uint8))
+    if labels.ndim == 3 and box[0].stop - box[0].start == 1:  # one slice was seen
+        scene = scene.at(box[0].start)
+    cut = np.unique(np.concatenate([f.ravel() for f in _faces(inside, box, labels.shape, scene.z is not None)]))
+    outer = box
+    whole, partial = [], []
+    for id in cut[cut > 0]:
+        piece = scene.piece(int(id))
+        if int((inside == id).sum()) * 2 >= int(piece.mask.sum()):
+            whole.append(id)
+            outer = tuple(
+                slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(outer, piece.box, strict=True)
+            )
+        else:
+            partial.append(id)
+    mask = np.zeros(tuple(s.stop - s.start for s in outer), bool)
+    mask[tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))] = True
+    mask |= np.isin(labels[outer], np.asarray(whole, np.uint32))
+    mask &= ~np.isin(labels[outer], np.asarray(partial, np.uint32))
+    return difference(tool, labels, state, outer, labels[outer], np.where(mask, APPROVED, state[outer]))
+
+
+def reconcile(
+    labels: Labels, state: State, proposal: Labels, first_id: int, *, min_size: int = 0, instances: bool = True
+) -> Labels:
+    """What a prediction may become: labels of the same shape, unchanged where a person has spoken.
+
+    Proposed objects that lie for more than half in corrected or approved voxels are what the person has dealt
+    with already (also by deleting), so they are left out; of the others, what remains below `min_size` goes
+    too. The rest is numbered from `first_id` in the order of the proposal.
+    """
+    known = state > 0
+    if not instances:
+        return np.where(known, labels, proposal).astype(np.uint32)
+    sizes = np.bincount(proposal.ravel())
+    free = np.bincount(proposal[~known], minlength=sizes.size)
+    keep = (free * 2 >= sizes) & (free >= max(min_size, 1))
+    keep[0] = False
+    lookup = np.zeros(sizes.size, np.uint32)
+    lookup[keep] = np.arange(first_id, first_id + int(keep.sum()), dtype=np.uint32)
+    return np.where(known, labels, lookup[proposal]).astype(np.uint32)
+
+
+def predicted(labels: Labels, state: State, box: Box, new_labels: Labels, tool: str = "predict") -> Edit:
+    """Write new labels of a box's shape, only where the state is still *predicted*."""
+    allowed = np.where(state[box] == PREDICTED, new_labels, labels[box])
+    return difference(tool, labels, state, box, allowed, state[box])
+
+
+def first_free_id(labels: Labels, state: State) -> int:
+    """One above the largest id that a person's voxels carry."""
+    return int(labels.max(initial=0, where=state > 0)) + 1
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _within(box: Box, shape: tuple[int, ...]) -> Box:
+    return tuple(
+        slice(max(0, s.start or 0), min(n, n if s.stop is None else s.stop)) for s, n in zip(box, shape, strict=True)
+    )
+
+
+def _faces(inside: Labels, box: Box, shape: tuple[int, ...], one_slice: bool) -> list[Labels]:
+    """The outermost planes of a box where it does not end at the image's border (or at the slice that counts)."""
+    faces: list[Labels] = [np.zeros(1, np.uint32)]
+    for axis, span in enumerate(box):
+        if one_slice and axis == 0:
+            continue
+        if span.start > 0:
+            faces.append(np.asarray(inside.take([0], axis)))
+        if span.stop < shape[axis]:
+            faces.append(np.asarray(inside.take([-1], axis)))
+    return faces

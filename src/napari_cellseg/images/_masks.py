@@ -1,0 +1,314 @@
+"""Masks of other tools, in and out: ImageJ/Fiji ROI zip, COCO, GeoJSON (QuPath), PNG, Cellpose ``_seg.npy``.
+
+Data flow: file -> one (id, slice, rings) after another -> labels, and back. Coordinates are pixel edges, so outlines
+written here come back voxel for voxel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CellsegError
+from ._polygons import Ring, bridged, fill, trace
+
+Labels = NDArray[np.uint32]
+Shape = tuple[int, ...]
+Outline = tuple[int, int, list[Ring]]
+"""Id, slice (0 in 2D), rings."""
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file is one of the formats of this module that are no pictures."""
+    return _kind(path) in ("roi", "coco", "geojson", "cellpose")
+
+
+def read_foreign(path: Path, shape: Shape | None) -> Labels:
+    """Labels (Z, Y, X) or (Y, X) from a file of another tool.
+
+    Parameters
+    ----------
+    shape
+        Of the image; outlines alone do not tell it.
+
+    Raises
+    ------
+    CellsegError
+        When the file is damaged, of another format, or does not fit the image.
+    """
+    kind = _kind(path)
+    try:
+        if kind == "cellpose":
+            from ._cellpose import read_seg
+
+            return read_seg(path)
+        if shape is None:
+            raise CellsegError(f"{path.name} holds outlines only.", "They need their image: give both together.")
+        if kind == "coco":
+            return _from_coco(json.loads(path.read_text(encoding="utf-8")), shape, path.name)
+        outlines = _from_rois(path) if kind == "roi" else _from_geojson(json.loads(path.read_text(encoding="utf-8")))
+        return _painted(outlines, shape, path.name)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, zipfile.BadZipFile) as error:
+        raise CellsegError(
+            f"{path.name} cannot be read as masks: {error}.", "Export it again, or as a label TIFF."
+        ) from error
+
+
+def write_foreign(path: Path, labels: Labels) -> Path:
+    """Write labels (Z, Y, X) or (Y, X) as ``.roi.zip``, ``.coco.json``, ``.geojson`` or ``.png``, by the ending.
+
+    Raises
+    ------
+    CellsegError
+        When the format cannot hold the labels, or the file cannot be written.
+    """
+    writers: dict[str, Callable[[Path, Labels], None]] = {
+        "roi": _to_rois, "coco": _to_coco, "geojson": _to_geojson, "png": _to_png,
+    }  # fmt: skip
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writers[_kind(path)](part, labels)
+        os.replace(part, path)
+    except OSError as error:
+        raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+# --- ImageJ ---------------------------------------------------------------------------------------
+
+
+def _from_rois(path: Path) -> Iterator[Outline]:
+    import roifile
+
+    rois = roifile.roiread(path)
+    numbers: dict[str, int] = {}
+    for roi in rois if isinstance(rois, list) else [rois]:
+        rings = [np.asarray(points, float)[:, ::-1] for points in roi.coordinates(multi=True) if len(points) >= 3]
+        if roi.roitype == roifile.ROI_TYPE.OVAL:
+            rings = [_oval(roi)]
+        z = max(0, int(roi.z_position or roi.position or 1) - 1)
+        # pieces of one object: "12", "12-2", or ImageJ's own "0005-0123-0456", each of which is an object
+        name = re.fullmatch(r"(object \d+)(?: .*)?", roi.name or "")
+        id = int(name[1].split()[1]) if name else numbers.setdefault(roi.name or str(len(numbers)), len(numbers) + 1)
+        yield id, z, rings
+
+
+def _oval(roi: Any) -> Ring:
+    angle = np.linspace(0, 2 * np.pi, 128, endpoint=False)
+    height, width = (roi.bottom - roi.top) / 2, (roi.right - roi.left) / 2
+    return np.stack([roi.top + height * (1 + np.sin(angle)), roi.left + width * (1 + np.cos(angle))], axis=1)
+
+
+def _to_rois(path: Path, labels: Labels) -> None:
+    import roifile
+
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for id, z, n, rings in _outlines(labels):
+            name = f"object {id} z{z + 1} part {n}"
+            points = bridged(rings)[:, ::-1]
+            # whole numbers: with fractions ImageJ would move outlines by half a pixel
+            roi = roifile.ImagejRoi.frompoints(points.astype(np.int32), name=name, z=z if labels.ndim == 3 else None)
+            archive.writestr(f"{name}.roi", roi.tobytes())
+
+
+# --- GeoJSON --------------------------------------------------------------------------------------
+
+
+def _from_geojson(data: Any) -> Iterator[Outline]:
+    features = data["features"] if isinstance(data, dict) else data
+    for number, feature in enumerate(features, start=1):
+        geometry, properties = feature["geometry"], feature.get("properties") or {}
+        polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+        if geometry["type"] not in ("Polygon", "MultiPolygon"):
+            continue  # points and lines are no masks
+        z = int((geometry.get("plane") or {}).get("z", 0))
+        id = int(properties.get("label", number))
+        for polygon in polygons:
+            yield id, z, [np.asarray(ring, float)[:-1, 1::-1] for ring in polygon]
+
+
+def _to_geojson(path: Path, labels: Labels) -> None:
+    pieces: dict[tuple[int, int], list[list[Ring]]] = {}
+    for id, z, _, rings in _outlines(labels):
+        pieces.setdefault((id, z), []).append(rings)
+    features = []
+    for (id, z), polygons in pieces.items():
+        coordinates = [[_closed(ring) for ring in rings] for rings in polygons]
+        geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": coordinates}
+        if len(polygons) == 1:
+            geometry = {"type": "Polygon", "coordinates": coordinates[0]}
+        if labels.ndim == 3:
+            geometry["plane"] = {"c": -1, "z": z, "t": 0}
+        properties = {"objectType": "detection", "label": id, "name": f"object {id}"}
+        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+
+
+def _closed(ring: Ring) -> list[list[float]]:
+    return [[float(x), float(y)] for y, x in [*ring.tolist(), ring[0].tolist()]]
+
+
+# --- COCO -----------------------------------------------------------------------------------------
+
+
+def _from_coco(data: Any, shape: Shape, name: str) -> Labels:
+    if len(data.get("images", [])) > (shape[0] if len(shape) == 3 else 1):
+        raise CellsegError(f"{name} holds masks of {len(data['images'])} images.", "Split it: one file per image.")
+    slices = {image["id"]: z for z, image in enumerate(data.get("images", []))}
+    labels = np.zeros(shape if len(shape) == 3 else (1, *shape), np.uint32)
+    ids: dict[Any, int] = {}
+    for annotation in data["annotations"]:
+        z = slices.get(annotation.get("image_id"), 0)
+        key = annotation.get("label", annotation.get("id", len(ids)))
+        id = int(annotation["label"]) if "label" in annotation else ids.setdefault(key, len(ids) + 1)
+        segmentation = annotation["segmentation"]
+        if isinstance(segmentation, dict):
+            mask = _unrun(segmentation, name)
+        else:
+            rings = [np.asarray(flat, float).reshape(-1, 2)[:, ::-1] for flat in segmentation]
+            mask = np.zeros(labels.shape[1:], bool)
+            for ring in rings:  # several polygons are pieces, not holes
+                mask |= fill([ring], (labels.shape[1], labels.shape[2]))
+        if mask.shape != labels.shape[1:]:
+            raise CellsegError(
+                f"{name} is for an image of {mask.shape}, not {shape}.", "Give the image it was made on."
+            )
+        labels[z][mask] = id
+    return labels if len(shape) == 3 else labels[0]
+
+
+def _to_coco(path: Path, labels: Labels) -> None:
+    """One image per slice; masks as uncompressed runs, which hold holes and pieces exactly."""
+    volume = labels.reshape(-1, *labels.shape[-2:])
+    height, width = volume.shape[1:]
+    annotations: list[dict[str, Any]] = []
+    for z, plane in enumerate(volume):
+        for id in np.unique(plane[plane > 0]).tolist():
+            mask = plane == id
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1, "image_id": z + 1, "category_id": 1, "iscrowd": 0, "label": id,
+                    "area": int(mask.sum()), "bbox": [int(v) for v in box],
+                    "segmentation": {"size": [height, width], "counts": _runs(mask)},
+                }
+            )  # fmt: skip
+    images = [{"id": z + 1, "width": width, "height": height, "file_name": f"slice {z}"} for z in range(len(volume))]
+    data = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "object"}]}
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[int]:
+    """Lengths of runs in column order, background first."""
+    flat = mask.ravel(order="F")
+    ends = np.append(np.flatnonzero(np.diff(flat)) + 1, flat.size)
+    lengths = np.diff(ends, prepend=0)
+    return ([0] if flat[0] else []) + [int(n) for n in lengths]
+
+
+def _unrun(segmentation: dict[str, Any], name: str) -> NDArray[np.bool_]:
+    height, width = (int(n) for n in segmentation["size"])
+    counts = segmentation["counts"]
+    lengths = _expanded(counts) if isinstance(counts, str) else [int(n) for n in counts]
+    if sum(lengths) != height * width or min(lengths, default=0) < 0:
+        raise CellsegError(f"{name} holds a mask whose runs do not fill it.", "The file is damaged: export it again.")
+    values = np.arange(len(lengths)) % 2 == 1
+    return np.repeat(values, lengths).reshape(height, width, order="F")
+
+
+def _expanded(text: str) -> list[int]:
+    """Run lengths of COCO's own text form: 5 bits a character, signed, from the third on relative to two before."""
+    lengths: list[int] = []
+    position = 0
+    while position < len(text):
+        value = shift = 0
+        more = True
+        while more:
+            bits = ord(text[position]) - 48
+            value |= (bits & 31) << shift
+            more = bool(bits & 32)
+            position, shift = position + 1, shift + 5
+            if not more and bits & 16:
+                value |= -1 << shift
+        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+    return lengths
+
+
+# --- PNG ------------------------------------------------------------------------------------------
+
+
+def _to_png(path: Path, labels: Labels) -> None:
+    import cv2
+
+    if labels.ndim == 3:
+        raise CellsegError("A PNG holds one slice.", "Export a volume as TIFF or OME-Zarr.")
+    if labels.max(initial=0) > 65535:
+        raise CellsegError(f"A PNG holds ids up to 65535, not {labels.max()}.", "Export as TIFF.")
+    done, data = cv2.imencode(".png", labels.astype(np.uint16))
+    if not done:
+        raise CellsegError("The labels cannot be written as PNG.", "Export as TIFF.")
+    path.write_bytes(data.tobytes())
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith((".zip", ".roi")):
+        return "roi"
+    if name.endswith("_seg.npy"):
+        return "cellpose"
+    return {".json": "coco", ".geojson": "geojson", ".png": "png"}.get(path.suffix.lower(), "")
+
+
+def _outlines(labels: Labels) -> Iterator[tuple[int, int, int, list[Ring]]]:
+    """Id, slice, number of the piece, and rings, of every piece of every object."""
+    for z, plane in enumerate(labels.reshape(-1, *labels.shape[-2:])):
+        for id, box in _boxes(plane):
+            corner = np.array([box[0].start, box[1].start], float)
+            for n, rings in enumerate(trace(plane[box] == id), start=1):
+                yield id, z, n, [ring + corner for ring in rings]
+
+
+def _boxes(plane: Labels) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    from ..kernels.extents import extents
+
+    ids, _, low, high = extents(np.ascontiguousarray(plane))
+    for id, (y0, x0), (y1, x1) in zip(ids.tolist(), low.tolist(), high.tolist(), strict=True):
+        yield id, (slice(y0, y1 + 1), slice(x0, x1 + 1))
+
+
+def _painted(outlines: Iterator[Outline], shape: Shape, name: str) -> Labels:
+    labels = np.zeros(shape if len(shape) == 3 else (1, *shape), np.uint32)
+    found = False
+    for id, z, rings in outlines:
+        if not rings:
+            continue
+        if not 0 <= z < len(labels):
+            raise CellsegError(
+                f"{name} has an outline in slice {z + 1} of {len(labels)}.", "Give the image it was made on."
+            )
+        corners = np.concatenate(rings)
+        low = np.maximum(np.floor(corners.min(0)).astype(int), 0)
+        high = np.minimum(np.ceil(corners.max(0)).astype(int), labels.shape[1:])
+        if (high <= low).any():
+            raise CellsegError(f"{name} has an outline outside the image.", "Give the image it was made on.")
+        part = fill([ring - low for ring in rings], (int(high[0] - low[0]), int(high[1] - low[1])))
+        labels[z, low[0] : high[0], low[1] : high[1]][part] = id
+        found = True
+    if not found:
+        raise CellsegError(f"{name} holds no outlines.", "Points and lines are no masks.")
+    return labels if len(shape) == 3 else labels[0]

@@ -1,0 +1,66 @@
+"""Number, bounding box and size of every object in one pass."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+def extents(
+    labels: NDArray[np.uint32],
+) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Ids (N,) in rising order, their voxel counts (N,), and first and last corners (N, ndim), the last one included.
+
+    Parameters
+    ----------
+    labels
+        (Z, Y, X) or (Y, X) uint32; 0 is background. Memory grows with the number of ids, not with their size.
+    """
+    volume = labels.reshape((1,) * (3 - labels.ndim) + labels.shape)
+    top = int(labels.max(initial=0))
+    given = None
+    if top > 4 * labels.size + 1_000_000:  # ids far apart: a table of all numbers below them would be larger than they
+        import fastremap
+
+        given = np.asarray(fastremap.unique(labels), np.uint32)
+        given = given[given > 0]
+        volume = np.searchsorted(given, volume).astype(np.uint32) + np.uint32(1) * (volume > 0)
+        top = len(given)
+    counts = np.zeros(top + 1, np.int64)
+    low = np.full((top + 1, 3), np.iinfo(np.int32).max, np.int32)
+    high = np.full((top + 1, 3), -1, np.int32)
+    _scan(volume, counts, low, high)
+    ids = np.flatnonzero(counts[1:]).astype(np.uint32) + np.uint32(1)
+    skip = 3 - labels.ndim
+    found = given[ids - 1] if given is not None else ids
+    return found, counts[ids], low[ids][:, skip:], high[ids][:, skip:]
+
+
+@njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _scan(labels, counts, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Walk along runs of equal ids in X: boxes change once a run, not once a voxel."""
+    depth, rows, columns = labels.shape
+    for z in range(depth):
+        for y in range(rows):
+            row = labels[z, y]
+            x = 0
+            while x < columns:
+                id, start = row[x], x
+                while x < columns and row[x] == id:
+                    x += 1
+                if id == 0:
+                    continue
+                counts[id] += x - start
+                if z < low[id, 0]:
+                    low[id, 0] = z
+                if y < low[id, 1]:
+                    low[id, 1] = y
+                if start < low[id, 2]:
+                    low[id, 2] = start
+                if z > high[id, 0]:
+                    high[id, 0] = z
+                if y > high[id, 1]:
+                    high[id, 1] = y
+                if x - 1 > high[id, 2]:
+                    high[id, 2] = x - 1

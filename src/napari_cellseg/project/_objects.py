@@ -1,0 +1,155 @@
+"""Where every object lies and how large it is, kept up with every edit, so that no tool has to search an image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CellsegError
+from ._edit import Edit
+
+Box = tuple[slice, ...]
+
+
+class Objects:
+    """Ids, voxel counts and boxes of the objects of a label image, and voxels per state.
+
+    A box always holds its object. It may be larger than the object after voxels were taken away, until `box` is asked.
+
+    Parameters
+    ----------
+    labels, state
+        (Z, Y, X) or (Y, X) uint32 and uint8, scanned once.
+    """
+
+    def __init__(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
+        from ..kernels.extents import extents
+
+        ids, self._counts, self._low, self._high = extents(labels)
+        self._slots = {int(id): slot for slot, id in enumerate(ids)}
+        self._top = int(ids[-1]) if len(ids) else 0
+        self._n = len(ids)
+        self._size = labels.size
+        self._states = np.array([0, *(np.count_nonzero(state == s) for s in (1, 2))], np.int64)
+        self._loose: set[int] = set()
+
+    @property
+    def top(self) -> int:
+        """A number that no id in use exceeds."""
+        return self._top
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __contains__(self, id: int) -> bool:
+        return self.count(id) > 0
+
+    def ids(self) -> NDArray[np.uint32]:
+        """Ids in use, rising, (N,)."""
+        used = (id for id, slot in self._slots.items() if self._counts[slot] > 0)
+        return np.sort(np.fromiter(used, np.uint32))
+
+    def count(self, id: int) -> int:
+        """Voxels of an object, 0 where there is none."""
+        slot = self._slots.get(int(id))
+        return 0 if slot is None else int(self._counts[slot])
+
+    def share(self, state: int) -> float:
+        """Share of the voxels that are corrected (1) or approved (2)."""
+        return float(self._states[state] / max(1, self._size))
+
+    def box(self, labels: NDArray[np.uint32], id: int) -> Box:
+        """The smallest box of an object of `labels`, the array this index follows.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such object.
+        """
+        slot = self._slots.get(int(id))
+        if slot is None or not self._counts[slot]:
+            raise CellsegError(f"There is no object {id}.", "It may have been deleted or merged.")
+        box = self._box(slot)
+        if slot in self._loose:
+            box = self._tightened(labels, slot, int(id), box)
+        return box
+
+    def within(self, box: Box) -> NDArray[np.uint32]:
+        """Ids whose boxes reach into `box`, rising, (N,): candidates; who needs certainty looks at the labels."""
+        n = len(self._slots)
+        hits = self._counts[:n] > 0
+        for axis, span in enumerate(box):
+            hits &= (self._low[:n, axis] < span.stop) & (self._high[:n, axis] >= span.start)
+        if not hits.any():
+            return np.zeros(0, np.uint32)
+        by_slot = np.fromiter(self._slots, np.uint32, len(self._slots))  # slots were given out in this order
+        return np.sort(by_slot[hits])
+
+    def update(self, edit: Edit) -> None:
+        """Follow an edit whose old values are what this index knows."""
+        if edit.empty:
+            return
+        moved = np.flatnonzero(edit.old_labels != edit.new_labels)
+        if moved.size:
+            places = np.stack(np.unravel_index(edit.index[moved], edit.shape), axis=1).astype(np.int32)
+            self._remove(edit.old_labels[moved])
+            self._add(edit.new_labels[moved], places)
+        states = np.bincount(edit.new_state, minlength=3) - np.bincount(edit.old_state, minlength=3)
+        self._states[1:] += states[1:3]
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _remove(self, ids: NDArray[np.uint32]) -> None:
+        for id, count in zip(*(v.tolist() for v in np.unique(ids, return_counts=True)), strict=True):
+            slot = self._slots.get(id)
+            if slot is None:
+                continue
+            self._counts[slot] = max(0, int(self._counts[slot]) - count)
+            self._loose.add(slot)
+            self._n -= int(self._counts[slot] == 0)
+
+    def _add(self, ids: NDArray[np.uint32], places: NDArray[np.int32]) -> None:
+        order = np.argsort(ids, kind="stable")
+        ids, places = ids[order], places[order]
+        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+        low, high = np.minimum.reduceat(places, starts), np.maximum.reduceat(places, starts)
+        counts = np.diff(np.append(starts, ids.size))
+        for id, count, first, last in zip(ids[starts].tolist(), counts.tolist(), low, high, strict=True):
+            if id:
+                self._grow(id, count, first, last)
+
+    def _grow(self, id: int, count: int, low: NDArray[np.int32], high: NDArray[np.int32]) -> None:
+        slot = self._slots.get(id)
+        if slot is None:
+            slot = self._slots[id] = len(self._slots)
+            if slot >= len(self._counts):
+                self._reserve(slot, len(low))
+        if self._counts[slot] == 0:
+            self._low[slot], self._high[slot] = low, high
+            self._n += 1
+            self._loose.discard(slot)
+        else:
+            np.minimum(self._low[slot], low, out=self._low[slot])
+            np.maximum(self._high[slot], high, out=self._high[slot])
+        self._counts[slot] += count
+        self._top = max(self._top, id)
+
+    def _reserve(self, slot: int, ndim: int) -> None:
+        room = max(64, slot)
+        self._counts = np.concatenate([self._counts, np.zeros(room, np.int64)])
+        self._low = np.concatenate([self._low, np.zeros((room, ndim), np.int32)])
+        self._high = np.concatenate([self._high, np.zeros((room, ndim), np.int32)])
+
+    def _box(self, slot: int) -> Box:
+        pairs = zip(self._low[slot].tolist(), self._high[slot].tolist(), strict=True)
+        return tuple(slice(a, b + 1) for a, b in pairs)
+
+    def _tightened(self, labels: NDArray[np.uint32], slot: int, id: int, box: Box) -> Box:
+        mine = labels[box] == id
+        for axis in range(mine.ndim):
+            hits = np.flatnonzero(mine.any(tuple(a for a in range(mine.ndim) if a != axis)))
+            if hits.size:
+                self._high[slot, axis] = box[axis].start + hits[-1]
+                self._low[slot, axis] = box[axis].start + hits[0]
+        self._loose.discard(slot)
+        return self._box(slot)

@@ -1,0 +1,166 @@
+"""Masks of other tools, in and out."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_cellseg.cli import main
+from napari_cellseg.errors import CellsegError
+from napari_cellseg.images import read_labels, write_labels
+from napari_cellseg.project import Project
+from napari_cellseg.samples import synthetic_cells
+
+
+def labels_of(seed: int, ndim: int) -> np.ndarray:
+    """Ragged objects with holes, several pieces and corners that touch."""
+    rng = np.random.default_rng(seed)
+    shape = (17, 23) if ndim == 2 else (3, 17, 23)
+    coarse = rng.integers(0, 4, tuple(-(-n // 4) for n in shape)) * rng.integers(1, 900)
+    labels = np.kron(coarse, np.ones((4,) * ndim, int))[tuple(slice(0, n) for n in shape)].astype(np.uint32)
+    labels[rng.random(shape) < 0.15] = 0
+    return labels
+
+
+@pytest.mark.parametrize("ending", ["roi.zip", "coco.json", "geojson", "tif", "ome.zarr"])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), ndim=st.sampled_from([2, 3]))
+def test_what_is_written_comes_back_voxel_for_voxel(tmp_path_factory, ending, seed, ndim):
+    labels = labels_of(seed, ndim)
+    if not labels.any():
+        return
+    path = tmp_path_factory.mktemp("masks") / f"x.{ending}"
+    write_labels(path, labels)
+    axes = "ZYX"[-ndim:]
+    given_axes = axes if ending in ("tif", "ome.zarr") else None
+    np.testing.assert_array_equal(read_labels(path, given_axes, shape=labels.shape), labels)
+
+
+def test_png_holds_one_slice(tmp_path):
+    labels = labels_of(1, 2)
+    np.testing.assert_array_equal(read_labels(write_labels(tmp_path / "x.png", labels)), labels)
+    for bad in (labels_of(1, 3), labels + np.uint32(70_000)):
+        with pytest.raises(CellsegError):
+            write_labels(tmp_path / "y.png", bad)
+    assert not list(tmp_path.glob("*y.png*"))
+
+
+def test_outlines_of_other_programs(tmp_path):
+    """A box of QuPath, COCO polygons, compressed runs, an ImageJ rectangle, oval and freehand."""
+    import roifile
+
+    ring = [[2.0, 1.0], [6.0, 1.0], [6.0, 4.0], [2.0, 4.0], [2.0, 1.0]]
+    expected = np.zeros((10, 12), np.uint32)
+    expected[1:4, 2:6] = 1
+    shape = expected.shape
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
+    point = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}}
+    (tmp_path / "q.geojson").write_text(json.dumps([feature, point]))
+    np.testing.assert_array_equal(read_labels(tmp_path / "q.geojson", shape=shape), expected)
+    polygon = {"id": 7, "image_id": 1, "segmentation": [[v for xy in ring for v in xy]]}
+    # the text form as pycocotools writes it: runs 21, 3, 7, 3, 7, 3, 7, 3, 66 in columns, stored as differences
+    text = "".join(_letters(v) for v in [21, 3, 7, 3 - 3, 7 - 7, 3 - 3, 7 - 7, 3 - 3, 66 - 7])
+    runs = {"id": 8, "image_id": 1, "segmentation": {"size": [10, 12], "counts": text}}
+    for annotation in (polygon, runs):
+        data = {"images": [{"id": 1, "height": 10, "width": 12}], "annotations": [annotation], "categories": []}
+        (tmp_path / "c.json").write_text(json.dumps(data))
+        np.testing.assert_array_equal(read_labels(tmp_path / "c.json", shape=shape), expected)
+    box = roifile.ImagejRoi()
+    box.roitype, box.top, box.left, box.bottom, box.right, box.name = roifile.ROI_TYPE.RECT, 1, 2, 4, 6, "cell"
+    free = roifile.ImagejRoi.frompoints(np.array([(7, 5), (11, 5), (11, 9), (7, 9)]), name="other")
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
+        archive.writestr("cell.roi", box.tobytes())
+        archive.writestr("other.roi", free.tobytes())
+    expected[5:9, 7:11] = 2
+    np.testing.assert_array_equal(read_labels(tmp_path / "r.zip", shape=shape), expected)
+    (tmp_path / "one.roi").write_bytes(free.tobytes())
+    assert (read_labels(tmp_path / "one.roi", shape=shape) == (expected == 2)).all()
+
+
+def _letters(value: int) -> str:
+    out, more = "", True
+    while more:
+        bits = value & 31
+        value >>= 5
+        more = not (value == 0 and not bits & 16) and not (value == -1 and bits & 16)
+        out += chr((bits | (32 if more else 0)) + 48)
+    return out
+
+
+def seg(path: Path, content: object) -> Path:
+    np.save(path, content, allow_pickle=True)
+    return path
+
+
+def test_cellpose_without_running_its_pickle(tmp_path):
+    masks = labels_of(3, 2).astype(np.uint16)
+    kept = {"masks": masks, "outlines": masks * 0, "filename": Path("x.tif"), "ismanual": np.zeros(3, bool),
+            "diameter": np.float32(30), "flows": [masks, [1, 2]]}  # fmt: skip
+    np.testing.assert_array_equal(read_labels(seg(tmp_path / "x_seg.npy", kept)), masks)
+    mark = tmp_path / "was_run"
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(mark), "w"))
+
+    evil = seg(tmp_path / "y_seg.npy", {"masks": masks, "flows": Evil()})
+    np.testing.assert_array_equal(read_labels(evil), masks)
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Evil())).close()  # the bomb is a real one
+    assert mark.exists()
+    for bad in ({"flows": 1}, {"masks": "no"}, {"masks": masks - 0.5}):
+        with pytest.raises(CellsegError, match=r"Cellpose|label image"):
+            read_labels(seg(tmp_path / "z_seg.npy", bad))
+    np.save(tmp_path / "w_seg.npy", masks)
+    with pytest.raises(CellsegError, match="Cellpose"):
+        read_labels(tmp_path / "w_seg.npy")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.zip", b"no zip"), ("a.json", b"{"), ("a.json", b"[]"), ("a.geojson", b'{"features": []}'),
+        ("a.geojson", b'{"features": [{"geometry": null}]}'), ("a_seg.npy", b"nothing"), ("a.roi", b"I"),
+        ("a.json", b'{"images": [], "annotations": [{"segmentation": {"size": [5, 5], "counts": [3]}}]}'),
+        ("a.json", b'{"images": [{"id": 1}, {"id": 2}], "annotations": []}'),
+    ],
+)  # fmt: skip
+def test_damaged_files_say_so(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CellsegError) as caught:
+        read_labels(tmp_path / name, shape=(5, 5))
+    assert caught.value.hint
+
+
+def test_outlines_need_their_image(tmp_path):
+    write_labels(tmp_path / "x.geojson", labels_of(2, 3))
+    with pytest.raises(CellsegError, match="outlines only"):
+        read_labels(tmp_path / "x.geojson")
+    with pytest.raises(CellsegError, match="slice"):
+        read_labels(tmp_path / "x.geojson", shape=(17, 23))
+    with pytest.raises(CellsegError, match="outside"):
+        read_labels(tmp_path / "x.geojson", shape=(3, 2, 2))
+
+
+@pytest.mark.parametrize("ending", ["roi.zip", "coco.json", "geojson", "png"])
+def test_masks_start_a_project_as_drafts_and_leave_it_again(tmp_path, ending, capsys):
+    image, truth = synthetic_cells((64, 80), 5, radius=9, seed=2)
+    np.save(tmp_path / "cells.npy", image)
+    masks = write_labels(tmp_path / f"m.{ending}", truth)
+    line = str(tmp_path / "p.cellseg")
+    assert main(["new", line]) == 0
+    assert main(["add", line, str(tmp_path / "cells.npy"), "--labels", str(masks), "--draft"]) == 0
+    with Project.open(line) as project:
+        labels, state = project.load_labels("cells")
+        assert not state.any()
+        np.testing.assert_array_equal(labels, truth)
+    assert main(["export", line, "--out", str(tmp_path / "out"), "--format", ending]) == 0
+    again = read_labels(tmp_path / "out" / f"cells_labels.{ending}", shape=truth.shape)
+    np.testing.assert_array_equal(again, truth)
