@@ -30,7 +30,7 @@ def dab(canvas: Canvas, y: int, x: int, value: int, size: int = 5) -> None:
     """Paint a square."""
     mask = np.zeros(canvas.labels.shape, bool)
     mask[..., y : y + size, x : x + size] = True
-    canvas.apply(edits.paint(canvas.labels, canvas.state, np.flatnonzero(mask), value))
+    canvas.apply(edits.paint(edits.Scene.on(canvas), np.flatnonzero(mask), value))
 
 
 def test_the_folder_is_what_the_design_says(project):
@@ -113,7 +113,7 @@ def test_the_replayed_log_is_the_live_labels(tmp_path_factory, actions):
             new = np.full(canvas.labels[box].shape, value, np.uint32)
             canvas.apply(edits.predicted(canvas.labels, canvas.state, box, new))
         elif verb == "approve":
-            canvas.apply(edits.approve_box(canvas.labels, canvas.state, box))
+            canvas.apply(edits.approve_box(edits.Scene.on(canvas), box))
         elif verb == "snapshot":
             canvas.snapshot()
         else:
@@ -436,7 +436,7 @@ def test_something_is_always_held_out_and_stays_so(tmp_path, n_images):
             canvas = project.canvas(str(n))
             dab(canvas, 5, 5, 1, 8)
             dab(canvas, 5, 40, 2, 8)
-            canvas.apply(edits.approve_box(canvas.labels, canvas.state, (slice(0, 20), slice(0, 60))))
+            canvas.apply(edits.approve_box(edits.Scene.on(canvas), (slice(0, 20), slice(0, 60))))
         first = assign_holdouts(project)
         assert first
         assert len(first) < n_images or n_images == 1

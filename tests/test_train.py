@@ -23,7 +23,7 @@ def approve_a_field(project: Project, truth: np.ndarray, box=(slice(0, 100), sli
     """A handful of painted objects in one approved field: all that a first round has."""
     canvas = project.canvas("cells")
     canvas.apply(difference("brush", canvas.labels, canvas.state, box, truth[box], np.ones(truth[box].shape, np.uint8)))
-    canvas.apply(edits.approve_box(canvas.labels, canvas.state, box))
+    canvas.apply(edits.approve_box(edits.Scene.on(canvas), box))
 
 
 def test_one_corrected_field_is_enough(project, picture, small_config):
@@ -87,7 +87,7 @@ def test_unknown_voxels_are_ignored_not_background(project, picture, small_confi
     canvas = project.canvas("cells")
     truth = picture[1]
     for id in (1, 2, 3):
-        canvas.apply(edits.paint(canvas.labels, canvas.state, np.flatnonzero(truth == id), id))
+        canvas.apply(edits.paint(edits.Scene.on(canvas), np.flatnonzero(truth == id), id))
     patches = TrainingSet(project, small_config)
     known = patches.planes[0].known | patches.planes[0].held_out
     known = known[0]

@@ -162,7 +162,7 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
         )
         viewer.reset_view()
         QApplication.processEvents()
-        control.approve_object(tuple(int(v[0]) for v in np.nonzero(truths[ids[0]] == 4)))
+        control.correct_at("approve", tuple(int(v[0]) for v in np.nonzero(truths[ids[0]] == 4)))
         press(dock, "Correct", "Image")
         press(dock, "Fine-tune", "Fine-tune")
         spin(lambda: not control.busy, 200)
@@ -187,12 +187,13 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
             correct_by_hand(
                 lambda: None,
                 truths[ids[0]],
-                lambda id, index, c=canvas: c.apply(edits.paint(c.labels, c.state, index, id)),
+                lambda id, index, c=canvas: c.apply(edits.paint(edits.Scene.on(c), index, id)),
             )
             point = tuple(int(v[0]) for v in np.nonzero(truths[ids[0]] == 4))
-            canvas.apply(edits.approve_object(canvas.labels, canvas.state, edits.object_at(canvas.labels, point)))
+            scene = edits.Scene.on(canvas)
+            canvas.apply(edits.approve_object(scene, scene.pick(point)))
             whole = tuple(slice(0, n) for n in canvas.labels.shape)
-            canvas.apply(edits.approve_box(canvas.labels, canvas.state, whole))
+            canvas.apply(edits.approve_box(edits.Scene.on(canvas), whole))
         assert main(["train", str(line), *values, "--keep", "yes"]) == 0
     assert main(["predict", str(line), "--image", ids[1]]) == 0
     with Project.open(line) as project:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ._cut import split, split_seeds
 from ._draw import copy_to_slice, interpolate, polygon, scribble
-from ._hand import forbidden, most_painted, paint, stroke
+from ._hand import forbidden, paint, stroke
 from ._objects import (
     assign_class,
     delete,
@@ -46,7 +46,6 @@ __all__ = [
     "keep_largest",
     "merge",
     "merge_line",
-    "most_painted",
     "paint",
     "polygon",
     "predicted",

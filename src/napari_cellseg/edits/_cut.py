@@ -35,7 +35,8 @@ def split(scene: Scene, line: NDArray[np.floating]) -> Edit:
     ids = [int(i) for i in np.unique(scene.labels[plane][tuple(points.T)]) if i]
     if scene.z is not None and plane:
         scene = scene.at(plane[0])
-    found, next_id = [], scene.first_id
+    found: list[tuple[Piece, NDArray[Any]]] = []
+    next_id = scene.first_id
     for id in ids:
         piece = scene.piece(id) if scene.instances else scene.pick((*plane, *_first_on(scene, plane, points, id)))
         numbers = _cut(piece, points)
@@ -73,7 +74,7 @@ def split_seeds(scene: Scene, seeds: Sequence[tuple[int, ...]], pixels: Pixels |
     markers = np.zeros(piece.mask.shape, np.int32)
     for number, seed in enumerate(seeds, start=1):
         at = tuple(p - s.start for p, s in zip(seed, piece.box, strict=True))
-        if any(not 0 <= p < n for p, n in zip(at, markers.shape, strict=True)) or not piece.mask[at]:
+        if any(not 0 <= p < side for p, side in zip(at, markers.shape, strict=True)) or not piece.mask[at]:
             raise CellsegError("The seeds lie in different objects.", f"Click inside object {piece.id} again.")
         markers[at] = number
     height = _inside_ness(piece.mask, scene) if pixels is None else _blurred(pixels(piece.box))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import CellsegError
 from ..project import Edit
 from ._lines import box_around, rasterise
-from ._scene import Box, Mask, Scene, reach_of
+from ._scene import Box, Mask, Scene, most_covered, reach_of
 
 Guide = Callable[[Box], NDArray[Any]]
 REACH = 48
@@ -131,7 +133,7 @@ def interpolate(scene: Scene, id: int) -> Edit:
     present = np.flatnonzero(piece.mask.any((1, 2)))
     shape = np.zeros(piece.mask.shape, bool)
     padded = np.pad(piece.mask, ((0, 0), (1, 1), (1, 1)))
-    for below, above in zip(present[:-1], present[1:], strict=True):
+    for below, above in itertools.pairwise(present):
         if above - below > 1:
             ends = _signed(padded[below]), _signed(padded[above])
             for z in range(below + 1, above):
@@ -147,8 +149,10 @@ def interpolate(scene: Scene, id: int) -> Edit:
 
 def _drawn(scene: Scene, tool: str, box: Box, mask: Mask, id: int) -> Edit:
     """Draw a mask where drawing is allowed; objects that lose voxels become corrected in its slices."""
-    mask = mask & scene.open_to_drawing(box)
     old = scene.labels[box]
+    if scene.over == "object" and not scene.only:
+        scene = replace(scene, only=most_covered(old[mask]))
+    mask = mask & scene.open_to_drawing(box)
     value = id or scene.first_id
     if not (mask & (old != value)).any():
         raise CellsegError("Nothing may be drawn here.", "Look at 'Paint over' and at the lock of approved objects.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..project import CORRECTED, PREDICTED, Edit
-from ._scene import Box, Mask, Scene, allowed, reach_of
+from ._scene import Box, Mask, Scene, allowed, most_covered, reach_of
 
 
 def stroke(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32], *, tool: str = "brush") -> Edit:
@@ -22,36 +24,18 @@ def stroke(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32
     """
     index, first = np.unique(np.asarray(index, np.int64), return_index=True)
     old_labels = np.asarray(old_labels, np.uint32)[first]
-    flat_labels, flat_state = scene.labels.reshape(-1), scene.state.reshape(-1)
-    new_labels = flat_labels[index]
+    new_labels = scene.labels.reshape(-1)[index]
     real = new_labels != old_labels
     if not real.all():
         index, old_labels, new_labels = index[real], old_labels[real], new_labels[real]
-    rest = _rest_of_objects(scene, index, old_labels, new_labels) if scene.instances and index.size else index[:0]
-    everything = np.concatenate([index, rest])
-    order = np.argsort(everything)
-    everything = everything[order]
-    same = flat_labels[rest]
-    return Edit(
-        tool,
-        scene.labels.shape,
-        everything,
-        np.concatenate([old_labels, same])[order],
-        np.concatenate([new_labels, same])[order],
-        flat_state[everything],
-        np.full(everything.size, CORRECTED, np.uint8),
-    )
+    return _painted(scene, tool, index, old_labels, new_labels)
 
 
 def forbidden(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32]) -> Mask:
     """Which positions of a stroke it was not allowed to change, (N,): to be put back before it is logged."""
+    if scene.over == "object" and not scene.only:
+        scene = replace(scene, only=most_covered(old_labels))
     return ~allowed(scene, old_labels, scene.state.reshape(-1)[index])
-
-
-def most_painted(old_labels: NDArray[np.uint32]) -> int:
-    """The object that a stroke covers most: the one that "one object only" means; 0 where there is none."""
-    ids, counts = np.unique(old_labels[old_labels > 0], return_counts=True)
-    return int(ids[counts.argmax()]) if ids.size else 0
 
 
 def paint(scene: Scene, index: NDArray[np.int64], value: int) -> Edit:
@@ -59,30 +43,34 @@ def paint(scene: Scene, index: NDArray[np.int64], value: int) -> Edit:
     index = np.unique(np.asarray(index, np.int64))
     old = scene.labels.reshape(-1)[index]
     keep = (old != value) & ~forbidden(scene, index, old)
-    index, old = index[keep], old[keep]
-    rest = (
-        _rest_of_objects(scene, index, old, np.full(index.size, value, np.uint32))
-        if scene.instances and index.size
-        else index[:0]
-    )
+    return _painted(scene, "brush", index[keep], old[keep], np.full(int(keep.sum()), value, np.uint32))
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _box_of(index: NDArray[np.int64], shape: tuple[int, ...]) -> Box:
+    """The smallest box that holds flat positions."""
+    return tuple(slice(int(p.min()), int(p.max()) + 1) for p in np.unravel_index(index, shape))
+
+
+def _painted(
+    scene: Scene, tool: str, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
+) -> Edit:
+    """The edit of sorted positions, and of what else belongs to their objects."""
+    rest = _rest_of_objects(scene, index, old, new) if scene.instances and index.size else index[:0]
     everything = np.concatenate([index, rest])
     order = np.argsort(everything)
-    new = np.concatenate([np.full(index.size, value, np.uint32), scene.labels.reshape(-1)[rest]])
-    everything = everything[order]
+    everything, same = everything[order], scene.labels.reshape(-1)[rest]
     return Edit(
-        "brush",
+        tool,
         scene.labels.shape,
         everything,
-        scene.labels.reshape(-1)[everything],
-        new[order].astype(np.uint32),
+        np.concatenate([old, same])[order],
+        np.concatenate([new, same])[order],
         scene.state.reshape(-1)[everything],
         np.full(everything.size, CORRECTED, np.uint8),
     )
-
-
-def box_of(index: NDArray[np.int64], shape: tuple[int, ...]) -> Box:
-    """The smallest box that holds flat positions."""
-    return tuple(slice(int(p.min()), int(p.max()) + 1) for p in np.unravel_index(index, shape))
 
 
 def _rest_of_objects(
@@ -92,7 +80,7 @@ def _rest_of_objects(
     ids = np.unique(np.concatenate([old, new]))
     ids = ids[ids > 0]
     shape = scene.labels.shape
-    box = reach_of(scene, box_of(index, shape), ids)
+    box = reach_of(scene, _box_of(index, shape), ids)
     view = scene.labels[box]
     mine = np.zeros(view.shape, bool)
     for id in ids if ids.size <= 8 else ():

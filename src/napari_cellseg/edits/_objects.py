@@ -220,5 +220,3 @@ def _around(boxes: Sequence[Box]) -> Box:
 
 def _centred(box: Box, outer: Box) -> bool:
     return all(o.start <= (s.start + s.stop - 1) / 2 < o.stop for s, o in zip(box, outer, strict=True))
-
-

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Edit, Objects, difference
+from ..project import APPROVED, CORRECTED, Canvas, Edit, Objects, difference
 
 Labels = NDArray[np.uint32]
 State = NDArray[np.uint8]
@@ -47,7 +47,8 @@ class Scene:
     locked
         Whether approved objects are protected.
     over
-        What drawing may replace: everything, background only, or one object only (the id `only`).
+        What drawing may replace: everything, background only, or one object only: the id
+        `only`, or (0) the one that a drawn shape covers most.
     spacing
         Voxel size per axis; only ratios matter.
     """
@@ -68,6 +69,11 @@ class Scene:
         """A scene of two arrays, scanning them."""
         objects = Objects(labels, state)
         return cls(labels, state, objects, choices.pop("first_id", objects.top + 1), **choices)
+
+    @classmethod
+    def on(cls, canvas: Canvas, **choices: Any) -> Scene:
+        """A scene of an open image."""
+        return cls(canvas.labels, canvas.state, canvas.objects, choices.pop("first_id", canvas.next_id()), **choices)
 
     @property
     def sampling(self) -> tuple[float, ...]:
@@ -102,6 +108,8 @@ class Scene:
             When there is no object.
         """
         id = self.id_at(point)
+        if self.z is not None and len(point) == 3 and point[0] != self.z:
+            raise CellsegError(f"Slice {point[0]} is not the one tools act on.", "Go to that slice.")
         return self.piece(id) if self.instances else self._region(id, tuple(point))
 
     def piece(self, id: int) -> Piece:
@@ -131,9 +139,7 @@ class Scene:
         if self.z is not None and len(box) == 3:
             rim = (0, *rim[1:])
         shape = self.labels.shape
-        return tuple(
-            slice(max(0, s.start - r), min(n, s.stop + r)) for s, r, n in zip(box, rim, shape, strict=True)
-        )
+        return tuple(slice(max(0, s.start - r), min(n, s.stop + r)) for s, r, n in zip(box, rim, shape, strict=True))
 
     def widened(self, piece: Piece, by: int | tuple[int, ...]) -> tuple[Box, Mask]:
         """The box of a piece with a rim, and its mask there."""
@@ -230,5 +236,11 @@ def allowed(scene: Scene, labels: NDArray[np.uint32], state: State) -> Mask:
     if scene.over == "background":
         free &= labels == 0
     elif scene.over == "object":
-        free &= labels == scene.only
+        free &= (labels == scene.only) & (scene.only > 0)
     return free
+
+
+def most_covered(old_labels: NDArray[np.uint32]) -> int:
+    """The object that a shape covers most: the one that "one object only" means; 0 where there is none."""
+    ids, counts = np.unique(old_labels[old_labels > 0], return_counts=True)
+    return int(ids[counts.argmax()]) if ids.size else 0

@@ -1,9 +1,9 @@
 """The loop without a person: the truth plays a perfect annotator.
 
 Data flow: a scratch project refers to the same pictures but starts without labels. Every round predicts the
-pool, compares with the truth, lets the annotator mend the K worst objects (through the same edits, log and known
-masks as a person's) and approve images in which nothing is left to correct, trains for S seconds, judges, and
-measures on the test images.
+pool, lets the annotator walk through K places of the review queue, mending what differs from the truth (through
+the same edits, log and known masks as a person's) and approve images in which nothing is left, trains for S
+seconds, judges, and measures on the test images.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from .. import edits
 from ..config import Config
 from ..drafts import OtsuWatershed, PixelClassifier
+from ..edits import Scene
 from ..errors import CellsegError
-from ..evaluate import mean_scores, score_image, worst_objects
+from ..evaluate import Item, mean_scores, review_order, score_image, worst_objects
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored
+from ..probabilities import kept_path, open_kept
 from ..project import CORRECTED, Project, difference
 from ._jobs import EvaluateJob, Job, PredictJob, TrainJob
 from ._rounds import decide, open_round, record_round
@@ -45,13 +47,14 @@ class Simulation:
     seconds
         Training time in all, shared equally among the rounds.
     order
-        ``queue``: the worst objects first; ``random``: any objects that are not known yet.
+        ``queue``: the review order that a person gets, which knows nothing of the truth; ``random``: the same places
+        in any order; ``worst``: the objects with the largest errors, which only an oracle can know.
     """
 
     rounds: int = 5
     objects: int = 200
     seconds: float = 600.0
-    order: Literal["queue", "random"] = "queue"
+    order: Literal["queue", "random", "worst"] = "queue"
     seed: int = 0
 
 
@@ -138,7 +141,64 @@ class Annotator:
         canvas.apply(edits.predicted(canvas.labels, canvas.state, box, labels))
 
     def mend(self, pool: list[str], objects: int, order: str) -> None:
-        """Correct the worst (or random) objects of the whole pool that are not known yet."""
+        """Deal with K objects of the whole pool that are not known yet."""
+        if order == "worst":
+            self._mend_worst(pool, objects)
+            return
+        places = []
+        for id in pool:
+            canvas = self.project.canvas(id)
+            items = review_order(canvas.labels, canvas.state, "worth", doubt=self._doubt(id))
+            places += [(item.score, id, item) for item in items]
+        places.sort(key=lambda place: -place[0])
+        if order == "random":
+            places = [places[i] for i in self.rng.permutation(len(places))]
+        end = self.mended + objects
+        left = {id for _, id, _ in places}
+        for n, (_, id, item) in enumerate(places):
+            if self.mended >= end:
+                left = {id for _, id, _ in places[n:]}
+                break
+            self._look(id, item)
+        else:
+            left = set()
+        for id in set(pool) - left:
+            self._approve(id)
+
+    def _doubt(self, id: str) -> NDArray[np.uint8] | None:
+        try:
+            kept = open_kept(kept_path(self.project.path, id))
+        except CellsegError:
+            return None
+        return kept.doubt(self.project.task == "semantic" and len(self.project.classes) > 1)
+
+    def _look(self, id: str, item: Item) -> None:
+        """What a careful person does at one place of the queue."""
+        canvas, truth = self.project.canvas(id), self.truth[id]
+        box = tuple(slice(a, b) for a, b in item.box)
+        if item.id:
+            mine = canvas.labels[box] == item.id
+            if not mine.any() or canvas.state[box][mine].all():
+                return  # mended together with a neighbour
+            inside, counts = np.unique(truth[box][mine], return_counts=True)
+            sizes = np.bincount(truth.ravel())
+            belongs = [int(t) for t, n in zip(inside, counts, strict=True) if t and n * 2 > sizes[t]]
+            if not belongs and inside[-1]:  # a part of something larger
+                belongs = [int(inside[1:][counts[1:].argmax()] if inside[0] == 0 else inside[counts.argmax()])]
+            for n, true_id in enumerate(belongs or [0]):
+                self._mend_object(id, true_id, item.id if n == 0 else 0)
+            return
+        free = (canvas.labels[box] == 0) & (truth[box] > 0)
+        sizes = np.bincount(truth.ravel())
+        missed, counts = np.unique(truth[box][free], return_counts=True)
+        drawn = [int(t) for t, n in zip(missed, counts, strict=True) if n * 2 > sizes[t]]
+        for true_id in drawn:
+            self._mend_object(id, true_id, 0)
+        if not drawn:
+            self.mended += 1  # a look costs something even where nothing is missing
+        canvas.apply(edits.approve_box(self._scene(id), box, tool="approve tile"))
+
+    def _mend_worst(self, pool: list[str], objects: int) -> None:
         queue = []
         for id in pool:
             canvas = self.project.canvas(id)
@@ -146,20 +206,21 @@ class Annotator:
                 place = self.truth[id] == true_id if true_id else canvas.labels == predicted_id
                 if not canvas.state[place].all():
                     queue.append((value, id, true_id, predicted_id))
-        if order == "random":
-            queue = [queue[i] for i in self.rng.permutation(len(queue))]
-        else:
-            queue.sort(key=lambda item: item[0])
+        queue.sort(key=lambda item: item[0])
         for _, id, true_id, predicted_id in queue[:objects]:
             self._mend_object(id, true_id, predicted_id)
         for id in {id for _, id, *_ in queue} - {id for _, id, *_ in queue[objects:]}:
             self._approve(id)
 
+    def _scene(self, id: str) -> Scene:
+        canvas, instances = self.project.canvas(id), self.project.task == "instance"
+        return Scene.on(canvas, instances=instances)
+
     def _approve(self, id: str) -> None:
         """Nothing is left to correct in this image: approve all of it, as a person would with one key."""
         canvas = self.project.canvas(id)
         whole = tuple(slice(0, n) for n in canvas.labels.shape)
-        canvas.apply(edits.approve_box(canvas.labels, canvas.state, whole, tool="approve image"))
+        canvas.apply(edits.approve_box(self._scene(id), whole, tool="approve image"))
 
     def _mend_object(self, id: str, true_id: int, predicted_id: int) -> None:
         """Draw the true outline; take away what the predicted one had too much, but not from other objects."""
@@ -189,7 +250,7 @@ class Annotator:
         inside = truth[box]
         new = np.where(inside > 0, inside, canvas.labels[box])
         canvas.apply(difference("draw", canvas.labels, canvas.state, box, new, np.full(new.shape, CORRECTED, np.uint8)))
-        canvas.apply(edits.approve_box(canvas.labels, canvas.state, box, instances=self.project.task == "instance"))
+        canvas.apply(edits.approve_box(self._scene(id), box))
         drawn = int(np.unique(inside[inside > 0]).size)
         self.mended += drawn
         return drawn

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .matching import overlap_iou
+from ..matching import overlap_iou
 
 Labels = NDArray[np.uint32]
 Metrics = dict[str, float]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
 from napari.layers import Labels
 from numpy.typing import NDArray
 
@@ -89,3 +90,15 @@ def repaint(layer: Labels, box: Box) -> None:
         layer._slice.image.view[tuple(view)] = layer.colormap._data_to_texture(visible)
     layer._accumulate_updated_slice(box)
     layer._partial_labels_refresh()
+
+
+def canvas_size(viewer: ViewerModel) -> NDArray[Any]:
+    """Height and width of the canvas in screen pixels."""
+    if hasattr(viewer, "canvas"):
+        return np.asarray(viewer.canvas.viewbox_size(viewer.layers), float)
+    return np.asarray(viewer._canvas_size, float)
+
+
+def camera(viewer: ViewerModel) -> Any:
+    """The camera, wherever this napari keeps it."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera

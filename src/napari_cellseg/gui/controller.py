@@ -12,6 +12,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
@@ -24,19 +25,27 @@ from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job, TrainJob, decide, open_round
 from ..errors import CellsegError
-from ..project import Canvas, Edit, Project
+from ..evaluate import Order
+from ..project import APPROVED, CORRECTED, Canvas, Edit, Project
 from ..targets import Target
 from . import _napari
 from .background import Helper
-from .layers import LayerFamily, is_ours, save_pixels, state_counts
+from .correcting import Correcting
+from .layers import LayerFamily, is_ours, save_pixels
 from .predicting import Predicting
 from .preview import Previewer
 from .reactions import Reactions
+from .reviewing import Reviewing
 from .session import Counts, Curve, Problem, Progress, Session
 from .strokes import Strokes
 from .tools import Tools
+from .whereabouts import Whereabouts
 from .writing import PredictionWriter
 
+READ_ONLY = (
+    "This project is open in another window, so this one only looks. Close the other window and open the project again "
+    "to edit here."
+)
 BUDGET_S = 0.012
 """A tick stops taking work after this long."""
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -71,7 +80,8 @@ class Controller:
         self.viewer, self.session = viewer, session or Session()
         self.engine = engine or Engine()
         self.family: LayerFamily | None = None
-        self.tools = Tools(self)
+        self.tools, self.correcting, self.reviewing = Tools(self), Correcting(self), Reviewing(self)
+        self.where = Whereabouts(self)
         self.helper = Helper(self.session)
         self.writer = PredictionWriter(self)
         self.previewer, self.predicting = Previewer(self), Predicting(self)
@@ -93,6 +103,7 @@ class Controller:
 
     def close(self) -> None:
         """Write snapshots and end the engine."""
+        self.where.remember(at_once=True)
         self.viewer.layers.events.inserted.disconnect(self._look_for_images)
         self.viewer.layers.events.removed.disconnect(self._look_for_images)
         self._close_image()
@@ -172,12 +183,16 @@ class Controller:
         except CellsegError as error:
             self.fail(error, lost_image=id)
             return
+        self.where.remember(at_once=True)
         self._close_image()
         record, canvas = project.image(id), project.canvas(id)
         margin = self.session.config.train.margin
         self.family = LayerFamily(
             self.viewer, record, picture, canvas, margin, self.strokes.painted, self.undo, self.redo
         )
+        canvas.read_only = self.session.read_only
+        self.family.labels.editable = not self.session.read_only
+        self.family.labels.preserve_labels = self.session.choices.over == "background"
         self.tools.attach(self.family)
         self.session.update(image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False)
         self.predicting.opened()
@@ -279,34 +294,56 @@ class Controller:
         self._approve(tuple(slice(0, n) for n in self.canvas().labels.shape), "image")
 
     @shown
-    def approve_object(self, point: tuple[int, ...]) -> None:
-        """Approve the object at a voxel."""
-        canvas = self.canvas()
-        id = edits.object_at(canvas.labels, point)
-        self.apply(edits.approve_object(canvas.labels, canvas.state, id))
-        self.session.update(status=f"Approved object {id}.")
+    def correct_at(self, tool: str, point: tuple[int, ...]) -> None:
+        """Use a tool on a voxel."""
+        self.strokes.take_back_unsaved()
+        self.correcting.at(tool, point)
 
     @shown
-    def delete_object(self, point: tuple[int, ...]) -> None:
-        """Delete the object at a voxel."""
-        canvas = self.canvas()
-        id = edits.object_at(canvas.labels, point)
-        self.apply(edits.delete(canvas.labels, canvas.state, id))
-        self.session.update(status=f"Deleted object {id}.")
+    def correct_along(self, tool: str, line: NDArray[Any]) -> None:
+        """Use a tool along a drawn line or loop."""
+        self.strokes.take_back_unsaved()
+        self.correcting.along(tool, line)
 
     @shown
-    def merge_objects(self, ids: list[int]) -> None:
-        """Merge objects into the first one."""
-        canvas = self.canvas()
-        self.apply(edits.merge(canvas.labels, canvas.state, ids))
-        self.session.update(status=f"Merged {len(ids)} objects into {ids[0]}.")
+    def correct_inside(self, tool: str, box: tuple[slice, ...]) -> None:
+        """Use a tool inside a drawn box."""
+        self.correcting.inside(tool, box)
 
     @shown
-    def split_along(self, line: NDArray[Any]) -> None:
-        """Split the objects that a line crosses."""
-        canvas = self.canvas()
-        self.apply(edits.split(canvas.labels, canvas.state, line, self.writer.fresh_id()))
-        self.session.update(status="Split along the line.")
+    def correct_now(self, tool: str) -> None:
+        """Use a tool that needs no place."""
+        self.strokes.take_back_unsaved()
+        self.correcting.now(tool)
+
+    @shown
+    def review(self, order: Order) -> None:
+        """Walk through what nobody has spoken about, in an order."""
+        self.reviewing.start(order)
+
+    @shown
+    def approve_place(self) -> None:
+        """Approve the place of the review that is shown, and go on."""
+        self.reviewing.approve_current()
+
+    @shown
+    def restore(self, n: int) -> None:
+        """Bring the labels back as they were after edit `n` (a new edit: it can be undone)."""
+        if self.family is not None and not self.family.stroke_open() and not self.writer.pieces:
+            self.show(self.canvas().restore(n))
+            self.session.update(status="Restored an earlier state; Undo takes that back.")
+
+    def choose(self, **choices: Any) -> None:
+        """Change how the tools act."""
+        self.session.update(choices=replace(self.session.choices, **choices))
+        if self.family is not None:
+            self.family.labels.preserve_labels = self.session.choices.over == "background"
+
+    def toggle_lock(self) -> None:
+        """Protect approved objects, or not."""
+        self.choose(locked=not self.session.choices.locked)
+        locked = self.session.choices.locked
+        self.session.update(status="Approved objects are protected." if locked else "Approved objects may be changed.")
 
     def new_label(self) -> None:
         """Select the next free id for the brush."""
@@ -322,9 +359,21 @@ class Controller:
         labels.mode = "paint"
         self.session.update(tool="", status=status)
 
-    def apply(self, edit: Edit, group: str = "") -> None:
-        """Log an edit, write it, show it."""
-        self.show(self.canvas().apply(edit, group))
+    def apply(self, edit: Edit, group: str = "") -> Edit:
+        """Log an edit, write it, show it; returns what was written."""
+        written = self.canvas().apply(edit, group)
+        self.show(written)
+        return written
+
+    def show_all(self, written: list[Edit]) -> None:
+        """Show what several edits wrote."""
+        for edit in written:
+            self.show(edit)
+
+    def go_to_slice(self, z: int) -> None:
+        """Show another slice of a volume."""
+        if self.family is not None:
+            self.family.go_to_slice(z)
 
     # --- fine-tune and judge ----------------------------------------------------------------------
 
@@ -381,6 +430,7 @@ class Controller:
         self.previewer.worker.collect()
         self.previewer.follow()
         self.predicting.follow()
+        self.where.remember()
         while time.perf_counter() < end and not self._writing_waits():
             if self.writer.pieces:
                 self.writer.step()
@@ -440,8 +490,8 @@ class Controller:
     def _count(self) -> None:
         self._count_due = 0.0
         if self.session.canvas is not None:
-            objects, corrected, approved = state_counts(self.session.canvas)
-            self.session.update(counts=Counts(objects, corrected, approved))
+            found = self.session.canvas.objects
+            self.session.update(counts=Counts(len(found), found.share(CORRECTED), found.share(APPROVED)))
 
     # --- inside: helpers --------------------------------------------------------------------------
 
@@ -449,8 +499,7 @@ class Controller:
         return bool(self.writer.pieces) and self.family is not None and self.family.stroke_open()
 
     def _approve(self, box: tuple[slice, ...], what: str) -> None:
-        canvas, tool = self.canvas(), f"approve {what}"
-        self.apply(edits.approve_box(canvas.labels, canvas.state, box, instances=self.instances(), tool=tool))
+        self.apply(edits.approve_box(self.correcting.scene(), box, tool=f"approve {what}"))
         self.session.update(status=f"Approved the {what}.")
 
     def instances(self) -> bool:
@@ -470,6 +519,7 @@ class Controller:
         return self.session.canvas
 
     def _use(self, project: Project) -> None:
+        self.where.remember(at_once=True)
         self.cancel()
         self.job = None  # events of a job of another project must not reach this one
         self.session.update(progress=None)
@@ -478,13 +528,15 @@ class Controller:
             self.session.project.close()
         self.session.update(
             project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve(),
-            together=(), field_only=False,
+            together=(), field_only=False, read_only=not project.claim(),
         )  # fmt: skip
         self.predicting.opened()
         self.refresh()
         self.session.update(status=f"Opened {project.name}." if self.session.images else "Now add an image.")
+        if self.session.read_only:
+            self.session.update(notice=READ_ONLY)
         if self.session.images:
-            self.select_image(self.session.images[0].id)
+            self.where.return_there(self.session.images[0].id)
 
     def refresh(self) -> None:
         """Read the lists of images, models and rounds anew."""
@@ -501,6 +553,7 @@ class Controller:
             _napari.settle(self.family.labels)  # an open stroke counts
         self._stop_helper.set()
         self.strokes.take_back_unsaved()
+        self.reviewing.stop()
         self.tools.detach()
         self.writer.reset()
         self.previewer.forget()

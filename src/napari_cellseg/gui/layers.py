@@ -19,13 +19,18 @@ from numpy.typing import NDArray
 
 from .. import images
 from ..errors import CellsegError
-from ..project import CORRECTED, Canvas, ImageRecord, known_mask
+from ..project import Canvas, ImageRecord, known_mask
 from . import _napari
 from .overlays import Overlays, geometry
 
 MARGIN = 3
 """Value of the state overlay where only a margin is vouched for."""
-STATE_COLOURS = {None: "transparent", 0: "transparent", 1: "#3b8ee0", 2: "#35b779", MARGIN: "#9ecae1"}
+OUTLINE = 4
+"""What outlines of predicted, corrected and approved objects add to the state."""
+STATE_COLOURS = {
+    None: "transparent", 0: "transparent", 1: "#3b8ee02e", 2: "#35b7792e", MARGIN: "#9ecae12e",
+    OUTLINE: "#ffffff80", OUTLINE + 1: "#3b8ee0", OUTLINE + 2: "#35b779",
+}  # fmt: skip
 
 Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
@@ -67,7 +72,7 @@ class LayerFamily:
             self.overlay,
             name=f"{record.id} [state]",
             colormap=DirectLabelColormap(color_dict=STATE_COLOURS),
-            opacity=0.25,
+            opacity=0.9,
             **common,
         )
         self.state.editable = False
@@ -96,6 +101,8 @@ class LayerFamily:
         state = self.canvas.state[outer]
         known = known_mask(self.canvas.labels[outer], state, self.margin, instances=False)
         shown = np.where(state > 0, state, np.where(known, MARGIN, 0)).astype(np.uint8)
+        edge = _edges(self.canvas.labels[outer])
+        shown[edge] = state[edge] + OUTLINE
         local = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
         self.overlay[inner] = shown[local]
         _napari.repaint(self.state, inner)
@@ -114,7 +121,7 @@ class LayerFamily:
         """Draw the line of a tool, (N, ndim) in data coordinates; None clears it."""
         self.line.data = []
         if points is not None and len(points) >= 2:
-            self.line.add_paths([points], edge_width=max(1.0, 1.5 / max(self.viewer.camera.zoom, 0.1)))
+            self.line.add_paths([points], edge_width=max(1.0, 1.5 / max(_napari.camera(self.viewer).zoom, 0.1)))
 
     # --- asking ---------------------------------------------------------------------------------
 
@@ -136,6 +143,22 @@ class LayerFamily:
         if any(s.stop <= s.start for s in box):  # no canvas yet, or the image is out of view
             return tuple(slice(0, n) for n in self.record.shape)
         return tuple(box)
+
+    def look_at(self, box: tuple[slice, ...]) -> None:
+        """Move and zoom so that a box fills about a third of the view, in its middle slice."""
+        middle = [(s.start + s.stop - 1) / 2 for s in box]
+        if len(box) == 3:
+            self.go_to_slice(round(middle[0]))
+        world = self.labels.data_to_world(middle)
+        _napari.camera(self.viewer).center = tuple(float(v) for v in world[-2:])
+        sides = np.array([(s.stop - s.start + 16) * c for s, c in zip(box, self.labels.scale, strict=True)][-2:])
+        _napari.camera(self.viewer).zoom = float(np.min(_napari.canvas_size(self.viewer) / sides) / 3)
+
+    def go_to_slice(self, z: int) -> None:
+        """Show a slice of a volume."""
+        if len(self.record.shape) == 3:
+            axis = self.viewer.dims.ndim - 3
+            self.viewer.dims.set_point(axis, float(self.labels.data_to_world((z, 0, 0))[0]))
 
     def slice_box(self) -> tuple[slice, ...]:
         """The whole current plane."""
@@ -206,19 +229,23 @@ def is_ours(layer: Any) -> bool:
     return any(layer.name.endswith(end) for end in OWN)
 
 
+def _edges(labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """The outermost pixels of every object, in the plane."""
+    out = np.zeros(labels.shape, bool)
+    for axis in (-2, -1):
+        a, e = np.moveaxis(labels, axis, 0), np.moveaxis(out, axis, 0)
+        differs = a[1:] != a[:-1]
+        e[1:] |= differs
+        e[:-1] |= differs
+    out &= labels > 0
+    return out
+
+
 def _limits(pixels: Any) -> tuple[float, float]:
     """Contrast limits that show dim cells: percentiles of the middle plane."""
     plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
     low, high = np.percentile(plane, (0.5, 99.8))
     return float(low), float(max(high, low + 1e-6))
-
-
-def state_counts(canvas: Canvas) -> tuple[int, float, float]:
-    """Objects, share corrected, share approved."""
-    counts = np.bincount(canvas.state.ravel(), minlength=3)
-    seen = np.zeros(int(canvas.labels.max(initial=0)) + 1, bool)
-    seen[canvas.labels.ravel()] = True
-    return int(seen[1:].sum()), float(counts[CORRECTED] / canvas.state.size), float(counts[2] / canvas.state.size)
 
 
 def save_pixels(layer: Image, folder: Path) -> Path:

@@ -7,7 +7,6 @@ image -> labels where nobody has spoken. Jobs that only look are asked for one a
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from ..drafts import OtsuWatershed
 from ..engine import DecodeJob, PlanJob, PredictJob, Reply
 from ..errors import CellsegError
-from ..events import Decoded, Event, Failed, Finished, Planned, Predicted, TileDone
+from ..events import Decoded, Event, Failed, Finished, Planned, Predicted, Span, TileDone
 from ..matching import join_slices
+from ..probabilities import kept_path, open_kept
 from ..targets import Target
 from .session import Progress
 from .writing import PROVISIONAL
@@ -46,17 +46,26 @@ class Predicting:
     def predict(self) -> None:
         """Label the open image, beginning where the person looks; without a model, by a classical draft."""
         c = self._c
-        project = c.project()
+        c.project()
         c.canvas()
         if c.job is not None or c.session.progress is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         if c.session.current_model is None:
             self._draft()
             return
+        self._begin(self._region())
+
+    def predict_region(self, region: Span) -> None:
+        """Label a box of the open image anew."""
+        if self._c.job is not None or self._c.session.progress is not None:
+            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
+        self._begin(region)
+
+    def _begin(self, region: Span) -> None:
+        c = self._c
         self._centre = c.family.centre() if c.family else None
-        region = self._region()
         job = PredictJob(
-            project.path,
+            c.project().path,
             (c.session.image,),
             self.models(),
             c.session.config.predict,
@@ -169,10 +178,9 @@ class Predicting:
         folder, image = self._c.session.folder, self._c.session.image
         if folder is None or not image:
             return ()
-        path = folder / "cache" / "predictions" / image / "probabilities.zarr" / "zarr.json"
         try:
-            return tuple(json.loads(path.read_text(encoding="utf-8"))["attributes"]["models"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return open_kept(kept_path(folder, image)).models
+        except CellsegError:
             return ()
 
     def _plan(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from psygnal import Signal
 
 from ..config import Config
+from ..edits import Over
+from ..evaluate import Item, Order
 from ..events import Planned
 from ..project import Canvas, ImageRecord, ModelCard, Project, RoundRecord
 from ..targets import Target
@@ -50,6 +52,24 @@ class Counts:
     objects: int = 0
     corrected: float = 0.0
     approved: float = 0.0
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How the tools of the step Correct act."""
+
+    over: Over = "all"
+    """What drawing may replace."""
+    locked: bool = True
+    """Whether approved objects are protected."""
+    through: bool = True
+    """Whether tools act through the volume, or on the current slice only."""
+    split_on: Literal["distance", "image"] = "distance"
+    """What parts an object between clicked seeds."""
+    snap_to: Literal["image", "probability"] = "image"
+    """What a scribble snaps to."""
+    smallest: int = 30
+    """Objects below this many voxels are removed by the tool Remove small."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +120,14 @@ class Session:
     kept: bool = False
     """Whether probabilities of the open image are kept, so that thresholds act at once."""
     tool: str = ""
+    choices: Choices = field(default_factory=Choices)
+    queue: tuple[Item, ...] = ()
+    """Places to review, in their order."""
+    place: int = -1
+    """Which of them is shown."""
+    order: Order = "worth"
+    read_only: bool = False
+    """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
 

@@ -29,10 +29,11 @@ class Strokes:
         try:
             self._check_class(new)
             flat[index] = new  # some tools tell before they write
+            scene = self._c.correcting.scene()
+            index, old = self._put_back(edits.forbidden(scene, index, old), index, old)
             tool = self._c.family.labels.mode if self._c.family else "brush"
-            edit = edits.stroke(canvas.labels, canvas.state, index, old, tool=str(tool), instances=self._c.instances())
-            self._c.show(canvas.commit(edit), labels=False)
-            self._c.session.update(status="")
+            self._c.show(canvas.commit(edits.stroke(scene, index, old, tool=str(tool))), labels=False)
+            self._c.reviewing.touched()
         except CellsegError as error:
             self._unsaved = [*self._unsaved, (index, old)]
             self._c.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
@@ -42,6 +43,21 @@ class Strokes:
                     f"The stroke could not be logged: {error}.", "Please report this.", traceback.format_exc()
                 )
             )
+
+    def _put_back(
+        self, forbidden: NDArray[Any], index: NDArray[Any], old: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Undo what a stroke did to protected voxels; returns the rest of it."""
+        if not forbidden.any():
+            self._c.session.update(status="")
+            return index, old
+        wrong, was = index[forbidden], old[forbidden]
+        self._c.canvas().labels.reshape(-1)[wrong[::-1]] = was[::-1]  # of repeated ones the first old value is true
+        self._unsaved = [*self._unsaved, (wrong, was)]  # some tools write once more after they have told
+        locked = self._c.session.choices.locked
+        text = "Protected voxels were left as they are"
+        self._c.session.update(status=f"{text} (key Shift-A unlocks approved objects)." if locked else f"{text}.")
+        return index[~forbidden], old[~forbidden]
 
     def _check_class(self, new: NDArray[Any]) -> None:
         classes = self._c.project().classes
@@ -62,9 +78,10 @@ class Strokes:
         """Undo or redo; ignored while a stroke is open or a prediction is being written."""
         if self._c.family is None or self._c.family.stroke_open() or self._c.writer.pieces:
             return
+        self.take_back_unsaved()
         canvas = self._c.canvas()
+        self._c.correcting.forget()
         written = canvas.undo() if verb == "undo" else canvas.redo()
-        for edit in written:
-            self._c.show(edit)
+        self._c.show_all(written)
         done = f"{verb.capitalize()}: {written[0].tool}" if written else f"Nothing to {verb}."
         self._c.session.update(status=done)

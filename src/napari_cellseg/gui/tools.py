@@ -1,42 +1,80 @@
-"""Mouse and key tools on the labels layer: click to merge, delete or approve, draw a line to split. No Qt."""
+"""Mouse and key tools on the labels layer, declared once: buttons, keys and the page of shortcuts follow. No Qt.
+
+Data flow: a click, a drawn line, loop or box, or a key becomes voxel coordinates here; `Correcting` makes an edit of
+them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-
-from ..errors import CellsegError
 
 if TYPE_CHECKING:
     from .controller import Controller
     from .layers import LayerFamily
 
+Gesture = Literal["object", "click or line", "line", "loop", "box", "now"]
+
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool as people see it."""
+    """A tool as people see it.
+
+    Attributes
+    ----------
+    gesture
+        What the hand does on the image. A key of an "object" tool acts at once on the object under the cursor; the
+        button lets the person click objects. "now" needs no place.
+    only
+        "volume" or "classes" where a tool is for those alone.
+    """
 
     name: str
     title: str
     key: str
+    gesture: Gesture
     tip: str
+    group: str
+    only: str = ""
 
 
 TOOLS = (
-    Tool("merge", "Merge", "G", "Click one object, then the others that belong to it."),
-    Tool("split", "Split", "S", "Draw a line across an object; it is parted along the line."),
-    Tool("delete", "Delete", "D", "Click an object to delete it. The key deletes the object under the cursor."),
-    Tool("approve", "Approve object", "A", "Click an object to approve it. The key approves the one under the cursor."),
-)
-KEYS = {
+    Tool("merge", "Merge", "G", "click or line", "Click objects one after another, or draw a line over them.", "Fix"),
+    Tool("split", "Split", "S", "click or line", "Draw a line across, or click a seed in every part.", "Fix"),
+    Tool("delete", "Delete", "D", "object", "Remove the object.", "Fix"),
+    Tool("relabel", "Relabel", "Shift-G", "object", "Give the object the number of the brush.", "Fix"),
+    Tool("assign class", "Class", "Shift-S", "object", "Give the region the brush's class.", "Fix", "classes"),
+    Tool("fill holes", "Fill holes", "J", "object", "Close what the object encloses.", "Shape"),
+    Tool("smooth", "Smooth", "O", "object", "Smooth the outline.", "Shape"),
+    Tool("grow", "Grow", "W", "object", "Move the outline outward by a pixel.", "Shape"),
+    Tool("shrink", "Shrink", "Shift-W", "object", "Move the outline inward by a pixel.", "Shape"),
+    Tool("keep largest", "Keep largest", "K", "object", "Of an object in pieces keep the largest.", "Shape"),
+    Tool("remove small", "Remove small", "Shift-K", "now", "Remove what is small, in view.", "Shape"),
+    Tool("scribble", "Scribble", "T", "line", "Draw a line inside a missed object; it snaps to the edges.", "Draw"),
+    Tool("polygon", "Polygon", "U", "loop", "Draw round an object.", "Draw"),
+    Tool("convex polygon", "Convex", "Shift-U", "loop", "Draw roughly round an object.", "Draw"),
+    Tool("predict box", "Predict box", "Q", "box", "Draw a box; it is labelled anew.", "Draw"),
+    Tool("copy up", "Copy on", "C", "object", "Copy it to the next slice.", "Slices", "volume"),
+    Tool("copy down", "Copy back", "Shift-C", "object", "Copy it to the slice before.", "Slices", "volume"),
+    Tool("interpolate", "Interpolate", "I", "object", "Fill the slices between drawn ones.", "Slices", "volume"),
+    Tool("approve", "Approve object", "A", "object", "Say that the object is right.", "Approve"),
+)  # fmt: skip
+BY_NAME = {tool.name: tool for tool in TOOLS}
+OTHER_KEYS = {
     "H": "Hold: the original instead of the preview",
-    "N": "Next free label",
+    "N": "Next free label and the brush",
     "Y": "Approve the visible field",
-    **{t.key: t.title for t in TOOLS},
+    "Shift-A": "Lock or unlock approved objects",
+    "9": "Review: skip to the next place",
+    "8": "Review: back to the one before",
+    "0": "Review: approve this one and go on",
+    "R": "Review: fix this one with the brush",
 }
+KEYS = {**OTHER_KEYS, **{t.key: f"{t.title}: {t.tip}" for t in TOOLS}}
 """Our keys (H everywhere, the others on the labels layer); none is napari's own."""
 
 
@@ -46,103 +84,125 @@ class Tools:
     def __init__(self, controller: Controller) -> None:
         self.controller = controller
         self.family: LayerFamily | None = None
-        self._merging: list[int] = []
         self._choosing = False
 
     def attach(self, family: LayerFamily) -> None:
         """Bind keys and mouse of a new image."""
         self.family = family
-        labels = family.labels
+        labels, c = family.labels, self.controller
         labels.mouse_drag_callbacks.append(self._drag)
         labels.events.mode.connect(self._left)
-        bindings: dict[str, Callable[[], None]] = {
-            "N": self.controller.new_label,
-            "Y": self.controller.approve_field,
-            "G": lambda: self.choose("merge"),
-            "S": lambda: self.choose("split"),
-            "D": lambda: self._under_cursor(self.controller.delete_object),
-            "A": lambda: self._under_cursor(self.controller.approve_object),
+        bindings: dict[str, Callable[[], object]] = {
+            "N": c.new_label,
+            "Y": c.approve_field,
+            "Shift-A": c.toggle_lock,
+            "9": c.reviewing.skip,
+            "8": c.reviewing.back,
+            "0": c.reviewing.approve,
+            "R": c.reviewing.fix,
+            **{tool.key: partial(self._pressed, tool) for tool in TOOLS},
         }
         for key, action in bindings.items():
-            labels.bind_key(key, lambda layer, do=action: do(), overwrite=True)
+            labels.bind_key(key, lambda layer, do=action: _drop(do()), overwrite=True)
 
     def detach(self) -> None:
         """Forget the layer."""
         if self.family is not None:
             self.family.labels.events.mode.disconnect(self._left)
             self.family = None
-        self._merging.clear()
+        self.controller.correcting.forget()
 
     def choose(self, name: str) -> None:
-        """Start a tool ("" ends it)."""
+        """Start a tool ("" ends it); one that needs no place acts at once."""
         if self.family is None:
             return
-        self._merging.clear()
+        tool = BY_NAME.get(name)
+        if tool is not None and tool.gesture == "now":
+            self.controller.correct_now(name)
+            return
+        self.controller.correcting.forget()
         self.controller.viewer.layers.selection.active = self.family.labels
         self._choosing = True
         self.family.labels.mode = "pan_zoom"
         self._choosing = False
         self.family.labels.mouse_pan = not name
         self.family.labels.cursor = "cross" if name else "standard"
-        self.family.line.visible = name == "split"
-        tip = next((t.tip for t in TOOLS if t.name == name), "")
-        self.controller.session.update(tool=name, status=tip)
+        self.family.line.visible = tool is not None and tool.gesture != "object"
+        self.controller.session.update(tool=name, status=f"{tool.title}: {tool.tip}" if tool else "")
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _left(self, event: Any = None) -> None:
         """The person chose one of napari's own modes."""
         if self.family is not None and not self._choosing:
-            self._merging.clear()
+            self.controller.correcting.forget()
             self.family.line.visible = False
             self.controller.session.update(tool="")
 
-    def _under_cursor(self, action: Callable[[tuple[int, ...]], None]) -> None:
-        if self.family is not None:
-            action(self.family.voxel(self.controller.viewer.cursor.position[-len(self.family.record.shape) :]))
+    def _pressed(self, tool: Tool) -> None:
+        """The tool's key: an object tool acts on what is under the cursor, the others are chosen."""
+        if self.family is None:
+            return
+        if tool.gesture == "object":
+            position = self.controller.viewer.cursor.position[-len(self.family.record.shape) :]
+            self.controller.correct_at(tool.name, self.family.voxel(position))
+        else:
+            self.choose(tool.name)
 
     def _drag(self, layer: Any, event: Any) -> Generator[None, None, None]:
-        tool = self.controller.session.tool
-        if not tool or self.family is None or event.button != 1:
+        tool = BY_NAME.get(self.controller.session.tool)
+        if tool is None or self.family is None or event.button != 1:
             return
         points = [np.asarray(layer.world_to_data(event.position), float)]
         yield
         while event.type == "mouse_move":
             points.append(np.asarray(layer.world_to_data(event.position), float))
-            if tool == "split":
-                self.family.show_line(np.array(points))
+            if tool.gesture != "object":
+                self.family.show_line(_outline(np.array(points), tool.gesture))
             yield
-        if tool == "split":
-            self.family.show_line(None)
-            points.append(np.asarray(layer.world_to_data(event.position), float))
-            self.controller.split_along(_flatten(np.array(points)))
+        points.append(np.asarray(layer.world_to_data(event.position), float))
+        self.family.show_line(None)
+        line = _flatten(np.array(points))
+        moved = np.abs(line - line[0]).max() >= 1.5
+        if tool.gesture == "object" or (tool.gesture == "click or line" and not moved):
+            self.controller.correct_at(tool.name, tuple(int(round(v)) for v in points[0]))
+        elif tool.gesture == "box":
+            self.controller.correct_inside(tool.name, _box(line))
         else:
-            self._click(tool, tuple(int(round(v)) for v in points[0]))
+            self.controller.correct_along(tool.name, line)
 
-    def _click(self, tool: str, point: tuple[int, ...]) -> None:
-        if tool == "delete":
-            self.controller.delete_object(point)
-        elif tool == "approve":
-            self.controller.approve_object(point)
-        elif tool == "merge":
-            self._merge(point)
 
-    def _merge(self, point: tuple[int, ...]) -> None:
-        from ..edits import object_at
+def shortcuts() -> str:
+    """The page of keys as Markdown."""
+    lines = ["| Key | Tool | What it does |", "|---|---|---|"]
+    lines += [f"| {t.key} | {t.title} | {t.tip} |" for t in TOOLS]
+    for key, text in OTHER_KEYS.items():
+        head, _, tail = text.partition(": ")
+        lines.append(f"| {key} | {head if tail else ''} | {tail or head} |")
+    return "\n".join(lines) + "\n"
 
-        canvas = self.controller.session.canvas
-        try:
-            id = object_at(canvas.labels, point) if canvas is not None else 0
-        except CellsegError as error:
-            self.controller.fail(error)
-            return
-        if id in self._merging:
-            return
-        self._merging.append(id)
-        if len(self._merging) == 1:
-            self.controller.session.update(status=f"Merge into object {id}: click the others.")
-        else:
-            self.controller.merge_objects([self._merging[0], id])
+
+def _drop(result: object) -> None:
+    """Napari takes what a key binding returns for a generator."""
+
+
+def _outline(points: np.ndarray[Any, Any], gesture: Gesture) -> np.ndarray[Any, Any]:
+    """What is drawn while the button is down."""
+    if gesture == "loop":
+        return np.concatenate([points, points[:1]])
+    if gesture == "box":
+        a, b = points[0].copy(), points[-1].copy()
+        corners = np.repeat(a[None], 5, axis=0)
+        corners[1:3, -1] = b[-1]
+        corners[2:4, -2] = b[-2]
+        return corners
+    return points
+
+
+def _box(line: np.ndarray[Any, Any]) -> tuple[slice, ...]:
+    """The box between the first and the last point, in the plane of the first."""
+    low, high = np.minimum(line[0], line[-1]), np.maximum(line[0], line[-1])
+    return tuple(slice(int(round(a)), int(round(b)) + 1) for a, b in zip(low, high, strict=True))
 
 
 def _flatten(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

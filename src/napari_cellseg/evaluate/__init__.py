@@ -1,0 +1,35 @@
+"""How good labels are, where to look next, and how far two people (or a person and a model) agree."""
+
+from __future__ import annotations
+
+from ._agreement import Difference, agreement, agreement_map, compare, consensus
+from ._metrics import (
+    Metrics,
+    headline,
+    instance_counts,
+    mean_scores,
+    rates,
+    score_image,
+    voxel_counts,
+    worst_objects,
+)
+from ._review import Item, Order, review_order
+
+__all__ = [
+    "Difference",
+    "Item",
+    "Metrics",
+    "Order",
+    "agreement",
+    "agreement_map",
+    "compare",
+    "consensus",
+    "headline",
+    "instance_counts",
+    "mean_scores",
+    "rates",
+    "review_order",
+    "score_image",
+    "voxel_counts",
+    "worst_objects",
+]

@@ -1,0 +1,194 @@
+"""The review queue: which place comes next, what was done there, and how long it took. No Qt.
+
+Data flow: labels, state, doubt -> `review_order` in the helper thread -> items in the session -> the view moves to one
+-> approve, fix or skip -> a row in the table `reviews`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import edits
+from ..errors import CellsegError
+from ..evaluate import Item, Order, review_order
+from ..probabilities import kept_path, open_kept
+from ..project import ReviewRecord
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class Reviewing:
+    """Walks through the open image."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._began = 0.0
+        self._edits = 0
+        self._outcomes: dict[int, str] = {}
+        self._generation = 0
+
+    # --- what buttons and keys do -----------------------------------------------------------------
+
+    def start(self, order: Order, resume_at: int = 0) -> None:
+        """Order the places of the open image and go to the first (or to the one where a session ended)."""
+        c = self._c
+        canvas, project, image = c.canvas(), c.project(), c.session.image
+        maps = c.family.overlays.maps if c.family is not None else {}
+        spread = maps["disagreement"].data if "disagreement" in maps else None
+        exclusive = not c.instances() and len(project.classes) > 1
+        self._generation += 1
+        generation = self._generation
+
+        def work() -> list[Item]:
+            labels, state = canvas.labels.copy(), canvas.state.copy()
+            try:
+                kept = open_kept(kept_path(project.path, image))
+                whole = tuple(slice(o, o + n) for o, n in zip(kept.origin, kept.shape[1:], strict=True))
+                doubt = np.zeros(labels.shape, np.uint8)
+                doubt[whole] = kept.doubt(exclusive)
+            except CellsegError:
+                doubt = None
+            return review_order(labels, state, order, doubt=doubt, disagreement=spread)
+
+        def take(items: list[Item]) -> None:
+            if generation != self._generation or image != c.session.image:
+                return
+            self._outcomes.clear()
+            c.session.update(queue=tuple(items), order=order, place=-1)
+            if not items:
+                c.session.update(status="There is nothing left to review in this image.")
+            else:
+                self.go(min(resume_at, len(items) - 1))
+
+        c.session.update(status="Ordering what to look at...")
+        c.helper.later(work, take)
+
+    def stop(self) -> None:
+        """Close the queue."""
+        self._generation += 1
+        self._c.session.update(queue=(), place=-1)
+
+    def skip(self) -> None:
+        """Go on without a word."""
+        if self._current() is not None:
+            self._leave("skipped")
+            self._forward()
+
+    def back(self) -> None:
+        """Return to the place before."""
+        if self._current() is not None and self._c.session.place > 0:
+            self.go(self._c.session.place - 1)
+
+    def approve(self) -> None:
+        """Approve the object (or what is in the tile) and go on."""
+        self._c.approve_place()
+
+    def fix(self) -> None:
+        """Take the brush with this object's label."""
+        item = self._current()
+        if item is None or self._c.family is None:
+            return
+        labels = self._c.family.labels
+        if item.id:
+            labels.selected_label = item.id
+            labels.mode = "paint"
+            self._c.session.update(tool="", status=f"Correct object {item.id}; then {self._next_key()}.")
+        else:
+            self._c.new_label()
+
+    # --- for the controller -----------------------------------------------------------------------
+
+    def approve_current(self) -> None:
+        """As `approve`, raising what is wrong."""
+        c, item = self._c, self._current()
+        if item is None:
+            raise CellsegError("No review is running.", "Start one in the step Correct.")
+        canvas = c.canvas()
+        scene = c.correcting.scene()
+        box = tuple(slice(a, b) for a, b in item.box)
+        if item.id and item.id in canvas.objects:
+            piece = scene.at(None).piece(item.id)
+            if (canvas.state[piece.box][piece.mask] != 2).any():
+                c.apply(edits.approve_object(scene, piece))
+        elif not item.id:
+            c.apply(edits.approve_box(scene, box, tool="approve tile"))
+        self._leave("approved" if not self._edits else "fixed")
+        self._forward()
+
+    def touched(self) -> None:
+        """The person has changed something here."""
+        self._edits += 1
+
+    def go(self, place: int) -> None:
+        """Show one place."""
+        c = self._c
+        item = c.session.queue[place]
+        self._began, self._edits = time.monotonic(), 0
+        if c.family is not None:
+            c.family.look_at(tuple(slice(a, b) for a, b in item.box))
+            if item.id:
+                c.family.labels.selected_label = item.id
+        name = f"object {item.id}" if item.id else "background"
+        why = f": {', '.join(item.why)}" if item.why else ""
+        c.session.update(place=place, status=f"{place + 1} of {len(c.session.queue)}, {name}{why}.")
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _current(self) -> Item | None:
+        session = self._c.session
+        return session.queue[session.place] if 0 <= session.place < len(session.queue) else None
+
+    def _forward(self) -> None:
+        """To the next place that is still there."""
+        c = self._c
+        place = c.session.place + 1
+        while place < len(c.session.queue) and not self._there(c.session.queue[place]):
+            place += 1
+        if place < len(c.session.queue):
+            self.go(place)
+        else:
+            approved = sum(o != "skipped" for o in self._outcomes.values())
+            c.session.update(queue=(), place=-1, status=f"The queue is done: {approved} places dealt with.")
+
+    def _there(self, item: Item) -> bool:
+        """Whether an object was neither deleted, merged nor dealt with meanwhile."""
+        canvas = self._c.canvas()
+        if not item.id:
+            return True
+        if item.id not in canvas.objects:
+            return False
+        box = canvas.objects.box(canvas.labels, item.id)
+        return not bool(canvas.state[box][canvas.labels[box] == item.id].all())
+
+    def _leave(self, outcome: str) -> None:
+        c, item = self._c, self._current()
+        if item is None or c.session.read_only:
+            return
+        self._outcomes[c.session.place] = outcome
+        c.project().db.add_review(
+            ReviewRecord(
+                c.session.image, time.time(), c.project().author, item.id, item.box, outcome,
+                time.monotonic() - self._began, self._edits, c.session.order,
+            )
+        )  # fmt: skip
+
+    def _next_key(self) -> str:
+        return "press 0 to approve it and go on"
+
+
+def summary(records: list[ReviewRecord]) -> dict[str, Any]:
+    """Places, median seconds and edits per place, by outcome."""
+    out: dict[str, Any] = {}
+    for outcome in ("approved", "fixed", "skipped"):
+        mine = [r for r in records if r.outcome == outcome]
+        if mine:
+            out[outcome] = {
+                "places": len(mine),
+                "median_seconds": float(np.median([r.seconds for r in mine])),
+                "edits": float(np.mean([r.edits for r in mine])),
+            }
+    return out
