@@ -1,4 +1,4 @@
-"""Write docs/config.md from the settings classes, so that the table cannot be out of date.
+"""Write docs/config.md and docs/shortcuts.md from the code, so that the tables cannot be out of date.
 
 usage: python docs/scripts/settings.py [--check]
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_cellseg.config import Config, Predict, Train
 from napari_cellseg.drafts import DRAFTS
-from napari_cellseg.gui.tools import KEYS
+from napari_cellseg.gui.tools import shortcuts
 from napari_cellseg.losses import LOSSES
 from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS
@@ -53,13 +53,25 @@ def page() -> str:
         lines += [f"## {title}", ""]
         for cls in classes:
             lines += table(cls)
-    lines += ["## Keys", "", "| key | what |", "|---|---|"]
-    lines += [f"| {key} | {what} |" for key, what in sorted(KEYS.items())]
     lines += ["", "## The defaults as TOML", "", "```toml", Config().to_toml().strip(), "```", ""]
     return "\n".join(lines)
 
 
+def keys() -> str:
+    """The page of shortcuts."""
+    intro = (
+        "# Keys\n\nMade from the code by `docs/scripts/settings.py`. H works everywhere, the others on the labels layer; "
+        "none is napari's own.\nA key of a tool that needs an object acts on the one under the cursor.\n\n"
+    )
+    return intro + shortcuts()
+
+
+PAGES = {TARGET: page, TARGET.with_name("shortcuts.md"): keys}
+
+
 if __name__ == "__main__":
-    if "--check" in sys.argv:
-        sys.exit(0 if TARGET.read_text(encoding="utf-8") == page() else "docs/config.md is out of date")
-    TARGET.write_text(page(), encoding="utf-8")
+    for path, make in PAGES.items():
+        if "--check" not in sys.argv:
+            path.write_text(make(), encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != make():
+            sys.exit(f"docs/{path.name} is out of date")

@@ -51,7 +51,7 @@ def test_layers_form_a_named_family_with_the_images_geometry(tmp_path):
     controller = Controller(ViewerModel())
     controller.open_project(tmp_path / "p.cellseg")
     names = [layer.name for layer in controller.viewer.layers]
-    assert names == ["v", "v [state]", "v [line]", "v [labels]"]
+    assert names == ["v", "v [labels]", "v [state]", "v [line]"]
     for layer in controller.viewer.layers:
         assert tuple(layer.scale) == (2.0, 0.5, 0.5)
         assert [str(u) for u in layer.units] == ["micrometer"] * 3

@@ -22,6 +22,7 @@ from ._objects import (
     merge_line,
     relabel,
     remove_small,
+    replace_objects,
     shrink,
     smooth,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "reconcile",
     "relabel",
     "remove_small",
+    "replace_objects",
     "scribble",
     "shrink",
     "smooth",

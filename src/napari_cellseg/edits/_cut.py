@@ -74,7 +74,9 @@ def split_seeds(scene: Scene, seeds: Sequence[tuple[int, ...]], pixels: Pixels |
     markers = np.zeros(piece.mask.shape, np.int32)
     for number, seed in enumerate(seeds, start=1):
         at = tuple(p - s.start for p, s in zip(seed, piece.box, strict=True))
-        if any(not 0 <= p < side for p, side in zip(at, markers.shape, strict=True)) or not piece.mask[at]:
+        if scene.labels[seed] != piece.id or not all(
+            s.start <= p < s.stop for p, s in zip(seed, piece.box, strict=True)
+        ):
             raise CellsegError("The seeds lie in different objects.", f"Click inside object {piece.id} again.")
         markers[at] = number
     height = _inside_ness(piece.mask, scene) if pixels is None else _blurred(pixels(piece.box))

@@ -175,6 +175,35 @@ def relabel(scene: Scene, piece: Piece, id: int) -> Edit:
     return scene.edit("relabel", piece.box, np.where(piece.mask, id, scene.labels[piece.box]), piece.mask)
 
 
+def replace_objects(scene: Scene, box: Box, ids: Sequence[int], shapes: Labels) -> Edit:
+    """Put other objects in place of some: somebody else's outlines are accepted.
+
+    Parameters
+    ----------
+    box
+        Where all of them lie.
+    ids
+        Objects that go; their voxels in the box become background.
+    shapes
+        What comes, of the box's shape: 0 or numbers of the new objects, which get fresh ids in their order (in
+        semantic projects: classes). They never take voxels of objects that stay.
+
+    Raises
+    ------
+    CellsegError
+        When an object that goes is approved and locked.
+    """
+    old: Labels = scene.labels[box]
+    gone = np.isin(old, np.asarray(ids, np.uint32)) & (old > 0) if scene.instances else shapes != old
+    if scene.instances:
+        scene.refuse_approved(*(scene.at(None).piece(int(id)) for id in ids))
+    names, places = np.unique(shapes, return_inverse=True)
+    fresh = scene.first_id + np.arange(len(names)) - int(names[0] == 0)
+    numbers = np.where(names > 0, fresh, 0)[places].reshape(shapes.shape) if scene.instances else shapes
+    room = (shapes > 0) & ((old == 0) | gone)
+    return scene.edit("accept theirs", box, np.where(room, numbers, np.where(gone, 0, old)), gone | room)
+
+
 def assign_class(scene: Scene, piece: Piece, value: int, n_classes: int) -> Edit:
     """Give a connected region another class.
 

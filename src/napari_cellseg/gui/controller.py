@@ -30,6 +30,7 @@ from ..project import APPROVED, CORRECTED, Canvas, Edit, Project
 from ..targets import Target
 from . import _napari
 from .background import Helper
+from .comparing import Comparing
 from .correcting import Correcting
 from .layers import LayerFamily, is_ours, save_pixels
 from .predicting import Predicting
@@ -81,7 +82,7 @@ class Controller:
         self.engine = engine or Engine()
         self.family: LayerFamily | None = None
         self.tools, self.correcting, self.reviewing = Tools(self), Correcting(self), Reviewing(self)
-        self.where = Whereabouts(self)
+        self.where, self.comparing = Whereabouts(self), Comparing(self)
         self.helper = Helper(self.session)
         self.writer = PredictionWriter(self)
         self.previewer, self.predicting = Previewer(self), Predicting(self)
@@ -325,6 +326,37 @@ class Controller:
     def approve_place(self) -> None:
         """Approve the place of the review that is shown, and go on."""
         self.reviewing.approve_current()
+
+    @shown
+    def compare(self, path: str | Path | None = None) -> None:
+        """Compare the labels with a mask file or another copy of the project, or (None) with the model."""
+        if path is None:
+            self.comparing.with_model()
+        else:
+            self.comparing.with_file(Path(path))
+
+    @shown
+    def accept(self, side: Literal["mine", "theirs"]) -> None:
+        """Whose outline counts at the difference that is shown."""
+        self.comparing.mine() if side == "mine" else self.comparing.theirs()
+
+    @shown
+    def take_masks(self, path: str | Path, approved: bool = False) -> None:
+        """Masks of another tool for the open image: as a draft, or as approved truth."""
+        project, canvas = self.project(), self.canvas()
+        labels = images.read_labels(path, shape=canvas.labels.shape)
+        if approved and labels.shape == canvas.labels.shape:
+            self.show(project.approve_labels(self.session.image, labels))
+        else:
+            self.show(project.draft_labels(self.session.image, labels))
+        self.session.update(status=f"Took {len(canvas.objects)} objects from {Path(path).name}.")
+
+    @shown
+    def write_masks(self, path: str | Path) -> None:
+        """Write the open image's labels in the format of the name's ending."""
+        canvas = self.canvas()
+        path = images.write_labels(path, canvas.labels, canvas.record.spacing_um)
+        self.session.update(status=f"Wrote {path.name}.")
 
     @shown
     def restore(self, n: int) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QButtonGroup, QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QWidget
+from superqt.utils import signals_blocked
 
-from .pages import Page
+from .controller import Controller
+from .pages import Page, more
+from .panels_correct import ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
 from .resolve import View
 from .tools import TOOLS
 from .widgets import ActionButton, heading, hint, row
 
+_OVER = {"all": "Paint over everything", "background": "Paint over background", "object": "Paint over one object"}
+
 
 class CorrectPage(Page):
-    """Brush and tools, approve, undo."""
+    """Brush and tools, review, approve, undo."""
 
     title = "Correct"
     about = "Paint, fill and erase with napari's own tools on the labels layer; every stroke is saved at once."
@@ -23,49 +28,137 @@ class CorrectPage(Page):
         self.undo = ActionButton("Undo", "Take back the last edit (Ctrl+Z), also of earlier sessions.", c.undo)
         self.redo = ActionButton("Redo", "Do it again (Ctrl+Shift+Z).", c.redo)
         self.form.addWidget(row(self.new, self.undo, self.redo))
-        self.form.addWidget(heading("Tools"))
+        self.choices = ChoicesRow(c)
+        self.form.addWidget(self.choices)
         self.form.addWidget(self._tools())
+        self.review = ReviewPanel(c)
+        self.form.addWidget(heading("Review"))
+        self.form.addWidget(self.review)
         self.form.addWidget(heading("Approve what is right"))
         self.field = ActionButton(
             "Approve field  (Y)", "Approve what is visible: objects and background.", c.approve_field, primary=True
         )
         self.slice = ActionButton("Slice", "Approve the whole current slice.", c.approve_slice)
         self.image = ActionButton("Image", "Approve the whole image.", c.approve_image)
-        self.form.addWidget(self.field)
-        self.form.addWidget(row(self.slice, self.image))
+        self.form.addWidget(row(self.field, self.slice, self.image))
         self.counts = hint()
         self.form.addWidget(self.counts)
         self.form.addWidget(
             hint(
-                "<span style='color:#3b8ee0'>■</span> corrected &nbsp; <span style='color:#35b779'>■</span> approved "
-                "&nbsp; <span style='color:#9ecae1'>■</span> margin that a correction vouches for"
+                "Outlines: <span style='color:#ffffff'>■</span> predicted &nbsp; <span style='color:#3b8ee0'>■</span> "
+                "corrected &nbsp; <span style='color:#35b779'>■</span> approved<br>"
+                "<span style='color:#9ecae1'>■</span> background that a correction vouches for"
             )
         )
+        details = (self.choices.split_on, self.choices.snap_to, self.choices.smallest)
+        self.form.addWidget(more("More: how tools act", *details))
+        self.panels = (ComparePanel(c), HistoryPanel(c), MasksPanel(c))
+        for title, panel in zip(("compare", "history", "masks in and out"), self.panels, strict=True):
+            self.form.addWidget(more(f"More: {title}", panel))
 
     def show_view(self, view: View) -> None:
         """Show the state."""
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
-        for name, choice in self._buttons.items():
+        self.slice.setVisible(view.volume)
+        for tool in TOOLS:
+            choice = self._buttons[tool.name]
             choice.setEnabled(view.correct.enabled)
-            choice.setChecked(view.tool == name)
+            choice.setChecked(view.tool == tool.name)
+            there = {"volume": view.volume, "classes": view.semantic, "": True}[tool.only]
+            choice.setVisible(there)
+            self._titles[tool.group].setVisible(tool.group != "Slices" or view.volume)
+        self.choices.show_view(view)
+        self.review.show_view(view)
+        for panel in self.panels:
+            panel.show_view(view)
         self.counts.setText(view.counts or view.correct.reason)
 
     def _tools(self) -> QWidget:
         box = QWidget()
         grid = QGridLayout(box)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(6)
-        group = QButtonGroup(box)
-        group.setExclusive(False)
+        grid.setSpacing(4)
+        grid.setColumnMinimumWidth(0, 40)
+        for column in (1, 2, 3):
+            grid.setColumnStretch(column, 1)
         self._buttons: dict[str, QPushButton] = {}
-        for n, tool in enumerate(TOOLS):
-            button = QPushButton(f"{tool.title}  ({tool.key})")
-            button.setObjectName(tool.title)
-            button.setCheckable(True)
-            button.setToolTip(tool.tip)
-            button.clicked.connect(lambda on, name=tool.name: self.controller.tools.choose(name if on else ""))
-            self._buttons[tool.name] = button
-            group.addButton(button)
-            grid.addWidget(button, n // 2, n % 2)
+        self._titles: dict[str, QLabel] = {}
+        line = -1
+        for tool in TOOLS:
+            if tool.group not in self._titles:
+                line, column = line + 1, 1
+                self._titles[tool.group] = hint(tool.group)
+                grid.addWidget(self._titles[tool.group], line, 0)
+            elif column == 4:
+                line, column = line + 1, 1
+            self._buttons[tool.name] = button = self._button(tool.name)
+            grid.addWidget(button, line, column)
+            column += 1
         return box
+
+    def _button(self, name: str) -> QPushButton:
+        tool = next(t for t in TOOLS if t.name == name)
+        button = QPushButton(f"{tool.title}  {tool.key.replace('Shift-', '⇧')}")
+        button.setObjectName(tool.title)
+        button.setCheckable(tool.gesture != "now")
+        does = {
+            "object": "Click objects; the key acts on the one under the cursor.", "now": "Acts at once.",
+        }.get(tool.gesture, "")  # fmt: skip
+        button.setToolTip(f"{tool.tip} {does}\nKey: {tool.key}")
+        button.setStyleSheet("QPushButton { padding: 3px 2px; }")
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        button.clicked.connect(lambda on: self.controller.tools.choose(name if on or tool.gesture == "now" else ""))
+        return button
+
+
+class ChoicesRow(QWidget):
+    """How the tools act: over what, on the slice or through, locked or not."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self.controller = controller
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(6)
+        self.over = self._combo(list(_OVER.values()), "What the brush, polygons and scribbles may replace.")
+        self.over.activated.connect(lambda i: controller.choose(over=list(_OVER)[i]))
+        self.locked = QCheckBox("Lock approved")
+        self.locked.setToolTip("Approved objects cannot be changed by any tool (Shift-A).")
+        self.locked.toggled.connect(lambda on: controller.choose(locked=on))
+        self.through = self._combo(["Tools act on whole objects", "Tools act on this slice"], "For volumes.")
+        self.through.activated.connect(lambda i: controller.choose(through=i == 0))
+        self.split_on = self._combo(["Seeds split by shape", "Seeds split by the image"], "How Split parts an object.")
+        self.split_on.activated.connect(lambda i: controller.choose(split_on=("distance", "image")[i]))
+        self.snap_to = self._combo(["Scribble: image edges", "Scribble: probability"], "What a scribble snaps to.")
+        self.snap_to.activated.connect(lambda i: controller.choose(snap_to=("image", "probability")[i]))
+        self.smallest = QSpinBox()
+        self.smallest.setRange(2, 10_000_000)
+        self.smallest.setPrefix("Small: < ")
+        self.smallest.setToolTip("Objects below this size (voxels; pixels in a slice) are removed by Remove small.")
+        self.smallest.valueChanged.connect(lambda n: controller.choose(smallest=n))
+        grid.addWidget(self.over, 0, 0)
+        grid.addWidget(self.locked, 0, 1)
+        grid.addWidget(self.through, 1, 0, 1, 2)
+
+    def show_view(self, view: View) -> None:
+        """Show the choices."""
+        c = view.choices
+        widgets = (self.over, self.locked, self.through, self.split_on, self.snap_to, self.smallest)
+        for widget in widgets:
+            widget.setEnabled(view.correct.enabled)
+        with signals_blocked(self.over), signals_blocked(self.through), signals_blocked(self.split_on):
+            self.over.setCurrentIndex(list(_OVER).index(c.over))
+            self.through.setCurrentIndex(0 if c.through else 1)
+            self.split_on.setCurrentIndex(int(c.split_on == "image"))
+        with signals_blocked(self.snap_to), signals_blocked(self.locked), signals_blocked(self.smallest):
+            self.snap_to.setCurrentIndex(int(c.snap_to == "probability"))
+            self.locked.setChecked(c.locked)
+            self.smallest.setValue(c.smallest)
+        self.through.setVisible(view.volume)
+
+    def _combo(self, texts: list[str], tip: str) -> QComboBox:
+        combo = QComboBox()
+        combo.addItems(texts)
+        combo.setToolTip(tip)
+        return combo

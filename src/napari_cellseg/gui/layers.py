@@ -190,7 +190,7 @@ class LayerFamily:
     # --- inside ---------------------------------------------------------------------------------
 
     def _add(self) -> None:
-        for layer in (self.image, self.state, self.line, self.labels):
+        for layer in (self.image, self.labels, self.state, self.line):
             self.viewer.layers.append(layer)
         self.line.visible = False
         self.viewer.layers.selection.active = self.labels
@@ -221,7 +221,16 @@ class LayerFamily:
             _napari.settle(self.labels)
 
 
-OWN = (" [labels]", " [state]", " [preview]", " [line]", " [uncertainty]", " [disagreement]", " [thresholds]")
+OWN = (
+    " [labels]",
+    " [state]",
+    " [preview]",
+    " [line]",
+    " [uncertainty]",
+    " [disagreement]",
+    " [thresholds]",
+    " [agreement]",
+)
 
 
 def is_ours(layer: Any) -> bool:

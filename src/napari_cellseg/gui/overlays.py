@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from ..project import ImageRecord
+
+AGREEMENT_COLOURS = {None: "transparent", 0: "transparent", 1: "#3b8ee0", 2: "#d1495b", 3: "#9aa4af", 4: "#e6c229"}
+"""Mine alone, theirs alone, both, both but as different objects."""
 
 
 class Overlays:
@@ -20,10 +24,11 @@ class Overlays:
         self.preview: Image | None = None
         self.maps: dict[str, Image] = {}
         self.outlines: Labels | None = None
+        self.agreement: Labels | None = None
 
     def layers(self) -> tuple[Any, ...]:
         """All that there are."""
-        return tuple(x for x in (self.outlines, *self.maps.values(), self.preview) if x is not None)
+        return tuple(x for x in (self.agreement, self.outlines, *self.maps.values(), self.preview) if x is not None)
 
     def show_preview(
         self, pixels: NDArray[np.float32] | None, box: tuple[tuple[int, int], ...] = (), split: float = 0.0
@@ -70,6 +75,20 @@ class Overlays:
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
         self.maps.clear()
+
+    def show_agreement(self, values: NDArray[np.uint8] | None) -> None:
+        """Show where two label sets agree: grey both, yellow differently, blue mine alone, red theirs; None clears."""
+        if self.agreement is not None and self.agreement in self.viewer.layers:
+            self.viewer.layers.remove(self.agreement)
+        self.agreement = None
+        if values is not None:
+            self.agreement = Labels(
+                values, name=f"{self.record.id} [agreement]", opacity=0.55,
+                colormap=DirectLabelColormap(color_dict=AGREEMENT_COLOURS), **geometry(self.record),
+            )  # fmt: skip
+            self.agreement.editable = False
+            with keep_active(self.viewer):
+                self.viewer.layers.append(self.agreement)
 
     def show_outlines(self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None) -> None:
         """Show what other thresholds would give in a box, as outlines over the labels; None clears them."""

@@ -238,6 +238,10 @@ class Predicting:
         c = self._c
         if event.image != c.session.image or c.session.canvas is None:
             return
+        if c.comparing.waits_for_model:
+            c.comparing.waits_for_model = False
+            c.comparing.show(self._in_image(event), event.model)
+            return
         box = tuple(slice(a, b) for a, b in event.box)
         target = self.target()
         c.writer.whole(event.image, box, np.asarray(event.labels), target.min_size if target else 0, f"predict-{c.job}")
@@ -248,6 +252,12 @@ class Predicting:
             kept=bool(event.store),
             status=f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s.",
         )
+
+    def _in_image(self, event: Predicted) -> NDArray[np.uint32]:
+        """Labels of a part as labels of the whole image."""
+        whole = np.zeros(self._c.canvas().labels.shape, np.uint32)
+        whole[tuple(slice(a, b) for a, b in event.box)] = np.asarray(event.labels)
+        return whole
 
     def _draft(self) -> None:
         """Otsu + watershed where there is no model yet."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..events import Planned
 from ..preprocess import Recipe
-from .session import Curve, Histogram, Problem, Progress, Session
+from .session import Choices, Curve, Histogram, Problem, Progress, Session
 
 STEPS = ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")
 
@@ -66,6 +66,15 @@ class View:
     apply: Control
     reset: Control
     predict_text: str
+    choices: Choices
+    volume: bool
+    semantic: bool
+    place: str
+    reviewing: Control
+    order: str
+    compared: str
+    compare_model: Control
+    edits: int
     needs_project: Control
     needs_image: Control
     predict: Control
@@ -82,10 +91,11 @@ def resolve(s: Session) -> View:
         Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
     )
     idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
+    writable = Control(not s.read_only, "Another window edits this project; this one only looks.")
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(
         project=s.project.name if s.project else "No project",
-        saved="saved ✓" if s.project else "",
+        saved="" if s.project is None else "read only" if s.read_only else "saved ✓",
         image_position=_position(s),
         images=tuple(Item(r.id, r.id, _describe(r.shape, r.split)) for r in s.images),
         image=s.image,
@@ -107,14 +117,15 @@ def resolve(s: Session) -> View:
         curve=s.curve,
         **_preprocessing(s),
         **_predicting(s, idle),
+        **_reviewing(s),
         predict_text="Predict" if s.current_model or not s.project else "Draft (no model yet)",
         needs_project=project,
         needs_image=image,
-        predict=_first(image, idle),
+        predict=_first(image, writable, idle),
         cancel=Control(s.progress is not None, "Nothing is running."),
-        correct=image,
-        fine_tune=_first(project, idle, _known(s)),
-        decide=_first(idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
+        correct=_first(image, writable),
+        fine_tune=_first(project, writable, idle, _known(s)),
+        decide=_first(writable, idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
     )
 
 
@@ -145,6 +156,27 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
         "thresholds": _first(idle, kept),
         "apply": _first(idle, kept, changed),
         "reset": _first(idle, changed),
+    }
+
+
+def _reviewing(s: Session) -> dict[str, Any]:
+    """What the step Correct shows beside its tools."""
+    running = 0 <= s.place < len(s.queue)
+    place = ""
+    if running:
+        item = s.queue[s.place]
+        name = f"object {item.id}" if item.id else "a tile of background" if not s.compared else "a place"
+        place = f"{s.place + 1} of {len(s.queue)}: {name}" + (f" ({', '.join(item.why)})" if item.why else "")
+    return {
+        "choices": s.choices,
+        "volume": s.record is not None and len(s.record.shape) == 3,
+        "semantic": s.project is not None and s.project.task == "semantic",
+        "place": place,
+        "reviewing": Control(running, "" if running else "Start a review first."),
+        "order": s.order,
+        "compared": s.compared,
+        "compare_model": Control(s.kept, "" if s.kept else "Press Predict first: the model's answer is kept then."),
+        "edits": s.canvas.n if s.canvas is not None else 0,
     }
 
 

@@ -57,26 +57,36 @@ class Reviewing:
         def take(items: list[Item]) -> None:
             if generation != self._generation or image != c.session.image:
                 return
-            self._outcomes.clear()
-            c.session.update(queue=tuple(items), order=order, place=-1)
-            if not items:
-                c.session.update(status="There is nothing left to review in this image.")
-            else:
-                self.go(min(resume_at, len(items) - 1))
+            self.load(items, order, resume_at)
 
+        c.comparing.stop()
         c.session.update(status="Ordering what to look at...")
         c.helper.later(work, take)
 
+    def load(self, items: list[Item], order: str, resume_at: int = 0) -> None:
+        """Walk through given places."""
+        self._outcomes.clear()
+        self._c.session.update(queue=tuple(items), order=order, place=-1)
+        if not items:
+            self._c.session.update(status="There is nothing left to look at in this image.")
+        else:
+            self.go(min(resume_at, len(items) - 1))
+
+    def leave(self, outcome: str) -> None:
+        """Note that a place is dealt with, and go on."""
+        self._leave(outcome)
+        self._forward()
+
     def stop(self) -> None:
         """Close the queue."""
+        self._c.comparing.stop()
         self._generation += 1
         self._c.session.update(queue=(), place=-1)
 
     def skip(self) -> None:
         """Go on without a word."""
         if self._current() is not None:
-            self._leave("skipped")
-            self._forward()
+            self.leave("skipped")
 
     def back(self) -> None:
         """Return to the place before."""
@@ -116,8 +126,7 @@ class Reviewing:
                 c.apply(edits.approve_object(scene, piece))
         elif not item.id:
             c.apply(edits.approve_box(scene, box, tool="approve tile"))
-        self._leave("approved" if not self._edits else "fixed")
-        self._forward()
+        self.leave("approved" if not self._edits else "fixed")
 
     def touched(self) -> None:
         """The person has changed something here."""
@@ -157,7 +166,7 @@ class Reviewing:
     def _there(self, item: Item) -> bool:
         """Whether an object was neither deleted, merged nor dealt with meanwhile."""
         canvas = self._c.canvas()
-        if not item.id:
+        if not item.id or self._c.session.compared:
             return True
         if item.id not in canvas.objects:
             return False

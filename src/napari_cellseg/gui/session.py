@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from ..config import Config
 from ..edits import Over
-from ..evaluate import Item, Order
+from ..evaluate import Item
 from ..events import Planned
 from ..project import Canvas, ImageRecord, ModelCard, Project, RoundRecord
 from ..targets import Target
@@ -125,7 +125,9 @@ class Session:
     """Places to review, in their order."""
     place: int = -1
     """Which of them is shown."""
-    order: Order = "worth"
+    order: str = "worth"
+    compared: str = ""
+    """With what the labels are compared, and how well they agree; "" while they are not."""
     read_only: bool = False
     """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()

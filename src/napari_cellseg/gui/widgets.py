@@ -72,6 +72,8 @@ def row(*widgets: QWidget) -> QWidget:
     layout.setSpacing(6)
     for widget in widgets:
         layout.addWidget(widget)
+        if isinstance(widget, QPushButton):  # they share what there is; none makes the dock wider
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box
 
 

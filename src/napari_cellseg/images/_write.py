@@ -32,7 +32,8 @@ def write_labels(path: str | Path, labels: Any, spacing_um: tuple[float, ...] | 
     (QuPath).
 
     `labels` is array-like; the first three formats take those larger than memory, too. Label TIFFs are uint16 where
-    the ids fit and uint32 otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel. The file appears whole or not at all.
+    the ids fit and uint32 otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel. The file
+    appears whole or not at all.
     """
     path = Path(path)
     if path.name.endswith((".png", ".roi.zip", ".coco.json", ".geojson")):

@@ -14,7 +14,7 @@ from ._holdout import assign_holdouts, holdout_mask
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import read_card, read_model_config, write_model
 from ._objects import Objects
-from ._records import EditRow, Holdout, ImageRecord, ModelCard, ReviewRecord, RoundRecord
+from ._records import EditRow, Holdout, ImageRecord, ModelCard, ReviewRecord, RoundRecord, write_history
 
 __all__ = [
     "APPROVED",
@@ -38,5 +38,6 @@ __all__ = [
     "known_mask",
     "read_card",
     "read_model_config",
+    "write_history",
     "write_model",
 ]

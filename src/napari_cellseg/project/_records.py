@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 
@@ -105,3 +110,17 @@ class RoundRecord:
     decision: str
     before: dict[str, Any]
     after: dict[str, Any]
+
+
+def write_history(path: Path, rows: Iterable[EditRow]) -> Path:
+    """Write log rows as a table (CSV): number, image, time (UTC), author, tool, voxels, box, what it undid."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["edit", "image", "time", "author", "tool", "voxels", "box", "undoes"])
+        for r in rows:
+            when = datetime.fromtimestamp(r.time, UTC).isoformat(timespec="milliseconds")
+            box = " ".join(f"{a}:{b}" for a, b in r.box)
+            table.writerow([r.n, r.image, when, r.author, r.tool, r.voxels, box, r.undoes or ""])
+    os.replace(part, path)
+    return path

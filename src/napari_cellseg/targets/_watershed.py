@@ -78,7 +78,8 @@ def segment(
     from ..kernels.landscape import basins
 
     graph, faces = Graph(shape), Faces()
-    for box in parts if parts is not None else blocks(shape, planar):
+    # down through the slices first: then only a row of blocks waits for its neighbours, not a whole plane
+    for box in sorted(parts if parts is not None else blocks(shape, planar), key=_column):
         if stop():
             raise DecodingStopped
         height, mask = landscape(tuple(slice(s.start - 1, s.stop + 1) for s in box))  # type: ignore[arg-type]
@@ -91,6 +92,11 @@ def segment(
             graph.keep(pairs, saddles)
             graph.same.append(same)
     return graph.solve(prominence, min_size)
+
+
+def _column(box: Box) -> tuple[int, int, int]:
+    z, y, x = (s.start for s in box)
+    return y, x, z
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,128 @@
+"""Two label sets of the open image: where they differ, and whose outline counts. No Qt.
+
+Data flow: other labels (a file, a copy of the project, the model) -> `compare` in the helper thread -> differences in
+the review queue and an agreement layer -> mine (approve) or theirs (an edit).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import edits, images
+from ..engine import DecodeJob
+from ..errors import CellsegError
+from ..evaluate import Difference, Item, agreement, agreement_map, compare
+from ..project import Project
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+Labels = NDArray[np.uint32]
+
+
+class Comparing:
+    """Compares the open image's labels with others."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._theirs: Labels | None = None
+        self._differences: list[Difference] = []
+        self.waits_for_model = False
+
+    # --- where theirs come from -------------------------------------------------------------------
+
+    def with_file(self, path: Path) -> None:
+        """Masks in any format that can be read, or a copy of this project by another annotator."""
+        c = self._c
+        canvas, image = c.canvas(), c.session.image
+        if (path / "project.toml").is_file():
+            with Project.open(path) as other:
+                theirs, _ = other.load_labels(image)
+        else:
+            theirs = images.read_labels(path, shape=canvas.labels.shape)
+        self.show(theirs, path.name)
+
+    def with_model(self) -> None:
+        """What the current model says, from its kept probabilities."""
+        c = self._c
+        target = c.predicting.target()
+        if target is None or not c.session.kept:
+            raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
+        c.begin(DecodeJob(c.project().path, c.session.image, c.predicting.models(), target), "decode")
+        self.waits_for_model = True
+
+    def show(self, theirs: Labels, name: str) -> None:
+        """Compare with labels of the image's shape, off the main thread."""
+        c = self._c
+        canvas, image, instances = c.canvas(), c.session.image, c.instances()
+        n_classes = 1 if instances else len(c.project().classes)
+
+        def work() -> tuple[list[Difference], dict[str, float], NDArray[np.uint8]]:
+            mine = canvas.labels.copy()
+            return (
+                compare(mine, theirs, instances=instances),
+                agreement(mine, theirs, n_classes),
+                agreement_map(mine, theirs),
+            )
+
+        def take(found: tuple[list[Difference], dict[str, float], NDArray[np.uint8]]) -> None:
+            if image != c.session.image or c.family is None:
+                return
+            self._differences, figures, shown = found
+            self._theirs = theirs
+            c.family.overlays.show_agreement(shown)
+            text = f"Dice {figures['dice']:.3f}, kappa {figures['kappa']:.3f}, {len(self._differences)} differences"
+            items = [Item(d.left[0] if d.left else 0, d.box, 1 - d.iou, (_WORDS[d.kind],)) for d in self._differences]
+            c.session.update(compared=f"{image} against {name}: {text}.")
+            c.reviewing.load(items, "difference")
+
+        c.session.update(status="Comparing...")
+        c.helper.later(work, take)
+
+    def stop(self) -> None:
+        """Take the comparison away."""
+        self._theirs, self._differences, self.waits_for_model = None, [], False
+        if self._c.family is not None:
+            self._c.family.overlays.show_agreement(None)
+        self._c.session.update(compared="")
+
+    # --- whose outline counts ---------------------------------------------------------------------
+
+    def mine(self) -> None:
+        """The open image's objects are right: approve them."""
+        c, difference = self._c, self._current()
+        scene = c.correcting.scene().at(None)
+        for id in difference.left:
+            if c.instances() and id in scene.objects:
+                piece = scene.piece(id)
+                if (scene.state[piece.box][piece.mask] != 2).any():
+                    c.apply(edits.approve_object(scene, piece))
+        c.reviewing.leave("approved")
+
+    def theirs(self) -> None:
+        """The other side is right: its objects replace ours in this place."""
+        c, difference = self._c, self._current()
+        assert self._theirs is not None
+        box = tuple(slice(a, b) for a, b in difference.box)
+        scene = c.correcting.scene().at(None)
+        shapes = self._theirs[box]
+        if c.instances():
+            shapes = np.where(np.isin(shapes, difference.right), shapes, 0).astype(np.uint32)
+        c.apply(edits.replace_objects(scene, box, [i for i in difference.left if i in scene.objects], shapes))
+        c.reviewing.leave("fixed")
+
+    def _current(self) -> Difference:
+        place = self._c.session.place
+        if self._theirs is None or not 0 <= place < len(self._differences):
+            raise CellsegError("No difference is shown.", "Compare with other labels first.")
+        return self._differences[place]
+
+
+_WORDS = {
+    "only left": "only in mine", "only right": "only in theirs", "split": "one in mine, several in theirs",
+    "merged": "several in mine, one in theirs", "outline": "another outline",
+}  # fmt: skip

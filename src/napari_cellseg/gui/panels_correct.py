@@ -1,0 +1,213 @@
+"""Parts of the step Correct: the review queue, comparison, history, masks of other tools."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
+
+from ..project import write_history
+from .controller import Controller
+from .resolve import View
+from .widgets import ActionButton, hint, row
+
+_ORDERS = {"worth": "Most worth a look first", "random": "In random order", "reading": "In reading order"}
+_WRITE = (
+    "Label TIFF (*.tif);;OME-TIFF (*.ome.tif);;ImageJ ROIs (*.roi.zip);;PNG (*.png);;COCO (*.coco.json);;"
+    "QuPath GeoJSON (*.geojson)"
+)
+_READ = "Masks (*.tif *.tiff *.png *.zip *.roi *.json *.geojson *_seg.npy *.npy);;All files (*)"
+
+
+class _Panel(QWidget):
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self.controller = controller
+        self.form = QVBoxLayout(self)
+        self.form.setContentsMargins(0, 0, 0, 0)
+        self.form.setSpacing(6)
+        self.build()
+
+    def build(self) -> None:
+        raise NotImplementedError
+
+
+class ReviewPanel(_Panel):
+    """Which place is next, and what to say about it."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        c = self.controller
+        self.order = QComboBox()
+        self.order.addItems(list(_ORDERS.values()))
+        self.order.setToolTip(
+            "What nobody has spoken about yet: by doubt, odd size or shape, contact and jumps; random; or row by row."
+        )
+        self.start = ActionButton("Start review", "Go from place to place.", self._start)
+        self.end = ActionButton("End", "Close the queue.", c.reviewing.stop)
+        self.place = hint()
+        self.back = ActionButton("Back  8", "To the place before.", c.reviewing.back)
+        self.skip = ActionButton("Skip  9", "Go on without a word.", c.reviewing.skip)
+        self.fix = ActionButton("Fix  R", "Take the brush with this object's label.", c.reviewing.fix)
+        self.approve = ActionButton("Approve  0", "It is right (now): approve it and go on.", c.reviewing.approve)
+        self.mine = ActionButton("Mine", "My outline is right: approve it.", lambda: c.accept("mine"))
+        self.theirs = ActionButton("Theirs", "Take their outline in this place.", lambda: c.accept("theirs"))
+        top = QWidget()
+        line = QHBoxLayout(top)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(6)
+        line.addWidget(self.order, 1)
+        line.addWidget(self.start)
+        line.addWidget(self.end)
+        self.steps = row(self.back, self.skip, self.fix, self.approve, self.mine, self.theirs)
+        for widget in (top, self.place, self.steps):
+            self.form.addWidget(widget)
+
+    def show_view(self, view: View) -> None:
+        """Show the place."""
+        running, comparing = view.reviewing.enabled, bool(view.compared)
+        self.start.show_control(view.correct)
+        self.order.setEnabled(view.correct.enabled)
+        self.end.setVisible(running)
+        self.start.setVisible(not running)
+        self.steps.setVisible(running)
+        self.place.setVisible(running)
+        self.place.setText(view.place)
+        for widget in (self.fix, self.approve):
+            widget.setVisible(not comparing)
+        for widget in (self.mine, self.theirs):
+            widget.setVisible(comparing)
+        if view.order in _ORDERS:
+            with signals_blocked(self.order):
+                if running:
+                    self.order.setCurrentIndex(list(_ORDERS).index(view.order))
+
+    def _start(self) -> None:
+        self.controller.review(list(_ORDERS)[self.order.currentIndex()])  # type: ignore[arg-type]
+
+
+class ComparePanel(_Panel):
+    """Other labels of the same image."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        c = self.controller
+        self.text = hint("Compare these labels with a second annotator's or the model's, and take either side.")
+        self.file = ActionButton("Masks...", "A mask file in any format that can be read.", self._file)
+        self.copy = ActionButton("Project...", "Another annotator's copy of this project.", self._copy)
+        self.model = ActionButton("Model", "What the current model says, as it was predicted last.", c.compare)
+        self.form.addWidget(self.text)
+        self.form.addWidget(row(self.file, self.copy, self.model))
+
+    def show_view(self, view: View) -> None:
+        """Show with what the labels are compared."""
+        for button in (self.file, self.copy):
+            button.show_control(view.correct)
+        self.model.show_control(view.compare_model if view.correct.enabled else view.correct)
+        if view.compared:
+            colours = "grey: both; <span style='color:#3b8ee0'>mine</span>; <span style='color:#d1495b'>theirs</span>"
+            self.text.setText(f"{view.compared}<br>{colours}; <span style='color:#e6c229'>other objects</span>.")
+        else:
+            self.text.setText("Compare these labels with a second annotator's or the model's, and take either side.")
+
+    def _file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Labels to compare with", "", _READ)
+        if path:
+            self.controller.compare(path)
+
+    def _copy(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Another copy of this project (NAME.cellseg)")
+        if path:
+            self.controller.compare(path)
+
+
+class HistoryPanel(_Panel):
+    """Every edit with time, tool and author."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.list = QListWidget()
+        self.list.setMinimumHeight(140)
+        self.list.setToolTip("The newest first. Choose one to see where it was.")
+        self.list.currentItemChanged.connect(self._look)
+        self.restore = ActionButton("Restore", "Bring back the labels as they were after this edit.", self._restore)
+        self.export = ActionButton("Export...", "Write the whole log as a table (CSV).", self._export)
+        self.form.addWidget(self.list)
+        self.form.addWidget(row(self.restore, self.export))
+        self._shown: tuple[str, int] = ("", -1)
+
+    def show_view(self, view: View) -> None:
+        """List the newest edits."""
+        self.restore.show_control(view.correct)
+        self.export.show_control(view.needs_image)
+        if self._shown != (view.image, view.edits) and self.isVisible():
+            self._shown = (view.image, view.edits)
+            self._fill()
+
+    def _fill(self) -> None:
+        canvas = self.controller.session.canvas
+        rows = canvas.rows()[-300:] if canvas is not None else []
+        with signals_blocked(self.list):
+            self.list.clear()
+            for r in reversed(rows):
+                when = time.strftime("%d %b %H:%M:%S", time.localtime(r.time))
+                entry = QListWidgetItem(f"{when}   {r.tool}   {r.voxels:,} voxels   {r.author}")
+                entry.setData(256, r.n)
+                self.list.addItem(entry)
+
+    def showEvent(self, event: object) -> None:
+        """The fold was opened."""
+        self._fill()
+
+    def _look(self, item: QListWidgetItem | None) -> None:
+        canvas, family = self.controller.session.canvas, self.controller.family
+        if item is None or canvas is None or family is None:
+            return
+        found = next((r for r in canvas.rows() if r.n == item.data(256)), None)
+        if found is not None and found.voxels:
+            family.look_at(tuple(slice(a, b) for a, b in found.box))
+
+    def _restore(self) -> None:
+        if (item := self.list.currentItem()) is not None:
+            self.controller.restore(int(item.data(256)))
+
+    def _export(self) -> None:
+        canvas = self.controller.session.canvas
+        path, _ = QFileDialog.getSaveFileName(self, "Write the log", "history.csv", "Table (*.csv)")
+        if path and canvas is not None:
+            write_history(Path(path), canvas.rows())
+
+
+class MasksPanel(_Panel):
+    """Masks of other tools."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.draft = ActionButton("Take as draft...", "Masks of any tool, where nobody has spoken.", self._draft)
+        self.truth = ActionButton("Take as truth...", "Masks that are right: they become approved.", self._truth)
+        self.write = ActionButton("Write...", "Label TIFF, PNG, ImageJ ROIs, COCO or GeoJSON.", self._write)
+        self.form.addWidget(hint("TIFF, PNG, OME-Zarr, ImageJ ROIs, COCO, QuPath GeoJSON, Cellpose _seg.npy."))
+        self.form.addWidget(row(self.draft, self.truth, self.write))
+
+    def show_view(self, view: View) -> None:
+        """Switch on or off."""
+        for button in (self.draft, self.truth):
+            button.show_control(view.correct)
+        self.write.show_control(view.needs_image)
+
+    def _draft(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Masks of this image", "", _READ)
+        if path:
+            self.controller.take_masks(path)
+
+    def _truth(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Masks of this image", "", _READ)
+        if path:
+            self.controller.take_masks(path, approved=True)
+
+    def _write(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Write the labels", "labels.tif", _WRITE)
+        if path:
+            self.controller.write_masks(path)

@@ -1,0 +1,439 @@
+"""The step Correct with a viewer model: tools, protection, review, comparison, history, two windows. No Qt."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels
+
+from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.layers import OUTLINE
+from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.tools import KEYS, TOOLS, shortcuts
+from napari_cellseg.images import write_labels
+from napari_cellseg.project import Project
+
+
+def spin(controller: Controller, until: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        controller.tick()
+        if until():
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"not in {seconds} s: {controller.session.status} {controller.session.problem}")
+
+
+def boxes(ndim: int) -> np.ndarray:
+    """Two touching objects, one alone, one with a hole, a speck."""
+    labels = np.zeros((60, 80), np.uint32)
+    labels[10:22, 10:22], labels[10:22, 22:34] = 1, 2
+    labels[35:50, 10:25], labels[40:44, 15:19] = 3, 0
+    labels[35:50, 50:65] = 4
+    labels[5, 70:72] = 5
+    return labels if ndim == 2 else np.stack([labels * (z in (1, 2, 3)) for z in range(5)])
+
+
+@pytest.fixture(params=[2, 3], ids=["2D", "3D"])
+def opened(request, tmp_path) -> Iterator[Controller]:
+    """A project with drafted labels, open."""
+    yield from open_one(tmp_path, request.param)
+
+
+@pytest.fixture
+def volume(tmp_path) -> Iterator[Controller]:
+    yield from open_one(tmp_path, 3)
+
+
+@pytest.fixture
+def flat(tmp_path) -> Iterator[Controller]:
+    yield from open_one(tmp_path, 2)
+
+
+def open_one(folder: Path, ndim: int) -> Iterator[Controller]:
+    labels = boxes(ndim)
+    np.save(folder / "a.npy", (labels > 0) * 200.0 + np.random.default_rng(0).normal(20, 3, labels.shape))
+    with Project.create(folder / "p") as project:
+        project.add_image(folder / "a.npy", labels=labels, draft=True)
+    controller = Controller(ViewerModel())
+    controller.open_project(folder / "p.cellseg")
+    if ndim == 3:
+        controller.go_to_slice(2)
+    yield controller
+    controller.close()
+
+
+def at(controller: Controller, y: int, x: int) -> tuple[int, ...]:
+    return (y, x) if controller.session.canvas.labels.ndim == 2 else (2, y, x)
+
+
+def line(controller: Controller, *points: tuple[float, float]) -> np.ndarray:
+    return np.array([at(controller, *p) for p in points], float)
+
+
+def replayed(controller: Controller) -> tuple[np.ndarray, np.ndarray]:
+    canvas = controller.session.canvas
+    labels, state = np.zeros_like(canvas.labels), np.zeros_like(canvas.state)
+    for row in canvas.rows():
+        canvas.edit(row.n).write_to(labels, state)
+    return labels, state
+
+
+DO: dict[str, Callable[[Controller], None]] = {
+    "merge": lambda c: [c.correct_at("merge", at(c, 15, 12)), c.correct_at("merge", at(c, 15, 30))],
+    "split": lambda c: c.correct_along("split", line(c, (5, 16), (30, 16))),
+    "delete": lambda c: c.correct_at("delete", at(c, 40, 55)),
+    "relabel": lambda c: [setattr(c.family.labels, "selected_label", 77), c.correct_at("relabel", at(c, 40, 55))],
+    "fill holes": lambda c: [c.choose(through=False), c.correct_at("fill holes", at(c, 36, 12))],
+    "smooth": lambda c: c.correct_at("smooth", at(c, 40, 55)),
+    "grow": lambda c: c.correct_at("grow", at(c, 40, 55)),
+    "shrink": lambda c: c.correct_at("shrink", at(c, 40, 55)),
+    "keep largest": lambda c: [
+        c.correct_along("polygon", line(c, (55, 2), (58, 2), (58, 6))),
+        setattr(c.family.labels, "selected_label", 4),
+        c.correct_at("relabel", at(c, 57, 3)),
+        c.correct_at("keep largest", at(c, 40, 55)),
+    ],
+    "remove small": lambda c: c.correct_now("remove small"),
+    "scribble": lambda c: [
+        c.correct_at("delete", at(c, 40, 55)), c.correct_along("scribble", line(c, (42, 55), (43, 60))),
+    ],
+    "polygon": lambda c: c.correct_along("polygon", line(c, (52, 30), (58, 30), (58, 45))),
+    "convex polygon": lambda c: c.correct_along("convex polygon", line(c, (52, 30), (58, 30), (54, 36), (58, 45))),
+    "approve": lambda c: c.correct_at("approve", at(c, 15, 12)),
+}  # fmt: skip
+VOLUME: dict[str, Callable[[Controller], None]] = {
+    "copy up": lambda c: [c.go_to_slice(3), c.correct_at("copy up", (3, 40, 55))],
+    "copy down": lambda c: [c.go_to_slice(1), c.correct_at("copy down", (1, 40, 55))],
+    "interpolate": lambda c: [
+        c.choose(through=False), c.correct_at("delete", (2, 40, 55)), c.choose(through=True),
+        c.correct_at("interpolate", (1, 40, 55)),
+    ],
+}  # fmt: skip
+
+
+def test_every_tool_is_tried_here():
+    needs_a_model_or_classes = {"predict box", "assign class"}
+    assert {t.name for t in TOOLS} == set(DO) | set(VOLUME) | needs_a_model_or_classes
+
+
+def try_tool(controller: Controller, do: Callable[[Controller], None]) -> None:
+    canvas = controller.session.canvas
+    before, state_before, n = canvas.labels.copy(), canvas.state.copy(), canvas.n
+    do(controller)
+    assert controller.session.problem is None, controller.session.problem
+    assert canvas.n > n
+    after, state_after = canvas.labels.copy(), canvas.state.copy()
+    assert (after != before).any() or (state_after != state_before).any()
+    labels, state = replayed(controller)
+    np.testing.assert_array_equal(labels, after)
+    np.testing.assert_array_equal(state, state_after)
+    for _ in range(sum(r.n > n for r in canvas.rows())):
+        controller.undo()
+    np.testing.assert_array_equal(canvas.labels, before)
+    np.testing.assert_array_equal(canvas.state, state_before)
+    while canvas.can_redo:
+        controller.redo()
+    np.testing.assert_array_equal(canvas.labels, after)
+    np.testing.assert_array_equal(canvas.state, state_after)
+
+
+@pytest.mark.parametrize("name", DO)
+def test_a_tool_is_logged_undone_redone_and_replayed(opened, name):
+    try_tool(opened, DO[name])
+    assert opened.session.status
+
+
+@pytest.mark.parametrize("name", VOLUME)
+def test_a_tool_for_volumes(volume, name):
+    try_tool(volume, VOLUME[name])
+    assert (volume.session.canvas.labels[2] == 4).any()
+
+
+def test_tools_for_volumes_say_so_in_2d(flat):
+    for name in VOLUME:
+        flat.correct_at(name, (40, 55))
+        assert flat.session.problem is not None
+        flat.dismiss()
+
+
+def test_seeds_split_again_with_every_click(flat):
+    canvas = flat.session.canvas
+    flat.correct_at("merge", (15, 12))
+    flat.correct_at("merge", (15, 30))
+    flat.tools.choose("split")
+    flat.correct_at("split", (12, 12))
+    assert "click the other part" in flat.session.status
+    flat.correct_at("split", (20, 31))
+    assert len(np.unique(canvas.labels[10:22, 10:34])) == 2
+    flat.correct_at("split", (12, 31))
+    assert len(np.unique(canvas.labels[10:22, 10:34])) == 3
+    flat.undo()
+    assert len(np.unique(canvas.labels[10:22, 10:34])) == 1
+    flat.correct_at("split", (12, 12))
+    flat.correct_at("split", (40, 55))  # another object: a first seed there
+    assert len(np.unique(canvas.labels[10:22, 10:34])) == 1
+
+
+def test_a_slice_is_corrected_alone_where_the_person_says_so(volume):
+    volume.choose(through=False)
+    volume.correct_at("delete", (2, 40, 55))
+    labels = volume.session.canvas.labels
+    assert not (labels[2] == 4).any()
+    assert (labels[1] == 4).any()
+    volume.choose(through=True)
+    volume.correct_at("delete", (1, 40, 55))
+    assert not (labels == 4).any()
+
+
+# --- protection -----------------------------------------------------------------------------------
+
+
+def brush(controller: Controller, y: int, x: int, value: int) -> None:
+    labels = controller.family.labels
+    labels.mode, labels.selected_label, labels.brush_size = "paint", value, 9
+    labels.paint(at(controller, y, x), value)
+    controller.tick()
+
+
+def test_the_brush_leaves_approved_objects_alone_until_unlocked(opened):
+    opened.correct_at("approve", at(opened, 15, 12))
+    before = opened.session.canvas.labels.copy()
+    brush(opened, 15, 21, 9)  # over the border of 1 and 2
+    labels = opened.session.canvas.labels
+    assert (labels[before == 1] == 1).all()
+    assert (labels[before == 2] == 9).any()
+    assert "Shift-A" in opened.session.status
+    np.testing.assert_array_equal(opened.family.labels.data, labels)
+    np.testing.assert_array_equal(replayed(opened)[0], labels)
+    opened.correct_at("delete", at(opened, 15, 12))
+    assert "protected" in opened.session.problem.message
+    opened.dismiss()
+    opened.toggle_lock()
+    brush(opened, 15, 18, 9)
+    assert (labels[before == 1] == 9).any()
+
+
+@pytest.mark.parametrize(("over", "changes"), [("background", {0}), ("object", {4}), ("all", {0, 4})])
+def test_the_brush_paints_only_over_what_it_may(opened, over, changes):
+    opened.choose(over=over)
+    before = opened.session.canvas.labels.copy()
+    brush(opened, 42, 52, 9)  # object 4 begins at column 50
+    after = opened.session.canvas.labels
+    assert set(np.unique(before[after != before]).tolist()) == changes
+    np.testing.assert_array_equal(replayed(opened)[0], after)
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+def test_the_outline_shows_the_state(flat):
+    assert flat.family.overlay[35, 55] == OUTLINE
+    assert flat.family.overlay[40, 55] == 0
+    flat.correct_at("approve", (40, 55))
+    assert flat.family.overlay[35, 55] == OUTLINE + 2
+    assert flat.family.overlay[40, 55] == 2
+    flat.correct_at("grow", (15, 12))
+    assert flat.family.overlay[9, 15] == OUTLINE + 1
+
+
+def test_keys_are_free_documented_and_unique():
+    taken = {str(k) for k in Labels.class_keymap}
+    assert not taken & set(KEYS)
+    keys = [t.key for t in TOOLS]
+    assert len(set(keys)) == len(keys)
+    page = (Path(__file__).parents[2] / "docs" / "shortcuts.md").read_text()
+    assert shortcuts() in page, "run: python docs/scripts/settings.py"
+
+
+def test_keys_act_under_the_cursor(opened):
+    labels = opened.family.labels
+    opened.viewer.cursor.position = at(opened, 40, 55)
+    for key, name in (("W", "grow"), ("A", "approve")):
+        before = opened.session.canvas.n
+        labels.keymap[next(k for k in labels.keymap if str(k) == key)](labels)
+        assert opened.session.canvas.last_row().tool.startswith(name)
+        assert opened.session.canvas.n == before + 1
+
+
+# --- review ---------------------------------------------------------------------------------------
+
+
+def test_a_review_goes_from_place_to_place_and_remembers(opened):
+    opened.review("worth")
+    spin(opened, lambda: opened.session.place == 0)
+    n = len(opened.session.queue)
+    assert n == 5
+    first = opened.session.queue[0]
+    assert opened.family.labels.selected_label == first.id
+    if opened.session.canvas.labels.ndim == 3:
+        assert round(opened.viewer.dims.point[0]) == 2
+    opened.reviewing.approve()
+    assert opened.session.place == 1
+    opened.reviewing.skip()
+    opened.reviewing.back()
+    assert opened.session.place == 1
+    opened.reviewing.fix()
+    assert opened.family.labels.mode == "paint"
+    third = opened.session.queue[2]
+    opened.correct_at("delete", tuple((a + b) // 2 for a, b in third.box))
+    opened.dismiss()
+    while opened.session.place >= 0:
+        opened.reviewing.approve()
+    assert "done" in opened.session.status
+    records = opened.session.project.db.reviews(opened.session.image)
+    assert [r.outcome for r in records][:2] == ["approved", "skipped"]
+    assert all(r.seconds >= 0 for r in records)
+    assert (opened.session.canvas.state[opened.session.canvas.labels == first.id] == 2).all()
+    opened.review("random")
+    spin(opened, lambda: "nothing left" in opened.session.status)
+
+
+# --- comparing ------------------------------------------------------------------------------------
+
+
+def test_two_annotators_are_compared_and_either_side_is_taken(opened, tmp_path):
+    theirs = boxes(opened.session.canvas.labels.ndim)
+    theirs[theirs == 2] = 1  # they see one object
+    theirs[..., 50:58, 50:56] = 9  # and a new one
+    theirs[theirs == 5] = 0
+    path = write_labels(tmp_path / "b.tif", theirs)
+    if theirs.ndim == 3:
+        path = write_labels(tmp_path / "b.roi.zip", theirs)
+    opened.compare(path)
+    spin(opened, lambda: bool(opened.session.compared))
+    assert "Dice" in opened.session.compared
+    assert len(opened.session.queue) == 3
+    assert opened.family.overlays.agreement is not None
+    kinds = {item.why[0] for item in opened.session.queue}
+    assert kinds == {"several in mine, one in theirs", "only in theirs", "only in mine"}
+    assert resolve(opened.session).place.startswith("1 of 3")
+    for _ in range(3):
+        mine = "only in mine" in opened.session.queue[opened.session.place].why
+        opened.accept("mine" if mine else "theirs")
+        assert opened.session.problem is None
+    labels = opened.session.canvas.labels
+    assert len(np.unique(labels[(theirs == 1)])) == 1
+    assert (labels[theirs == 9] > 5).all()
+    assert (labels == 5).any()
+    opened.reviewing.stop()
+    assert opened.family.overlays.agreement is None
+
+
+def test_comparing_with_another_shape_says_so(flat, tmp_path):
+    flat.compare(write_labels(tmp_path / "b.tif", np.ones((5, 5), np.uint32)))
+    spin(flat, lambda: flat.session.problem is not None)
+    assert "same image" in flat.session.problem.hint
+    flat.dismiss()
+    flat.compare()
+    assert "Predict first" in flat.session.problem.hint
+
+
+# --- masks, history -------------------------------------------------------------------------------
+
+
+def test_masks_of_other_tools_in_and_out(opened, tmp_path):
+    before = opened.session.canvas.labels.copy()
+    opened.write_masks(tmp_path / "m.roi.zip")
+    opened.correct_at("delete", at(opened, 40, 55))
+    opened.take_masks(tmp_path / "m.roi.zip")
+    assert opened.session.problem is None
+    labels = opened.session.canvas.labels
+    assert not labels[before == 4].any()  # deleted is a person's word
+    assert (labels[before == 3] > 0).all()
+    opened.take_masks(tmp_path / "m.roi.zip", approved=True)
+    np.testing.assert_array_equal(labels, before)
+    assert (opened.session.canvas.state == 2).all()
+
+
+def test_an_earlier_state_is_restored_as_a_new_edit(opened):
+    canvas = opened.session.canvas
+    start, n = canvas.labels.copy(), canvas.n
+    opened.correct_at("delete", at(opened, 40, 55))
+    opened.correct_at("grow", at(opened, 15, 12))
+    late = canvas.labels.copy()
+    opened.restore(n)
+    np.testing.assert_array_equal(canvas.labels, start)
+    assert not canvas.state.any()
+    opened.undo()
+    np.testing.assert_array_equal(canvas.labels, late)
+    np.testing.assert_array_equal(replayed(opened)[0], late)
+    opened.restore(10_000)
+    assert opened.session.problem is not None
+
+
+# --- safety ---------------------------------------------------------------------------------------
+
+
+def test_a_window_reopens_where_it_was(volume, tmp_path):
+    volume.tools.choose("split")
+    volume.choose(over="background", smallest=12)
+    volume.review("reading")
+    spin(volume, lambda: volume.session.place == 0)
+    volume.reviewing.skip()
+    volume.go_to_slice(3)
+    volume.where.remember(at_once=True)
+    folder = tmp_path / "copy.cellseg"
+    import shutil
+
+    shutil.copytree(volume.session.project.path, folder)  # what a crash would leave
+    (tmp_path / "copy.cellseg" / "window.lock").unlink(missing_ok=True)
+    other = Controller(ViewerModel())
+    other.open_project(folder)
+    assert other.session.choices == volume.session.choices
+    assert other.session.tool == "split"
+    assert round(other.viewer.dims.point[0]) == 3
+    spin(other, lambda: other.session.place == 1)
+    assert other.session.order == "reading"
+    other.close()
+
+
+def test_the_second_window_only_looks(flat):
+    other = Controller(ViewerModel())
+    other.open_project(flat.session.project.path)
+    assert other.session.read_only
+    assert "another window" in other.session.notice
+    view = resolve(other.session)
+    assert view.saved == "read only"
+    assert not view.correct.enabled
+    assert not view.predict.enabled
+    before = flat.session.canvas.labels.copy()
+    other.correct_at("delete", (40, 55))
+    assert "another window" in other.session.problem.message
+    other.dismiss()
+    brush(other, 40, 55, 9)
+    np.testing.assert_array_equal(other.session.canvas.labels, before)
+    np.testing.assert_array_equal(flat.session.canvas.labels, before)
+    folder = flat.session.project.path
+    flat.close()
+    other.open_project(folder)
+    assert not other.session.read_only
+    other.correct_at("delete", (40, 55))
+    assert other.session.problem is None
+    other.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_killed_window_leaves_no_lock(tmp_path):
+    code = (
+        "import sys, time\nfrom napari_cellseg.project import Project\n"
+        "p = Project.open(sys.argv[1])\nprint(p.claim(), flush=True)\ntime.sleep(60)"
+    )
+    with Project.create(tmp_path / "p") as project:
+        path = project.path
+    holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline().strip() == "True"
+    with Project.open(path) as project:
+        assert not project.claim()
+        os.kill(holder.pid, 9)
+        holder.wait()
+        holder.stdout.close()
+        assert project.claim()
