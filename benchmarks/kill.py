@@ -1,10 +1,14 @@
 """Kill the napari-side process or its child at random moments and look at what is left.
 
-usage: python benchmarks/kill.py [--kills 50] [--seed 0]
+usage: python benchmarks/kill.py [--kills 50] [--seed 0] [--corrections]
 
 A worker (the real controller with a viewer model and the real engine) paints strokes without pause while it predicts
 and trains. After every stroke it notes it in a file of its own. It, or its child, is killed with SIGKILL at a random
 moment; then the project is opened again: it must be readable and hold every noted stroke older than one second.
+
+With --corrections the worker uses every tool of the step Correct in turn (and undo, redo, approve, review) on a
+project that all kills share, and notes the number of the newest edit and a checksum of labels and state after each.
+The log must hold every noted edit, and replaying it up to there must give the checksum.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +69,93 @@ def worker(folder: Path) -> None:
                 controller.session.canvas.snapshot()
 
 
-def prepare(folder: Path) -> None:
+def corrector(folder: Path) -> None:
+    """Correct with every tool until killed."""
+    from napari.components import ViewerModel
+
+    from napari_cellseg.gui.controller import Controller
+    from napari_cellseg.gui.tools import TOOLS
+
+    controller = Controller(ViewerModel())
+    controller.open_project(folder / "k.cellseg")
+    canvas, rng = controller.session.canvas, np.random.default_rng(os.getpid())
+    names = [t.name for t in TOOLS if t.name not in ("predict box", "assign class") and t.only != "volume"]
+    controller.choose(smallest=6)
+
+    def place() -> tuple[int, int]:
+        found = np.argwhere(canvas.labels > 0)
+        return tuple(int(v) for v in found[rng.integers(len(found))]) if len(found) else (0, 0)  # type: ignore[return-value]
+
+    def something() -> None:
+        verb = str(rng.choice([*names, "undo", "redo", "brush", "approve field", "restore"]))
+        y, x = place()
+        line = np.array([(y - 14, x - 3), (y, x), (y + 14, x + 2)], float)
+        if verb in ("undo", "redo"):
+            getattr(controller, verb)()
+        elif verb == "brush":
+            index = np.ix_(range(max(0, y - 4), min(SIDE, y + 4)), range(max(0, x - 4), min(SIDE, x + 4)))
+            where = tuple(i.ravel() for i in np.broadcast_arrays(*index))
+            controller.family.labels.data_setitem(where, int(rng.integers(1, 400)))
+        elif verb == "approve field":
+            controller.correct_at("approve", (y, x))
+        elif verb == "restore":
+            rows = canvas.rows()
+            controller.restore(rows[-min(4, len(rows))].n)
+        elif verb in ("split", "merge", "scribble", "polygon", "convex polygon"):
+            controller.correct_along(verb, line + rng.normal(0, 4, line.shape))
+        elif verb == "remove small":
+            controller.correct_now(verb)
+        else:
+            controller.family.labels.selected_label = int(rng.integers(1, 400))
+            controller.correct_at(verb, (y, x))
+
+    with (folder / "strokes.jsonl").open("a") as notes:
+        while True:
+            something()
+            controller.tick()
+            controller.dismiss()
+            if rng.random() < 0.02:
+                canvas.snapshot()
+            note = {"time": time.time(), "n": canvas.n, "sum": checksum(canvas.labels, canvas.state)}
+            notes.write(json.dumps(note) + "\n")
+            notes.flush()
+            os.fsync(notes.fileno())
+            time.sleep(0.02)
+
+
+def checksum(labels: np.ndarray, state: np.ndarray) -> int:
+    """Of both arrays."""
+    return zlib.crc32(state.tobytes(), zlib.crc32(labels.tobytes()))
+
+
+def check_corrections(folder: Path, killed_at: float) -> dict[str, object]:
+    """Open the project again, replay the log, compare with the notes."""
+    from napari_cellseg.project import Project
+
+    noted = read_notes(folder / "strokes.jsonl")
+    expected = {int(n["n"]): n["sum"] for n in noted}  # type: ignore[call-overload]
+    wrong = 0
+    with Project.open(folder / "k.cellseg") as project:
+        canvas = project.canvas("painted")
+        labels, state = np.zeros_like(canvas.labels), np.zeros_like(canvas.state)
+        rows = {row.n for row in canvas.rows()}
+        for row in canvas.rows():
+            canvas.edit(row.n).write_to(labels, state)
+            if row.n in expected:
+                wrong += int(checksum(labels, state) != expected[row.n])
+        wrong += int((labels != canvas.labels).any() or (state != canvas.state).any())
+    missing = len(set(expected) - rows)
+    return {
+        "strokes": len(noted),
+        "rows": len(rows),
+        "lost": wrong,
+        "missing_rows": missing,
+        "models": 0,
+        "problems": 0,
+    }
+
+
+def prepare(folder: Path, drafted: bool = False) -> None:
     """A project with two images and some approved truth to train on."""
     from napari_cellseg.project import Project
     from napari_cellseg.samples import synthetic_cells
@@ -73,17 +164,20 @@ def prepare(folder: Path) -> None:
         for seed, name in enumerate(("painted", "truth")):
             image, labels = synthetic_cells((SIDE, SIDE), 20, radius=11, seed=seed)
             np.save(folder / f"{name}.npy", image)
-            project.add_image(folder / f"{name}.npy", labels=labels if name == "truth" else None)
+            project.add_image(
+                folder / f"{name}.npy", labels=labels if name == "truth" or drafted else None, draft=name != "truth"
+            )
 
 
-def kill_once(folder: Path, rng: random.Random) -> dict[str, object]:
+def kill_once(folder: Path, rng: random.Random, corrections: bool = False) -> dict[str, object]:
     """Let the worker run for a while, kill it or its child, check; returns what was seen."""
-    process = subprocess.Popen([sys.executable, __file__, "--worker", str(folder)], stderr=subprocess.DEVNULL)
+    command = [sys.executable, __file__, "--worker", str(folder), *(["--corrections"] if corrections else [])]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     notes = folder / "strokes.jsonl"
     before = len(read_notes(notes))
     while len(read_notes(notes)) <= before and process.poll() is None:
         time.sleep(0.05)
-    time.sleep(rng.uniform(0.2, 14.0))
+    time.sleep(rng.uniform(0.05, 5.0) if corrections else rng.uniform(0.2, 14.0))
     target = "napari"
     children = child_pids(process.pid)
     if children and rng.random() < 0.5:
@@ -96,7 +190,8 @@ def kill_once(folder: Path, rng: random.Random) -> dict[str, object]:
     now = time.time()
     process.send_signal(signal.SIGKILL)
     process.wait()
-    return {"killed": target, "survived_child": alive, **check(folder, now)}
+    seen = check_corrections(folder, now) if corrections else check(folder, now)
+    return {"killed": target, "survived_child": alive, **seen}
 
 
 def check(folder: Path, killed_at: float) -> dict[str, object]:
@@ -157,13 +252,13 @@ def orphans() -> int:
     return count
 
 
-def kill_many(kills: int, seed: int) -> list[dict[str, object]]:
+def kill_many(kills: int, seed: int, corrections: bool = False) -> list[dict[str, object]]:
     """Kill many times, always in the same project, which therefore has to survive all of it."""
     rng, results = random.Random(seed), []
     with tempfile.TemporaryDirectory() as name:
-        prepare(Path(name))
+        prepare(Path(name), drafted=corrections)
         for number in range(kills):
-            results.append(kill_once(Path(name), rng))
+            results.append(kill_once(Path(name), rng, corrections))
             print(f"{number + 1:3d} {results[-1]}", flush=True)
     return results
 
@@ -173,11 +268,12 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--corrections", action="store_true", help="every tool of the step Correct instead")
     parser.add_argument("--worker")
     options = parser.parse_args()
     if options.worker:
-        worker(Path(options.worker))
-    results = kill_many(options.kills, options.seed)
+        (corrector if options.corrections else worker)(Path(options.worker))
+    results = kill_many(options.kills, options.seed, options.corrections)
     lost = sum(int(r["lost"]) + int(r["missing_rows"]) for r in results)
     sides = {side: sum(r["killed"] == side for r in results) for side in ("napari", "child")}
     strokes = results[-1]["strokes"]

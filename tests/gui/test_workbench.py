@@ -89,7 +89,7 @@ def test_opening_the_workbench_is_quick_and_loads_no_torch(viewer):
 
 def test_every_step_has_a_dock_of_its_own_that_shares_the_session(viewer):
     _, bench = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
-    for name in ("1 Image", "2 Preprocess", "3 Predict", "4 Correct", "5 Fine-tune", "6 Rounds"):
+    for name in ("1 Image", "2 Preprocess", "3 Predict", "4 Correct", "5 Fine-tune", "6 Rounds", "Guidelines"):
         _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", name)
         assert dock.controller is bench.controller
 

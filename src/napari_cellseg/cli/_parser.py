@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for add in (_new, _add, _predict, _train, _evaluate, _simulate, _export, _recover, _gui, _demo):
+    for add in (_new, _add, _predict, _train, _evaluate, _simulate, _export, _compare, _history, _recover, _gui, _demo):
         add(verbs)
     return top
 
@@ -139,6 +139,29 @@ def _export(verbs: Any) -> None:
     sub.add_argument("--format", choices=FORMATS, default="tif")
     sub.add_argument("--image", nargs="+", default=[], metavar="ID")
     sub.add_argument("--known-only", action="store_true", help="only corrected and approved voxels")
+
+
+def _compare(verbs: Any) -> None:
+    sub = _verb(
+        verbs, "compare", "How far annotators agree on one image: Dice, kappa, differences, consensus.", "_agree"
+    )
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--image", required=True, metavar="ID")
+    sub.add_argument(
+        "--labels", nargs="+", required=True, metavar="LABELS",
+        help="other annotators: mask files, or their copies of the project",
+    )  # fmt: skip
+    sub.add_argument("--map", metavar="FILE.tif", help="1 first alone, 2 second alone, 3 both, 4 different objects")
+    sub.add_argument("--consensus", metavar="FILE", help="write what most of them say")
+    sub.add_argument("--json", metavar="FILE")
+
+
+def _history(verbs: Any) -> None:
+    sub = _verb(verbs, "history", "Who changed what, when and with which tool; bring an earlier state back.", "_agree")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--image", metavar="ID", help="of this image only")
+    sub.add_argument("--csv", metavar="FILE", help="write the whole log as a table")
+    sub.add_argument("--restore", type=int, metavar="N", help="as it was after edit N of --image; a new edit")
 
 
 def _recover(verbs: Any) -> None:

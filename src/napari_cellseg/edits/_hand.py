@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..project import CORRECTED, PREDICTED, Edit
-from ._scene import Box, Mask, Scene, allowed, most_covered, reach_of
+from ._scene import Mask, Scene, allowed, most_covered
 
 
 def stroke(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32], *, tool: str = "brush") -> Edit:
@@ -49,11 +49,6 @@ def paint(scene: Scene, index: NDArray[np.int64], value: int) -> Edit:
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _box_of(index: NDArray[np.int64], shape: tuple[int, ...]) -> Box:
-    """The smallest box that holds flat positions."""
-    return tuple(slice(int(p.min()), int(p.max()) + 1) for p in np.unravel_index(index, shape))
-
-
 def _painted(
     scene: Scene, tool: str, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
 ) -> Edit:
@@ -78,17 +73,20 @@ def _rest_of_objects(
 ) -> NDArray[np.int64]:
     """Flat positions of what else belongs to the painted objects, in the planes of the stroke, and is predicted."""
     ids = np.unique(np.concatenate([old, new]))
-    ids = ids[ids > 0]
     shape = scene.labels.shape
-    box = reach_of(scene, _box_of(index, shape), ids)
-    view = scene.labels[box]
-    mine = np.zeros(view.shape, bool)
-    for id in ids if ids.size <= 8 else ():
-        mine |= view == id
-    if ids.size > 8:
-        mine = np.isin(view, ids)
-    mine &= scene.state[box] == PREDICTED
-    places = np.unravel_index(index, shape)
-    mine[tuple(p - s.start for p, s in zip(places, box, strict=True))] = False
-    found = tuple(p + s.start for p, s in zip(np.nonzero(mine), box, strict=True))
-    return np.asarray(np.ravel_multi_index(found, shape), np.int64)
+    inner = int(np.prod(shape[-2:]))
+    first, last = int(index[0]) // inner, int(index[-1]) // inner + 1
+    found = []
+    for id in ids[ids > 0].tolist():
+        if id not in scene.objects:
+            continue
+        box = scene.objects.box(scene.labels, id)  # each for itself: two objects may lie far apart
+        if len(box) == 3:
+            box = (slice(max(box[0].start, first), min(box[0].stop, last)), *box[1:])
+        mine = (scene.labels[box] == id) & (scene.state[box] == PREDICTED)
+        places = tuple(p + s.start for p, s in zip(np.nonzero(mine), box, strict=True))
+        found.append(np.asarray(np.ravel_multi_index(places, shape), np.int64))
+    rest = np.concatenate([index[:0], *found])
+    at = np.searchsorted(index, rest)
+    painted = index[np.minimum(at, index.size - 1)] == rest
+    return np.asarray(rest[~painted])

@@ -49,6 +49,8 @@ class Simulation:
     order
         ``queue``: the review order that a person gets, which knows nothing of the truth; ``random``: the same places
         in any order; ``worst``: the objects with the largest errors, which only an oracle can know.
+    baselines
+        Whether two classical methods are measured first.
     """
 
     rounds: int = 5
@@ -56,6 +58,7 @@ class Simulation:
     seconds: float = 600.0
     order: Literal["queue", "random", "worst"] = "queue"
     seed: int = 0
+    baselines: bool = True
 
 
 def simulate(source: Project, plan: Simulation, config: Config, folder: Path, run: Runner) -> Iterator[Event]:
@@ -85,7 +88,8 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
             "Add images with --labels, some of them with --split test.",
         )
     scratch = _copy(source, folder, set(pool + tests), {id: truth[id] for id in tests})
-    yield from _baselines(scratch, config, truth, pool, tests)
+    if plan.baselines:
+        yield from _baselines(scratch, config, truth, pool, tests)
     annotator = Annotator(scratch, truth, np.random.default_rng(plan.seed))
     trained, start = 0.0, time.monotonic()
     for number in range(1, plan.rounds + 1):
@@ -129,7 +133,7 @@ class Annotator:
         order = [pool[i] for i in self.rng.permutation(len(pool))]
         left = objects
         for index, id in enumerate(order):
-            quota = min(left, int(np.ceil(left / (len(order) - index))))
+            quota = max(0, min(left, int(np.ceil(left / (len(order) - index)))))
             left -= self._draw_field(id, quota) if quota else 0
 
     def take(self, predicted: Predicted) -> None:

@@ -58,9 +58,11 @@ def changes(value: Sequence[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any],
 
 def _expand(atom: Any, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     if hasattr(atom, "slice_key"):
-        spans = [np.arange(s.start, s.stop) for s in atom.slice_key]
-        flat = np.ravel_multi_index(np.meshgrid(*spans, indexing="ij"), shape)
-        index = flat.ravel() if atom.mask is None else flat[atom.mask]
+        spans = [(s.start, s.stop) for s in atom.slice_key]
+        mask = atom.mask if atom.mask is not None else np.ones([b - a for a, b in spans], bool)
+        index = np.zeros(1, np.int64)
+        for (start, _), where, n in zip(spans, np.nonzero(mask), shape, strict=True):
+            index = index * n + (where + start)
         old, new = np.asarray(atom.old_values).ravel(), atom.new_value
     else:
         places, old, new = atom

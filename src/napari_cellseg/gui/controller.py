@@ -359,6 +359,18 @@ class Controller:
         self.session.update(status=f"Wrote {path.name}.")
 
     @shown
+    def save_guidelines(self, text: str) -> None:
+        """Keep the project's annotation rules."""
+        self.project().save_guidelines(text)
+        self.session.update(status="Saved the guidelines.")
+
+    @shown
+    def add_reference(self, picture: str | Path) -> None:
+        """Copy a reference picture into the project and show it at the end of the rules."""
+        project = self.project()
+        project.save_guidelines(f"{project.guidelines().rstrip()}\n\n{project.add_reference(picture)}\n")
+
+    @shown
     def restore(self, n: int) -> None:
         """Bring the labels back as they were after edit `n` (a new edit: it can be undone)."""
         if self.family is not None and not self.family.stroke_open() and not self.writer.pieces:

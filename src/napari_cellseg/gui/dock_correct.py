@@ -52,6 +52,10 @@ class CorrectPage(Page):
         )
         details = (self.choices.split_on, self.choices.snap_to, self.choices.smallest)
         self.form.addWidget(more("More: how tools act", *details))
+        self.guidelines = ActionButton(
+            "Guidelines", "The project's annotation rules and reference pictures, in a dock of their own.", self._guide
+        )
+        self.form.addWidget(self.guidelines)
         self.panels = (ComparePanel(c), HistoryPanel(c), MasksPanel(c))
         for title, panel in zip(("compare", "history", "masks in and out"), self.panels, strict=True):
             self.form.addWidget(more(f"More: {title}", panel))
@@ -60,6 +64,7 @@ class CorrectPage(Page):
         """Show the state."""
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
+        self.guidelines.show_control(view.needs_project)
         self.slice.setVisible(view.volume)
         for tool in TOOLS:
             choice = self._buttons[tool.name]
@@ -73,6 +78,11 @@ class CorrectPage(Page):
         for panel in self.panels:
             panel.show_view(view)
         self.counts.setText(view.counts or view.correct.reason)
+
+    def _guide(self) -> None:
+        window = getattr(self.controller.viewer, "window", None)
+        if window is not None:
+            window.add_plugin_dock_widget("napari-cellseg", "Guidelines")
 
     def _tools(self) -> QWidget:
         box = QWidget()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Shapes
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from .. import images
@@ -27,10 +27,8 @@ MARGIN = 3
 """Value of the state overlay where only a margin is vouched for."""
 OUTLINE = 4
 """What outlines of predicted, corrected and approved objects add to the state."""
-STATE_COLOURS = {
-    None: "transparent", 0: "transparent", 1: "#3b8ee02e", 2: "#35b7792e", MARGIN: "#9ecae12e",
-    OUTLINE: "#ffffff80", OUTLINE + 1: "#3b8ee0", OUTLINE + 2: "#35b779",
-}  # fmt: skip
+STATE_COLOURS = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e", "#ffffff80", "#3b8ee0", "#35b779")
+"""Of the values 0 to 6; a cyclic colormap, since napari compiles seconds of code for a direct one."""
 
 Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
@@ -71,7 +69,7 @@ class LayerFamily:
         self.state = Labels(
             self.overlay,
             name=f"{record.id} [state]",
-            colormap=DirectLabelColormap(color_dict=STATE_COLOURS),
+            colormap=CyclicLabelColormap(colors=STATE_COLOURS),
             opacity=0.9,
             **common,
         )
@@ -97,12 +95,19 @@ class LayerFamily:
 
     def show_state(self, box: tuple[slice, ...]) -> None:
         """Recompute the overlay of a box and of the margin around it."""
-        inner, outer = self._grown(box, self.margin), self._grown(box, 2 * self.margin)
-        state = self.canvas.state[outer]
-        known = known_mask(self.canvas.labels[outer], state, self.margin, instances=False)
-        shown = np.where(state > 0, state, np.where(known, MARGIN, 0)).astype(np.uint8)
-        edge = _edges(self.canvas.labels[outer])
-        shown[edge] = state[edge] + OUTLINE
+        from ..kernels.outline import overlay
+
+        inner, outer = self._grown(box, self.margin + 1), self._grown(box, 2 * self.margin + 1)
+        labels, state = self.canvas.labels[outer], self.canvas.state[outer]
+        near = None
+        if state.any():
+            near = known_mask(labels, state, self.margin, instances=False)
+        shown = np.empty(labels.shape, np.uint8)
+        planes = (-1, *labels.shape[-2:])
+        overlay(
+            labels.reshape(planes), state.reshape(planes), None if near is None else near.reshape(planes),
+            (MARGIN, OUTLINE), shown.reshape(planes),
+        )  # fmt: skip
         local = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
         self.overlay[inner] = shown[local]
         _napari.repaint(self.state, inner)
@@ -236,18 +241,6 @@ OWN = (
 def is_ours(layer: Any) -> bool:
     """Whether a layer belongs to a family (by its ending or its source)."""
     return any(layer.name.endswith(end) for end in OWN)
-
-
-def _edges(labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """The outermost pixels of every object, in the plane."""
-    out = np.zeros(labels.shape, bool)
-    for axis in (-2, -1):
-        a, e = np.moveaxis(labels, axis, 0), np.moveaxis(out, axis, 0)
-        differs = a[1:] != a[:-1]
-        e[1:] |= differs
-        e[:-1] |= differs
-    out &= labels > 0
-    return out
 
 
 def _limits(pixels: Any) -> tuple[float, float]:

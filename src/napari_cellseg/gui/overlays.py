@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from ..project import ImageRecord
 
-AGREEMENT_COLOURS = {None: "transparent", 0: "transparent", 1: "#3b8ee0", 2: "#d1495b", 3: "#9aa4af", 4: "#e6c229"}
-"""Mine alone, theirs alone, both, both but as different objects."""
+AGREEMENT_COLOURS = ("transparent", "#3b8ee0", "#d1495b", "#9aa4af", "#e6c229")
+"""Of the values 0 to 4: nothing, mine alone, theirs alone, both, both but as different objects."""
 
 
 class Overlays:
@@ -84,7 +84,7 @@ class Overlays:
         if values is not None:
             self.agreement = Labels(
                 values, name=f"{self.record.id} [agreement]", opacity=0.55,
-                colormap=DirectLabelColormap(color_dict=AGREEMENT_COLOURS), **geometry(self.record),
+                colormap=CyclicLabelColormap(colors=AGREEMENT_COLOURS), **geometry(self.record),
             )  # fmt: skip
             self.agreement.editable = False
             with keep_active(self.viewer):

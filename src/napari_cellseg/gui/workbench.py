@@ -26,6 +26,7 @@ from superqt.utils import signals_blocked
 from .controller import Controller
 from .dock_correct import CorrectPage
 from .dock_finetune import FineTunePage
+from .dock_guidelines import GuidelinesPage
 from .dock_image import ImagePage
 from .dock_predict import PredictPage
 from .dock_preprocess import PreprocessPage
@@ -257,6 +258,12 @@ class RoundsDock(StepDock):
     """Keep or roll back."""
 
     page_type = RoundsPage
+
+
+class GuidelinesDock(StepDock):
+    """The project's annotation rules beside the image."""
+
+    page_type = GuidelinesPage
 
 
 def _scrolling(page: QWidget) -> QScrollArea:

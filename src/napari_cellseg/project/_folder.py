@@ -339,6 +339,47 @@ class Project:
                 self._canvases[id].snapshot()
             del self._canvases[id]
 
+    # --- guidelines -----------------------------------------------------------------------------
+
+    @property
+    def guidelines_path(self) -> Path:
+        """The annotation rules of this project, Markdown; pictures lie in ``guidelines/`` beside it."""
+        return self.path / "guidelines.md"
+
+    def guidelines(self) -> str:
+        """The rules, "" where nobody has written any."""
+        try:
+            return self.guidelines_path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def save_guidelines(self, text: str) -> None:
+        """Replace the rules, the file as a whole.
+
+        Raises
+        ------
+        CellsegError
+            When they cannot be written.
+        """
+        part = self.guidelines_path.with_suffix(".part")
+        try:
+            part.write_text(text, encoding="utf-8")
+            os.replace(part, self.guidelines_path)
+        except OSError as error:
+            raise CellsegError(f"The guidelines could not be saved: {error}.", "Free some space.") from error
+
+    def add_reference(self, picture: str | Path) -> str:
+        """Copy a reference picture into the project; returns the Markdown that shows it."""
+        picture = Path(picture)
+        folder = self.path / "guidelines"
+        try:
+            folder.mkdir(exist_ok=True)
+            name = _free_id(picture.stem, {p.stem for p in folder.iterdir()}) + picture.suffix.lower()
+            shutil.copyfile(picture, folder / name)
+        except OSError as error:
+            raise CellsegError(f"{picture.name} could not be copied: {error}.", "Free some space.") from error
+        return f"![{picture.stem}](guidelines/{name})"
+
     # --- models ---------------------------------------------------------------------------------
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -46,9 +47,14 @@ def _known_plane(
         vouched = touched | np.isin(labels, ids[ids > 0])
     if margin == 0 or vouched.all():
         return vouched
+    if not instances:  # no neighbour matters: a disk moved along the border does what distances do, much faster
+        y, x = np.ogrid[-margin : margin + 1, -margin : margin + 1]
+        disk = (y**2 + x**2 <= margin**2).astype(np.uint8)
+        near = cv2.dilate(vouched.astype(np.uint8), disk, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+        return np.asarray(vouched | (near & (labels == 0)))
     distance = np.asarray(ndi.distance_transform_edt(~vouched))
     near = (distance <= margin) & (labels == 0)
-    others = (labels > 0) & ~vouched if instances else np.zeros_like(vouched)
+    others = (labels > 0) & ~vouched
     if others.any():  # the outline of a neighbour nobody looked at may be too tight: its surroundings stay unknown
         near &= distance < ndi.distance_transform_edt(~others)
     return np.asarray(vouched | near)
