@@ -1,11 +1,11 @@
 """What the review queue is worth: the loop without a person, in the queue's order and in random order, over seeds.
 
-usage: python benchmarks/review_order.py [--seeds 5] [--rounds 3] [--objects 80] [--steps 50] [--only nuclei|em]
+usage: python benchmarks/review_order.py [--seeds 5] [--rounds 3] [--objects 80] [--steps 150] [--only nuclei|em]
 
 Both orders look at the same kind of places (predicted objects and doubtful background tiles), with the same number of
-looks per round, the same first fields and the same training steps (steps, not seconds, so that a busy machine changes
-nothing). Nuclei: small fluorescence images of dsb2018. EM: a quarter (256 x 256) of every slice of isbi2012,
-whose objects are the cells between membranes.
+looks per round, the same first fields and the same number of training steps, from scratch every round, and every
+model is kept: what differs are the labels. Nuclei: small fluorescence images of dsb2018. EM: a quarter (256 x 256) of
+every slice of isbi2012, whose objects are the cells between membranes.
 Writes benchmarks/results/review_order.json and docs/images/review_order.png (mean and 95 % confidence band of t).
 """
 
@@ -67,9 +67,19 @@ def curve(source: Path, order: str, seed: int, options: argparse.Namespace) -> l
     """Scores after every round."""
     with Project.open(source) as project, tempfile.TemporaryDirectory() as folder:
         config: Config = project.config.with_values(
-            ["model.weights=none", "train.patch=96", "train.batch=4", f"train.steps={options.steps}", "train.checks=1"]
+            [
+                "model.weights=none",
+                "model.encoder=timm-mobilenetv3_small_minimal_100",
+                "model.detail=8",
+                "train.patch=96",
+                "train.batch=4",
+                f"train.steps={options.steps}",
+                "train.checks=1",
+                "train.averaging=0.95",
+                "train.from_scratch=true",
+            ]
         )
-        plan = Simulation(options.rounds, options.objects, 1e5, order, seed, baselines=False)  # type: ignore[arg-type]
+        plan = Simulation(options.rounds, options.objects, 1e5, order, seed, baselines=False, keep="always")  # type: ignore[arg-type]
         found = []
         for event in simulate(project, plan, config, Path(folder), run):
             if isinstance(event, RoundScored) and event.round:
@@ -108,7 +118,7 @@ def draw(results: dict[str, Any]) -> None:
 def main() -> None:
     """Run what is not in the results yet, seed by seed, so that an interrupted run can go on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("seeds", 5), ("rounds", 3), ("objects", 80), ("steps", 50)):
+    for name, default in (("seeds", 5), ("rounds", 3), ("objects", 80), ("steps", 150)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--only", choices=("nuclei", "em"))
     options = parser.parse_args()

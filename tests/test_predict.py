@@ -19,7 +19,7 @@ from napari_cellseg.errors import CellsegError
 from napari_cellseg.evaluate import instance_counts
 from napari_cellseg.events import Decoded, Planned, Predicted, Stopped, TileDone
 from napari_cellseg.images import Image
-from napari_cellseg.models import UNet3D
+from napari_cellseg.models import Smp, UNet3D
 from napari_cellseg.nets.device import choose, fused
 from napari_cellseg.predict import (
     Blend,
@@ -28,7 +28,6 @@ from napari_cellseg.predict import (
     Request,
     _store,
     decode_again,
-    entropy,
     load_model,
     make_plan,
     plan_for,
@@ -37,6 +36,7 @@ from napari_cellseg.predict import (
     tiles,
 )
 from napari_cellseg.preprocess import Recipe
+from napari_cellseg.probabilities import entropy
 from napari_cellseg.project import ModelCard, Project
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import Boundary, Distance, Semantic
@@ -217,6 +217,20 @@ def test_tiled_probabilities_are_those_of_the_whole(model, tmp_path):
     with torch.inference_mode():
         bare = model.network(torch.from_numpy(pixels)).sigmoid().numpy()[0]
     assert np.abs(found[0][:, 0] - bare).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "encoder", ["resnet18", "timm-mobilenetv3_small_minimal_100", "mobilenet_v2", "efficientnet-b0"]
+)
+@pytest.mark.parametrize("architecture", ["Unet", "FPN", "DeepLabV3Plus"])
+def test_fusing_changes_no_answer_whatever_the_encoder(encoder, architecture):
+    torch.manual_seed(0)
+    network = Smp(architecture=architecture, encoder=encoder, weights="none", detail=4).build(1, 2).eval()
+    pixels = torch.rand(1, 1, 70, 90)
+    with torch.inference_mode():
+        expected = network(pixels)
+        found = fused(network)(pixels)
+    assert (found - expected).abs().max() < 1e-3 * expected.abs().max().clamp(1)
 
 
 def test_a_fused_network_says_the_same(trained):

@@ -51,6 +51,9 @@ class Simulation:
         in any order; ``worst``: the objects with the largest errors, which only an oracle can know.
     baselines
         Whether two classical methods are measured first.
+    keep
+        ``judged``: a child that is not better is rolled back; ``always``: every child is kept, which shows what the
+        labels alone are worth.
     """
 
     rounds: int = 5
@@ -59,6 +62,7 @@ class Simulation:
     order: Literal["queue", "random", "worst"] = "queue"
     seed: int = 0
     baselines: bool = True
+    keep: Literal["judged", "always"] = "judged"
 
 
 def simulate(source: Project, plan: Simulation, config: Config, folder: Path, run: Runner) -> Iterator[Event]:
@@ -109,7 +113,7 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
             yield event
             if isinstance(event, Judged):
                 record_round(scratch, event)
-                decide(scratch, "keep" if event.better else "roll back")
+                decide(scratch, "keep" if event.better or plan.keep == "always" else "roll back")
         trained += seconds
         current = scratch.current_model
         if current is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Labels, Vectors
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
@@ -76,7 +76,11 @@ class LayerFamily:
         self.state.editable = False
         self.labels = Labels(canvas.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
         self.labels.contour = 0
-        self.line = Shapes(name=f"{record.id} [line]", ndim=len(record.shape), edge_color="yellow", **common)
+        ndim = len(record.shape)
+        self.line = Vectors(
+            np.zeros((0, 2, ndim)), ndim=ndim, name=f"{record.id} [line]", edge_color="yellow", vector_style="line",
+            **common,
+        )  # fmt: skip
         self._add()
         self.overlays = Overlays(viewer, record, self.image, self.labels)
         _napari.own_history(self.labels, undo, redo)
@@ -124,9 +128,9 @@ class LayerFamily:
 
     def show_line(self, points: NDArray[Any] | None) -> None:
         """Draw the line of a tool, (N, ndim) in data coordinates; None clears it."""
-        self.line.data = []
-        if points is not None and len(points) >= 2:
-            self.line.add_paths([points], edge_width=max(1.0, 1.5 / max(_napari.camera(self.viewer).zoom, 0.1)))
+        points = points if points is not None and len(points) >= 2 else np.zeros((1, len(self.record.shape)))
+        self.line.edge_width = max(0.4, 1.5 / max(_napari.camera(self.viewer).zoom, 0.1))
+        self.line.data = np.stack([points[:-1], np.diff(points, axis=0)], axis=1)
 
     # --- asking ---------------------------------------------------------------------------------
 

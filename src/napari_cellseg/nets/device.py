@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -55,17 +56,35 @@ def fused(network: nn.Module) -> nn.Module:
     """The network in evaluation mode with every batch norm folded into the convolution before it.
 
     The result is the same up to rounding; a quarter of the time on processors goes with the norms. Parts that
-    torch.fx cannot follow stay as they are.
+    torch.fx cannot follow stay as they are, and so do those with optional arguments: tracing would freeze the answer to
+    "is it there?" (decoder blocks without a skip connection).
     """
     from torch.fx.experimental.optimization import fuse
     from torch.fx.proxy import TraceError
 
     for name, child in network.named_children():
         try:
-            setattr(network, name, fuse(child))
+            if _optional(child):
+                raise TypeError
+            setattr(network, name, _with_facts(fuse(child), child))
         except (TraceError, TypeError, AttributeError, NotImplementedError, RuntimeError, ValueError):
             fused(child)
     return network
+
+
+def _with_facts(traced: nn.Module, original: nn.Module) -> nn.Module:
+    """Plain values of a module that others ask it for (an encoder's output stride): tracing loses them."""
+    for name in dir(original):
+        if not name.startswith("_") and not hasattr(traced, name):
+            value = getattr(original, name, None)
+            if isinstance(value, bool | int | float | str | tuple | list):
+                setattr(traced, name, value)
+    return traced
+
+
+def _optional(module: nn.Module) -> bool:
+    parameters = inspect.signature(module.forward).parameters.values()
+    return any(p.default is not inspect.Parameter.empty for p in parameters)
 
 
 def _cores() -> int:

@@ -1,0 +1,187 @@
+"""Twenty corrections of each kind by mouse and keys in a real viewer, then SIGKILL; run by test_hands.py.
+
+usage: python hands.py PROJECT OUT.npz [SLICE]
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import napari
+import numpy as np
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_cellseg.gui.tools import BY_NAME
+
+KEYS = {"Shift-": Qt.KeyboardModifier.ShiftModifier}
+KINDS = (
+    "grow", "shrink", "smooth", "fill holes", "keep largest", "split", "merge", "delete", "relabel", "approve",
+    "polygon", "convex polygon", "scribble", "brush", "erase", "undo", "redo", "review",
+)  # fmt: skip
+VOLUME = ("copy up", "copy down", "interpolate")
+WANTED = 20
+
+
+def main(project: str, out: str) -> None:
+    """Correct, note, die."""
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1200, 850)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    control = dock.controller
+    control.open_project(project)
+    dock.open_step("Correct")
+    viewer.reset_view()
+    settle(20)
+    hands = Hands(viewer, control)
+    counts = {}
+    for kind in (*KINDS, *(VOLUME if hands.volume else ())):
+        counts[kind] = hands.many(kind)
+        print(kind, counts[kind], flush=True)
+    canvas = control.canvas()
+    settle(5)
+    assert not control.strokes._unsaved
+    np.savez(out + ".part.npz", labels=canvas.labels, state=canvas.state, n=canvas.n, **counts)
+    Path(out + ".part.npz").rename(out)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def settle(times: int = 2) -> None:
+    for _ in range(times):
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+class Hands:
+    """A mouse and a keyboard over the canvas."""
+
+    def __init__(self, viewer: napari.Viewer, control: object) -> None:
+        self.viewer, self.control = viewer, control
+        self.canvas = viewer.window._qt_viewer.canvas
+        self.rng = np.random.default_rng(7)
+        self.volume = control.canvas().labels.ndim == 3
+
+    @property
+    def plane(self) -> np.ndarray:
+        labels = self.control.canvas().labels
+        return labels[self.z] if self.volume else labels
+
+    @property
+    def z(self) -> int:
+        return self.control.family.visible_box()[0].start if self.volume else 0
+
+    def many(self, kind: str) -> int:
+        """Do it until twenty edits were logged (or it becomes clear that this image has no more)."""
+        done = 0
+        for _ in range(8 * WANTED):
+            if self.volume:
+                depth = self.control.canvas().labels.shape[0]
+                self.control.go_to_slice(int(self.rng.integers(2, depth - 3)))
+                settle(1)
+            before = self.control.canvas().n
+            self.once(kind)
+            self.control.dismiss()
+            done += int(self.control.canvas().n > before)
+            if done >= WANTED:
+                break
+        return done
+
+    def once(self, kind: str) -> None:
+        ids = np.unique(self.plane[4:-4, 4:-4])
+        ids = ids[ids > 0]
+        if not ids.size:
+            return
+        y, x = self.inside(int(self.rng.choice(ids)))
+        layer = self.control.family.labels
+        if kind in ("brush", "erase"):
+            self.key("N")  # chooses the brush
+            layer.brush_size = 5
+            layer.mode = "paint" if kind == "brush" else "erase"
+            self.drag([(y, x), (y + 3, x + 4), (y + 5, x + 8)])
+            return
+        if kind in ("undo", "redo"):
+            if kind == "redo":
+                QTest.keyClick(self.canvas.native, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+            both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+            modifier = Qt.KeyboardModifier.ControlModifier if kind == "undo" else both
+            QTest.keyClick(self.canvas.native, Qt.Key.Key_Z, modifier)
+            settle()
+            return
+        if kind == "review":
+            if self.control.session.place < 0:
+                self.control.review("random")
+                end = time.monotonic() + 20
+                while self.control.session.place < 0 and time.monotonic() < end:
+                    settle()
+            self.key("0")
+            return
+        if kind == "fill holes":  # nobody left a hole: make one
+            self.control.choose(through=False)
+            layer.mode, layer.brush_size = "erase", 1
+            self.drag([(y, x), (y, x)])
+        if kind == "keep largest":
+            box = self.control.canvas().objects.box(self.control.canvas().labels, int(self.plane[y, x] or ids[0]))
+            layer.selected_label = int(self.plane[y, x] or ids[0])
+            layer.mode, layer.brush_size = "paint", 1
+            free = np.argwhere(self.plane[2:-2, 2:-2] == 0)
+            where = free[self.rng.integers(len(free))] + 2
+            self.drag([tuple(where), tuple(where)])
+            del box
+        tool = BY_NAME[kind]
+        if tool.gesture == "object":
+            if kind == "relabel":
+                layer.selected_label = int(self.control.canvas().next_id())
+            self.move((y, x))
+            self.key(tool.key)
+            return
+        self.key(tool.key)
+        top, left = self.rng.integers(12, self.plane.shape[0] - 30), self.rng.integers(12, self.plane.shape[1] - 30)
+        if kind == "split":
+            self.drag([(y - 12, x), (y, x), (y + 12, x)])
+        elif kind == "merge":
+            other = self.inside(int(self.rng.choice(ids)))
+            self.drag([(y, x), (y, x)])
+            self.drag([other, other])
+        elif kind == "scribble":
+            self.drag([(top, left), (top + 2, left + 4), (top + 3, left + 8)])
+        else:
+            self.drag([(top, left), (top, left + 12), (top + 9, left + 14), (top + 8, left + 1)])
+
+    def inside(self, id: int) -> tuple[int, int]:
+        places = np.argwhere(self.plane == id)
+        y, x = places[len(places) // 2]
+        return int(y), int(x)
+
+    def pixel(self, point: tuple[float, float]) -> QPoint:
+        node = self.canvas.layer_to_visual[self.control.family.labels].node
+        x, y, _, w = node.transforms.get_transform("visual", "canvas").map([point[1] + 0.5, point[0] + 0.5, 0, 1])
+        return QPoint(round(x / w), round(y / w))
+
+    def move(self, point: tuple[float, float]) -> None:
+        QTest.mouseMove(self.canvas.native, self.pixel(point))
+        settle()
+
+    def drag(self, points: list[tuple[float, float]]) -> None:
+        native, left = self.canvas.native, Qt.MouseButton.LeftButton
+        self.move(points[0])
+        QTest.mousePress(native, left, pos=self.pixel(points[0]))
+        for point in points[1:]:
+            self.move(point)
+        QTest.mouseRelease(native, left, pos=self.pixel(points[-1]))
+        settle()
+
+    def key(self, name: str) -> None:
+        self.viewer.layers.selection.active = self.control.family.labels
+        letter = name.removeprefix("Shift-")
+        modifier = Qt.KeyboardModifier.ShiftModifier if name.startswith("Shift-") else Qt.KeyboardModifier.NoModifier
+        QTest.keyClick(self.canvas.native, getattr(Qt.Key, f"Key_{letter}"), modifier)
+        settle()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,79 @@
+"""Real keys and mouse in a real viewer, a kill, and what is left on disk."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_cellseg.images import read_labels
+from napari_cellseg.project import Project
+
+from ..conftest import SHARED
+
+SCRIPT = Path(__file__).with_name("hands.py")
+RARE = {
+    "merge": 10,
+    "keep largest": 10,
+    "interpolate": 1,
+    "copy up": 10,
+    "copy down": 10,
+    "fill holes": 10,
+    "split": 10,
+}
+"""Kinds whose chances a random hand often misses; the others have to come to twenty."""
+
+
+@pytest.fixture(params=["nuclei", "volume"])
+def real(request, tmp_path) -> Path:
+    """A project of one real picture with drafted labels."""
+    if request.param == "nuclei":
+        rows = list(csv.DictReader(open_or_skip("dsb2018")))
+        name = max((r for r in rows if r["modality"] == "fluo_large"), key=lambda r: int(r["n_nuclei"]))["name"]
+        picture, masks = (SHARED / "dsb2018" / kind / f"{name}.tif" for kind in ("images", "labels"))
+        labels = read_labels(masks)
+    else:
+        open_or_skip("nuclei3d").close()
+        masks = max((SHARED / "nuclei3d").rglob("silver_labels/*.tif"), key=lambda p: p.stat().st_size)
+        picture, labels = SHARED / "nuclei3d" / "images" / masks.name, read_labels(masks, "ZYX")
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(picture, labels=labels, draft=True, axes="ZYX" if labels.ndim == 3 else None)
+        return project.path
+
+
+def open_or_skip(name: str):
+    path = SHARED / name / "index.csv"
+    if not path.is_file():
+        pytest.skip(f"the real images are not at {name}: set CELLSEG_DATA")
+    return path.open()
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.timeout(600)
+def test_twenty_corrections_of_each_kind_survive_a_kill(real, tmp_path, qapp):
+    out = tmp_path / "seen.npz"
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(real), str(out)], capture_output=True, text=True, timeout=580
+    )
+    assert done.returncode == -9, done.stdout[-2000:] + done.stderr[-4000:]
+    seen = np.load(out)
+    with Project.open(real) as project:
+        assert project.claim(), "a killed window must leave no lock"
+        (record,) = project.images()
+        canvas = project.canvas(record.id)
+        assert canvas.n == int(seen["n"])
+        np.testing.assert_array_equal(canvas.labels, seen["labels"])
+        np.testing.assert_array_equal(canvas.state, seen["state"])
+        replayed, state = np.zeros_like(canvas.labels), np.zeros_like(canvas.state)
+        for row in canvas.rows():
+            canvas.edit(row.n).write_to(replayed, state)
+        np.testing.assert_array_equal(replayed, seen["labels"])
+        np.testing.assert_array_equal(state, seen["state"])
+    counts = {k: int(seen[k]) for k in seen.files if k not in ("labels", "state", "n")}
+    assert all(n >= RARE.get(kind, 20) for kind, n in counts.items()), counts
