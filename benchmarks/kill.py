@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -128,23 +129,27 @@ def checksum(labels: np.ndarray, state: np.ndarray) -> int:
     return zlib.crc32(state.tobytes(), zlib.crc32(labels.tobytes()))
 
 
-def check_corrections(folder: Path, killed_at: float) -> dict[str, object]:
-    """Open the project again, replay the log, compare with the notes."""
+def check_corrections(folder: Path) -> dict[str, object]:
+    """Open the project again, replay what the log has more than at the last check, compare with the notes."""
     from napari_cellseg.project import Project
 
     noted = read_notes(folder / "strokes.jsonl")
     expected = {int(n["n"]): n["sum"] for n in noted}  # type: ignore[call-overload]
-    wrong = 0
+    memory, wrong = folder / "replayed.npz", 0
     with Project.open(folder / "k.cellseg") as project:
         canvas = project.canvas("painted")
-        labels, state = np.zeros_like(canvas.labels), np.zeros_like(canvas.state)
-        rows = {row.n for row in canvas.rows()}
-        for row in canvas.rows():
-            canvas.edit(row.n).write_to(labels, state)
-            if row.n in expected:
-                wrong += int(checksum(labels, state) != expected[row.n])
+        labels, state, until = np.zeros_like(canvas.labels), np.zeros_like(canvas.state), 0
+        if memory.exists():
+            kept = np.load(memory)
+            labels, state, until = kept["labels"], kept["state"], int(kept["until"])
+        rows = [row.n for row in canvas.rows()]
+        for n in rows:
+            if n > until:
+                canvas.edit(n).write_to(labels, state)
+                wrong += int(n in expected and checksum(labels, state) != expected[n])
         wrong += int((labels != canvas.labels).any() or (state != canvas.state).any())
-    missing = len(set(expected) - rows)
+        np.savez(memory, labels=labels, state=state, until=rows[-1])
+    missing = len(set(expected) - set(rows))
     return {
         "strokes": len(noted),
         "rows": len(rows),
@@ -153,6 +158,36 @@ def check_corrections(folder: Path, killed_at: float) -> dict[str, object]:
         "models": 0,
         "problems": 0,
     }
+
+
+def in_a_fork(work: Callable[[], object]) -> int:
+    """Run in a copy of this process, which has imported everything and started no thread; returns its pid."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def correct_and_kill(folder: Path, rng: random.Random) -> dict[str, object]:
+    """Let the corrector run for a while, kill it, check in another process; returns what was seen."""
+    notes, answer = folder / "strokes.jsonl", folder / "answer.json"
+    before = len(read_notes(notes))
+    pid = in_a_fork(lambda: corrector(folder))
+    while len(read_notes(notes)) <= before and os.waitpid(pid, os.WNOHANG) == (0, 0):
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0.0, 4.0))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    answer.unlink(missing_ok=True)
+    _, status = os.waitpid(in_a_fork(lambda: answer.write_text(json.dumps(check_corrections(folder)))), 0)
+    if status:
+        return {"killed": "napari", "strokes": 0, "lost": 1, "missing_rows": 0, "unreadable": True}
+    return {"killed": "napari", **json.loads(answer.read_text())}
 
 
 def prepare(folder: Path, drafted: bool = False) -> None:
@@ -169,15 +204,14 @@ def prepare(folder: Path, drafted: bool = False) -> None:
             )
 
 
-def kill_once(folder: Path, rng: random.Random, corrections: bool = False) -> dict[str, object]:
+def kill_once(folder: Path, rng: random.Random) -> dict[str, object]:
     """Let the worker run for a while, kill it or its child, check; returns what was seen."""
-    command = [sys.executable, __file__, "--worker", str(folder), *(["--corrections"] if corrections else [])]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, __file__, "--worker", str(folder)], stderr=subprocess.DEVNULL)
     notes = folder / "strokes.jsonl"
     before = len(read_notes(notes))
     while len(read_notes(notes)) <= before and process.poll() is None:
         time.sleep(0.05)
-    time.sleep(rng.uniform(0.05, 5.0) if corrections else rng.uniform(0.2, 14.0))
+    time.sleep(rng.uniform(0.2, 14.0))
     target = "napari"
     children = child_pids(process.pid)
     if children and rng.random() < 0.5:
@@ -190,8 +224,7 @@ def kill_once(folder: Path, rng: random.Random, corrections: bool = False) -> di
     now = time.time()
     process.send_signal(signal.SIGKILL)
     process.wait()
-    seen = check_corrections(folder, now) if corrections else check(folder, now)
-    return {"killed": target, "survived_child": alive, **seen}
+    return {"killed": target, "survived_child": alive, **check(folder, now)}
 
 
 def check(folder: Path, killed_at: float) -> dict[str, object]:
@@ -256,9 +289,12 @@ def kill_many(kills: int, seed: int, corrections: bool = False) -> list[dict[str
     """Kill many times, always in the same project, which therefore has to survive all of it."""
     rng, results = random.Random(seed), []
     with tempfile.TemporaryDirectory() as name:
-        prepare(Path(name), drafted=corrections)
+        if corrections:
+            os.waitpid(in_a_fork(lambda: prepare(Path(name), drafted=True)), 0)
+        else:
+            prepare(Path(name))
         for number in range(kills):
-            results.append(kill_once(Path(name), rng, corrections))
+            results.append((correct_and_kill if corrections else kill_once)(Path(name), rng))
             print(f"{number + 1:3d} {results[-1]}", flush=True)
     return results
 
@@ -272,7 +308,7 @@ def main() -> int:
     parser.add_argument("--worker")
     options = parser.parse_args()
     if options.worker:
-        (corrector if options.corrections else worker)(Path(options.worker))
+        worker(Path(options.worker))
     results = kill_many(options.kills, options.seed, options.corrections)
     lost = sum(int(r["lost"]) + int(r["missing_rows"]) for r in results)
     sides = {side: sum(r["killed"] == side for r in results) for side in ("napari", "child")}

@@ -25,7 +25,7 @@ KINDS = (
     "polygon", "convex polygon", "scribble", "brush", "erase", "undo", "redo", "review",
 )  # fmt: skip
 VOLUME = ("copy up", "copy down", "interpolate")
-WANTED = 20
+WANTED = int(os.environ.get("CELLSEG_HANDS", "20"))
 
 
 def main(project: str, out: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,4 +77,5 @@ def test_twenty_corrections_of_each_kind_survive_a_kill(real, tmp_path, qapp):
         np.testing.assert_array_equal(replayed, seen["labels"])
         np.testing.assert_array_equal(state, seen["state"])
     counts = {k: int(seen[k]) for k in seen.files if k not in ("labels", "state", "n")}
-    assert all(n >= RARE.get(kind, 20) for kind, n in counts.items()), counts
+    wanted = int(os.environ.get("CELLSEG_HANDS", "20"))  # CI asks for fewer, to stay quick
+    assert all(n >= min(wanted, RARE.get(kind, wanted)) for kind, n in counts.items()), counts

@@ -70,6 +70,7 @@ class ReviewPanel(_Panel):
         running, comparing = view.reviewing.enabled, bool(view.compared)
         self.start.show_control(view.correct)
         self.order.setEnabled(view.correct.enabled)
+        self.order.setVisible(not comparing)
         self.end.setVisible(running)
         self.start.setVisible(not running)
         self.steps.setVisible(running)

@@ -81,7 +81,8 @@ class Strokes:
         self.take_back_unsaved()
         canvas = self._c.canvas()
         self._c.correcting.forget()
+        name = canvas.undo_name if verb == "undo" else canvas.redo_name
         written = canvas.undo() if verb == "undo" else canvas.redo()
         self._c.show_all(written)
-        done = f"{verb.capitalize()}: {written[0].tool}" if written else f"Nothing to {verb}."
+        done = f"{verb.capitalize()}: {name}" if written else f"Nothing to {verb}."
         self._c.session.update(status=done)

@@ -74,6 +74,7 @@ class Dock(QWidget):
         self.status.dismissed.connect(controller.dismiss)
         self.status.locate.connect(self._locate)
         self.setMinimumWidth(330)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         controller.session.changed.connect(self._changed)
         self.destroyed.connect(lambda: controller.session.changed.disconnect(self._changed, missing_ok=True))
         self._last: View | None = None

@@ -136,6 +136,16 @@ class Canvas:
         return self.apply(difference(f"restore {n}", self.labels, self.state, box, labels[box], state[box]))
 
     @property
+    def undo_name(self) -> str:
+        """The tool whose edit `undo` would take back, "" where there is none."""
+        return self._undo[-1].tool if self._undo else ""
+
+    @property
+    def redo_name(self) -> str:
+        """The tool whose edit `redo` would do again, "" where there is none."""
+        return self._redo[-1].tool if self._redo else ""
+
+    @property
     def can_undo(self) -> bool:
         """Whether `undo` has something to take back."""
         return bool(self._undo)
