@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--rounds", default="3")
     parser.add_argument("--objects", default="1200")
     parser.add_argument("--seed", default="0")
-    parser.add_argument("--order", default="queue")
+    parser.add_argument("--order", default="worst")
     parser.add_argument("--out", default="benchmarks/results")
     options = parser.parse_args()
     out = Path(options.out)

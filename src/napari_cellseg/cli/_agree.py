@@ -78,4 +78,5 @@ def _labels(path: Path, image: str, shape: tuple[int, ...]) -> NDArray[np.uint32
 
 
 def _unused(name: str, taken: dict[str, Any]) -> str:
-    return next(n for n in (name, *(f"{name} ({k})" for k in itertools.count(2))) if n not in taken)
+    names = itertools.chain([name], (f"{name} ({k})" for k in itertools.count(2)))
+    return next(n for n in names if n not in taken)
