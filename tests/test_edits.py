@@ -374,12 +374,13 @@ def test_copy_and_interpolate():
     assert not new_state[5].any() or (new_state[5][new[5] == 2] == CORRECTED).all()
     with pytest.raises(CellsegError, match="no missing"):
         edits.interpolate(s, 5)
-    copied, _ = done(edits.copy_to_slice(s, 2, 1, 2), s)
+    copied, _ = done(edits.copy_to_slice(s, s.at(1).piece(2), 2), s)
     np.testing.assert_array_equal(copied[2] == 2, labels[1] == 2)
-    for source, to in ((0, 1), (5, 7), (1, -1)):
+    for source, to in ((5, 7), (1, -1)):
+        piece = s.at(source).piece(2)
         with pytest.raises(CellsegError):
-            edits.copy_to_slice(s, 2, source, to)
-    for tool in (lambda: edits.interpolate(scene(), 1), lambda: edits.copy_to_slice(scene(), 1, 0, 1)):
+            edits.copy_to_slice(s, piece, to)
+    for tool in (lambda: edits.interpolate(scene(), 1), lambda: edits.copy_to_slice(scene(), scene().piece(1), 1)):
         with pytest.raises(CellsegError):
             tool()
 
@@ -464,8 +465,7 @@ def test_approving_everything_and_one_object():
     _, one = done(edits.approve_object(s, s.piece(3)), s)
     assert ((one == APPROVED) == (s.labels == 3)).all()
     approved = Scene.of(s.labels, one)
-    with pytest.raises(CellsegError, match="approved already"):
-        edits.approve_object(approved, approved.piece(3))
+    assert edits.approve_object(approved, approved.piece(3)).empty
 
 
 def test_approving_a_slice_of_a_volume_approves_its_objects_there():
@@ -495,6 +495,40 @@ def test_approved_objects_are_refused_by_every_tool_until_unlocked():
         done(tool(free), free)
 
 
+def test_an_approved_object_is_not_extended_either_and_what_fills_a_gap_stays():
+    labels = np.zeros((5, 20, 20), np.uint32)
+    labels[0, 5:15, 5:15] = labels[4, 5:15, 5:15] = 1
+    labels[2, 8:12, 8:12] = 2
+    state = np.zeros(labels.shape, np.uint8)
+    state[labels == 1] = APPROVED
+    s = Scene.of(labels, state)
+    piece = s.at(0).piece(1)
+    for tool in (lambda: edits.interpolate(s, 1), lambda: edits.copy_to_slice(s, piece, 1)):
+        with pytest.raises(CellsegError, match="is approved"):
+            tool()
+    free = Scene.of(labels, np.where(labels == 2, CORRECTED, 0).astype(np.uint8))
+    new, _ = done(edits.interpolate(free, 1), free)
+    assert (new == 2).sum() == 16
+    assert (new[1] == 1).sum() == 100
+
+
+def test_a_line_that_grazes_a_corner_parts_nothing():
+    labels = np.zeros((20, 20), np.uint32)
+    labels[5:10, 5:10] = 1
+    labels[10, 10] = 1  # hangs on by a corner
+    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    with pytest.raises(CellsegError, match="does not part"):
+        edits.split(s, np.array([(9.0, 12), (12, 9)]))
+
+
+def test_debris_that_crosses_the_edge_of_the_view_goes_as_a_whole():
+    labels = np.zeros((30, 30), np.uint32)
+    labels[10:18, 17:21] = 4
+    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    new, _ = done(edits.remove_small(s, (slice(0, 30), slice(0, 20)), 100), s)
+    assert not new.any()
+
+
 # --- any labels, any tool -------------------------------------------------------------------------
 
 TOOLS: dict[str, Callable[[Scene, np.random.Generator], Edit]] = {
@@ -515,7 +549,9 @@ TOOLS: dict[str, Callable[[Scene, np.random.Generator], Edit]] = {
     "scribble": lambda s, r: edits.scribble(
         s, some_line(s, r), lambda box: (s.labels[box] == 0).astype(np.float32), kind=r.choice(["image", "probability"])
     ),
-    "copy to slice": lambda s, r: edits.copy_to_slice(s, some(s, r).id, *r.integers(0, 4, 2).tolist()),
+    "copy to slice": lambda s, r: edits.copy_to_slice(
+        s, s.at(int(r.integers(0, 4))).piece(int(r.integers(1, 6))), int(r.integers(0, 4))
+    ),
     "interpolate": lambda s, r: edits.interpolate(s, some(s, r).id),
     "approve object": lambda s, r: edits.approve_object(s, some(s, r)),
     "approve field": lambda s, r: edits.approve_box(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
@@ -121,6 +122,57 @@ def test_cellpose_without_running_its_pickle(tmp_path):
     np.save(tmp_path / "w_seg.npy", masks)
     with pytest.raises(CellsegError, match="Cellpose"):
         read_labels(tmp_path / "w_seg.npy")
+
+
+def test_a_forged_array_does_not_reach_memory(tmp_path):
+    """Each of these makes numpy's own unpickling read addresses or sizes of the file's choice."""
+    import struct
+
+    forged_state = (3, "|", None, ("masks",), {"masks": (np.dtype("O"), 0)}, 8, 1, 0)
+
+    class ForgedType:
+        def __reduce__(self):
+            return np.dtype, ("V8", False, True), forged_state
+
+    class Scalar:
+        def __reduce__(self):
+            return np._core.multiarray.scalar, (ForgedType(), struct.pack("<Q", 0x4141414141414141))
+
+    class Huge:
+        def __reduce__(self):
+            return np.ndarray, ((10**13,),)
+
+    for content in (Scalar(), {"masks": Scalar()}, {"masks": Huge()}, {"masks": np.zeros(3, "V8,O")}):
+        path = tmp_path / "x_seg.npy"
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": ()})
+        path.write_bytes(header.getvalue() + pickle.dumps(content))
+        with pytest.raises(CellsegError):
+            read_labels(path)
+
+
+def test_objects_without_numbers_never_meet_those_with(tmp_path):
+    import roifile
+
+    labels = np.zeros((20, 30), np.uint32)
+    labels[2:6, 2:6] = 1
+    write_labels(tmp_path / "x.roi.zip", labels)
+    other = roifile.ImagejRoi.frompoints(np.array([(20, 10), (25, 10), (25, 15), (20, 15)]), name="0012-0022")
+    with zipfile.ZipFile(tmp_path / "x.roi.zip", "a") as archive:
+        archive.writestr("0012-0022.roi", other.tobytes())
+    found = read_labels(tmp_path / "x.roi.zip", shape=labels.shape)
+    assert len(np.unique(found)) == 3
+    write_labels(tmp_path / "x.geojson", labels)
+    data = json.loads((tmp_path / "x.geojson").read_text())
+    ring = [[20, 10], [25, 10], [25, 15], [20, 15], [20, 10]]
+    data["features"].insert(0, {"geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}})
+    (tmp_path / "x.geojson").write_text(json.dumps(data))
+    assert len(np.unique(read_labels(tmp_path / "x.geojson", shape=labels.shape))) == 3
+    for bad in (0, -1, 10**12):
+        data["features"][1]["properties"]["label"] = bad
+        (tmp_path / "x.geojson").write_text(json.dumps(data))
+        with pytest.raises(CellsegError, match="object number"):
+            read_labels(tmp_path / "x.geojson", shape=labels.shape)
 
 
 @pytest.mark.parametrize(

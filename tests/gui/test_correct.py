@@ -437,3 +437,138 @@ def test_a_killed_window_leaves_no_lock(tmp_path):
         holder.wait()
         holder.stdout.close()
         assert project.claim()
+
+
+def test_a_resumed_review_goes_on_where_it_was_not_where_it_counted(flat, tmp_path):
+    flat.review("worth")
+    spin(flat, lambda: flat.session.place == 0)
+    for _ in range(3):
+        flat.reviewing.approve()
+    here = flat.session.queue[flat.session.place].box
+    flat.where.remember(at_once=True)
+    folder = flat.session.project.path
+    flat.close()
+    other = Controller(ViewerModel())
+    other.open_project(folder)
+    spin(other, lambda: other.session.place >= 0)
+    assert other.session.queue[other.session.place].box == here
+    other.close()
+
+
+def test_guidelines_of_any_editor_are_read_and_never_written_elsewhere(flat, tmp_path):
+    project = flat.session.project
+    assert flat.guidelines() == ""
+    project.guidelines_path.write_bytes("Cells from 5 µm".encode("cp1252"))
+    assert flat.guidelines() == "Cells from 5 µm"
+    picture = tmp_path / "cell 1.PNG"
+    picture.write_bytes(b"png")
+    flat.add_reference(picture)
+    flat.add_reference(picture)
+    assert flat.guidelines().startswith("Cells from 5 µm\n\n![cell 1](guidelines/cell_1.png)")
+    assert len(list((project.path / "guidelines").iterdir())) == 2
+    assert flat.save_guidelines("other", tmp_path / "another.cellseg") is None
+    assert "another project" in flat.session.problem.message
+    assert "5 µm" in flat.guidelines()
+
+
+def test_truth_from_a_file_does_not_replace_what_is_approved_and_locked(opened, tmp_path):
+    opened.correct_at("approve", at(opened, 15, 12))
+    before = opened.session.canvas.labels.copy()
+    path = write_labels(tmp_path / "m.tif", np.zeros_like(before))
+    if before.ndim == 3:
+        path = write_labels(tmp_path / "m.ome.zarr", np.zeros_like(before))
+    opened.take_masks(path, approved=True)
+    assert "protected" in opened.session.problem.message
+    np.testing.assert_array_equal(opened.session.canvas.labels, before)
+    opened.dismiss()
+    opened.toggle_lock()
+    opened.take_masks(path, approved=True)
+    assert not opened.session.canvas.labels.any()
+
+
+def test_theirs_changes_only_the_region_that_is_shown(tmp_path):
+    mine = np.zeros((40, 60), np.uint32)
+    mine[5:30, 5:10], mine[25:30, 5:40] = 1, 1
+    mine[10:15, 20:25] = 2  # inside the box of the other
+    theirs = np.where(mine == 1, 2, 0).astype(np.uint32)
+    np.save(tmp_path / "a.npy", mine.astype(np.float32))
+    with Project.create(tmp_path / "p", "semantic", ("wall", "core")) as project:
+        project.add_image(tmp_path / "a.npy", labels=mine, draft=True)
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "p.cellseg")
+    controller.compare(write_labels(tmp_path / "b.tif", theirs))
+    spin(controller, lambda: bool(controller.session.compared))
+    labels = controller.session.canvas.labels
+    assert len(controller.session.queue) == 3
+    while controller.session.place >= 0:
+        (box,) = [controller.session.queue[controller.session.place].box]
+        controller.accept("theirs" if box[1][1] - box[1][0] > 10 else "mine")
+        assert controller.session.problem is None
+    np.testing.assert_array_equal(labels == 2, (theirs == 2) | (mine == 2))
+    assert (controller.session.canvas.state[mine == 2] == 2).all()
+    controller.close()
+
+
+# --- tools that need a model or classes -----------------------------------------------------------
+
+
+def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
+    import shutil
+
+    folder = tmp_path / "t.cellseg"
+    shutil.copytree(trained, folder)
+    for picture in trained.parent.glob("*.npy"):
+        shutil.copy(picture, tmp_path)
+    controller = Controller(ViewerModel())
+    controller.open_project(folder)
+    canvas = controller.session.canvas
+    with_box = (slice(20, 76), slice(30, 100))
+    controller.toggle_lock()
+    controller.restore(0)  # nothing is labelled
+    assert not canvas.labels.any()
+    controller.choose(over="all")
+    controller.correct_along("polygon", np.array([(30.0, 40), (40, 40), (40, 50), (30, 50)]))
+    mine = canvas.labels == canvas.labels[35, 45]
+    controller.tools.choose("predict box")
+    controller.correct_inside("predict box", (slice(1, 4), slice(1, 4)))
+    assert "too small" in controller.session.problem.message
+    controller.dismiss()
+    controller.correct_inside("predict box", with_box)
+    assert controller.session.problem is None, controller.session.problem
+    spin(controller, lambda: not controller.busy, 120)
+    outside = np.ones(canvas.labels.shape, bool)
+    outside[with_box] = False
+    assert not canvas.labels[outside].any()
+    assert (canvas.labels[with_box] > 0).sum() > mine.sum()
+    assert (canvas.state[mine] == 1).all()
+    assert len(np.unique(canvas.labels[mine])) == 1
+    controller.close()
+
+
+def test_classes_are_assigned_to_regions(tmp_path):
+    classes = np.zeros((40, 60), np.uint32)
+    classes[5:15, 5:20], classes[20:35, 30:50] = 1, 1
+    np.save(tmp_path / "a.npy", classes.astype(np.float32))
+    with Project.create(tmp_path / "p", "semantic", ("wall", "core")) as project:
+        project.add_image(tmp_path / "a.npy", labels=classes, draft=True)
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "p.cellseg")
+    controller.family.labels.selected_label = 2
+    controller.correct_at("assign class", (10, 10))
+    labels = controller.session.canvas.labels
+    assert (labels[5:15, 5:20] == 2).all()
+    assert (labels[20:35, 30:50] == 1).all()
+    assert "core" in controller.session.status
+    controller.correct_along("polygon", np.array([(36.0, 2), (39, 2), (39, 12), (36, 12)]))
+    assert labels[38, 5] == 2
+    controller.correct_at("delete", (25, 40))
+    assert not labels[20:35, 30:50].any()
+    for tool in ("merge", "split", "relabel"):
+        controller.correct_at(tool, (10, 10))
+        assert "for objects" in controller.session.problem.message
+        controller.dismiss()
+    controller.family.labels.selected_label = 7
+    controller.dismiss()
+    controller.correct_at("assign class", (10, 10))
+    assert "no class 7" in controller.session.problem.message
+    controller.close()

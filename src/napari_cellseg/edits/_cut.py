@@ -110,7 +110,8 @@ def _cut(piece: Piece, points: NDArray[np.int64]) -> NDArray[np.int64] | None:
     cut[..., local[:, 0], local[:, 1]] = True
     flat, line = (mask[0], cut[0]) if mask.ndim == 3 and mask.shape[0] == 1 else (mask, cut)
     pieces = cc3d.connected_components(flat & ~line, connectivity=4 if flat.ndim == 2 else 6)
-    whole = cc3d.connected_components(flat, connectivity=8 if flat.ndim == 2 else 26)
+    # corners alone do not hold together: what only they joined before is not parted by the line
+    whole = cc3d.connected_components(flat, connectivity=4 if flat.ndim == 2 else 6)
     if pieces.max() <= whole.max():
         return None
     # the line itself goes to the nearest piece

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import CellsegError
 from ..project import Edit
 from ._lines import box_around, rasterise
-from ._scene import Box, Mask, Scene, most_covered, reach_of
+from ._scene import Box, Mask, Piece, Scene, most_covered, reach_of
 
 Guide = Callable[[Box], NDArray[Any]]
 REACH = 48
@@ -102,8 +102,15 @@ def scribble(
     return _drawn(scene, "scribble", box, region | seeds, id)
 
 
-def copy_to_slice(scene: Scene, id: int, z: int, to: int) -> Edit:
-    """Give an object in slice `to` the shape that it has in slice `z`.
+def copy_to_slice(scene: Scene, piece: Piece, to: int) -> Edit:
+    """Draw an object's part in one slice in another slice, too.
+
+    Parameters
+    ----------
+    piece
+        Of one slice: ``scene.at(z).piece(id)``.
+    to
+        The other slice.
 
     Raises
     ------
@@ -112,9 +119,10 @@ def copy_to_slice(scene: Scene, id: int, z: int, to: int) -> Edit:
     """
     if scene.labels.ndim == 2 or not 0 <= to < scene.labels.shape[0]:
         raise CellsegError("There is no other slice.", "Copying needs a volume and a slice beside this one.")
-    piece = scene.at(z).piece(id)
+    if scene.instances:
+        scene.refuse_approved(scene.at(None).piece(piece.id))
     box = (slice(to, to + 1), *piece.box[1:])
-    return _drawn(scene, "copy to slice", box, piece.mask, id)
+    return _drawn(scene, "copy to slice", box, piece.mask, piece.id)
 
 
 def interpolate(scene: Scene, id: int) -> Edit:
@@ -130,6 +138,7 @@ def interpolate(scene: Scene, id: int) -> Edit:
     if scene.labels.ndim == 2:
         raise CellsegError("There are no slices to fill.", "Interpolation needs a volume.")
     piece = scene.at(None).piece(id)
+    scene.refuse_approved(piece)
     present = np.flatnonzero(piece.mask.any((1, 2)))
     shape = np.zeros(piece.mask.shape, bool)
     padded = np.pad(piece.mask, ((0, 0), (1, 1), (1, 1)))
@@ -141,7 +150,10 @@ def interpolate(scene: Scene, id: int) -> Edit:
                 shape[z] = ((1 - share) * ends[0] + share * ends[1] > 0)[1:-1, 1:-1]
     if not shape.any():
         raise CellsegError(f"Object {id} has no missing slices.", "Draw it in two slices with a gap between them.")
-    return _drawn(scene, "interpolate", piece.box, shape, id)
+    free = shape & (scene.labels[piece.box] == 0)  # what lies in the gap stays
+    if not free.any():
+        raise CellsegError(f"Other objects fill the gap of object {id}.", "Delete or move them first.")
+    return _drawn(scene, "interpolate", piece.box, free, id)
 
 
 # --- inside ---------------------------------------------------------------------------------------

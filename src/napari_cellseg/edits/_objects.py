@@ -12,7 +12,7 @@ from scipy import ndimage as ndi
 from ..errors import CellsegError
 from ..project import Edit
 from ._lines import rasterise
-from ._scene import Box, Labels, Mask, Piece, Scene, protected
+from ._scene import Box, Labels, Mask, Piece, Scene, protected, reach_of
 
 
 def delete(scene: Scene, piece: Piece) -> Edit:
@@ -145,6 +145,12 @@ def remove_small(scene: Scene, box: Box, min_size: int) -> Edit:
     if scene.instances and scene.z is None:
         small = [i for i in scene.objects.within(box).tolist() if scene.objects.count(i) < min_size]
         inside = [i for i in small if _centred(scene.objects.box(scene.labels, i), box)]
+        inside = [i for i in inside if not _protected_part(scene, i)]
+        box = reach_of(scene, box, np.asarray(inside, np.uint32))
+        depth = [scene.objects.box(scene.labels, i)[0] for i in inside] if len(box) == 3 else []
+        if depth:
+            box = (slice(min(d.start for d in depth), max(d.stop for d in depth)), *box[1:])
+        new = np.array(scene.labels[box])
         gone = np.isin(new, np.asarray(inside, np.uint32))
     else:
         pieces = cc3d.connected_components(new)
@@ -236,6 +242,12 @@ def _reshape(scene: Scene, tool: str, piece: Piece, box: Box, shape: Mask, uncha
         raise CellsegError(f"Nothing would be left of object {piece.id}.", "Delete it instead (key D).")
     new = np.where(gains, piece.id, np.where(losses, 0, old))
     return scene.edit(tool, box, new, mask)
+
+
+def _protected_part(scene: Scene, id: int) -> bool:
+    box = scene.objects.box(scene.labels, id)
+    mine = scene.labels[box] == id
+    return bool(protected(scene, scene.labels[box], scene.state[box])[mine].any())
 
 
 def _cross(ndim: int) -> Mask:

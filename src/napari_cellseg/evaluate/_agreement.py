@@ -68,12 +68,10 @@ def compare(left: Labels, right: Labels, *, same: float = 0.8, instances: bool =
     CellsegError
         When the shapes differ.
     """
-    import cc3d
-
     check_same_grid(left, right)
     given = left, right
     if not instances:
-        left, right = (np.asarray(cc3d.connected_components(side), np.uint32) for side in (left, right))
+        left, right = regions(left), regions(right)
     groups = _groups(left, right, None if instances else given)
     boxes = [Objects(side, np.zeros(side.shape, np.uint8)) for side in (left, right)]
     found = []
@@ -89,6 +87,13 @@ def compare(left: Labels, right: Labels, *, same: float = 0.8, instances: bool =
         spans2 = tuple((s.start, s.stop) for s in box)
         found.append((union * (1 - iou if kind == "outline" else 1), Difference(kind, lefts, rights, spans2, iou)))
     return [difference for _, difference in sorted(found, key=lambda f: -f[0])]
+
+
+def regions(classes: Labels) -> Labels:
+    """Connected regions of equal class, numbered: what takes the place of objects in semantic projects."""
+    import cc3d
+
+    return np.asarray(cc3d.connected_components(classes), np.uint32)
 
 
 def agreement_map(left: Labels, right: Labels) -> NDArray[np.uint8]:
@@ -117,6 +122,8 @@ def agreement(left: Labels, right: Labels, n_classes: int = 1) -> dict[str, floa
     check_same_grid(left, right)
     a, b = ((left > 0).astype(np.int64), (right > 0).astype(np.int64)) if n_classes == 1 else (left, right)
     n = n_classes + 1
+    if max(int(a.max(initial=0)), int(b.max(initial=0))) >= n:
+        raise CellsegError(f"There are more than {n_classes} classes.", "Compare labels of the same project.")
     table = np.bincount((a.astype(np.int64) * n + b.astype(np.int64)).ravel(), minlength=n * n).reshape(n, n)
     shares = table / max(1, left.size)
     dice, iou = [], []

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import edits, images
 from ..engine import DecodeJob
 from ..errors import CellsegError
-from ..evaluate import Difference, Item, agreement, agreement_map, compare
+from ..evaluate import Difference, Item, agreement, agreement_map, compare, regions
 from ..project import Project
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Comparing:
     def __init__(self, controller: Controller) -> None:
         self._c = controller
         self._theirs: Labels | None = None
+        self._regions: tuple[Labels, Labels] | None = None
         self._differences: list[Difference] = []
         self.waits_for_model = False
 
@@ -61,22 +62,26 @@ class Comparing:
         canvas, image, instances = c.canvas(), c.session.image, c.instances()
         n_classes = 1 if instances else len(c.project().classes)
 
-        def work() -> tuple[list[Difference], dict[str, float], NDArray[np.uint8]]:
+        def work() -> tuple[list[Difference], dict[str, float], NDArray[np.uint8], tuple[Labels, Labels] | None]:
             mine = canvas.labels.copy()
             return (
                 compare(mine, theirs, instances=instances),
                 agreement(mine, theirs, n_classes),
                 agreement_map(mine, theirs),
+                None if instances else (regions(mine), regions(theirs)),
             )
 
-        def take(found: tuple[list[Difference], dict[str, float], NDArray[np.uint8]]) -> None:
+        def take(
+            found: tuple[list[Difference], dict[str, float], NDArray[np.uint8], tuple[Labels, Labels] | None],
+        ) -> None:
             if image != c.session.image or c.family is None:
                 return
-            self._differences, figures, shown = found
+            self._differences, figures, shown, self._regions = found
             self._theirs = theirs
             c.family.overlays.show_agreement(shown)
             text = f"Dice {figures['dice']:.3f}, kappa {figures['kappa']:.3f}, {len(self._differences)} differences"
-            items = [Item(d.left[0] if d.left else 0, d.box, 1 - d.iou, (_WORDS[d.kind],)) for d in self._differences]
+            ids = [d.left[0] if d.left and instances else 0 for d in self._differences]
+            items = [Item(i, d.box, 1 - d.iou, (_WORDS[d.kind],)) for i, d in zip(ids, self._differences, strict=True)]
             c.session.update(compared=f"{image} against {name}: {text}.")
             c.reviewing.load(items, "difference")
 
@@ -85,7 +90,7 @@ class Comparing:
 
     def stop(self) -> None:
         """Take the comparison away."""
-        self._theirs, self._differences, self.waits_for_model = None, [], False
+        self._theirs, self._regions, self._differences, self.waits_for_model = None, None, [], False
         if self._c.family is not None:
             self._c.family.overlays.show_agreement(None)
         self._c.session.update(compared="")
@@ -96,8 +101,11 @@ class Comparing:
         """The open image's objects are right: approve them."""
         c, difference = self._c, self._current()
         scene = c.correcting.scene().at(None)
-        for id in difference.left:
-            if c.instances() and id in scene.objects:
+        if self._regions is not None:
+            box = tuple(slice(a, b) for a, b in difference.box)
+            c.apply(edits.approve_mask(scene, box, self._place(difference, box)))
+        for id in difference.left if self._regions is None else ():
+            if id in scene.objects:
                 piece = scene.piece(id)
                 if (scene.state[piece.box][piece.mask] != 2).any():
                     c.apply(edits.approve_object(scene, piece))
@@ -109,11 +117,23 @@ class Comparing:
         assert self._theirs is not None
         box = tuple(slice(a, b) for a, b in difference.box)
         scene = c.correcting.scene().at(None)
-        shapes = self._theirs[box]
-        if c.instances():
-            shapes = np.where(np.isin(shapes, difference.right), shapes, 0).astype(np.uint32)
-        c.apply(edits.replace_objects(scene, box, [i for i in difference.left if i in scene.objects], shapes))
+        if self._regions is not None:  # only these regions: others in the box are other places
+            shapes = np.where(self._place(difference, box), self._theirs[box], scene.labels[box]).astype(np.uint32)
+            c.apply(edits.replace_objects(scene, box, (), shapes))
+        else:
+            ids = [i for i in difference.left if i in scene.objects]
+            for id in ids:  # they may have grown or moved since
+                own = scene.piece(id).box
+                box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, own, strict=True))
+            shapes = np.where(np.isin(self._theirs[box], difference.right), self._theirs[box], 0).astype(np.uint32)
+            c.apply(edits.replace_objects(scene, box, ids, shapes))
         c.reviewing.leave("fixed")
+
+    def _place(self, difference: Difference, box: tuple[slice, ...]) -> NDArray[np.bool_]:
+        """Where the regions of one difference lie, of the box's shape."""
+        assert self._regions is not None
+        mine, theirs = (side[box] for side in self._regions)
+        return np.asarray(np.isin(mine, difference.left) | np.isin(theirs, difference.right))
 
     def _current(self) -> Difference:
         place = self._c.session.place

@@ -280,6 +280,7 @@ class Controller:
     @shown
     def approve_field(self) -> None:
         """Approve what is visible: its background, and objects that lie in it for at least half."""
+        self.settle()
         if self.family is not None:
             self._approve(self.family.visible_box(), "field")
 
@@ -297,13 +298,13 @@ class Controller:
     @shown
     def correct_at(self, tool: str, point: tuple[int, ...]) -> None:
         """Use a tool on a voxel."""
-        self.strokes.take_back_unsaved()
+        self.settle()
         self.correcting.at(tool, point)
 
     @shown
     def correct_along(self, tool: str, line: NDArray[Any]) -> None:
         """Use a tool along a drawn line or loop."""
-        self.strokes.take_back_unsaved()
+        self.settle()
         self.correcting.along(tool, line)
 
     @shown
@@ -314,7 +315,7 @@ class Controller:
     @shown
     def correct_now(self, tool: str) -> None:
         """Use a tool that needs no place."""
-        self.strokes.take_back_unsaved()
+        self.settle()
         self.correcting.now(tool)
 
     @shown
@@ -344,8 +345,14 @@ class Controller:
     def take_masks(self, path: str | Path, approved: bool = False) -> None:
         """Masks of another tool for the open image: as a draft, or as approved truth."""
         project, canvas = self.project(), self.canvas()
+        self.settle()
         labels = images.read_labels(path, shape=canvas.labels.shape)
-        if approved and labels.shape == canvas.labels.shape:
+        if approved and self.session.choices.locked and bool(((canvas.state == APPROVED) & (canvas.labels > 0)).any()):
+            raise CellsegError(
+                "Some objects of this image are approved, so they are protected.",
+                "Unlock them (Shift-A) to replace all.",
+            )
+        if approved:
             self.show(project.approve_labels(self.session.image, labels))
         else:
             self.show(project.draft_labels(self.session.image, labels))
@@ -359,10 +366,22 @@ class Controller:
         self.session.update(status=f"Wrote {path.name}.")
 
     @shown
-    def save_guidelines(self, text: str) -> None:
-        """Keep the project's annotation rules."""
-        self.project().save_guidelines(text)
+    def save_guidelines(self, text: str, folder: Path) -> bool:
+        """Keep the annotation rules of the project in `folder`; None where that is not open or cannot be written."""
+        project = self.project()
+        if project.path != folder:
+            raise CellsegError("These guidelines are of another project.", "Open that project to save them.")
+        project.save_guidelines(text)
         self.session.update(status="Saved the guidelines.")
+        return True
+
+    def guidelines(self) -> str:
+        """The project's annotation rules, "" where there are none or they cannot be read (which is then shown)."""
+        try:
+            return self.project().guidelines()
+        except CellsegError as error:
+            self.fail(error)
+            return ""
 
     @shown
     def add_reference(self, picture: str | Path) -> None:
@@ -408,6 +427,12 @@ class Controller:
         written = self.canvas().apply(edit, group)
         self.show(written)
         return written
+
+    def settle(self) -> None:
+        """An open stroke counts, and what could not be saved is taken back, before anything else changes labels."""
+        if self.family is not None:
+            _napari.settle(self.family.labels)
+        self.strokes.take_back_unsaved()
 
     def show_all(self, written: list[Edit]) -> None:
         """Show what several edits wrote."""

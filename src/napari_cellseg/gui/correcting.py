@@ -17,6 +17,7 @@ from ..edits import Piece, Scene
 from ..errors import CellsegError
 from ..probabilities import kept_path, open_kept
 from ..project import Edit
+from .tools import BY_NAME
 
 if TYPE_CHECKING:
     from .controller import Controller
@@ -68,6 +69,7 @@ class Correcting:
 
     def at(self, tool: str, point: Point) -> None:
         """A click, or a key over a voxel."""
+        self._refuse_classes(tool)
         scene = self.scene(point[0] if len(point) == 3 else None)
         if tool == "merge":
             self._merge(scene, point)
@@ -86,6 +88,7 @@ class Correcting:
 
     def along(self, tool: str, line: NDArray[np.floating]) -> None:
         """A drawn line or loop, (N, ndim) voxel coordinates in one plane."""
+        self._refuse_classes(tool)
         scene = self.scene(int(round(line[0, 0])) if line.shape[1] == 3 else None)
         if tool == "merge":
             ids = edits.ids_along(scene, line)
@@ -130,9 +133,14 @@ class Correcting:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _refuse_classes(self, tool: str) -> None:
+        """Some tools would give a region a number that is no class, or change all of a class."""
+        if not self._c.instances() and (BY_NAME[tool].only == "objects" or tool == "interpolate"):
+            raise CellsegError(f"{BY_NAME[tool].title} is for objects; here are classes.", "Paint, or use Class (⇧S).")
+
     def _do(self, edit: Edit, status: str) -> Edit:
         written = self._c.apply(edit)
-        self._c.session.update(status=status)
+        self._c.session.update(status=status if not written.empty else "That is so already: nothing was changed.")
         self._c.reviewing.touched()
         return written
 
@@ -141,7 +149,12 @@ class Correcting:
 
     def _class(self) -> int:
         """What drawing draws: the brush's class, or (0) a new object."""
-        return 0 if self._c.instances() or self._c.family is None else int(self._c.family.labels.selected_label)
+        if self._c.instances() or self._c.family is None:
+            return 0
+        value, n = int(self._c.family.labels.selected_label), len(self._c.project().classes)
+        if not 1 <= value <= n:
+            raise CellsegError(f"There is no class {value}.", f"Choose 1 to {n} as the brush's label (key N).")
+        return value
 
     def _drew(self, scene: Scene) -> str:
         return f"Drew object {scene.first_id}." if scene.instances else "Drew a region."
@@ -188,9 +201,8 @@ class Correcting:
         c = self._c
         if scene.labels.ndim == 2:
             raise CellsegError("There is no other slice.", "Copying needs a volume.")
-        id = scene.id_at(point)
-        to = point[0] + by
-        self._do(edits.copy_to_slice(scene, id, point[0], to), f"Copied {self._name(id)} to slice {to}.")
+        piece, to = scene.at(point[0]).pick(point), point[0] + by
+        self._do(edits.copy_to_slice(scene, piece, to), f"Copied {self._name(piece.id)} to slice {to}.")
         c.go_to_slice(to)
 
     def _number(self, tool: str, scene: Scene, point: Point) -> None:

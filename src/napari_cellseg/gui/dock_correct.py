@@ -70,7 +70,7 @@ class CorrectPage(Page):
             choice = self._buttons[tool.name]
             choice.setEnabled(view.correct.enabled)
             choice.setChecked(view.tool == tool.name)
-            there = {"volume": view.volume, "classes": view.semantic, "": True}[tool.only]
+            there = {"volume": view.volume, "classes": view.semantic, "objects": not view.semantic, "": True}[tool.only]
             choice.setVisible(there)
             self._titles[tool.group].setVisible(tool.group != "Slices" or view.volume)
         self.choices.show_view(view)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qtpy.QtCore import QUrl
 from qtpy.QtWidgets import QFileDialog, QPlainTextEdit, QStackedWidget, QTextBrowser
 
@@ -37,6 +39,7 @@ class GuidelinesPage(Page):
         self.form.addWidget(self.stack, 1)
         self.form.addWidget(row(self.edit, self.save, self.picture))
         self._shown: tuple[str, str] = ("", "")
+        self._editing: Path | None = None
 
     def show_view(self, view: View) -> None:
         """Show the rules of the open project."""
@@ -45,10 +48,12 @@ class GuidelinesPage(Page):
         self.edit.show_control(writable)
         self.save.show_control(writable)
         self.picture.show_control(writable)
+        if self._editing is not None and (project is None or self._editing != project.path):
+            self._leave()  # another project was opened: its rules are not these; the text stays in the editor's history
         editing = self.stack.currentWidget() is self.editor
         self.edit.setVisible(not editing)
         self.save.setVisible(editing)
-        text = project.guidelines() if project is not None else ""
+        text = self.controller.guidelines() if project is not None else ""
         key = (view.project, text)
         if key != self._shown and not editing:
             self._shown = key
@@ -61,17 +66,21 @@ class GuidelinesPage(Page):
     def _edit(self) -> None:
         project = self.controller.session.project
         if project is not None:
-            self.editor.setPlainText(project.guidelines())
+            self.editor.setPlainText(self.controller.guidelines())
+            self._editing = project.path
             self.stack.setCurrentWidget(self.editor)
             self.edit.setVisible(False)
             self.save.setVisible(True)
 
     def _save(self) -> None:
-        self.controller.save_guidelines(self.editor.toPlainText())
+        if self._editing is not None and self.controller.save_guidelines(self.editor.toPlainText(), self._editing):
+            self._leave()
+            self._refresh()
+
+    def _leave(self) -> None:
+        self._editing = None
         self.stack.setCurrentWidget(self.browser)
-        self.controller.session.changed.emit()
         self._shown = ("", "")
-        self._refresh()
 
     def _add(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "A reference picture", "", "Pictures (*.png *.jpg *.jpeg)")
@@ -83,7 +92,7 @@ class GuidelinesPage(Page):
         self.controller.add_reference(path)
         project = self.controller.session.project
         if project is not None and self.stack.currentWidget() is self.editor:
-            self.editor.appendPlainText("\n" + project.guidelines().splitlines()[-1])
+            self.editor.appendPlainText("\n" + self.controller.guidelines().splitlines()[-1])
         self._refresh()
 
     def _refresh(self) -> None:

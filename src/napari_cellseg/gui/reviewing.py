@@ -20,6 +20,8 @@ from ..project import ReviewRecord
 if TYPE_CHECKING:
     from .controller import Controller
 
+Box = tuple[tuple[int, int], ...]
+
 
 class Reviewing:
     """Walks through the open image."""
@@ -33,7 +35,7 @@ class Reviewing:
 
     # --- what buttons and keys do -----------------------------------------------------------------
 
-    def start(self, order: Order, resume_at: int = 0) -> None:
+    def start(self, order: Order, resume_at: Box = ()) -> None:
         """Order the places of the open image and go to the first (or to the one where a session ended)."""
         c = self._c
         canvas, project, image = c.canvas(), c.project(), c.session.image
@@ -63,14 +65,15 @@ class Reviewing:
         c.session.update(status="Ordering what to look at...")
         c.helper.later(work, take)
 
-    def load(self, items: list[Item], order: str, resume_at: int = 0) -> None:
+    def load(self, items: list[Item], order: str, resume_at: Box = ()) -> None:
         """Walk through given places."""
         self._outcomes.clear()
         self._c.session.update(queue=tuple(items), order=order, place=-1)
         if not items:
             self._c.session.update(status="There is nothing left to look at in this image.")
         else:
-            self.go(min(resume_at, len(items) - 1))
+            # the queue has grown shorter meanwhile: the place counts, not its number
+            self.go(next((k for k, item in enumerate(items) if item.box == resume_at), 0))
 
     def leave(self, outcome: str) -> None:
         """Note that a place is dealt with, and go on."""
@@ -117,6 +120,9 @@ class Reviewing:
         c, item = self._c, self._current()
         if item is None:
             raise CellsegError("No review is running.", "Start one in the step Correct.")
+        if c.session.compared:
+            c.comparing.mine()
+            return
         canvas = c.canvas()
         scene = c.correcting.scene()
         box = tuple(slice(a, b) for a, b in item.box)

@@ -35,6 +35,7 @@ class Strokes:
             self._c.show(canvas.commit(edits.stroke(scene, index, old, tool=str(tool))), labels=False)
             self._c.reviewing.touched()
         except CellsegError as error:
+            canvas.forget_objects()  # what it learnt of this stroke is not true
             self._unsaved = [*self._unsaved, (index, old)]
             self._c.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
         except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice

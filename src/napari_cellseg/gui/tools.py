@@ -30,7 +30,7 @@ class Tool:
         What the hand does on the image. A key of an "object" tool acts at once on the object under the cursor; the
         button lets the person click objects. "now" needs no place.
     only
-        "volume" or "classes" where a tool is for those alone.
+        "volume", "classes" or "objects" where a tool is for those alone.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Tool:
 
 
 TOOLS = (
-    Tool("merge", "Merge", "G", "click or line", "Click objects one after another, or draw a line over them.", "Fix"),
-    Tool("split", "Split", "S", "click or line", "Draw a line across, or click a seed in every part.", "Fix"),
+    Tool("merge", "Merge", "G", "click or line", "Click objects, or draw a line over them.", "Fix", "objects"),
+    Tool("split", "Split", "S", "click or line", "Draw a line across, or click a seed in each part.", "Fix", "objects"),
     Tool("delete", "Delete", "D", "object", "Remove the object.", "Fix"),
-    Tool("relabel", "Relabel", "Shift-G", "object", "Give the object the number of the brush.", "Fix"),
+    Tool("relabel", "Relabel", "Shift-G", "object", "Give the object the number of the brush.", "Fix", "objects"),
     Tool("approve", "Approve", "A", "object", "Say that the object is right.", "Fix"),
     Tool("assign class", "Class", "Shift-S", "object", "Give the region the brush's class.", "Fix", "classes"),
     Tool("fill holes", "Fill holes", "J", "object", "Close what the object encloses.", "Shape"),

@@ -73,6 +73,7 @@ class Whereabouts:
             "choices": asdict(c.session.choices),
             "order": c.session.order if c.session.queue else "",
             "place": c.session.place,
+            "at": list(c.session.queue[c.session.place].box) if 0 <= c.session.place < len(c.session.queue) else [],
         }
 
     def _look(self, was: dict[str, Any]) -> None:
@@ -90,5 +91,5 @@ class Whereabouts:
             c.tools.choose(was["tool"])
         elif not c.session.read_only:
             labels.mode = was["mode"]
-        if was["order"] and was["place"] >= 0:
-            c.reviewing.start(was["order"], resume_at=was["place"])
+        if was["order"] in ("worth", "random", "reading") and was["place"] >= 0:
+            c.reviewing.start(was["order"], resume_at=tuple((int(a), int(b)) for a, b in was["at"]))

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 
-_REBUILDS_ARRAYS = {
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.numeric", "_frombuffer"),
-    ("numpy.core.numeric", "_frombuffer"),
-}  # fmt: skip
-"""What an honest file needs; none of it can do more than make arrays."""
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, MemoryError, OverflowError,
+    RecursionError, ImportError, pickle.UnpicklingError,
+)  # fmt: skip
+_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+_NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
 
 
 class _Placeholder:
@@ -33,9 +32,61 @@ class _Placeholder:
 
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _REBUILDS_ARRAYS:
-            return super().find_class(module, name)
-        return _Placeholder  # paths, sets and whatever else Cellpose puts beside the masks
+        if (module, name) == ("numpy", "dtype"):
+            return _plain_dtype
+        if name == "_reconstruct" and module in _MULTIARRAY:
+            return _reconstruct
+        if name == "_frombuffer" and module in _NUMERIC:
+            return _frombuffer
+        return _Placeholder  # numpy's own classes, paths, and whatever else Cellpose puts beside the masks
+
+
+class _PlainDtype:
+    """A dtype of numbers, texts or objects that ignores what a pickle wants to set in it.
+
+    A forged state can make numpy take bytes of the file for addresses of objects; so only the specification counts.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else "|"
+        if order == ">":
+            self.dtype = self.dtype.newbyteorder(">")
+
+
+def _plain_dtype(spec: Any, *flags: Any) -> _PlainDtype:
+    dtype = np.dtype(spec) if isinstance(spec, str) and spec[:1] in "biufcOSU" else None
+    if dtype is None or dtype.kind not in "biufcOSU":
+        raise pickle.UnpicklingError("an array of unknown kind")
+    return _PlainDtype(dtype)
+
+
+class _PlainArray:
+    """An array in the making: filled from bytes of the file only where these are numbers."""
+
+    def __init__(self) -> None:
+        self.values: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, content = state
+        if dtype.dtype.kind == "O":
+            self.values = content  # a list; its members were made by this reader, too
+        elif dtype.dtype.kind in "biufc":
+            flat = np.frombuffer(content, dtype.dtype)
+            self.values = flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _reconstruct(*arguments: Any) -> _PlainArray:
+    return _PlainArray()
+
+
+def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any, *rest: Any) -> _PlainArray:
+    made = _PlainArray()
+    if isinstance(dtype, _PlainDtype) and dtype.dtype.kind in "biufc":
+        made.values = np.frombuffer(bytes(content), dtype.dtype).reshape(shape, order=order)
+    return made
 
 
 def read_seg(path: Path) -> NDArray[np.uint32]:
@@ -55,21 +106,17 @@ def read_seg(path: Path) -> NDArray[np.uint32]:
         if shape != () or dtype != np.dtype(object):
             raise ValueError("it is a plain array")
         found = _ArraysOnly(io.BytesIO(content)).load()
-        data = found.reshape(-1)[0] if isinstance(found, np.ndarray) else found
-        masks = np.asarray(data["masks"])
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        EOFError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
+        data = found.values[0] if isinstance(found, _PlainArray) else found
+        masks = np.asarray(data["masks"].values)
+    except _UNREADABLE as error:
         raise CellsegError(
             f"{path.name} is no Cellpose segmentation: {error}.", "Save the masks as PNG or TIFF in Cellpose."
         ) from error
-    if masks.ndim not in (2, 3) or masks.dtype.kind not in "iu" or masks.min(initial=0) < 0:
+    if (
+        masks.ndim not in (2, 3)
+        or masks.dtype.kind not in "iu"
+        or masks.min(initial=0) < 0
+        or masks.max(initial=0) >= 2**32
+    ):
         raise CellsegError(f"{path.name} holds no label image.", "Save the masks as PNG or TIFF in Cellpose.")
     return masks.astype(np.uint32)

@@ -22,8 +22,8 @@ from ._polygons import Ring, bridged, fill, trace
 
 Labels = NDArray[np.uint32]
 Shape = tuple[int, ...]
-Outline = tuple[int, int, list[Ring]]
-"""Id, slice (0 in 2D), rings."""
+Outline = tuple[int | str, int, list[Ring]]
+"""Id (or a name, where the file gives no number), slice (0 in 2D), rings."""
 
 
 def is_foreign(path: Path) -> bool:
@@ -56,7 +56,18 @@ def read_foreign(path: Path, shape: Shape | None) -> Labels:
             return _from_coco(json.loads(path.read_text(encoding="utf-8")), shape, path.name)
         outlines = _from_rois(path) if kind == "roi" else _from_geojson(json.loads(path.read_text(encoding="utf-8")))
         return _painted(outlines, shape, path.name)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        zipfile.BadZipFile,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise CellsegError(
             f"{path.name} cannot be read as masks: {error}.", "Export it again, or as a label TIFF."
         ) from error
@@ -92,16 +103,14 @@ def _from_rois(path: Path) -> Iterator[Outline]:
     import roifile
 
     rois = roifile.roiread(path)
-    numbers: dict[str, int] = {}
-    for roi in rois if isinstance(rois, list) else [rois]:
+    for k, roi in enumerate(rois if isinstance(rois, list) else [rois]):
         rings = [np.asarray(points, float)[:, ::-1] for points in roi.coordinates(multi=True) if len(points) >= 3]
         if roi.roitype == roifile.ROI_TYPE.OVAL:
             rings = [_oval(roi)]
         z = max(0, int(roi.z_position or roi.position or 1) - 1)
         # pieces of one object: "12", "12-2", or ImageJ's own "0005-0123-0456", each of which is an object
         name = re.fullmatch(r"(object \d+)(?: .*)?", roi.name or "")
-        id = int(name[1].split()[1]) if name else numbers.setdefault(roi.name or str(len(numbers)), len(numbers) + 1)
-        yield id, z, rings
+        yield int(name[1].split()[1]) if name else (roi.name or f"roi {k}"), z, rings
 
 
 def _oval(roi: Any) -> Ring:
@@ -133,7 +142,7 @@ def _from_geojson(data: Any) -> Iterator[Outline]:
         if geometry["type"] not in ("Polygon", "MultiPolygon"):
             continue  # points and lines are no masks
         z = int((geometry.get("plane") or {}).get("z", 0))
-        id = int(properties.get("label", number))
+        id = int(properties["label"]) if "label" in properties else f"feature {number}"
         for polygon in polygons:
             yield id, z, [np.asarray(ring, float)[:-1, 1::-1] for ring in polygon]
 
@@ -167,11 +176,14 @@ def _from_coco(data: Any, shape: Shape, name: str) -> Labels:
         raise CellsegError(f"{name} holds masks of {len(data['images'])} images.", "Split it: one file per image.")
     slices = {image["id"]: z for z, image in enumerate(data.get("images", []))}
     labels = np.zeros(shape if len(shape) == 3 else (1, *shape), np.uint32)
-    ids: dict[Any, int] = {}
+    given = [_checked(a["label"], name) for a in data["annotations"] if "label" in a]
+    next_id = max(given, default=0) + 1
     for annotation in data["annotations"]:
         z = slices.get(annotation.get("image_id"), 0)
-        key = annotation.get("label", annotation.get("id", len(ids)))
-        id = int(annotation["label"]) if "label" in annotation else ids.setdefault(key, len(ids) + 1)
+        if "label" in annotation:
+            id = int(annotation["label"])
+        else:
+            id, next_id = next_id, next_id + 1
         segmentation = annotation["segmentation"]
         if isinstance(segmentation, dict):
             mask = _unrun(segmentation, name)
@@ -291,10 +303,20 @@ def _boxes(plane: Labels) -> Iterator[tuple[int, tuple[slice, slice]]]:
         yield id, (slice(y0, y1 + 1), slice(x0, x1 + 1))
 
 
+def _checked(id: Any, name: str) -> int:
+    if not 1 <= int(id) < 2**32 - 1_000_000:
+        raise CellsegError(f"{name} holds the object number {id}.", "Numbers are 1 to 4,293,967,295.")
+    return int(id)
+
+
 def _painted(outlines: Iterator[Outline], shape: Shape, name: str) -> Labels:
     labels = np.zeros(shape if len(shape) == 3 else (1, *shape), np.uint32)
     found = False
-    for id, z, rings in outlines:
+    everything = list(outlines)
+    next_id = max((_checked(id, name) for id, _, _ in everything if isinstance(id, int)), default=0) + 1
+    named: dict[str, int] = {}
+    for key, z, rings in everything:
+        id = key if isinstance(key, int) else named.setdefault(key, next_id + len(named))
         if not rings:
             continue
         if not 0 <= z < len(labels):

@@ -199,6 +199,10 @@ class Canvas:
             self._objects = Objects(self.labels, self.state)
         return self._objects
 
+    def forget_objects(self) -> None:
+        """Scan anew at the next use: the arrays held something that was never logged."""
+        self._objects = None
+
     def next_id(self) -> int:
         """An id above every id in use."""
         return self.objects.top + 1

@@ -244,11 +244,27 @@ class Project:
         return [r.id for r in records]
 
     def approve_labels(self, id: str, labels: NDArray[np.uint32], tool: str = "import") -> Edit:
-        """Replace an image's labels and approve every voxel (state 2), as one edit."""
+        """Replace an image's labels and approve every voxel (state 2), as one edit.
+
+        Raises
+        ------
+        CellsegError
+            When the shape or a class does not fit.
+        """
         canvas = self.canvas(id)
+        self._check_fit(labels, canvas.labels.shape)
         box = tuple(slice(0, n) for n in canvas.labels.shape)
         state = np.full(canvas.state.shape, APPROVED, np.uint8)
         return canvas.apply(difference(tool, canvas.labels, canvas.state, box, labels, state))
+
+    def _check_fit(self, labels: NDArray[np.uint32], shape: tuple[int, ...]) -> None:
+        if labels.shape != shape:
+            raise CellsegError(f"The labels are {labels.shape}, the image {shape}.", "Choose the masks of this image.")
+        if self.task == "semantic" and labels.max(initial=0) > len(self.classes):
+            raise CellsegError(
+                f"The labels hold class {labels.max()}, but the project has {len(self.classes)}.",
+                f"Classes are 1 to {len(self.classes)}: {', '.join(self.classes)}.",
+            )
 
     def draft_labels(self, id: str, labels: NDArray[np.uint32], tool: str = "draft") -> Edit:
         """Take labels from anywhere as a first draft: only where nobody has spoken, as one edit.
@@ -256,11 +272,10 @@ class Project:
         Raises
         ------
         CellsegError
-            When the shape is not the image's.
+            When the shape or a class does not fit.
         """
         canvas = self.canvas(id)
-        if labels.shape != canvas.labels.shape:
-            raise CellsegError(f"The labels are {labels.shape}, the image {canvas.labels.shape}.", "Choose its masks.")
+        self._check_fit(labels, canvas.labels.shape)
         box = tuple(slice(0, n) for n in canvas.labels.shape)
         free = canvas.state == PREDICTED
         shift = canvas.next_id() if self.task == "instance" and (~free).any() else 0
@@ -347,11 +362,25 @@ class Project:
         return self.path / "guidelines.md"
 
     def guidelines(self) -> str:
-        """The rules, "" where nobody has written any."""
+        """The rules, "" where nobody has written any.
+
+        Raises
+        ------
+        CellsegError
+            When the file is there and cannot be read.
+        """
         try:
-            return self.guidelines_path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            data = self.guidelines_path.read_bytes()
+        except FileNotFoundError:
             return ""
+        except OSError as error:
+            raise CellsegError(
+                f"The guidelines cannot be read: {error}.", "Check the folder of the project."
+            ) from error
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return data.decode("cp1252", errors="replace")  # an editor of Windows
 
     def save_guidelines(self, text: str) -> None:
         """Replace the rules, the file as a whole.
