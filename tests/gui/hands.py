@@ -86,7 +86,10 @@ class Hands:
             before = self.control.canvas().n
             self.once(kind)
             self.control.dismiss()
-            done += int(self.control.canvas().n > before)
+            row = self.control.canvas().last_row()
+            # what prepares a chance (a hole, a gap) does not count
+            prepared = kind in ("fill holes", "interpolate", "keep largest") and row.tool != kind
+            done += int(self.control.canvas().n > before and not prepared)
             if done >= WANTED:
                 break
         return done
@@ -123,7 +126,12 @@ class Hands:
         if kind == "fill holes":  # nobody left a hole: make one
             self.control.choose(through=False)
             layer.mode, layer.brush_size = "erase", 1
+            id = int(self.plane[y, x])
             self.drag([(y, x), (y, x)])
+            rest = np.argwhere(self.plane == id)
+            if not len(rest):
+                return
+            y, x = (int(v) for v in rest[0])
         if kind == "keep largest":
             box = self.control.canvas().objects.box(self.control.canvas().labels, int(self.plane[y, x] or ids[0]))
             layer.selected_label = int(self.plane[y, x] or ids[0])
@@ -132,6 +140,17 @@ class Hands:
             where = free[self.rng.integers(len(free))] + 2
             self.drag([tuple(where), tuple(where)])
             del box
+        if kind == "interpolate":  # make a gap, then fill it from the slice below
+            id, z = int(self.plane[y, x]), self.z
+            self.control.choose(through=False)
+            self.move((y, x))
+            self.key("D")
+            self.control.choose(through=True)
+            self.control.go_to_slice(z - 1)
+            settle()
+            if not (self.plane == id).any():
+                return
+            y, x = self.inside(id)
         tool = BY_NAME[kind]
         if tool.gesture == "object":
             if kind == "relabel":
