@@ -95,7 +95,7 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
     if plan.baselines:
         yield from _baselines(scratch, config, truth, pool, tests)
     annotator = Annotator(scratch, truth, np.random.default_rng(plan.seed))
-    trained, start = 0.0, time.monotonic()
+    start = time.monotonic()
     for number in range(1, plan.rounds + 1):
         model = scratch.current_model
         if model is None:
@@ -107,21 +107,21 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
                 yield event
             annotator.mend(pool, plan.objects, plan.order)
         open_round(scratch)
-        seconds = plan.seconds / plan.rounds
-        settings = config.train.model_copy(update={"seconds": seconds, "seed": plan.seed + number})
+        own = {"seconds": plan.seconds / plan.rounds, "seed": plan.seed + number}
+        settings = config.train.model_copy(update=own)
         for event in run(TrainJob(scratch.path, config.model_copy(update={"train": settings}))):
             yield event
             if isinstance(event, Judged):
                 record_round(scratch, event)
                 decide(scratch, "keep" if event.better or plan.keep == "always" else "roll back")
-        trained += seconds
         current = scratch.current_model
         if current is None:
             raise CellsegError("The first round gave no model.", "Raise the training time.")
         scores = [e.metrics for e in run(EvaluateJob(scratch.path, tuple(tests), current)) if isinstance(e, Evaluated)]
         yield RoundScored(
-            number, f"round {number}", annotator.mended, trained, time.monotonic() - start, mean_scores(scores)
-        )
+            number, f"round {number}", annotator.mended, number * own["seconds"], time.monotonic() - start,
+            mean_scores(scores),
+        )  # fmt: skip
     scratch.close()
 
 
@@ -162,16 +162,12 @@ class Annotator:
         if order == "random":
             places = [places[i] for i in self.rng.permutation(len(places))]
         end = self.mended + objects
-        left = {id for _, id, _ in places}
-        for n, (_, id, item) in enumerate(places):
+        for _, id, item in places:
             if self.mended >= end:
-                left = {id for _, id, _ in places[n:]}
-                break
+                return
             self._look(id, item)
-        else:
-            left = set()
-        for id in set(pool) - left:
-            self._approve(id)
+        # no place is left: a careful person looks over whole images for what is still wrong, and only then approves
+        self._mend_worst(pool, end - self.mended)
 
     def _doubt(self, id: str) -> NDArray[np.uint8] | None:
         try:

@@ -8,36 +8,33 @@ thread, in `tick` or in a method, writes the session, the canvas and the layers.
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from numpy.typing import NDArray
 
 from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job, TrainJob, decide, open_round
 from ..errors import CellsegError
-from ..evaluate import Order
 from ..project import APPROVED, CORRECTED, Canvas, Edit, Project
 from ..targets import Target
 from . import _napari
 from .background import Helper
 from .comparing import Comparing
 from .correcting import Correcting
+from .corrections import Corrections
 from .layers import LayerFamily, is_ours, save_pixels
 from .predicting import Predicting
 from .preview import Previewer
 from .reactions import Reactions
 from .reviewing import Reviewing
 from .session import Counts, Curve, Problem, Progress, Session
+from .shown import shown
 from .strokes import Strokes
 from .tools import Tools
 from .whereabouts import Whereabouts
@@ -49,24 +46,9 @@ READ_ONLY = (
 )
 BUDGET_S = 0.012
 """A tick stops taking work after this long."""
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def shown(method: Method) -> Method:
-    """A person's mistake in a method becomes a problem in the dock, not a traceback in the terminal."""
-
-    @functools.wraps(method)
-    def wrapper(self: Controller, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except CellsegError as error:
-            self.fail(error)
-            return None
-
-    return wrapper  # type: ignore[return-value]
-
-
-class Controller:
+class Controller(Corrections):
     """Joins one viewer, one session and one engine.
 
     Attributes
@@ -265,162 +247,7 @@ class Controller:
             self.engine.cancel(self.job)
             self.session.update(status="Stopping after the current tile or step...")
 
-    # --- correct ----------------------------------------------------------------------------------
-
-    @shown
-    def undo(self) -> None:
-        """Take back the last edit of the open image; ignored while a stroke is open."""
-        self.strokes.step("undo")
-
-    @shown
-    def redo(self) -> None:
-        """Do again what was undone."""
-        self.strokes.step("redo")
-
-    @shown
-    def approve_field(self) -> None:
-        """Approve what is visible: its background, and objects that lie in it for at least half."""
-        self.settle()
-        if self.family is not None:
-            self._approve(self.family.visible_box(), "field")
-
-    @shown
-    def approve_slice(self) -> None:
-        """Approve the whole current slice."""
-        if self.family is not None:
-            self._approve(self.family.slice_box(), "slice")
-
-    @shown
-    def approve_image(self) -> None:
-        """Approve the whole image."""
-        self._approve(tuple(slice(0, n) for n in self.canvas().labels.shape), "image")
-
-    @shown
-    def correct_at(self, tool: str, point: tuple[int, ...]) -> None:
-        """Use a tool on a voxel."""
-        self.settle()
-        self.correcting.at(tool, point)
-
-    @shown
-    def correct_along(self, tool: str, line: NDArray[Any]) -> None:
-        """Use a tool along a drawn line or loop."""
-        self.settle()
-        self.correcting.along(tool, line)
-
-    @shown
-    def correct_inside(self, tool: str, box: tuple[slice, ...]) -> None:
-        """Use a tool inside a drawn box."""
-        self.correcting.inside(tool, box)
-
-    @shown
-    def correct_now(self, tool: str) -> None:
-        """Use a tool that needs no place."""
-        self.settle()
-        self.correcting.now(tool)
-
-    @shown
-    def review(self, order: Order) -> None:
-        """Walk through what nobody has spoken about, in an order."""
-        self.reviewing.start(order)
-
-    @shown
-    def approve_place(self) -> None:
-        """Approve the place of the review that is shown, and go on."""
-        self.reviewing.approve_current()
-
-    @shown
-    def compare(self, path: str | Path | None = None) -> None:
-        """Compare the labels with a mask file or another copy of the project, or (None) with the model."""
-        if path is None:
-            self.comparing.with_model()
-        else:
-            self.comparing.with_file(Path(path))
-
-    @shown
-    def accept(self, side: Literal["mine", "theirs"]) -> None:
-        """Whose outline counts at the difference that is shown."""
-        self.comparing.mine() if side == "mine" else self.comparing.theirs()
-
-    @shown
-    def take_masks(self, path: str | Path, approved: bool = False) -> None:
-        """Masks of another tool for the open image: as a draft, or as approved truth."""
-        project, canvas = self.project(), self.canvas()
-        self.settle()
-        labels = images.read_labels(path, shape=canvas.labels.shape)
-        if approved and self.session.choices.locked and bool(((canvas.state == APPROVED) & (canvas.labels > 0)).any()):
-            raise CellsegError(
-                "Some objects of this image are approved, so they are protected.",
-                "Unlock them (Shift-A) to replace all.",
-            )
-        if approved:
-            self.show(project.approve_labels(self.session.image, labels))
-        else:
-            self.show(project.draft_labels(self.session.image, labels))
-        self.session.update(status=f"Took {len(canvas.objects)} objects from {Path(path).name}.")
-
-    @shown
-    def write_masks(self, path: str | Path) -> None:
-        """Write the open image's labels in the format of the name's ending."""
-        canvas = self.canvas()
-        path = images.write_labels(path, canvas.labels, canvas.record.spacing_um)
-        self.session.update(status=f"Wrote {path.name}.")
-
-    @shown
-    def save_guidelines(self, text: str, folder: Path) -> bool:
-        """Keep the annotation rules of the project in `folder`; None where that is not open or cannot be written."""
-        project = self.project()
-        if project.path != folder:
-            raise CellsegError("These guidelines are of another project.", "Open that project to save them.")
-        project.save_guidelines(text)
-        self.session.update(status="Saved the guidelines.")
-        return True
-
-    def guidelines(self) -> str:
-        """The project's annotation rules, "" where there are none or they cannot be read (which is then shown)."""
-        try:
-            return self.project().guidelines()
-        except CellsegError as error:
-            self.fail(error)
-            return ""
-
-    @shown
-    def add_reference(self, picture: str | Path) -> None:
-        """Copy a reference picture into the project and show it at the end of the rules."""
-        project = self.project()
-        project.save_guidelines(f"{project.guidelines().rstrip()}\n\n{project.add_reference(picture)}\n")
-
-    @shown
-    def restore(self, n: int) -> None:
-        """Bring the labels back as they were after edit `n` (a new edit: it can be undone)."""
-        if self.family is not None and not self.family.stroke_open() and not self.writer.pieces:
-            self.show(self.canvas().restore(n))
-            self.session.update(status="Restored an earlier state; Undo takes that back.")
-
-    def choose(self, **choices: Any) -> None:
-        """Change how the tools act."""
-        self.session.update(choices=replace(self.session.choices, **choices))
-        if self.family is not None:
-            self.family.labels.preserve_labels = self.session.choices.over == "background"
-
-    def toggle_lock(self) -> None:
-        """Protect approved objects, or not."""
-        self.choose(locked=not self.session.choices.locked)
-        locked = self.session.choices.locked
-        self.session.update(status="Approved objects are protected." if locked else "Approved objects may be changed.")
-
-    def new_label(self) -> None:
-        """Select the next free id for the brush."""
-        if self.family is None or self.session.project is None:
-            return
-        labels, classes = self.family.labels, self.session.project.classes
-        if self.instances():
-            labels.selected_label = self.writer.promise()
-            status = f"Paint object {labels.selected_label}."
-        else:
-            labels.selected_label = labels.selected_label % len(classes) + 1
-            status = f"Paint class {labels.selected_label}: {classes[labels.selected_label - 1]}."
-        labels.mode = "paint"
-        self.session.update(tool="", status=status)
+    # --- changing labels ----------------------------------------------------------------------------
 
     def apply(self, edit: Edit, group: str = "") -> Edit:
         """Log an edit, write it, show it; returns what was written."""

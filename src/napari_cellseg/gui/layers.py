@@ -76,11 +76,7 @@ class LayerFamily:
         self.state.editable = False
         self.labels = Labels(canvas.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
         self.labels.contour = 0
-        ndim = len(record.shape)
-        self.line = Vectors(
-            np.zeros((0, 2, ndim)), ndim=ndim, name=f"{record.id} [line]", edge_color="yellow", vector_style="line",
-            **common,
-        )  # fmt: skip
+        self.line = _line_layer(record, common)
         self._add()
         self.overlays = Overlays(viewer, record, self.image, self.labels)
         _napari.own_history(self.labels, undo, redo)
@@ -240,6 +236,14 @@ OWN = (
     " [thresholds]",
     " [agreement]",
 )
+
+
+def _line_layer(record: ImageRecord, common: dict[str, Any]) -> Vectors:
+    """What a tool draws while the button is down: vectors, which follow the mouse at once."""
+    ndim = len(record.shape)
+    nothing = np.zeros((0, 2, ndim))
+    name = f"{record.id} [line]"
+    return Vectors(nothing, ndim=ndim, name=name, edge_color="yellow", vector_style="line", **common)
 
 
 def is_ours(layer: Any) -> bool:

@@ -111,10 +111,7 @@ def resolve(s: Session) -> View:
         engine=s.engine,
         models=tuple(Item(m.id, _model(m.id, s)) for m in s.models),
         current_model=s.current_model or "",
-        rounds=tuple(_round(r.n, r.parent, r.child, r.decision, r.before, r.after) for r in s.rounds),
-        verdict=_verdict(s, open_round),
-        tool=s.tool,
-        curve=s.curve,
+        **_learning(s, open_round),
         **_preprocessing(s),
         **_predicting(s, idle),
         **_reviewing(s),
@@ -159,6 +156,12 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
     }
 
 
+def _learning(s: Session, open_round: bool) -> dict[str, Any]:
+    """What the steps Fine-tune and Rounds show."""
+    rounds = tuple(_round(r.n, r.parent, r.child, r.decision, r.before, r.after) for r in s.rounds)
+    return {"rounds": rounds, "verdict": _verdict(s, open_round), "curve": s.curve}
+
+
 def _reviewing(s: Session) -> dict[str, Any]:
     """What the step Correct shows beside its tools."""
     running = 0 <= s.place < len(s.queue)
@@ -169,6 +172,7 @@ def _reviewing(s: Session) -> dict[str, Any]:
         place = f"{s.place + 1} of {len(s.queue)}: {name}" + (f" ({', '.join(item.why)})" if item.why else "")
     return {
         "choices": s.choices,
+        "tool": s.tool,
         "volume": s.record is not None and len(s.record.shape) == 3,
         "semantic": s.project is not None and s.project.task == "semantic",
         "place": place,
