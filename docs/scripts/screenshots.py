@@ -96,7 +96,6 @@ def main() -> None:
         shot("step_predict")
         correct(control, pictures[0][1])
         dock.open_step("Correct")
-        shot("step_correct")
         control.approve_image()
         control.configure(control.session.config.with_values(["train.seconds=70", "model.weights=none"]))
         dock.open_step("Fine-tune")

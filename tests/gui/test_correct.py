@@ -522,7 +522,7 @@ def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
     controller = Controller(ViewerModel())
     controller.open_project(folder)
     canvas = controller.session.canvas
-    with_box = (slice(20, 76), slice(30, 100))
+    box = (slice(20, 76), slice(30, 100))
     controller.toggle_lock()
     controller.restore(0)  # nothing is labelled
     assert not canvas.labels.any()
@@ -533,13 +533,13 @@ def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
     controller.correct_inside("predict box", (slice(1, 4), slice(1, 4)))
     assert "too small" in controller.session.problem.message
     controller.dismiss()
-    controller.correct_inside("predict box", with_box)
+    controller.correct_inside("predict box", box)
     assert controller.session.problem is None, controller.session.problem
     spin(controller, lambda: not controller.busy, 120)
     outside = np.ones(canvas.labels.shape, bool)
-    outside[with_box] = False
+    outside[box] = False
     assert not canvas.labels[outside].any()
-    assert (canvas.labels[with_box] > 0).sum() > mine.sum()
+    assert (canvas.labels[box] > 0).sum() > mine.sum()
     assert (canvas.state[mine] == 1).all()
     assert len(np.unique(canvas.labels[mine])) == 1
     controller.close()
