@@ -137,7 +137,7 @@ def test_simulate_improves_and_counts(tmp_path):
             project.add_image(tmp_path / f"c{seed}.npy", labels=labels, split=split)
         before = {p: p.stat().st_mtime_ns for p in project.path.rglob("*.zarr")}
         config = project.config.with_values([*SMALL, "train.steps=40"])
-        plan = Simulation(rounds=2, objects=12, seconds=60)
+        plan = Simulation(rounds=2, objects=12, seconds=60, order="worst")
         scores = [e for e in simulate(project, plan, config, tmp_path / "s", run) if isinstance(e, RoundScored)]
         assert before == {p: p.stat().st_mtime_ns for p in project.path.rglob("*.zarr")}
     assert [s.name for s in scores] == ["Otsu + watershed", "random forest", "round 1", "round 2"]
