@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +19,7 @@ from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
 from ..conftest import SMALL
-
-
-def spin(controller: Controller, until: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        controller.tick()
-        if until():
-            return
-        time.sleep(0.005)
-    raise AssertionError(f"not in {seconds} s: {controller.session.status} {controller.session.problem}")
+from .waiting import spin
 
 
 @pytest.fixture

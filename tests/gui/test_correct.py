@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,15 +20,7 @@ from napari_cellseg.gui.tools import KEYS, TOOLS, shortcuts
 from napari_cellseg.images import write_labels
 from napari_cellseg.project import Project
 
-
-def spin(controller: Controller, until: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        controller.tick()
-        if until():
-            return
-        time.sleep(0.005)
-    raise AssertionError(f"not in {seconds} s: {controller.session.status} {controller.session.problem}")
+from .waiting import spin
 
 
 def boxes(ndim: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
 from ..conftest import SMALL
+from .waiting import wait
 
 SET = [*SMALL, "train.steps=25", "train.seconds=1000", "train.patch=96", "predict.tile=128"]
 
@@ -37,13 +38,7 @@ def viewer(qtbot) -> Iterator[object]:
 
 
 def spin(until: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        if until():
-            return
-        time.sleep(0.002)
-    raise AssertionError(f"not in {seconds} s")
+    assert wait(QApplication.processEvents, until, seconds, 0.002), f"not in {seconds} s"
 
 
 def press(dock: object, step: str, name: str) -> None:

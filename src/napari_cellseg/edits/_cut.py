@@ -9,10 +9,10 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import around, relative
 from ..errors import CellsegError
 from ..project import Edit
 from ._lines import rasterise
-from ._objects import _around
 from ._scene import Box, Mask, Piece, Scene
 
 Pixels = Callable[[Box], NDArray[Any]]
@@ -89,11 +89,11 @@ def split_seeds(scene: Scene, seeds: Sequence[tuple[int, ...]], pixels: Pixels |
 
 
 def _together(scene: Scene, tool: str, found: list[tuple[Piece, NDArray[Any]]]) -> Edit:
-    box = _around([piece.box for piece, _ in found])
+    box = around(piece.box for piece, _ in found)
     new = np.array(scene.labels[box])
     touched = np.zeros(new.shape, bool)
     for piece, ids in found:
-        inner = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(piece.box, box, strict=True))
+        inner = relative(piece.box, box)
         new[inner] = np.where(piece.mask, ids, new[inner])
         touched[inner] |= piece.mask
     return scene.edit(tool, box, new, touched)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import relative, size
 from ..errors import CellsegError
 from ..project import Edit
 from ._lines import box_around, rasterise
@@ -172,8 +173,8 @@ def _drawn(scene: Scene, tool: str, box: Box, mask: Mask, id: int) -> Edit:
         return scene.edit(tool, box, np.where(mask, value, old), mask)
     ids = np.unique(np.append(old[mask], value))
     outer = reach_of(scene, box, ids)
-    drawn = np.zeros(tuple(s.stop - s.start for s in outer), bool)
-    drawn[tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(box, outer, strict=True))] = mask
+    drawn = np.zeros(size(outer), bool)
+    drawn[relative(box, outer)] = mask
     touched = drawn | np.isin(scene.labels[outer], ids[ids > 0])
     return scene.edit(tool, outer, np.where(drawn, value, scene.labels[outer]), touched)
 
@@ -194,7 +195,6 @@ def _edged(values: NDArray[np.float32], seeds: Mask, free: Mask) -> Mask:
     height = ndi.gaussian_gradient_magnitude(values[0] if single else values, 1.0).reshape(values.shape)
     far = np.asarray(ndi.distance_transform_edt(~(seeds[0] if single else seeds))).reshape(seeds.shape) >= REACH - 1
     markers = seeds.astype(np.int32) + 2 * (far & free)
-    # the rim of the box is outside, too, except where the box ends because the image does
     return np.asarray(watershed(height, markers, mask=free) == 1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from ..boxes import around, relative
 from ..errors import CellsegError
 from ..project import Edit
 from ._lines import rasterise
@@ -34,7 +35,7 @@ def merge(scene: Scene, ids: Sequence[int]) -> Edit:
         raise CellsegError("Merging needs two objects.", "Click on one object, then on the other.")
     pieces = [scene.piece(id) for id in ids]
     scene.refuse_approved(*pieces)
-    box = _around([p.box for p in pieces])
+    box = around(p.box for p in pieces)
     mine = np.isin(scene.labels[box], np.asarray(ids, np.uint32))
     return scene.edit("merge", box, np.where(mine, ids[0], scene.labels[box]), mine)
 
@@ -90,11 +91,7 @@ def smooth(scene: Scene, piece: Piece, radius: float = 3.0) -> Edit:
 
 def grow(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
     """Move the outline outward in every slice, over background only."""
-    scene.refuse_approved(piece)
-    rim = (0, pixels, pixels)[-len(piece.box) :]
-    box, mask = scene.widened(piece, rim)
-    new = ndi.binary_dilation(mask, _cross(mask.ndim), iterations=pixels)
-    return _reshape(scene, "grow", piece, box, new, "has no background to grow into")
+    return _moved(scene, piece, pixels, "grow", "has no background to grow into")
 
 
 def shrink(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
@@ -105,11 +102,7 @@ def shrink(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
     CellsegError
         When nothing would be left, or the object is approved and locked.
     """
-    scene.refuse_approved(piece)
-    rim = (0, pixels, pixels)[-len(piece.box) :]
-    box, mask = scene.widened(piece, rim)
-    new = ndi.binary_erosion(mask, _cross(mask.ndim), iterations=pixels, border_value=1)
-    return _reshape(scene, "shrink", piece, box, new, "cannot shrink")
+    return _moved(scene, piece, pixels, "shrink", "cannot shrink")
 
 
 def keep_largest(scene: Scene, piece: Piece) -> Edit:
@@ -229,11 +222,22 @@ def assign_class(scene: Scene, piece: Piece, value: int, n_classes: int) -> Edit
 # --- inside ---------------------------------------------------------------------------------------
 
 
+def _moved(scene: Scene, piece: Piece, pixels: int, tool: str, unchanged: str) -> Edit:
+    scene.refuse_approved(piece)
+    box, mask = scene.widened(piece, (0, pixels, pixels)[-len(piece.box) :])
+    cross = _cross(mask.ndim)
+    if tool == "grow":
+        new = ndi.binary_dilation(mask, cross, iterations=pixels)
+    else:
+        new = ndi.binary_erosion(mask, cross, iterations=pixels, border_value=1)
+    return _reshape(scene, tool, piece, box, new, unchanged)
+
+
 def _reshape(scene: Scene, tool: str, piece: Piece, box: Box, shape: Mask, unchanged: str) -> Edit:
     """An object in a new shape: it loses what is outside and takes background only."""
     old: Labels = scene.labels[box]
     mask = np.zeros(shape.shape, bool)
-    mask[tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(piece.box, box, strict=True))] = piece.mask
+    mask[relative(piece.box, box)] = piece.mask
     gains = shape & (old == 0)
     losses = mask & ~shape
     if not (gains.any() or losses.any()):
@@ -253,10 +257,6 @@ def _protected_part(scene: Scene, id: int) -> bool:
 def _cross(ndim: int) -> Mask:
     cross = np.asarray(ndi.generate_binary_structure(2, 1))
     return cross[None] if ndim == 3 else cross
-
-
-def _around(boxes: Sequence[Box]) -> Box:
-    return tuple(slice(min(s.start for s in spans), max(s.stop for s in spans)) for spans in zip(*boxes, strict=True))
 
 
 def _centred(box: Box, outer: Box) -> bool:

@@ -9,6 +9,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import boxes
 from ..errors import CellsegError
 from ..project import APPROVED, CORRECTED, Canvas, Edit, Objects, difference
 
@@ -138,16 +139,13 @@ class Scene:
         rim = (by,) * len(box) if isinstance(by, int) else by
         if self.z is not None and len(box) == 3:
             rim = (0, *rim[1:])
-        shape = self.labels.shape
-        return tuple(slice(max(0, s.start - r), min(n, s.stop + r)) for s, r, n in zip(box, rim, shape, strict=True))
+        return boxes.grown(box, rim, self.labels.shape)
 
     def widened(self, piece: Piece, by: int | tuple[int, ...]) -> tuple[Box, Mask]:
         """The box of a piece with a rim, and its mask there."""
         box = self.grown(piece.box, by)
-        mask = np.zeros(tuple(s.stop - s.start for s in box), bool)
-        mask[tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(piece.box, box, strict=True))] = (
-            piece.mask
-        )
+        mask = np.zeros(boxes.size(box), bool)
+        mask[boxes.relative(piece.box, box)] = piece.mask
         return box, mask
 
     def refuse_approved(self, *pieces: Piece) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..boxes import around, relative, size
 from ..project import APPROVED, PREDICTED, Edit, difference
 from ._scene import Box, Labels, Mask, Piece, Scene, State
 
@@ -41,13 +42,11 @@ def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
         piece = scene.piece(int(id))
         if int((inside == id).sum()) * 2 >= int(piece.mask.sum()):
             whole.append(id)
-            outer = tuple(
-                slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(outer, piece.box, strict=True)
-            )
+            outer = around((outer, piece.box))
         else:
             partial.append(id)
-    mask = np.zeros(tuple(s.stop - s.start for s in outer), bool)
-    mask[tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))] = True
+    mask = np.zeros(size(outer), bool)
+    mask[relative(box, outer)] = True
     mask |= np.isin(labels[outer], np.asarray(whole, np.uint32))
     mask &= ~np.isin(labels[outer], np.asarray(partial, np.uint32))
     return difference(tool, labels, state, outer, labels[outer], np.where(mask, APPROVED, state[outer]))

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import around
 from ..errors import CellsegError
 from ..matching import overlap_iou
 from ..project import Objects
@@ -77,7 +78,7 @@ def compare(left: Labels, right: Labels, *, same: float = 0.8, instances: bool =
     found = []
     for lefts, rights in groups:
         spans = [boxes[0].box(left, i) for i in lefts] + [boxes[1].box(right, i) for i in rights]
-        box = tuple(slice(min(s.start for s in a), max(s.stop for s in a)) for a in zip(*spans, strict=True))
+        box = around(spans)
         one, other = np.isin(left[box], lefts), np.isin(right[box], rights)
         union = int((one | other).sum())
         iou = float((one & other).sum()) / union if union else 1.0

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import edits, images
+from ..boxes import around
 from ..engine import DecodeJob
 from ..errors import CellsegError
 from ..evaluate import Difference, Item, agreement, agreement_map, compare, regions
@@ -122,9 +123,7 @@ class Comparing:
             c.apply(edits.replace_objects(scene, box, (), shapes))
         else:
             ids = [i for i in difference.left if i in scene.objects]
-            for id in ids:  # they may have grown or moved since
-                own = scene.piece(id).box
-                box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, own, strict=True))
+            box = around((box, *(scene.piece(id).box for id in ids)))  # they may have grown or moved since
             shapes = np.where(np.isin(self._theirs[box], difference.right), self._theirs[box], 0).astype(np.uint32)
             c.apply(edits.replace_objects(scene, box, ids, shapes))
         c.reviewing.leave("fixed")

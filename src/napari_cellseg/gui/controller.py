@@ -445,10 +445,8 @@ class Controller(Corrections):
         )
 
     def _close_image(self) -> None:
-        if self.family is not None:
-            _napari.settle(self.family.labels)  # an open stroke counts
+        self.settle()
         self._stop_helper.set()
-        self.strokes.take_back_unsaved()
         self.reviewing.stop()
         self.tools.detach()
         self.writer.reset()

@@ -14,7 +14,7 @@ from ..errors import CellsegError
 from ..evaluate import Order
 from ..project import APPROVED, Canvas, Edit, Project
 from .session import Session
-from .shown import shown
+from .shown import changing, shown
 
 if TYPE_CHECKING:
     from .comparing import Comparing
@@ -53,45 +53,41 @@ class Corrections:
         """Do again what was undone."""
         self.strokes.step("redo")
 
-    @shown
+    @changing
     def approve_field(self) -> None:
         """Approve what is visible: its background, and objects that lie in it for at least half."""
-        self.settle()
         if self.family is not None:
             self._approve(self.family.visible_box(), "field")
 
-    @shown
+    @changing
     def approve_slice(self) -> None:
         """Approve the whole current slice."""
         if self.family is not None:
             self._approve(self.family.slice_box(), "slice")
 
-    @shown
+    @changing
     def approve_image(self) -> None:
         """Approve the whole image."""
         self._approve(tuple(slice(0, n) for n in self.canvas().labels.shape), "image")
 
-    @shown
+    @changing
     def correct_at(self, tool: str, point: tuple[int, ...]) -> None:
         """Use a tool on a voxel."""
-        self.settle()
         self.correcting.at(tool, point)
 
-    @shown
+    @changing
     def correct_along(self, tool: str, line: NDArray[Any]) -> None:
         """Use a tool along a drawn line or loop."""
-        self.settle()
         self.correcting.along(tool, line)
 
-    @shown
+    @changing
     def correct_inside(self, tool: str, box: tuple[slice, ...]) -> None:
         """Use a tool inside a drawn box."""
         self.correcting.inside(tool, box)
 
-    @shown
+    @changing
     def correct_now(self, tool: str) -> None:
         """Use a tool that needs no place."""
-        self.settle()
         self.correcting.now(tool)
 
     @shown
@@ -99,7 +95,7 @@ class Corrections:
         """Walk through what nobody has spoken about, in an order."""
         self.reviewing.start(order)
 
-    @shown
+    @changing
     def approve_place(self) -> None:
         """Approve the place of the review that is shown, and go on."""
         self.reviewing.approve_current()
@@ -112,16 +108,15 @@ class Corrections:
         else:
             self.comparing.with_file(Path(path))
 
-    @shown
+    @changing
     def accept(self, side: Literal["mine", "theirs"]) -> None:
         """Whose outline counts at the difference that is shown."""
         self.comparing.mine() if side == "mine" else self.comparing.theirs()
 
-    @shown
+    @changing
     def take_masks(self, path: str | Path, approved: bool = False) -> None:
         """Masks of another tool for the open image: as a draft, or as approved truth."""
         project, canvas = self.project(), self.canvas()
-        self.settle()
         labels = images.read_labels(path, shape=canvas.labels.shape)
         if approved and self.session.choices.locked and bool(((canvas.state == APPROVED) & (canvas.labels > 0)).any()):
             raise CellsegError(

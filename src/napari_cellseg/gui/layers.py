@@ -18,6 +18,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from .. import images
+from ..boxes import relative
 from ..errors import CellsegError
 from ..project import Canvas, ImageRecord, known_mask
 from . import _napari
@@ -108,8 +109,7 @@ class LayerFamily:
             labels.reshape(planes), state.reshape(planes), None if near is None else near.reshape(planes),
             (MARGIN, OUTLINE), shown.reshape(planes),
         )  # fmt: skip
-        local = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
-        self.overlay[inner] = shown[local]
+        self.overlay[inner] = shown[relative(inner, outer)]
         _napari.repaint(self.state, inner)
 
     def source(self) -> Any:

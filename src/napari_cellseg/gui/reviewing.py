@@ -7,7 +7,7 @@ Data flow: labels, state, doubt -> `review_order` in the helper thread -> items 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class Reviewing:
         if item.id:
             labels.selected_label = item.id
             labels.mode = "paint"
-            self._c.session.update(tool="", status=f"Correct object {item.id}; then {self._next_key()}.")
+            self._c.session.update(tool="", status=f"Correct object {item.id}; then press 0 to approve it and go on.")
         else:
             self._c.new_label()
 
@@ -190,20 +190,3 @@ class Reviewing:
                 time.monotonic() - self._began, self._edits, c.session.order,
             )
         )  # fmt: skip
-
-    def _next_key(self) -> str:
-        return "press 0 to approve it and go on"
-
-
-def summary(records: list[ReviewRecord]) -> dict[str, Any]:
-    """Places, median seconds and edits per place, by outcome."""
-    out: dict[str, Any] = {}
-    for outcome in ("approved", "fixed", "skipped"):
-        mine = [r for r in records if r.outcome == outcome]
-        if mine:
-            out[outcome] = {
-                "places": len(mine),
-                "median_seconds": float(np.median([r.seconds for r in mine])),
-                "edits": float(np.mean([r.edits for r in mine])),
-            }
-    return out

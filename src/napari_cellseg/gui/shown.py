@@ -23,3 +23,14 @@ def shown(method: Method) -> Method:
             return None
 
     return wrapper  # type: ignore[return-value]
+
+
+def changing(method: Method) -> Method:
+    """As `shown`, for what changes labels: an open stroke is finished, and so logged, first."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.settle()
+        return method(self, *args, **kwargs)
+
+    return shown(wrapper)  # type: ignore[return-value]

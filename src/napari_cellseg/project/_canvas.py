@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import around
 from ..errors import CellsegError
 from ._db import Database
-from ._edit import Box, Edit, difference, encode_edit
+from ._edit import Edit, difference, encode_edit
 from ._known import PREDICTED
 from ._objects import Objects
 from ._records import EditRow, ImageRecord
@@ -132,7 +133,7 @@ class Canvas:
         labels, state = self.labels.copy(), self.state.copy()
         for row in reversed(later):
             self._db.edit(row.n).inverse().write_to(labels, state)
-        box = _around([row.box for row in later], self.labels.ndim)
+        box = around([tuple(slice(a, b) for a, b in row.box) for row in later]) or (slice(0, 0),) * self.labels.ndim
         return self.apply(difference(f"restore {n}", self.labels, self.state, box, labels[box], state[box]))
 
     @property
@@ -294,10 +295,3 @@ def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any
     if found is None or found.array.shape != shape:
         return np.zeros(shape, dtype), 0
     return found.array.astype(dtype, copy=False), found.n
-
-
-def _around(boxes: list[tuple[tuple[int, int], ...]], ndim: int) -> Box:
-    """The smallest box round others; an empty one round none."""
-    if not boxes:
-        return (slice(0, 0),) * ndim
-    return tuple(slice(min(a for a, _ in spans), max(b for _, b in spans)) for spans in zip(*boxes, strict=True))

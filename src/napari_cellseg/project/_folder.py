@@ -260,6 +260,9 @@ class Project:
     def _check_fit(self, labels: NDArray[np.uint32], shape: tuple[int, ...]) -> None:
         if labels.shape != shape:
             raise CellsegError(f"The labels are {labels.shape}, the image {shape}.", "Choose the masks of this image.")
+        self._check_classes(labels)
+
+    def _check_classes(self, labels: NDArray[np.uint32]) -> None:
         if self.task == "semantic" and labels.max(initial=0) > len(self.classes):
             raise CellsegError(
                 f"The labels hold class {labels.max()}, but the project has {len(self.classes)}.",
@@ -505,11 +508,7 @@ class Project:
                 f"The labels are {labels.shape}, the image {expected}.",
                 "Labels need the size of their image. Check whether one of them was cropped or transposed.",
             )
-        if self.task == "semantic" and labels.max(initial=0) > len(self.classes):
-            raise CellsegError(
-                f"The labels hold class {labels.max()}, but the project has {len(self.classes)}.",
-                f"Classes are 1 to {len(self.classes)}: {', '.join(self.classes)}.",
-            )
+        self._check_classes(labels)
         return list(labels) if n_frames > 1 else [labels]
 
     def _compare(self, record: ImageRecord, path: Path, hint: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import grown, relative
 from ._common import Float, Labels, Spacing, radii
 from ._watershed import BLOCK, Box, DecodingStopped, Shape, blocks, segment
 
@@ -110,18 +111,16 @@ class _Hills:
         """Height and mask of a box that may reach over the border."""
         from ..kernels import blur
 
-        inside = [slice(max(0, b.start), min(n, b.stop)) for b, n in zip(box, self._shape, strict=True)]
+        inside = tuple(slice(max(0, b.start), min(n, b.stop)) for b, n in zip(box, self._shape, strict=True))
         reach = [blur.radius(s) for s in self._sigmas]
-        wide = [
-            slice(max(0, s.start - r), min(n, s.stop + r)) for s, r, n in zip(inside, reach, self._shape, strict=True)
-        ]
+        wide = grown(inside, tuple(reach), self._shape)
         probabilities = self._read((wide[0], wide[1], wide[2]))
         smooth = blur.gaussian(probabilities[-1], self._sigmas) if any(reach) else probabilities[-1]
-        cut = tuple(slice(i.start - w.start, i.stop - w.start) for i, w in zip(inside, wide, strict=True))
+        cut = relative(inside, wide)
         hill = self._target.hill(probabilities[(slice(None), *cut)], smooth[cut])
         size = tuple(b.stop - b.start for b in box)
         height, mask = np.zeros(size, np.float32), np.zeros(size, bool)
-        at = tuple(slice(i.start - b.start, i.stop - b.start) for i, b in zip(inside, box, strict=True))
+        at = relative(inside, box)
         height[at], mask[at] = hill.height, hill.mask
         return height, mask
 
