@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from ..errors import CellsegError
-from .padding import padded
+from .base import Network, freeze
+from .unet import EncoderUNet, Parts
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -49,8 +50,8 @@ def _name_missing_operators() -> None:
         del sys.modules[name]  # half-imported
 
 
-class AnySize(nn.Module):
-    """Pads the input (reflecting where possible) to a multiple of `stride` and crops the output back.
+class AnySize(Network):
+    """A network of the library, with a branch at full resolution.
 
     Encoders halve the image in their first layer, so that outlines of small cells are a guess of the decoder.
     With `detail` channels, the network's output is features that are joined with two convolutions of the full
@@ -61,20 +62,24 @@ class AnySize(nn.Module):
         super().__init__()
         in_channels, features, out_channels = channels
         self.network = network
-        self.stride = stride
+        self.strides = (stride, stride)
         twice = (*_convolution(in_channels, detail), *_convolution(detail, detail)) if detail else ()
         self.detail = nn.Sequential(*twice) if detail else None
         mixed = features + detail
         self.head = nn.Sequential(*_convolution(mixed, mixed), nn.Conv2d(mixed, out_channels, 1)) if detail else None
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    @property
+    def backbone(self) -> nn.Module:
+        """The library's encoder."""
+        encoder: nn.Module = self.network.encoder  # type: ignore[assignment]
+        return encoder
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, Y, X) -> (N, classes, Y, X) logits."""
-        height, width = x.shape[-2:]
-        x = padded(x, (self.stride, self.stride))
         out: torch.Tensor = self.network(x)
         if self.detail is not None and self.head is not None:
             out = self.head(torch.cat([out, self.detail(x)], 1))
-        return out[..., :height, :width]
+        return out
 
 
 def _convolution(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
@@ -100,6 +105,8 @@ def build(architecture: str, encoder: str, in_channels: int, out_channels: int, 
     options: dict[str, Any] = {"encoder_weights": None, "in_channels": in_channels, "classes": features}
     if "decoder_channels" in inspect.signature(cls).parameters and architecture in ("Unet", "UnetPlusPlus", "MAnet"):
         options["decoder_channels"] = tuple(width * k for k in (8, 4, 2, 2, 1))
+    if architecture == "DPT":
+        options["dynamic_img_size"] = True  # its transformers know one size otherwise
     try:
         network = cls(encoder, **options)
     except (KeyError, ValueError, RuntimeError) as error:
@@ -107,14 +114,43 @@ def build(architecture: str, encoder: str, in_channels: int, out_channels: int, 
             f"The network {architecture} with encoder {encoder!r} cannot be built: {error}.",
             "resnet18, resnet34, efficientnet-b0 and mobilenet_v2 work with every architecture.",
         ) from error
-    return AnySize(network, (in_channels, features, out_channels), detail)
+    stride = 128 if architecture == "PAN" else 32  # PAN halves its deepest features three times more
+    return AnySize(network, (in_channels, features, out_channels), detail, stride)
 
 
-def load_imagenet(network: nn.Module, encoder: str) -> str:
-    """Load ImageNet weights into the encoder; a notice in words where the hub cannot be reached."""
+def encoder_unet(
+    parts: Parts,
+    encoder: str,
+    sizes: tuple[int, int],
+    features: tuple[int, ...],
+    levels: tuple[int, ...],
+    *,
+    frozen: bool,
+    pooled: bool = False,
+) -> EncoderUNet:
+    """Our decoder over an encoder of the library, with random weights; `sizes` is channels in and out.
+
+    Raises
+    ------
+    CellsegError
+        When the encoder does not exist.
+    """
+    try:
+        backbone = library().encoders.get_encoder(encoder, in_channels=sizes[0], depth=5, weights=None)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CellsegError(
+            f"There is no encoder {encoder!r}: {error}.", "densenet121, vgg16, resnet50 and mobilenet_v2 are known."
+        ) from error
+    channels = tuple(int(n) for n in backbone.out_channels)
+    network = EncoderUNet(parts, backbone, channels, sizes[1], features, levels, pooled=pooled)
+    freeze(network.encoder, frozen)
+    return network
+
+
+def load_imagenet(backbone: nn.Module, encoder: str) -> str:
+    """Load ImageNet weights into an encoder; a notice in words where the hub cannot be reached."""
     smp = library()
-    core: Any = network.network
-    channels = int(core.encoder.out_channels[0])
+    channels = int(backbone.out_channels[0])  # type: ignore[index,arg-type]
     advice = "Training starts from random weights. Offline, give weights = PATH of a safetensors file of the encoder."
     if not _hub_answers():
         return f"ImageNet weights for {encoder} cannot be downloaded: the model hub does not answer. {advice}"
@@ -122,21 +158,20 @@ def load_imagenet(network: nn.Module, encoder: str) -> str:
         pretrained = smp.encoders.get_encoder(encoder, in_channels=channels, weights="imagenet")
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         return f"ImageNet weights for {encoder} cannot be loaded ({type(error).__name__}). {advice}"
-    core.encoder.load_state_dict(pretrained.state_dict())
+    backbone.load_state_dict(pretrained.state_dict())
     return ""
 
 
-def load_encoder(network: nn.Module, weights: dict[str, object], name: str) -> None:
-    """Fill the encoder from a state dict; every tensor must fit.
+def load_encoder(backbone: nn.Module, weights: dict[str, object], name: str) -> None:
+    """Fill an encoder from a state dict; every tensor must fit.
 
     Raises
     ------
     CellsegError
         When names or shapes differ.
     """
-    core: Any = network.network
     try:
-        core.encoder.load_state_dict(weights)
+        backbone.load_state_dict(weights)
     except RuntimeError as error:
         raise CellsegError(
             f"The weights {name} do not fit the encoder: {str(error).splitlines()[-1].strip()}",

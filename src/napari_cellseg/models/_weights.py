@@ -1,0 +1,71 @@
+"""Weights in safetensors files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CellsegError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write a network's parameters and buffers as safetensors."""
+    from safetensors.torch import save_file
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    temporary = path.with_suffix(".part")
+    save_file(state, temporary)
+    os.replace(temporary, path)
+
+
+def read_weights(path: Path) -> dict[str, object]:
+    """Read a safetensors file.
+
+    Raises
+    ------
+    CellsegError
+        When the file is missing, damaged, or a pickle posing as weights.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CellsegError(f"There is no weights file {path}.", "Check the path.")
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        raise CellsegError(
+            f"{path.name} is a pickle, which can run any code when it is opened; it was not opened.",
+            "Only safetensors files are accepted. Convert it where you trust it: "
+            "safetensors.torch.save_file(torch.load(file, weights_only=True), name).",
+        )
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CellsegError(
+            f"The weights {path.name} cannot be read: {error}.", "The file is damaged; take it from a backup."
+        ) from error
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Fill a network from a safetensors file; every name and shape must match.
+
+    Raises
+    ------
+    CellsegError
+        When anything is missing, left over or of another shape.
+    """
+    weights = read_weights(path)
+    own = network.state_dict()
+    wrong = sorted(set(own) ^ set(weights))
+    wrong += [n for n in own if n in weights and own[n].shape != getattr(weights[n], "shape", None)]
+    if wrong:
+        raise CellsegError(
+            f"The weights {path.name} do not fit this network: {len(wrong)} tensors differ, first {wrong[0]}.",
+            "The weights belong to another architecture or channel count; use the config saved beside them.",
+        )
+    network.load_state_dict(weights)
