@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_cellseg.augmentation import AUGMENTATIONS
 from napari_cellseg.config import Config, default_config, parse_config
 from napari_cellseg.drafts import DRAFTS
 from napari_cellseg.errors import CellsegError
@@ -12,7 +13,7 @@ from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS, Recipe
 from napari_cellseg.targets import TARGETS
 
-UNIONS = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS]
+UNIONS = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS, *AUGMENTATIONS]
 
 
 @pytest.mark.parametrize("task", ["instance", "semantic"])

@@ -663,3 +663,19 @@ def test_an_empty_image_has_no_objects():
     assert s.objects.within(tuple(slice(0, 3) for _ in range(3))).size == 0
     new, _ = done(edits.polygon(s, np.array([(1.0, 2, 2), (1, 9, 2), (1, 9, 9)])), s)
     assert new.max() == 1
+
+
+def test_approving_background_leaves_the_objects_of_a_tile_alone():
+    labels = np.zeros((20, 20), np.uint32)
+    labels[5:9, 5:9] = 1
+    state = np.zeros(labels.shape, np.uint8)
+    state[0, :4] = 1
+    scene = edits.Scene.of(labels, state)
+    edit = edits.approve_background(scene, (slice(0, 10), slice(0, 10)))
+    edit.write_to(labels, state)
+    assert (state[5:9, 5:9] == 0).all()
+    assert (state[:10, :10][labels[:10, :10] == 0] == 2).all()
+    assert (state[10:] == 0).all()
+    edit.inverse().write_to(labels, state)
+    assert (state[0, :4] == 1).all()
+    assert state.sum() == 4

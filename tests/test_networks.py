@@ -28,7 +28,8 @@ from napari_cellseg.nets import smp as nets_smp
 
 SMALL = [
     Smp(weights="none", width=4),
-    Smp(architecture="FPN", encoder="mobilenet_v2", weights="none", detail=0),
+    Smp(architecture="FPN", encoder="mobilenet_v2", weights="none", width=8, detail=8),
+    Smp(architecture="Linknet", weights="none", detail=0),
     UNet3D(width=4),
     UNet3D(width=2, flat=3),
     UNet3D(width=2, block="residual", norm="instance", gates=True),
@@ -214,21 +215,23 @@ def test_every_architecture_of_the_library(architecture, tmp_path):
 @pytest.mark.parametrize("model", SMALL, ids=lambda m: repr(m)[:40])
 def test_one_batch_can_be_learnt(model):
     torch.manual_seed(0)
-    size = (8, 32, 32) if model.dimensions == 3 else (64, 64)
+    size = (8, 32, 32) if model.dimensions == 3 else (32, 32)
     pool = F.avg_pool3d if model.dimensions == 3 else F.avg_pool2d
-    side = 7 if model.dimensions == 3 else 17
+    side = 7 if model.dimensions == 3 else 9
     blobs = pool(torch.randn(2, 1, *size), side, 1, side // 2)
     x, y = blobs / blobs.std(), (blobs > blobs.mean()).float()
     network = model.build(1, 1).train()
     optimiser = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), lr=2e-3)
     dice = 0.0
-    for _ in range(300):
+    for step in range(600):
         optimiser.zero_grad()
-        output = network(x)
-        (F.binary_cross_entropy_with_logits(output, y)).backward()
+        F.binary_cross_entropy_with_logits(network(x), y).backward()
         optimiser.step()
-        found = (output > 0).float()
-        dice = float(2 * (found * y).sum() / (found.sum() + y.sum()))
-        if dice > 0.985:
-            break
+        if step % 20 == 19:
+            with torch.no_grad():
+                found = (network.eval()(x) > 0).float()
+            network.train()
+            dice = float(2 * (found * y).sum() / (found.sum() + y.sum()))
+            if dice > 0.985:
+                break
     assert dice > 0.98

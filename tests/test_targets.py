@@ -10,7 +10,8 @@ from napari_cellseg.matching import join_slices
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import TARGETS, Boundary, Distance, Semantic, drop_small
 
-INSTANCES = [Boundary, Distance]
+INSTANCES = [Boundary(), Boundary(edge="dilation", width=1), Distance()]
+NAMES = lambda t: f"{t.kind}-{getattr(t, 'edge', '')}"  # noqa: E731
 
 
 def same_objects(a: np.ndarray, b: np.ndarray, iou: float = 0.9) -> bool:
@@ -32,10 +33,10 @@ def test_encoding_gives_probabilities(cls, shape):
         np.testing.assert_allclose(encoded.sum(0), 1)
 
 
-@pytest.mark.parametrize("cls", INSTANCES)
+@pytest.mark.parametrize("target", INSTANCES, ids=NAMES)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(0, 12))
-def test_decoding_an_encoding_gives_the_objects_back(cls, seed, n):
+def test_decoding_an_encoding_gives_the_objects_back(target, seed, n):
     # convex objects with a gap: touching ones may differ by a voxel of their border
     rng = np.random.default_rng(seed)
     labels = np.zeros((96, 96), np.uint32)
@@ -46,17 +47,22 @@ def test_decoding_an_encoding_gives_the_objects_back(cls, seed, n):
         halo = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= (radius + 2) ** 2
         if not labels[halo].any():
             labels[disk] = id
-    decoded = cls(min_size=0).decode(cls().encode(labels))
+    decoded = target.model_copy(update={"min_size": 0}).decode(target.encode(labels))
     assert (decoded > 0).tolist() == (labels > 0).tolist()
     assert same_objects(labels, decoded, iou=0.99)
 
 
-@pytest.mark.parametrize("cls", INSTANCES)
+@pytest.mark.parametrize("target", INSTANCES, ids=NAMES)
 @pytest.mark.parametrize("shape", [(256, 256), (16, 96, 96)])
-def test_touching_cells_are_parted(cls, shape):
+def test_touching_cells_are_parted(target, shape):
+    gap = getattr(target, "edge", "") == "dilation"  # objects lose the rim where they touch
+    if gap and len(shape) == 3:
+        pytest.skip("edges made slice by slice do not part what touches across slices, as documented")
     _, labels = synthetic_cells(shape, 25, radius=12, touching=0.6, seed=4)
-    decoded = cls(min_size=10).decode(cls().encode(labels, spacing=(2.0, 1, 1)[-len(shape) :]))
-    counts = instance_counts(labels, decoded, threshold=0.7)
+    decoded = target.model_copy(update={"min_size": 10}).decode(
+        target.encode(labels, spacing=(2.0, 1, 1)[-len(shape) :])
+    )
+    counts = instance_counts(labels, decoded, threshold=0.5 if gap else 0.7)
     assert counts["tp"] >= 0.85 * (counts["tp"] + counts["fn"])
 
 
@@ -92,3 +98,13 @@ def test_slices_of_one_object_get_one_id():
     counts = instance_counts(labels, joined, threshold=0.9)
     assert counts["fn"] == 0
     assert counts["fp"] <= 1  # the cap of an object may be too small to share a quarter with the slice below
+
+
+def test_edges_by_dilation_lie_round_every_object_and_on_both_sides_of_a_contact():
+    labels = np.zeros((3, 12, 20), np.uint32)
+    labels[1, 3:9, 3:9], labels[1, 3:9, 9:15] = 1, 2
+    background, edge, interior = Boundary(edge="dilation", width=1).encode(labels)
+    assert edge[[0, 2]].sum() == 0  # slice by slice
+    assert edge[1, 5].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert interior[1, 5].tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(background + edge + interior, 1)

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from napari_cellseg import edits
-from napari_cellseg.config import Config
-from napari_cellseg.data import TrainingSet
+from napari_cellseg.config import Config, Optimiser, parse_config
+from napari_cellseg.data import AHEAD, Loader, TrainingSet
 from napari_cellseg.engine import PredictJob, TrainJob, decide, open_round, record_round, run
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Judged, Notice, Predicted, Saved, StepDone, TrainStarted, Validated
 from napari_cellseg.project import Project, difference
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.train import Run, rate, train
+from napari_cellseg.train import Loop, rate, train, unfinished
 
 from .conftest import train_once
 
@@ -44,7 +48,8 @@ def test_one_corrected_field_is_enough(project, picture, small_config):
     assert card.images == ("cells",)
     assert card.versions["torch"] == torch.__version__.split("+")[0] or card.versions["torch"]
     names = sorted(p.name for p in project.model_path(judged.child).iterdir())
-    assert names == ["card.json", "config.toml", "events.jsonl", "weights.safetensors"]
+    assert names == ["card.json", "config.toml", "curves.csv", "events.jsonl", "weights.safetensors"]
+    assert not unfinished(project)
 
 
 def test_the_child_starts_from_the_parent_and_rounds_are_recorded(project, picture, small_config):
@@ -74,11 +79,11 @@ def test_held_out_voxels_are_never_learnt_from(project, picture, small_config):
     assert plane.known.any()
     assert plane.held_out.any()
     assert not (plane.known & plane.held_out).any()
-    rng = np.random.default_rng(0)
     poisoned = np.where(plane.held_out, 77.0, 0.0).astype(np.float32)
     plane.pixels[0] = poisoned  # a patch may show held-out pixels, but must not call them known
-    for _ in range(10):
-        batch = patches.batch(rng)
+    with Loader(patches, 1) as loader:
+        batches = [loader.take()[1] for _ in range(10)]
+    for batch in batches:
         marked = (batch.pixels[:, :1] > 40) & (batch.known > 0)
         assert marked.float().mean() < 0.01  # interpolation at the border
 
@@ -139,17 +144,17 @@ def test_nan_stops_and_leaves_the_parent(project, picture, small_config, monkeyp
     approve_a_field(project, picture[1])
     parent = train_once(project, small_config.with_values(["train.steps=5"]))
     weights = (project.model_path(parent) / "weights.safetensors").read_bytes()
-    real, count = Run._step, []
+    real, count = Loop._step, []
 
     def broken(self, *arguments):
         count.append(1)
-        return math.nan if len(count) > (40 if after_a_check else 2) else real(self, *arguments)
+        return (math.nan, []) if len(count) > (40 if after_a_check else 2) else real(self, *arguments)
 
-    monkeypatch.setattr(Run, "_step", broken)
+    monkeypatch.setattr(Loop, "_step", broken)
     job = TrainJob(project.path, small_config)
     if after_a_check:
         events = list(run(job))
-        assert any(isinstance(e, Notice) and "stopped being a number" in e.text for e in events)
+        assert any(isinstance(e, Notice) and "not a number" in e.text for e in events)
         assert next(e for e in events if isinstance(e, Saved)).stopped_by == "nan"
     else:
         with pytest.raises(CellsegError, match="not a number"):
@@ -243,7 +248,266 @@ def test_patches_of_volumes_are_padded_and_unknown_outside(tmp_path, depth):
     with Project.create(tmp_path / "p") as project:
         project.add_image(tmp_path / "v.npy", labels=truth, axes="ZYX")
         patches = TrainingSet(project, config)
-    batch = patches.batch(np.random.default_rng(0))
+    with Loader(patches, 1) as loader:
+        batch = loader.take()[1]
     assert batch.pixels.shape == (3, 1, min(depth, 6), 64, 64)
     assert batch.target.shape[1:] == (2, min(depth, 6), 64, 64)
     assert batch.known.shape == (3, 1, min(depth, 6), 64, 64)
+
+
+# --- resuming, schedules, freezing, patches ------------------------------------------------------------
+
+TINY = ["model.kind=unet", "model.width=4", "model.levels=2"]
+FIXED = ["train.steps=24", "train.seconds=100000", "train.checkpoint=0", "train.checks=3"]
+
+
+def weights_of(project: Project, model: str) -> str:
+    return hashlib.sha256((project.model_path(model) / "weights.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        ["model.kind=unet"],
+        ["model.kind=unet", "sampling.hard=0.5"],
+        ["model.kind=msunet", "optimiser.schedule=plateau"],
+    ],
+)
+def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(project, picture, small_config, extra):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    config = small_config.with_values([*FIXED, *extra, "model.width=4", "model.levels=2"])
+    whole = list(train(project, config))
+    for kill_at in (5, 17):
+        running = train(project, config)
+        for event in running:
+            if isinstance(event, StepDone) and event.step == kill_at:
+                break
+        running.close()
+    assert len(unfinished(project)) == 2
+    for run_id, kill_at in zip(unfinished(project), (5, 17), strict=True):
+        events = list(train(project, config, resume=run_id))
+        steps = [e.step for e in events if isinstance(e, StepDone)]
+        assert steps == list(range(kill_at, 25))  # the last step before the end was not saved yet
+        assert weights_of(project, events[-1].model) == weights_of(project, whole[-1].model)
+        assert project.model_card(events[-1].model).parent is None
+    assert unfinished(project) == []
+    losses = (project.model_path(events[-1].model) / "curves.csv").read_text().splitlines()
+    assert losses == (project.model_path(whole[-1].model) / "curves.csv").read_text().splitlines()
+
+
+def test_a_cancelled_training_can_go_on(project, picture, small_config):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    config = small_config.with_values([*FIXED, *TINY])
+    count = []
+    first = [e for e in train(project, config, stop=lambda: len(count) >= 6) if count.append(1) or True][-1]
+    assert first.stopped_by == "person"
+    assert unfinished(project) == [first.model]
+    second = list(train(project, config, resume=""))
+    assert second[-1].model != first.model
+    assert second[-1].stopped_by == "steps"
+    assert [m.id for m in project.models()] == [first.model, second[-1].model]
+    with pytest.raises(CellsegError, match="no interrupted training"):
+        list(train(project, config, resume=""))
+
+
+def test_a_damaged_checkpoint_is_said_to_be_one(project, picture, small_config):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    running = train(project, small_config.with_values([*FIXED, *TINY]))
+    for event in running:
+        if isinstance(event, StepDone) and event.step == 3:
+            break
+    running.close()
+    (run_id,) = unfinished(project)
+    path = project.runs_folder / run_id / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CellsegError, match="cannot be read"):
+        list(train(project, small_config, resume=run_id))
+    assert project.models() == []
+
+
+def test_what_does_not_fit_into_memory_is_said_and_nothing_lost(project, picture, small_config, monkeypatch):
+    approve_a_field(project, picture[1])
+    parent = train_once(project, small_config.with_values(["train.steps=4"]))
+    before = weights_of(project, parent)
+
+    def greedy(self, *arguments):
+        torch.empty(1 << 50)  # the allocator itself refuses
+
+    monkeypatch.setattr(Loop, "_step", greedy)
+    with pytest.raises(CellsegError, match="do not fit into memory") as caught:
+        list(run(TrainJob(project.path, small_config)))
+    assert "train.batch" in caught.value.hint
+    assert project.current_model == parent
+    assert weights_of(project, parent) == before
+
+
+def test_schedules():
+    exponential = Optimiser(schedule="exponential", factor=0.9, every=9000)
+    assert rate(9000, 0.5, exponential) == pytest.approx(0.9)
+    assert rate(18000, 0.9, exponential) == pytest.approx(0.81)
+    plateau = Optimiser(schedule="plateau", factor=0.5)
+    assert [rate(100, 0.5, plateau, falls) for falls in (0, 1, 2)] == [1, 0.5, 0.25]
+    assert rate(100, 0.99, Optimiser(schedule="constant")) == 1
+
+
+def test_patience_ends_a_training_that_gets_no_better(project, picture, small_config):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    config = small_config.with_values(
+        [
+            "optimiser.patience=2",
+            "train.steps=200",
+            "train.checks=100",
+            "train.learning_rate=1e-9",
+            "train.averaging=0",
+            *TINY,
+        ]
+    )
+    events = list(train(project, config))
+    assert events[-1].stopped_by in ("patience", "steps")
+    poor = config.with_values(["train.learning_rate=0.9", "optimiser.clip=1000"])
+    events = list(train(project, poor))
+    assert events[-1].stopped_by == "patience"
+    assert sum(isinstance(e, StepDone) for e in events) < 200
+
+
+@pytest.mark.parametrize(("unfreeze", "moved"), [(0.0, False), (0.5, True)])
+def test_a_frozen_encoder_learns_only_when_it_is_thawed(project, picture, small_config, unfreeze, moved):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    config = small_config.with_values(
+        ["optimiser.freeze=encoder", f"optimiser.unfreeze={unfreeze}", "train.steps=8", "train.seconds=1000",
+         "train.averaging=0"]
+    )  # fmt: skip
+    torch.manual_seed(config.train.seed)
+    fresh = config.model.build(1, 2).state_dict()
+    saved = list(train(project, config))[-1]
+    from napari_cellseg.models import read_weights
+
+    found = read_weights(project.model_path(saved.model) / "weights.safetensors")
+    encoder = [n for n in fresh if n.startswith("network.encoder.") and fresh[n].is_floating_point()]
+    assert any(not torch.equal(found[n], fresh[n]) for n in encoder) == moved
+    assert any(not torch.equal(found[n], fresh[n]) for n in fresh if "decoder" in n)
+
+
+def test_networks_without_an_encoder_cannot_freeze_it(project, picture, small_config):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    config = small_config.with_values(["model.kind=unet", "model.width=4", "optimiser.freeze=encoder"])
+    with pytest.raises(CellsegError, match="no encoder"):
+        list(train(project, config))
+    assert not project.runs_folder.exists()
+
+
+def test_class_weights_are_checked_before_anything_is_made(project, picture, small_config):
+    approve_a_field(project, picture[1])
+    with pytest.raises(CellsegError, match="class weights"):
+        list(train(project, small_config.with_values(["loss.kind=dice", "loss.class_weights=[1, 2, 3]"])))
+    assert not project.runs_folder.exists()
+
+
+def test_tensorboard_files_on_request(project, picture, small_config):
+    pytest.importorskip("tensorboard")
+    approve_a_field(project, picture[1])
+    open_round(project)
+    saved = list(train(project, small_config.with_values([*TINY, "train.steps=3", "train.tensorboard=true"])))[-1]
+    files = list((project.model_path(saved.model) / "tensorboard").iterdir())
+    assert len(files) == 1
+    assert files[0].stat().st_size > 100
+
+
+def centres(patches, steps=40):
+    return [d.centre for step in range(1, steps) for d in patches.draw(step)]
+
+
+def test_patches_of_a_grid_lie_on_it(project, picture, small_config):
+    project.approve_labels("cells", picture[1])
+    config = small_config.with_values(["train.patch=32", "sampling.places=grid", "sampling.overlap=0.5"])
+    found = {c[1:] for c in centres(TrainingSet(project, config))}
+    assert all((y - 16) % 16 == 0 and (x - 16) % 16 == 0 for y, x in found)
+    assert len(found) > 20
+    config = config.with_values(["sampling.overlap=0"])
+    found = {c[1:] for c in centres(TrainingSet(project, config))}
+    assert all((y - 16) % 32 == 0 and (x - 16) % 32 == 0 for y, x in found)
+
+
+def test_empty_background_can_be_left_out(tmp_path, small_config):
+    truth = np.zeros((256, 256), np.uint32)
+    truth[10:30, 10:30] = 1
+    np.save(tmp_path / "e.npy", np.random.default_rng(0).random((256, 256)).astype(np.float32))
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "e.npy", labels=truth)
+        shares = {}
+        for empty in (1.0, 0.0):
+            config = small_config.with_values(["train.patch=32", f"sampling.empty={empty}"])
+            patches = TrainingSet(project, config)
+            shares[empty] = np.mean([patches._is_empty(0, c) for c in centres(patches)])
+    assert shares[1.0] > 0.8
+    assert shares[0.0] < 0.25  # it gives up after fifty tries
+
+
+def test_rare_classes_are_taken_more_often(tmp_path, small_config):
+    classes = np.ones((128, 128), np.uint32)
+    classes[:, 100:] = 0
+    classes[60:64, 60:64] = 2
+    np.save(tmp_path / "s.npy", np.random.default_rng(0).random((128, 128)).astype(np.float32))
+    with Project.create(tmp_path / "p", "semantic", ("common", "rare")) as project:
+        project.add_image(tmp_path / "s.npy", labels=classes)
+        share = {}
+        for rare in (0.0, 0.5):
+            config = small_config.with_values(["target.kind=semantic", f"sampling.rare={rare}"])
+            found = centres(TrainingSet(project, config))
+            share[rare] = np.mean([classes[c[1:]] == 2 for c in found])
+    assert share[0.0] < 0.05
+    assert share[0.5] == pytest.approx(0.5, abs=0.12)
+
+
+def test_hard_places_come_again(project, picture, small_config):
+    project.approve_labels("cells", picture[1])
+    patches = TrainingSet(project, small_config.with_values(["sampling.hard=0.5"]))
+    draws = patches.draw(1)
+    patches.learnt(1, draws, [0.1, 0.1, 9.0, 0.1])
+    hard = draws[2].centre
+    assert hard not in [d.centre for d in patches.draw(2)]  # prepared ahead: heeded later
+    later = [d.centre for step in range(2 + AHEAD, 30) for d in patches.draw(step)]
+    assert np.mean([c == hard for c in later]) == pytest.approx(0.5, abs=0.15)
+
+
+def test_draws_depend_on_seed_step_and_rank_alone(project, picture, small_config):
+    project.approve_labels("cells", picture[1])
+    a, b = (TrainingSet(project, small_config) for _ in range(2))
+    assert a.draw(7) == b.draw(7)
+    assert a.draw(7) != a.draw(8)
+    assert a.draw(7, rank=1) != a.draw(7)
+    np.testing.assert_array_equal(a.cut(a.draw(3)[0]).pixels, b.cut(b.draw(3)[0]).pixels)
+
+
+def test_settings_of_earlier_versions_are_understood():
+    config = parse_config("[train]\nscale = 1.2\nseconds = 5\n")
+    assert config.augmentation.scale == 1.2
+    assert config.train.seconds == 5
+
+
+def test_an_empty_training_folder_of_several_processes(project, picture, small_config, tmp_path):
+    """Two processes train together as torchrun starts them; the first one saves."""
+    approve_a_field(project, picture[1])
+    open_round(project)
+    config = small_config.with_values([*TINY, "train.steps=4", "train.seconds=1000", "train.batch=2"])
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    path = project.path
+    project.close()
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
+        "-m", "napari_cellseg.cli", "train", str(path), "--config", str(tmp_path / "config.toml"), "--events",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    kinds = [json.loads(line)["event"] for line in done.stdout.splitlines() if line.startswith("{")]
+    assert kinds.count("StepDone") == 4
+    assert kinds.count("Saved") == kinds.count("Judged") == 1
+    with Project.open(path) as again:
+        assert [m.id for m in again.models()] == ["v1"]
+        assert len(again.db.rounds()) == 1

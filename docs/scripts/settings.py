@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from napari_cellseg.config import Config, Predict, Train
+from napari_cellseg.augmentation import AUGMENTATIONS
+from napari_cellseg.config import Config, Optimiser, Predict, Sampling, Train
 from napari_cellseg.drafts import DRAFTS
 from napari_cellseg.gui.tools import shortcuts
 from napari_cellseg.losses import LOSSES
@@ -24,6 +25,9 @@ GROUPS = {
     "Networks (model)": MODELS,
     "Losses (loss)": LOSSES,
     "Training (train)": (Train,),
+    "Patches (sampling)": (Sampling,),
+    "Augmentation (augmentation)": AUGMENTATIONS,
+    "Optimiser (optimiser)": (Optimiser,),
     "Prediction (predict)": (Predict,),
     "Drafts": DRAFTS,
 }

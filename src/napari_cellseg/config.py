@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from .augmentation import Augmentation, Standard
 from .errors import CellsegError
 from .losses import DiceFocal, Loss
 from .models import Model, Smp
@@ -32,11 +33,42 @@ class Train(Settings):
     margin: int = Field(8, ge=0, le=128, description="A correction vouches for this margin around the object (pixels).")
     child_rate: float = Field(0.5, gt=0, le=1, description="Share of the learning rate when starting from a model.")
     replay: float = Field(0.7, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
-    scale: float = Field(1.5, ge=1, le=4, description="Patches are enlarged or shrunk by up to this factor.")
     averaging: float = Field(0.99, ge=0, lt=1, description="Decay of the running average of the weights.")
     checks: int = Field(8, ge=1, le=1000, description="Validations, spread over the training.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")
+    checkpoint: float = Field(20.0, ge=0, le=86_400, description="Saved at least this often, for resuming (s).")
+    tensorboard: bool = Field(False, description="Also write files for TensorBoard.")
     from_scratch: bool = Field(False, description="Start from new weights instead of the current model.")
+
+
+class Sampling(Settings):
+    """Where training patches are taken."""
+
+    places: Literal["anywhere", "grid"] = Field(
+        "anywhere", description="Patches round any known voxel, or on a grid with a set overlap."
+    )
+    overlap: float = Field(0.5, ge=0, le=0.9, description="Share that neighbouring patches of the grid have in common.")
+    empty: float = Field(1.0, ge=0, le=1, description="Share of the patches without any object that is kept.")
+    rare: float = Field(0.0, ge=0, le=1, description="Share of patches round voxels of the rarest class.")
+    hard: float = Field(0.0, ge=0, le=1, description="Share of patches from places with a high recent loss.")
+
+
+class Optimiser(Settings):
+    """How weights are moved."""
+
+    method: Literal["adamw", "adam"] = Field("adamw", description="Adam with decoupled weight decay, or Adam with L2.")
+    schedule: Literal["cosine", "exponential", "plateau", "constant"] = Field(
+        "cosine", description="How the learning rate falls; plateau: when validation stops improving."
+    )
+    factor: float = Field(0.9, gt=0, lt=1, description="Exponential and plateau: the learning rate times this...")
+    every: int = Field(9000, ge=1, le=10_000_000, description="...every so many steps (exponential).")
+    wait: int = Field(3, ge=1, le=1000, description="...after so many validations without improvement (plateau).")
+    patience: int = Field(0, ge=0, le=1000, description="Stop after so many validations without improvement; 0: never.")
+    clip: float = Field(1.0, gt=0, le=1000, description="Gradients longer than this are shortened.")
+    freeze: Literal["nothing", "encoder"] = Field("nothing", description="What does not learn.")
+    unfreeze: float = Field(
+        0.0, ge=0, le=1, description="A frozen encoder learns again, from its deepest part on, by this share; 0: never."
+    )
 
 
 class Predict(Settings):
@@ -66,15 +98,29 @@ class Predict(Settings):
 
 
 class Config(Settings):
-    """Recipe + target + model + loss + training + prediction."""
+    """Recipe + target + model + loss + training (patches, augmentation, optimiser) + prediction."""
 
     recipe: Recipe = Recipe()
     target: Target = Distance()
     model: Model = Smp()
     loss: Loss = DiceFocal()
     train: Train = Train()
+    sampling: Sampling = Sampling()
+    augmentation: Augmentation = Standard()
+    optimiser: Optimiser = Optimiser()
     predict: Predict = Predict()
     precision: Precision = Field("auto", description="bf16 where the processor has it, else fp32.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, values: Any) -> Any:
+        """Until version 0.3 the scale of the augmentation was a setting of the training."""
+        train = values.get("train") if isinstance(values, dict) else None
+        if isinstance(train, dict) and "scale" in train:
+            train = dict(train)
+            augmentation = {"kind": "standard", "scale": train.pop("scale")} | dict(values.get("augmentation", {}))
+            return values | {"train": train, "augmentation": augmentation}
+        return values
 
     def to_toml(self) -> str:
         """The whole configuration as TOML."""

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_cellseg.config import Config, Predict, Train
+from napari_cellseg.augmentation import AUGMENTATIONS
+from napari_cellseg.config import Config, Optimiser, Predict, Sampling, Train
 from napari_cellseg.drafts import DRAFTS
 from napari_cellseg.gui.forms import SettingsForm, limits
 from napari_cellseg.losses import LOSSES
@@ -10,7 +11,7 @@ from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS
 from napari_cellseg.targets import TARGETS
 
-ALL = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS, Train, Predict]
+ALL = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS, *AUGMENTATIONS, Train, Sampling, Optimiser, Predict]
 
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)

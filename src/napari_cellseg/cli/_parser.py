@@ -105,6 +105,9 @@ def _train(verbs: Any) -> None:
     sub.add_argument(
         "--keep", choices=("auto", "yes", "no"), default="auto", help="auto keeps the child if it is not worse"
     )
+    sub.add_argument(
+        "--resume", nargs="?", const="", metavar="RUN", help="go on with an interrupted training (the newest, or RUN)"
+    )
     _config(sub)
     _progress(sub)
 

@@ -90,7 +90,7 @@ def train(options: Namespace) -> int:
     """Fine-tune, judge, keep or roll back."""
     with Project.open(options.project) as project:
         open_round(project)
-        job = TrainJob(project.path, _config(project, options))
+        job = TrainJob(project.path, _config(project, options), options.resume)
         with Printer(options.events) as printer:
             for event in run(job, printer.stopped):
                 printer.show(event)

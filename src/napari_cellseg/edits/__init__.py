@@ -27,12 +27,13 @@ from ._objects import (
     smooth,
 )
 from ._scene import Over, Piece, Scene
-from ._states import approve_box, approve_mask, approve_object, first_free_id, predicted, reconcile
+from ._states import approve_background, approve_box, approve_mask, approve_object, first_free_id, predicted, reconcile
 
 __all__ = [
     "Over",
     "Piece",
     "Scene",
+    "approve_background",
     "approve_box",
     "approve_mask",
     "approve_object",

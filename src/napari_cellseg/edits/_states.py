@@ -22,6 +22,13 @@ def approve_mask(scene: Scene, box: Box, mask: Mask) -> Edit:
     return difference("approve", scene.labels, scene.state, box, scene.labels[box], np.where(mask, APPROVED, state))
 
 
+def approve_background(scene: Scene, box: Box) -> Edit:
+    """Approve the background in a box: nothing is missing there. Its objects are other places to look at."""
+    labels, state = scene.labels[box], scene.state[box]
+    new = np.where(labels == 0, APPROVED, state)
+    return difference("approve background", scene.labels, scene.state, box, labels, new)
+
+
 def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
     """Approve what lies in a box: its background, and whole objects of which at least half lies inside.
 

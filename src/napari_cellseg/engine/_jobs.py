@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,10 +73,11 @@ class DecodeJob:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train a child of the current model and judge both."""
+    """Train a child of the current model and judge both; `resume` goes on with an interrupted run ("": the newest)."""
 
     project: Path
     config: Config
+    resume: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
             return
         if isinstance(job, DecodeJob):
             yield _decode(project, job, stop)
+            return
+        if int(os.environ.get("RANK", "0")) > 0:  # helps another process to train, which notes the run
+            yield from _events(project, job, stop, look)
             return
         number = project.db.start_run(kind, repr(job)[:2000])
         outcome = "died"
@@ -169,12 +174,13 @@ def _kept(project: Project, image: str) -> Path:
 def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
     from ..train import train
 
-    parent = None if job.config.train.from_scratch else project.current_model
-    for event in train(project, job.config, stop):
+    current = project.current_model
+    for event in train(project, job.config, stop, job.resume):
         yield event
         if isinstance(event, Saved):
+            parent = project.model_card(event.model).parent
             # a person who cancels has waited long enough, but an unjudged model would prove nothing: judging goes on
-            yield from _judge(project, parent or project.current_model, event.model)
+            yield from _judge(project, parent or current, event.model)
 
 
 def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:

@@ -193,14 +193,13 @@ class Annotator:
                 self._mend_object(id, true_id, item.id if n == 0 else 0)
             return
         free = (canvas.labels[box] == 0) & (truth[box] > 0)
-        sizes = np.bincount(truth.ravel())
-        missed, counts = np.unique(truth[box][free], return_counts=True)
-        drawn = [int(t) for t, n in zip(missed, counts, strict=True) if n * 2 > sizes[t]]
+        sizes, unlabelled = np.bincount(truth.ravel()), np.bincount(truth[canvas.labels == 0])
+        drawn = [int(t) for t in np.unique(truth[box][free]) if unlabelled[t] * 2 > sizes[t]]
         for true_id in drawn:
             self._mend_object(id, true_id, 0)
         if not drawn:
             self.mended += 1  # a look costs something even where nothing is missing
-        canvas.apply(edits.approve_box(self._scene(id), box, tool="approve tile"))
+        canvas.apply(edits.approve_background(self._scene(id), box))
 
     def _mend_worst(self, pool: list[str], objects: int) -> None:
         queue = []

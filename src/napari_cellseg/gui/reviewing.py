@@ -131,7 +131,7 @@ class Reviewing:
             if (canvas.state[piece.box][piece.mask] != 2).any():
                 c.apply(edits.approve_object(scene, piece))
         elif not item.id:
-            c.apply(edits.approve_box(scene, box, tool="approve tile"))
+            c.apply(edits.approve_background(scene, box))
         self.leave("approved" if not self._edits else "fixed")
 
     def touched(self) -> None:

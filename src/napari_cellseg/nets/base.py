@@ -33,7 +33,9 @@ class Network(nn.Module):
         """(N, C, [Z], Y, X) -> (N, classes, [Z], Y, X) logits, any size."""
         sizes = x.shape[2:]
         out = self.logits(padded(x, self.strides))
-        return out[(..., *(slice(n) for n in sizes))]
+        for axis, n in enumerate(sizes, 2):
+            out = out.narrow(axis, 0, n)
+        return out
 
     @abstractmethod
     def logits(self, x: torch.Tensor) -> torch.Tensor:

@@ -72,6 +72,14 @@ def fused(network: nn.Module) -> nn.Module:
     return network
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Torch says it in several ways: its own error on GPUs, RuntimeErrors of the CPU allocator and of oneDNN."""
+    text = str(error).lower()
+    return not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError) or (
+        "allocate memory" in text or "out of memory" in text or "could not create a" in text
+    )  # fmt: skip
+
+
 def _with_facts(traced: nn.Module, original: nn.Module) -> nn.Module:
     """Plain values of a module that others ask it for (an encoder's output stride): tracing loses them."""
     for name in dir(original):

@@ -150,7 +150,7 @@ def encoder_unet(
 def load_imagenet(backbone: nn.Module, encoder: str) -> str:
     """Load ImageNet weights into an encoder; a notice in words where the hub cannot be reached."""
     smp = library()
-    channels = int(backbone.out_channels[0])  # type: ignore[index,arg-type]
+    channels = int(backbone.out_channels[0])  # type: ignore[index]
     advice = "Training starts from random weights. Offline, give weights = PATH of a safetensors file of the encoder."
     if not _hub_answers():
         return f"ImageNet weights for {encoder} cannot be downloaded: the model hub does not answer. {advice}"

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..config import Config
 from ..errors import CellsegError
 from ..models import load_weights
-from ..nets.device import Device, choose, fused
+from ..nets.device import Device, choose, fused, out_of_memory
 from ..project import ModelCard, read_card, read_model_config
 from ._tiles import spans
 
@@ -115,7 +115,7 @@ class Predictor:
             try:
                 return self._run(stack)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
             if self.device.torch.type == "cuda":
                 torch.cuda.empty_cache()
@@ -168,14 +168,6 @@ def load_model(path: Path) -> Predictor:
     load_weights(path / "weights.safetensors", network)
     network = device.place(fused(network.eval()))
     return Predictor(card.id, network, config, card, device)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Torch says it in several ways: its own error on GPUs, RuntimeErrors of the CPU allocator and of oneDNN."""
-    text = str(error).lower()
-    return not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError) or (
-        "allocate memory" in text or "out of memory" in text or "could not create a" in text
-    )  # fmt: skip
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[misc,unused-ignore]

@@ -419,6 +419,11 @@ class Project:
         """Where the models lie."""
         return self.path / "models"
 
+    @property
+    def runs_folder(self) -> Path:
+        """Where trainings keep their checkpoints until their model is whole."""
+        return self.path / "runs"
+
     def models(self) -> list[ModelCard]:
         """Cards of all models, oldest first."""
         return models_in(self.models_folder)

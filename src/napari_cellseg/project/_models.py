@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,10 +14,13 @@ from ..errors import CellsegError
 from ._records import ModelCard
 
 
-def write_model(
-    folder: Path, card: ModelCard, config: Config, write_weights: Callable[[Path], None], events: Iterable[str] = ()
-) -> Path:
+def write_model(folder: Path, card: ModelCard, config: Config, fill: Callable[[Path], None]) -> Path:
     """Write ``<folder>/<id>`` under a temporary name and rename it; returns its path.
+
+    Parameters
+    ----------
+    fill
+        Writes the weights, and what is kept of the training, into the folder.
 
     Raises
     ------
@@ -28,9 +31,8 @@ def write_model(
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        write_weights(part / "weights.safetensors")
+        fill(part)
         (part / "config.toml").write_text(config.to_toml(), encoding="utf-8")
-        (part / "events.jsonl").write_text("".join(f"{line}\n" for line in events), encoding="utf-8")
         (part / "card.json").write_text(json.dumps(asdict(card), indent=2), encoding="utf-8")
         os.replace(part, final)
     except OSError as error:

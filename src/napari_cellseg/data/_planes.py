@@ -1,0 +1,121 @@
+"""What may be learnt from: every plane (for 3D networks: every volume) with known voxels, and what judges.
+
+What is held out is masked here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..augmentation import Float, Patch
+from ..config import Config
+from ..project import Holdout, ImageRecord, Project, holdout_mask, known_mask
+
+Places = NDArray[np.int64]
+"""(M, 3) positions of voxels: z, y, x."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane, or one volume, to learn from; all arrays have a Z axis, of length 1 in a plane.
+
+    Attributes
+    ----------
+    pixels
+        (C, Z, Y, X) float32.
+    target
+        (K, Z, Y, X) float32.
+    known
+        (Z, Y, X) bool: what may be learnt from.
+    held_out
+        (Z, Y, X) bool: what judges; disjoint from `known`.
+    new
+        Positions of known voxels touched since the parent model.
+    old
+        Positions of the other known voxels.
+    exclusive
+        Whether the target's channels are classes.
+    """
+
+    image: str
+    pixels: Float
+    target: Float
+    known: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+    new: Places
+    old: Places
+    exclusive: bool = True
+    _places: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def patch(self) -> Patch:
+        """All of it, as augmentation takes it."""
+        return Patch(self.pixels, self.target, self.known)
+
+    @cached_property
+    def classes(self) -> NDArray[np.uint8]:
+        """(Z, Y, X): the class of every voxel, 0 being background; objects are class 1 where they have none."""
+        if self.exclusive:
+            return np.asarray(self.target.argmax(0), np.uint8)
+        return np.asarray(self.target[0] > 0.5, np.uint8)
+
+    def class_sizes(self, n: int) -> NDArray[np.int64]:
+        """Known voxels of each class."""
+        return np.bincount(self.classes[self.known], minlength=n)[:n]
+
+    def places_of(self, value: int) -> Places:
+        """Positions of the known voxels of a class."""
+        if str(value) not in self._places:
+            self._places[str(value)] = np.argwhere((self.classes == value) & self.known)
+        places: Places = self._places[str(value)]
+        return places
+
+
+def read_planes(
+    project: Project, record: ImageRecord, config: Config, holdout: Holdout | None, edits_until: int
+) -> list[Plane]:
+    """Planes of one image; `edits_until` is the newest edit that the parent model knew."""
+    labels, state = project.load_labels(record.id)
+    if not state.any():
+        return []
+    known = known_mask(labels, state, config.train.margin, instances=project.task == "instance")
+    held = holdout_mask(record, holdout) & known
+    fresh = _fresh(project, record, edits_until) & known & ~held
+    pixels = config.recipe(project.read_image(record.id).load())
+    flat: list[NDArray[Any]] = [a.reshape(-1, *a.shape[-2:]) for a in (labels, known, held, fresh)]
+    pixels = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
+    whole = config.model.dimensions == 3
+    spacing = record.spacing_um if whole else None
+    planes = []
+    for z in [slice(None)] if whole else [slice(z, z + 1) for z in np.flatnonzero(flat[1].any((1, 2)))]:
+        plane_labels, plane_known, plane_held, plane_fresh = (a[z] for a in flat)
+        learnt = plane_known & ~plane_held
+        target = _encoded(plane_labels, config, len(project.classes), spacing)
+        planes.append(
+            Plane(
+                record.id, pixels[:, z], target, learnt, plane_held,
+                np.argwhere(plane_fresh), np.argwhere(learnt & ~plane_fresh), config.target.exclusive,
+            )
+        )  # fmt: skip
+    return planes
+
+
+def _encoded(labels: NDArray[np.uint32], config: Config, n_classes: int, spacing: tuple[float, ...] | None) -> Float:
+    """(Z, Y, X) -> (K, Z, Y, X); a single plane is encoded in 2D."""
+    if len(labels) > 1:
+        return config.target.encode(labels, n_classes, spacing)
+    return config.target.encode(labels[0], n_classes)[:, None]
+
+
+def _fresh(project: Project, record: ImageRecord, edits_until: int) -> NDArray[np.bool_]:
+    """Boxes of what was edited since the parent model."""
+    mask = np.zeros(record.shape, bool)
+    for row in project.db.rows_after(record.id, edits_until):
+        if row.tool != "predict":
+            mask[tuple(slice(a, b) for a, b in row.box)] = True
+    return mask

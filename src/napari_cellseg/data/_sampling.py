@@ -1,0 +1,253 @@
+"""Where training patches are taken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from ..augmentation import Cut, Patch
+from ..config import Config
+from ..errors import CellsegError
+from ..project import Holdout, Project
+from ._planes import Places, Plane, read_planes
+
+AHEAD = 2
+"""Steps that may be prepared ahead; what a step's loss teaches about hard places is heeded so many steps later."""
+_MEMORY = 64
+"""Steps whose places are remembered as hard or easy."""
+_TRIES = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of one step: pixels (N, C, [Z], Y, X), target (N, K, [Z], Y, X), known (N, 1, [Z], Y, X)."""
+
+    pixels: torch.Tensor
+    target: torch.Tensor
+    known: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One patch to be cut: which plane, round which voxel, and the seed of its changes."""
+
+    plane: int
+    centre: tuple[int, int, int]
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Hard:
+    """How well a place was known at a step."""
+
+    step: int
+    plane: int
+    centre: tuple[int, int, int]
+    loss: float
+
+
+class TrainingSet:
+    """Planes of a project with what a person said about them.
+
+    Raises
+    ------
+    CellsegError
+        When nothing is corrected or approved yet, or images have different numbers of channels.
+    """
+
+    def __init__(self, project: Project, config: Config, edits_until: int = 0) -> None:
+        self.config = config
+        self.planes: list[Plane] = []
+        self.hard: deque[Hard] = deque()
+        records = [r for r in project.images() if r.split != "test"]
+        holdouts = project.db.holdouts()
+        for record in records:
+            self.planes += read_planes(project, record, config, holdouts.get(record.id), edits_until)
+        if not any(p.known.any() for p in self.planes):
+            raise CellsegError(
+                "Nothing is corrected or approved yet, so there is nothing to learn from.",
+                "Paint a handful of objects, then approve the field around them.",
+            )
+        channels = {p.pixels.shape[0]: p.image for p in self.planes}
+        if len(channels) > 1:
+            shown = ", ".join(f"{image} has {n}" for n, image in channels.items())
+            raise CellsegError(
+                f"The corrected images have different numbers of channels: {shown}.",
+                "Keep images of one kind in one project.",
+            )
+        self.held_out = _describe(holdouts)
+        self._rare = self._rarest() if config.sampling.rare else 0
+        self._new = [n for n, p in enumerate(self.planes) if len(p.new)]
+        self._old = [n for n, p in enumerate(self.planes) if len(p.old)]
+        self._grids: dict[int, Places] = {}
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the images."""
+        return int(self.planes[0].pixels.shape[0])
+
+    @property
+    def n_images(self) -> int:
+        """Images that are learnt from."""
+        return len({p.image for p in self.planes if p.known.any()})
+
+    @property
+    def volumes(self) -> bool:
+        """Whether the network takes volumes."""
+        return self.config.model.dimensions == 3
+
+    @property
+    def depth(self) -> int:
+        """Slices of a patch: 1 for planes."""
+        return min(self.config.train.depth, max(p.known.shape[0] for p in self.planes)) if self.volumes else 1
+
+    def known_voxels(self) -> tuple[int, int]:
+        """How many voxels are learnt from, and how many of them are new since the parent."""
+        return sum(int(p.known.sum()) for p in self.planes), sum(len(p.new) for p in self.planes)
+
+    def draw(self, step: int, rank: int = 0) -> list[Draw]:
+        """Where the patches of a step lie; depends on seed, step, rank and (hard places) losses of earlier steps."""
+        seed = self.config.train.seed
+        rng = np.random.default_rng((seed, rank, step))
+        return [self._place(step, rng, (seed, rank, step, n)) for n in range(self.config.train.batch)]
+
+    def cut(self, draw: Draw) -> Patch:
+        """An augmented patch."""
+        rng, plane = np.random.default_rng(draw.seed), self.planes[draw.plane]
+        slices, outside = _slices(draw.centre[0], self.depth, plane.known.shape[0], rng)
+        centre = (float(draw.centre[2]), float(draw.centre[1]))
+        cut = Cut(slices, outside, centre, self.config.train.patch, self.config.target.exclusive)
+        return self.config.augmentation(plane.patch, cut, rng)
+
+    def learnt(self, step: int, draws: Sequence[Draw], losses: Sequence[float]) -> None:
+        """Remember how hard the places of a step were."""
+        found = [Hard(step, d.plane, d.centre, loss) for d, loss in zip(draws, losses, strict=True)]
+        self.hard.extend(found)
+        while self.hard and self.hard[0].step < step - 2 * AHEAD - _MEMORY:
+            self.hard.popleft()
+
+    def recall(self, hard: Sequence[dict[str, Any]]) -> None:
+        """Remember again what an interrupted training knew about hard places."""
+        self.hard = deque(Hard(h["step"], h["plane"], tuple(h["centre"]), h["loss"]) for h in hard)
+
+    def validation(self) -> Iterator[Batch]:
+        """Fixed patches over the held-out voxels, never augmented."""
+        side, depth = self.config.train.patch, self.depth
+        for plane in self.planes:
+            where = np.nonzero(plane.held_out)
+            if not where[0].size:
+                continue
+            starts = [range(int(w.min()), int(w.max()) + 1, n) for w, n in zip(where, (depth, side, side), strict=True)]
+            for z, y, x in product(*starts):
+                box = (slice(z, z + depth), slice(y, y + side), slice(x, x + side))
+                if plane.held_out[box].any():
+                    yield stack([_held(plane, box, (depth, side, side))], self.volumes)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _place(self, step: int, rng: np.random.Generator, seed: tuple[int, ...]) -> Draw:
+        """One place; background without any object is taken only sometimes."""
+        sampling = self.config.sampling
+        for _ in range(_TRIES):
+            plane, centre = self._candidate(step, rng)
+            if sampling.empty >= 1 or not self._is_empty(plane, centre) or rng.random() < sampling.empty:
+                break
+        return Draw(plane, centre, seed)
+
+    def _candidate(self, step: int, rng: np.random.Generator) -> tuple[int, tuple[int, int, int]]:
+        sampling = self.config.sampling
+        if sampling.hard and rng.random() < sampling.hard:
+            heeded = range(step - AHEAD - _MEMORY, step - AHEAD)  # whenever the draw is made, the same
+            known = sorted((h for h in self.hard if h.step in heeded), key=lambda h: -h.loss)
+            if known:
+                chosen = known[rng.integers(max(1, len(known) // 4))]
+                return chosen.plane, chosen.centre
+        if sampling.rare and rng.random() < sampling.rare:
+            planes = [n for n, p in enumerate(self.planes) if len(p.places_of(self._rare))]
+            if planes:
+                return self._voxel(planes, [self.planes[n].places_of(self._rare) for n in planes], rng)
+        replay = not self._new or (bool(self._old) and rng.random() < self.config.train.replay)
+        planes = self._old if replay else self._new
+        places = [self.planes[n].old if replay else self.planes[n].new for n in planes]
+        plane, centre = self._voxel(planes, places, rng)
+        return (plane, centre) if sampling.places == "anywhere" else (plane, self._on_grid(plane, centre))
+
+    def _voxel(
+        self, planes: list[int], places: list[Places], rng: np.random.Generator
+    ) -> tuple[int, tuple[int, int, int]]:
+        """Every picture counts the same, however large, unless less than a patch of it is known."""
+        sizes = np.array([len(p) for p in places], float)
+        weights = np.minimum(sizes / self.config.train.patch**2, 1) ** 0.5
+        chosen = rng.choice(len(planes), p=weights / weights.sum())
+        z, y, x = places[chosen][rng.integers(len(places[chosen]))]
+        return planes[chosen], (int(z), int(y), int(x))
+
+    def _on_grid(self, plane: int, centre: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The middle of the grid patch that holds a voxel (with overlap: the one whose middle is nearest)."""
+        side = self.config.train.patch
+        step = max(1, round(side * (1 - self.config.sampling.overlap)))
+        middles = [
+            min(max(round((c - side / 2) / step), 0) * step, max(n - side, 0)) + side // 2
+            for c, n in zip(centre[1:], self.planes[plane].known.shape[1:], strict=True)
+        ]
+        return centre[0], middles[0], middles[1]
+
+    def _is_empty(self, plane: int, centre: tuple[int, int, int]) -> bool:
+        half = self.config.train.patch // 2
+        z, y, x = centre
+        classes = self.planes[plane].classes
+        box = classes[z, max(0, y - half) : y + half, max(0, x - half) : x + half]
+        return not box.any()
+
+    def _rarest(self) -> int:
+        """The class (not background) with the fewest known voxels."""
+        n = max(int(p.classes.max(initial=0)) for p in self.planes) + 1
+        sizes = np.sum([p.class_sizes(n) for p in self.planes], axis=0)[1:]
+        there = np.flatnonzero(sizes)
+        return int(there[sizes[there].argmin()]) + 1 if there.size else 0
+
+
+def stack(patches: Sequence[Patch], volumes: bool = False) -> Batch:
+    """Patches as tensors, planes in channels-last memory."""
+    pixels, target = np.stack([p.pixels for p in patches]), np.stack([p.target for p in patches])
+    known = np.stack([p.known for p in patches])[:, None].astype(np.float32)
+    if volumes:
+        return Batch(torch.from_numpy(pixels), torch.from_numpy(target), torch.from_numpy(known))
+    flat = torch.from_numpy(pixels[:, :, 0]).contiguous(memory_format=torch.channels_last)
+    return Batch(flat, torch.from_numpy(target[:, :, 0]), torch.from_numpy(known[:, :, 0]))
+
+
+def _held(plane: Plane, box: tuple[slice, slice, slice], size: tuple[int, int, int]) -> Patch:
+    """A held-out patch as it is, padded by reflection to `size`."""
+    pixels, target, held = plane.pixels[:, *box], plane.target[:, *box], plane.held_out[box]
+    missing = [n - m for n, m in zip(size, held.shape, strict=True)]
+    mirror = all(m < n for m, n in zip(missing, held.shape, strict=True))
+    mode: Literal["reflect", "edge"] = "reflect" if mirror else "edge"
+    pad = [(0, 0), *((0, int(m)) for m in missing)]
+    return Patch(np.pad(pixels, pad, mode=mode), np.pad(target, pad, mode="edge"), np.pad(held, pad[1:]))
+
+
+def _slices(
+    centre: int, depth: int, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Indices of the slices of a patch, perhaps upside down, and which of them lie outside (mirrored)."""
+    if depth == 1:
+        return np.array([centre]), np.zeros(1, bool)
+    start = centre - int(rng.integers(depth))
+    start = int(np.clip(start, min(0, n - depth), max(0, n - depth)))
+    index = np.arange(start, start + depth)
+    outside = (index < 0) | (index >= n)
+    mirrored = np.abs(index) % max(2 * n - 2, 1)
+    index = np.where(mirrored >= n, 2 * n - 2 - mirrored, mirrored)
+    return (index[::-1], outside[::-1]) if rng.random() < 0.5 else (index, outside)
+
+
+def _describe(holdouts: dict[str, Holdout]) -> str:
+    names = ", ".join(list(holdouts)[:3]) + (", ..." if len(holdouts) > 3 else "")
+    return f"{len(holdouts)} held out: {names}" if holdouts else "nothing held out"

@@ -1,0 +1,179 @@
+"""Training: from the known voxels of a project to a new model folder.
+
+Data flow: `data.TrainingSet` says what may be learnt; `Loop` learns, event by event; `RunFolder` keeps configuration,
+events and checkpoints, so that a training that was cancelled or killed can go on; at the end the best weights become
+``models/<id>``. The generator may be told to stop; it then saves the best weights so far.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..config import Config
+from ..data import TrainingSet
+from ..events import Event, Notice, Saved, TrainStarted
+from ..models import load_weights, save_weights
+from ..nets.device import Device, choose
+from ..project import ModelCard, Project, write_model
+from ._loop import Loop, best_network
+from ._optimise import rate
+from ._runs import RunFolder, RunRecord, unfinished
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Loop", "inherit", "rate", "train", "unfinished", "versions"]
+
+RESUMABLE = ("person", "memory", "nan")
+
+
+def train(
+    project: Project, config: Config, stop: Callable[[], bool] = lambda: False, resume: str | None = None
+) -> Iterator[Event]:
+    """Train a child of the current model (or a first model) on what is corrected and approved.
+
+    Started with ``torchrun``, all its processes train together, and the first one yields the events and saves.
+
+    Parameters
+    ----------
+    project
+        Read only, except for the held-out parts that are fixed on first use and for ``runs`` and ``models``.
+    config
+        Recipe, target and network are the parent's where there is one. Ignored when resuming.
+    stop
+        Asked after every step; when it answers True, the best weights so far are saved.
+    resume
+        Go on with an interrupted training: its id, or "" for the newest.
+
+    Yields
+    ------
+    Event
+        TrainStarted, StepDone, Validated, Notice, and at last Saved.
+
+    Raises
+    ------
+    CellsegError
+        When there is nothing to learn from, or the loss stops being a number (or memory ends) before any weights are
+        worth keeping. The parent model is untouched.
+    """
+    if resume is None:
+        parent = None if config.train.from_scratch else project.current_model
+        if parent is not None:
+            config = inherit(config, project.model_config(parent))
+        edits_until = project.model_card(parent).edits_until if parent else 0
+        record = RunRecord("", parent, edits_until, project.db.last_edit())
+    else:
+        folder, record, config = RunFolder.open(project, resume)
+    fabric = _fabric(choose(config.precision))
+    torch.manual_seed(config.train.seed)
+    patches = TrainingSet(project, config, record.edits_until)
+    out_channels = config.target.channels(len(project.classes))
+    config.loss.check(out_channels)
+    network = config.model.build(patches.n_channels, out_channels)
+    if record.parent is not None:
+        load_weights(project.model_path(record.parent) / "weights.safetensors", network)
+    elif (notice := config.model.pretrain(network)) and fabric.global_rank == 0:
+        yield Notice(notice)  # pretrained when resuming too: it decides what is frozen
+    rate_of_child = config.train.child_rate if record.parent else 1.0
+    loop = Loop(choose(config.precision).place(network), config, config.train.learning_rate * rate_of_child, fabric)
+    if fabric.global_rank > 0:
+        for _ in loop.steps(patches, stop, lambda tensors, progress: None):
+            pass
+        return
+    if resume is None:
+        record = RunRecord(project.db.new_model_id(record.parent), record.parent, record.edits_until, record.last_edit)
+        folder = RunFolder.create(project, record, config)
+    else:
+        loop.restore(*folder.load(), patches)
+        if project.db.last_edit() != record.last_edit:
+            yield Notice("Corrections made since this training began take part from here on.")
+    yield from _learn(project, loop, patches, folder, record, stop)
+
+
+def _learn(
+    project: Project,
+    loop: Loop,
+    patches: TrainingSet,
+    folder: RunFolder,
+    record: RunRecord,
+    stop: Callable[[], bool],
+) -> Iterator[Event]:
+    """Train, noting everything in the run's folder, and save the model."""
+    known, new = patches.known_voxels()
+    # a cancelled training has saved its model; going on makes another
+    id = record.id if not (project.models_folder / record.id).exists() else project.db.new_model_id(record.parent)
+    started = TrainStarted(id, record.parent, patches.n_images, known, new, patches.held_out)
+    whole = False
+    try:
+        folder.note(started)
+        yield started
+        for event in loop.steps(patches, stop, folder.save):
+            folder.note(event)
+            yield event
+        config, network = loop.config, best_network(loop)
+        card = _card(id, record, loop, patches, len(project.classes))
+
+        def fill(path: Path) -> None:
+            save_weights(path / "weights.safetensors", network)
+            folder.fill(path)
+
+        write_model(project.models_folder, card, config, fill)
+        whole = loop.stopped_by not in RESUMABLE
+    finally:
+        folder.close(whole)
+    yield Saved(id, loop.at.best_step, loop.at.elapsed, loop.stopped_by)
+
+
+def inherit(config: Config, parent: Config) -> Config:
+    """A child keeps what its weights depend on: recipe, target and network."""
+    return config.model_copy(update={"recipe": parent.recipe, "target": parent.target, "model": parent.model})
+
+
+def versions() -> dict[str, str]:
+    """What a result may depend on."""
+    names = ("napari-cellseg", "torch", "lightning-fabric", "segmentation-models-pytorch", "numpy", "scikit-image")
+    return {name: version(name) for name in names} | {"python": platform.python_version()}
+
+
+def _fabric(device: Device) -> Fabric:
+    """One device, or as many processes as torchrun started."""
+    from lightning_fabric import Fabric
+
+    together = int(os.environ.get("WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator=device.torch.type,
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=max(1, together // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
+        strategy="ddp_find_unused_parameters_true" if together > 1 else "auto",
+        precision="bf16-mixed" if device.bfloat16 else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def _card(id: str, record: RunRecord, loop: Loop, patches: TrainingSet, n_classes: int) -> ModelCard:
+    """Where the model came from."""
+    config = loop.config
+    return ModelCard(
+        id=id,
+        parent=record.parent,
+        created=time.time(),
+        in_channels=patches.n_channels,
+        out_channels=config.target.channels(n_classes),
+        n_classes=n_classes,
+        edits_until=record.last_edit,
+        images=tuple(sorted({p.image for p in patches.planes})),
+        seed=config.train.seed,
+        steps=loop.at.best_step,
+        seconds=round(loop.at.elapsed, 2),
+        stopped_by=loop.stopped_by,
+        versions=versions(),
+    )

@@ -1,0 +1,243 @@
+"""The loop: batch, step, running average, validation, checkpoint; on one processor or several devices.
+
+Data flow: `Loader` -> batch -> network (wrapped by Lightning Fabric: device, precision, several processes) -> loss ->
+optimiser -> running average. The average is what is validated, and the best of it is what is saved.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ..config import Config
+from ..data import Batch, Draw, Loader, TrainingSet
+from ..errors import CellsegError
+from ..events import Event, Notice, StepDone, Validated
+from ..nets.device import out_of_memory
+from ._optimise import Average, Freezing, make_optimiser, rate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Save = Callable[[dict[str, torch.Tensor], dict[str, Any]], None]
+
+
+@dataclass
+class Progress:
+    """How far a training is; with the tensors of a checkpoint, all that is needed to go on.
+
+    Attributes
+    ----------
+    elapsed
+        Seconds of training; validation and saving do not count.
+    checked
+        Validations that were due so far.
+    worse
+        Validations since the best one.
+    falls
+        How often the plateau schedule lowered the rate.
+    """
+
+    step: int = 0
+    elapsed: float = 0.0
+    checked: int = 0
+    best_step: int = 0
+    best_loss: float = math.inf
+    worse: int = 0
+    falls: int = 0
+
+
+class Loop:
+    """One training of one network.
+
+    Parameters
+    ----------
+    peak
+        Learning rate at the top of the schedule.
+    """
+
+    def __init__(self, network: nn.Module, config: Config, peak: float, fabric: Fabric) -> None:
+        self.config, self.fabric, self.peak = config, fabric, peak
+        self.network = network
+        self.freezing = Freezing(network, config.optimiser)
+        self.module, self.optimiser = fabric.setup(network, make_optimiser(network, config))
+        self.loss = config.loss.build(exclusive=config.target.exclusive).to(fabric.device)
+        self.average = Average(network, config.train.averaging)
+        self.best = {name: value.clone() for name, value in self.average.network.state_dict().items()}
+        self.at = Progress()
+        self.stopped_by = "time"
+
+    # --- going on where one was ---------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything that changes, by name."""
+        states = {"network": self.network.state_dict(), "average": self.average.network.state_dict(), "best": self.best}
+        out = {f"{part}/{name}": value for part, state in states.items() for name, value in state.items()}
+        for n, state in self.optimiser.state_dict()["state"].items():
+            out |= {f"optimiser/{n}/{name}": torch.as_tensor(value) for name, value in state.items()}
+        return out
+
+    def restore(self, tensors: dict[str, torch.Tensor], progress: dict[str, Any], patches: TrainingSet) -> None:
+        """Take up a checkpoint."""
+        parts: dict[str, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            part, _, name = key.partition("/")
+            parts.setdefault(part, {})[name] = value
+        self.network.load_state_dict(parts["network"])
+        self.average.network.load_state_dict(parts["average"])
+        self.best = {name: value.to(self.fabric.device) for name, value in parts["best"].items()}
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in parts.get("optimiser", {}).items():
+            n, _, name = key.partition("/")
+            state.setdefault(int(n), {})[name] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        patches.recall(progress.pop("hard"))
+        self.at = Progress(**progress)
+
+    def _state(self, patches: TrainingSet) -> dict[str, Any]:
+        return asdict(self.at) | {"hard": [asdict(h) for h in patches.hard]}
+
+    # --- training -----------------------------------------------------------------------------------
+
+    def steps(self, patches: TrainingSet, stop: Callable[[], bool], save: Save) -> Iterator[Event]:
+        """Optimise until time, steps, patience or a person ends it, validating and saving now and then."""
+        train = self.config.train
+        validation = list(patches.validation())
+        clock, saved = time.monotonic() - self.at.elapsed, time.monotonic()
+        self.network.train()
+        with Loader(patches, self.at.step + 1, self.fabric.global_rank) as loader:
+            while not self._ends(stop):
+                step, progress = self.at.step + 1, self._progress()
+                draws, batch = loader.take()
+                loss = self._safe_step(batch, draws, patches, step, progress)
+                if not math.isfinite(loss):
+                    yield from self._broken(step)
+                    break
+                self.at.step, self.at.elapsed = step, time.monotonic() - clock
+                yield StepDone(step, loss, round(self.at.elapsed, 3), round(self._remaining(), 3))
+                due, paused = int(progress * train.checks) > self.at.checked, time.monotonic()
+                if due:
+                    self.at.checked = int(progress * train.checks)
+                    yield self._validate(validation)
+                if due or time.monotonic() - saved > train.checkpoint:
+                    save(self.tensors(), self._state(patches))
+                    saved = time.monotonic()
+                clock += time.monotonic() - paused
+        if self.stopped_by not in ("nan", "memory"):
+            yield self._validate(validation)
+            if self.stopped_by == "person":
+                save(self.tensors(), self._state(patches))
+
+    def _ends(self, stop: Callable[[], bool]) -> bool:
+        """Whether it is over; the first process decides for all."""
+        reason = ""
+        if stop():
+            reason = "person"
+        elif self.config.optimiser.patience and self.at.worse >= self.config.optimiser.patience:
+            reason = "patience"
+        elif self._progress() >= 1:
+            reason = "steps" if self.at.step >= self.config.train.steps else "time"
+        if self.fabric.world_size > 1:
+            reason = self.fabric.broadcast(reason)
+        self.stopped_by = reason or self.stopped_by
+        return bool(reason)
+
+    def _progress(self) -> float:
+        train = self.config.train
+        return max(self.at.elapsed / train.seconds, self.at.step / train.steps)
+
+    def _remaining(self) -> float:
+        train = self.config.train
+        by_steps = (train.steps - self.at.step) * self.at.elapsed / self.at.step
+        return min(max(0.0, train.seconds - self.at.elapsed), by_steps)
+
+    def _safe_step(self, batch: Batch, draws: list[Draw], patches: TrainingSet, step: int, progress: float) -> float:
+        """A step; infinite, and `stopped_by` memory, where it did not fit."""
+        self.freezing.apply(progress)
+        share = rate(step, progress, self.config.optimiser, self.at.falls)
+        try:
+            loss, each = self._step(batch, share * self.peak, step)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            self.stopped_by = "memory"
+            return math.inf
+        if each:
+            patches.learnt(step, draws, each)
+        if not math.isfinite(loss):
+            self.stopped_by = "nan"
+        return loss
+
+    def _step(self, batch: Batch, learning_rate: float, step: int) -> tuple[float, list[float]]:
+        """One step of the optimiser: the loss, and that of every patch where hard places are looked for."""
+        torch.manual_seed(self.config.train.seed * 1_000_003 + step * 101 + self.fabric.global_rank)  # dropout
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        place = self.fabric.device
+        target, known = batch.target.to(place), batch.known.to(place)
+        output = self.module(batch.pixels.to(place))
+        loss: torch.Tensor = self.loss(output, target, known)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            return value, []
+        self.optimiser.step()
+        self.average.follow(step)
+        if not self.config.sampling.hard:
+            return value, []
+        with torch.no_grad():
+            patches = zip(output.split(1), target.split(1), known.split(1), strict=True)
+            return value, [float(self.loss(*patch)) for patch in patches]
+
+    @torch.inference_mode()
+    def _validate(self, batches: list[Batch]) -> Validated:
+        """The running average on the held-out patches."""
+        total, weight, place = 0.0, 0.0, self.fabric.device
+        for batch in batches:
+            with self.fabric.autocast():
+                output = self.average.network(batch.pixels.to(place))
+            known = batch.known.to(place)
+            n = float(known.sum())
+            total += float(self.loss(output, batch.target.to(place), known)) * n
+            weight += n
+        loss = total / weight if weight else 0.0
+        best = loss <= self.at.best_loss
+        self.at.worse = 0 if best else self.at.worse + 1
+        if best:
+            self.at.best_loss, self.at.best_step = loss, self.at.step
+            for name, value in self.average.network.state_dict().items():
+                self.best[name].copy_(value)
+        elif self.config.optimiser.schedule == "plateau" and self.at.worse % self.config.optimiser.wait == 0:
+            self.at.falls += 1
+        return Validated(self.at.step, loss, best)
+
+    def _broken(self, step: int) -> Iterator[Event]:
+        """The loss is no number, or memory did not suffice: what was best before is kept."""
+        nan = self.stopped_by == "nan"
+        what = "the loss is not a number any more" if nan else "the patches do not fit into memory"
+        hint = (
+            "Lower the learning rate (train.learning_rate), and check the images for extreme values."
+            if nan
+            else "Lower train.batch or train.patch, or close other programs."
+        )
+        if self.at.best_step == 0:
+            untouched = "No model was saved; the current model is untouched."
+            raise CellsegError(f"Training was stopped at step {step}: {what}. {untouched}", hint)
+        kept = f"the model of step {self.at.best_step} is kept"
+        yield Notice(f"Training was stopped at step {step}: {what}; {kept}. {hint}")
+
+
+def best_network(loop: Loop) -> nn.Module:
+    """The network with the weights that were best on what is held out."""
+    network = loop.average.network
+    network.load_state_dict(loop.best)
+    return network

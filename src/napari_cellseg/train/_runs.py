@@ -1,0 +1,185 @@
+"""A training on disk: ``runs/<id>/`` holds its configuration, events and last checkpoint until the model is whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config import Config, read_config
+from ..errors import CellsegError
+from ..events import Event, StepDone, Validated, describe
+from ..project import Project
+
+_CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a training began from.
+
+    Attributes
+    ----------
+    edits_until
+        The newest edit that the parent knew; later ones are new corrections.
+    last_edit
+        The newest edit when the training began.
+    """
+
+    id: str
+    parent: str | None
+    edits_until: int
+    last_edit: int
+
+
+class RunFolder:
+    """One training's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._events: list[str] = []
+        self._written = 0
+        self._board: Any = None
+
+    @classmethod
+    def create(cls, project: Project, record: RunRecord, config: Config) -> RunFolder:
+        """Begin a new run.
+
+        Raises
+        ------
+        CellsegError
+            When it cannot be written, or TensorBoard is asked for and not installed.
+        """
+        folder = cls(project.runs_folder / record.id)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            (folder.path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+            (folder.path / "run.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
+        except OSError as error:
+            raise CellsegError(f"The training cannot be noted: {error}.", "Free some space.") from error
+        folder._open_board(config)
+        return folder
+
+    @classmethod
+    def open(cls, project: Project, id: str) -> tuple[RunFolder, RunRecord, Config]:
+        """A run that was interrupted; "" is the newest.
+
+        Raises
+        ------
+        CellsegError
+            When there is none.
+        """
+        known = unfinished(project)
+        if not known or (id and id not in known):
+            raise CellsegError(
+                f"There is no interrupted training{f' {id!r}' if id else ''}.",
+                f"Interrupted: {', '.join(known) or 'none'}. Start a new one.",
+            )
+        folder = cls(project.runs_folder / (id or known[-1]))
+        record = RunRecord(**json.loads((folder.path / "run.json").read_text(encoding="utf-8")))
+        config = read_config(folder.path / "config.toml")
+        folder._open_board(config)
+        return folder, record, config
+
+    def note(self, event: Event) -> None:
+        """Remember an event; it is on disk with the next checkpoint."""
+        self._events.append(json.dumps(describe(event)))
+        if self._board is not None and isinstance(event, StepDone):
+            self._board.add_scalar("loss/training", event.loss, event.step)
+        if self._board is not None and isinstance(event, Validated):
+            self._board.add_scalar("loss/held out", event.loss, event.step)
+
+    def save(self, tensors: dict[str, Any], progress: dict[str, Any]) -> None:
+        """Write a checkpoint, whole or not at all; a full disk is no reason to stop a training."""
+        from safetensors.torch import save_file
+
+        part = self.path / f"{_CHECKPOINT}.part"
+        try:
+            self.flush()
+            state = json.dumps(progress | {"events": len(self._events)})
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"progress": state})
+            os.replace(part, self.path / _CHECKPOINT)
+        except OSError:
+            part.unlink(missing_ok=True)
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The last checkpoint: tensors and progress; the events up to it are taken up again.
+
+        Raises
+        ------
+        CellsegError
+            When it is damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.path / _CHECKPOINT, "pt") as file:
+                progress = json.loads(file.metadata()["progress"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            lines = (self.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise CellsegError(f"The interrupted training cannot be read: {error}.", "Start a new one.") from error
+        self._events = lines[: progress.pop("events")]
+        (self.path / "events.jsonl").write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
+        self._written = len(self._events)
+        return tensors, progress
+
+    def flush(self) -> None:
+        """Put events on disk."""
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in self._events[self._written :])
+        self._written = len(self._events)
+        if self._board is not None:
+            self._board.flush()
+
+    def fill(self, folder: Path) -> None:
+        """Write what a model folder keeps of its training: events, curves, TensorBoard's files."""
+        (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
+        write_curves(folder / "curves.csv", (json.loads(line) for line in self._events))
+        if self._board is not None:
+            self._board.flush()
+            shutil.copytree(self.path / "tensorboard", folder / "tensorboard")
+
+    def close(self, whole: bool) -> None:
+        """Forget the run, or keep it for resuming."""
+        if self._board is not None:
+            self._board.close()
+        if whole:
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            self.flush()
+
+    def _open_board(self, config: Config) -> None:
+        if not config.train.tensorboard:
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise CellsegError(
+                "TensorBoard is not installed.", "Install it: pip install tensorboard; or set train.tensorboard=false."
+            ) from error
+        self._board = SummaryWriter(str(self.path / "tensorboard"))
+
+
+def unfinished(project: Project) -> list[str]:
+    """Trainings that can be resumed, oldest first."""
+    found = [p.parent for p in project.runs_folder.glob(f"*/{_CHECKPOINT}")]
+    return [p.name for p in sorted(found, key=lambda p: (p / _CHECKPOINT).stat().st_mtime)]
+
+
+def write_curves(path: Path, events: Iterable[dict[str, Any]]) -> None:
+    """Loss of every step and of every validation as a table."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["step", "training_loss", "held_out_loss"])
+        for event in events:
+            if event["event"] == "StepDone":
+                table.writerow([event["step"], event["loss"], ""])
+            elif event["event"] == "Validated":
+                table.writerow([event["step"], "", event["loss"]])
