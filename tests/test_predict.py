@@ -45,7 +45,8 @@ from napari_cellseg.targets import Boundary, Distance, Semantic
 @pytest.fixture(scope="module")
 def model(trained) -> Predictor:
     with Project.open(trained) as project:
-        return load_model(project.model_path(project.current_model))
+        (only,) = load_model(project.model_path(project.current_model))
+        return only
 
 
 class Seen(nn.Module):
@@ -236,7 +237,7 @@ def test_fusing_changes_no_answer_whatever_the_encoder(encoder, architecture):
 def test_a_fused_network_says_the_same(trained):
     with Project.open(trained) as project:
         path = project.model_path(project.current_model)
-    one = load_model(path)
+    (one,) = load_model(path)
     plain = one.config.model.build(1, one.card.out_channels).eval()
     from napari_cellseg.models import load_weights
 
@@ -433,7 +434,7 @@ OUT_OF_MEMORY = """
     from napari_cellseg.events import Notice, Predicted
     from napari_cellseg.images import Image
     from napari_cellseg.predict import Request, load_model, predict
-    model = load_model(__import__("pathlib").Path(sys.argv[1]))
+    (model,) = load_model(__import__("pathlib").Path(sys.argv[1]))
     rng = np.random.default_rng(0)
     picture = Image(da.from_array(rng.integers(0, 255, (1500, 1500)).astype("uint8")), "YX")
     options = Predict(tile=2048)

@@ -170,6 +170,16 @@ class RoundScored(Event):
 
 
 @dataclass(frozen=True)
+class StudyScored(Event):
+    """One training of a study on the test images: the level of every factor, the seed, mean metrics, seconds."""
+
+    levels: dict[str, str]
+    seed: int
+    metrics: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stopped(Event):
     """The job ended early at a person's wish; what was finished stays."""
 

@@ -24,7 +24,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for add in (_new, _add, _predict, _train, _evaluate, _simulate, _export, _compare, _history, _recover, _gui, _demo):
+    for add in (
+        _new, _add, _split, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export, _compare, _history,
+        _recover, _gui, _demo,
+    ):  # fmt: skip
         add(verbs)
     return top
 
@@ -49,6 +52,7 @@ def _progress(sub: argparse.ArgumentParser) -> None:
 
 def _config(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", metavar="FILE", help="a TOML file instead of the project's configuration")
+    sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, das-2025...")
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for example train.seconds=60"
     )
@@ -119,6 +123,38 @@ def _evaluate(verbs: Any) -> None:
     sub.add_argument("--model", metavar="ID")
     sub.add_argument("--json", metavar="FILE")
     _progress(sub)
+
+
+def _ensemble(verbs: Any) -> None:
+    sub = _verb(verbs, "ensemble", "Make several models one model, which becomes the current one.", "_learn")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--model", action="append", required=True, metavar="ID", help="a member; give at least two")
+    sub.add_argument("--combine", choices=("mean", "vote"), default="mean", help="probabilities, or majority")
+
+
+def _study(verbs: Any) -> None:
+    sub = _verb(
+        verbs, "study", "What preprocessing and corrected labels are worth: the same training under each.", "_learn"
+    )
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--factors", type=_names, default=("recipe", "labels"), metavar="recipe,labels")
+    sub.add_argument("--repeats", type=_positive, default=3, metavar="R", help="trainings with different seeds")
+    sub.add_argument("--table", metavar="FILE.md|FILE.csv", help="write the table")
+    sub.add_argument("--json", metavar="FILE")
+    _config(sub)
+    _progress(sub)
+
+
+def _split(verbs: Any) -> None:
+    sub = _verb(verbs, "split", "Divide images into train, val and test, alike in every group.", "_learn")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--val", type=float, default=0.15, metavar="SHARE")
+    sub.add_argument("--test", type=float, default=0.15, metavar="SHARE")
+    sub.add_argument(
+        "--by", choices=("density", "confluency", "name"), default="density",
+        help="groups: objects per area, share of foreground, or the name up to its last number",
+    )  # fmt: skip
+    sub.add_argument("--seed", type=int, default=0)
 
 
 def _simulate(verbs: Any) -> None:

@@ -21,6 +21,7 @@ from ..events import (
     RoundScored,
     Saved,
     StepDone,
+    StudyScored,
     TileDone,
     TrainStarted,
     describe,
@@ -103,6 +104,9 @@ def _line(event: Event) -> str:
             )
         case Evaluated():
             return f"{event.image}: {_short(event.metrics)}"
+        case StudyScored():
+            levels = ", ".join(f"{k} {v}" for k, v in event.levels.items())
+            return f"[{levels}; seed {event.seed}] {event.seconds:.0f} s: {_short(event.metrics)}"
         case RoundScored():
             return f"[{event.name}] {event.objects} objects, {event.trained:.0f} s trained: {_short(event.metrics)}"
     return ""

@@ -20,6 +20,7 @@ from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Judged, Predicted, RoundScored, Span
+from ..presets import preset
 from ..probabilities import open_kept
 from ..project import Project
 from ._progress import Printer
@@ -90,7 +91,7 @@ def train(options: Namespace) -> int:
     """Fine-tune, judge, keep or roll back."""
     with Project.open(options.project) as project:
         open_round(project)
-        job = TrainJob(project.path, _config(project, options), options.resume)
+        job = TrainJob(project.path, config_of(project, options), options.resume)
         with Printer(options.events) as printer:
             for event in run(job, printer.stopped):
                 printer.show(event)
@@ -119,7 +120,7 @@ def evaluate(options: Namespace) -> int:
             )
         mean = mean_scores(scores.values())
         _table(mean)
-        _write_json(options.json, {"model": model, "split": options.split, "mean": mean, "images": scores})
+        write_json(options.json, {"model": model, "split": options.split, "mean": mean, "images": scores})
     return CANCELLED if printer.stopped() else DONE
 
 
@@ -128,7 +129,7 @@ def simulate(options: Namespace) -> int:
     plan = Simulation(options.rounds, options.objects, options.seconds, options.order, options.seed)
     scores: list[RoundScored] = []
     with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
-        config = _config(project, options)
+        config = config_of(project, options)
         with Printer(options.events) as printer:
             for event in run_simulation(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
                 printer.show(event)
@@ -136,7 +137,7 @@ def simulate(options: Namespace) -> int:
                     scores.append(event)
                 if printer.stopped():
                     break
-    _write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
+    write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
     if options.figure and any(s.round for s in scores):
         from ..report import plot_curve
 
@@ -240,7 +241,7 @@ def _predict_loose(options: Namespace) -> int:
         raise CellsegError(
             "Two of the images have the same name.", "Results are named after them: use two --out folders."
         )
-    models = [load_model(Path(folder)) for folder in options.model]
+    models = [m for folder in options.model for m in load_model(Path(folder))]
     config, out = _for_prediction(models[0].config, options), Path(options.out)
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
         request = Request(
@@ -281,8 +282,10 @@ def _probabilities(event: Predicted, spacing: tuple[float, ...] | None, options:
         images.write_probabilities(path, open_kept(Path(event.store)), spacing)
 
 
-def _config(project: Project, options: Namespace) -> Config:
+def config_of(project: Project, options: Namespace) -> Config:
+    """The project's configuration, or the given one, with preset and --set applied."""
     config = read_config(options.config) if options.config else project.config
+    config = preset(options.preset).apply(config) if options.preset else config
     return config.with_values(options.values)
 
 
@@ -309,7 +312,8 @@ def _table(metrics: dict[str, float]) -> None:
         print(f"  {name:<16} {value:.4g}")
 
 
-def _write_json(path: str | None, values: dict[str, Any]) -> None:
+def write_json(path: str | None, values: dict[str, Any]) -> None:
+    """Write plain values, where a path was given."""
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps(values, indent=2), encoding="utf-8")

@@ -10,6 +10,7 @@ from ._client import Engine, Reply
 from ._jobs import DecodeJob, EvaluateJob, Job, PlanJob, PredictJob, TrainJob, run
 from ._rounds import decide, judged_better, open_round, record_round
 from ._simulate import Simulation, simulate
+from ._study import Study, study, study_table
 
 __all__ = [
     "DecodeJob",
@@ -20,6 +21,7 @@ __all__ = [
     "PredictJob",
     "Reply",
     "Simulation",
+    "Study",
     "TrainJob",
     "decide",
     "judged_better",
@@ -27,4 +29,6 @@ __all__ = [
     "record_round",
     "run",
     "simulate",
+    "study",
+    "study_table",
 ]

@@ -16,7 +16,7 @@ from ..config import Config, Predict
 from ..errors import CellsegError
 from ..evaluate import Metrics, mean_scores, score_image
 from ..events import Evaluated, Event, Judged, Predicted, Saved, Span, Stopped
-from ..project import ImageRecord, Project, holdout_mask, known_mask
+from ..project import ImageRecord, Project, holdout_mask, known_mask, member_paths
 from ..targets import Target
 from ._rounds import judged_better
 
@@ -139,9 +139,9 @@ def _events(project: Project, job: PredictJob | TrainJob | EvaluateJob, stop: St
 def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Iterator[Event]:
     from ..predict import Request, predict
 
-    models = [_loaded(project, m) for m in job.models]
+    models, options = _loaded(project, job.models), _options(project, job.models, job.options)
     for id in job.images:
-        request = Request(job.options, job.target, job.region, _kept(project, id), keep=True)
+        request = Request(options, job.target, job.region, _kept(project, id), keep=True)
 
         def where() -> tuple[float, ...] | None:
             return look() or job.centre
@@ -155,15 +155,30 @@ def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Itera
 def _plan(project: Project, job: PlanJob) -> Event:
     from ..predict import plan_for
 
-    models = [_loaded(project, m) for m in job.models]
-    return plan_for(project.read_image(job.image), models, job.image, job.options, job.region)
+    models = _loaded(project, job.models)
+    return plan_for(
+        project.read_image(job.image), models, job.image, _options(project, job.models, job.options), job.region
+    )
 
 
 def _decode(project: Project, job: DecodeJob, stop: Stop) -> Event:
     from ..predict import decode_again
 
     path = _kept(project, job.image) / "probabilities.zarr"
-    return decode_again(path, job.target, job.image, job.field, models=job.models, stop=stop)
+    single = tuple(p.name for m in job.models for p in _members(project, m))
+    return decode_again(path, job.target, job.image, job.field, models=single, stop=stop)
+
+
+def _members(project: Project, model: str) -> list[Path]:
+    return member_paths(project.model_path(model), project.model_card(model).members)
+
+
+def _options(project: Project, models: tuple[str, ...], options: Predict | None) -> Predict | None:
+    """What was asked for; an ensemble combines its members as it was saved."""
+    if len(models) > 1 or not models or not project.model_card(models[0]).members:
+        return options
+    own = project.model_config(models[0]).predict
+    return (options or own).model_copy(update={"combine": own.combine})
 
 
 def _kept(project: Project, image: str) -> Path:
@@ -218,8 +233,9 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
 def _labels_of(project: Project, record: ImageRecord, model: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
     from ..predict import Request, predict
 
-    request = Request(folder=project.path / "cache" / "judged" / record.id, show=False)
-    events = predict(project.read_image(record.id), _loaded(project, model), record.id, request=request)
+    options = _options(project, (model,), None)
+    request = Request(options, folder=project.path / "cache" / "judged" / record.id, show=False)
+    events = predict(project.read_image(record.id), _loaded(project, (model,)), record.id, request=request)
     return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
 
 
@@ -234,12 +250,12 @@ def _score(project: Project, truth: Any, labels: Any, known: Any) -> Metrics:
     return score_image(truth, labels, project.classes, whole, instances=project.task == "instance")
 
 
-def _loaded(project: Project, model: str) -> Predictor:
-    return _load(project.model_path(model).resolve())
+def _loaded(project: Project, models: tuple[str, ...]) -> list[Predictor]:
+    return [p for m in models for p in _load(project.model_path(m).resolve())]
 
 
 @lru_cache(maxsize=3)
-def _load(path: Path) -> Predictor:
+def _load(path: Path) -> list[Predictor]:
     """Models are immutable, so a warm process keeps the last ones."""
     from ..predict import load_model
 

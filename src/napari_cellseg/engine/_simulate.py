@@ -91,7 +91,7 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
             f"{source.name} has {len(pool)} pool and {len(tests)} test images with approved labels; both are needed.",
             "Add images with --labels, some of them with --split test.",
         )
-    scratch = _copy(source, folder, set(pool + tests), {id: truth[id] for id in tests})
+    scratch = scratch_project(source, folder, set(pool + tests), {id: truth[id] for id in tests})
     if plan.baselines:
         yield from _baselines(scratch, config, truth, pool, tests)
     annotator = Annotator(scratch, truth, np.random.default_rng(plan.seed))
@@ -266,7 +266,8 @@ def _approved(project: Project, id: str) -> bool:
     return bool((project.load_labels(id)[1] == 2).any())
 
 
-def _copy(source: Project, folder: Path, ids: set[str], approved: Truth) -> Project:
+def scratch_project(source: Project, folder: Path, ids: set[str], approved: Truth) -> Project:
+    """A project of the same pictures and splits, with other approved labels (or none)."""
     scratch = Project.create(folder / source.name, source.task, source.classes)
     for record in source.images():
         if record.id in ids:

@@ -20,7 +20,7 @@ from ..config import Config
 from ..errors import CellsegError
 from ..models import load_weights
 from ..nets.device import Device, choose, fused, out_of_memory
-from ..project import ModelCard, read_card, read_model_config
+from ..project import ModelCard, member_paths, read_card, read_model_config
 from ._tiles import spans
 
 Float = NDArray[np.float32]
@@ -154,14 +154,18 @@ class Predictor:
         return np.asarray(p.cpu().numpy())
 
 
-def load_model(path: Path) -> Predictor:
-    """Build a model folder's network and fill it.
+def load_model(path: Path) -> list[Predictor]:
+    """Build a model folder's network and fill it; an ensemble's members come together.
 
     Raises
     ------
     CellsegError
         When the folder is not a model or its weights do not fit.
     """
+    return [_load(member) for member in member_paths(path, read_card(path).members)]
+
+
+def _load(path: Path) -> Predictor:
     card, config = read_card(path), read_model_config(path)
     device = choose(config.precision)
     network = config.model.build(card.in_channels, card.out_channels)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from ._canvas import Canvas
 from ._edit import Edit, decode_edit, difference, encode_edit
+from ._ensemble import member_paths, save_ensemble
 from ._folder import Project
 from ._holdout import assign_holdouts, holdout_mask
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import read_card, read_model_config, write_model
 from ._objects import Objects
 from ._records import EditRow, Holdout, ImageRecord, ModelCard, ReviewRecord, RoundRecord, write_history
+from ._split import stratified_split
 
 __all__ = [
     "APPROVED",
@@ -36,8 +38,11 @@ __all__ = [
     "encode_edit",
     "holdout_mask",
     "known_mask",
+    "member_paths",
     "read_card",
     "read_model_config",
+    "save_ensemble",
+    "stratified_split",
     "write_history",
     "write_model",
 ]

@@ -154,6 +154,14 @@ class Database:
         with self.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO holdouts VALUES (?, ?)", (holdout.image, json.dumps(holdout.box)))
 
+    def set_splits(self, splits: dict[str, str]) -> None:
+        """Move images to other splits, all or none."""
+        with self.transaction() as connection:
+            for id, split in splits.items():
+                (record,) = connection.execute("SELECT record FROM images WHERE id = ?", (id,)).fetchone()
+                changed = json.dumps(json.loads(record) | {"split": split})
+                connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
+
     def new_model_id(self, parent: str | None) -> str:
         """Reserve the next model number."""
         with self.transaction() as connection:

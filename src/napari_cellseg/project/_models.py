@@ -54,6 +54,7 @@ def read_card(path: Path) -> ModelCard:
     try:
         values = json.loads((path / "card.json").read_text(encoding="utf-8"))
         values["images"] = tuple(values.get("images", ()))
+        values["members"] = tuple(values.get("members", ()))
         return ModelCard(**values)
     except (OSError, ValueError, TypeError) as error:
         raise CellsegError(

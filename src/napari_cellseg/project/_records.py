@@ -97,6 +97,8 @@ class ModelCard:
     stopped_by: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    """The models of an ensemble, which lie in ``members/``; it has no weights of its own."""
 
 
 @dataclass(frozen=True)

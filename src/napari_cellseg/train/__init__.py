@@ -19,6 +19,7 @@ import torch
 
 from ..config import Config
 from ..data import TrainingSet
+from ..errors import CellsegError
 from ..events import Event, Notice, Saved, TrainStarted
 from ..models import load_weights, save_weights
 from ..nets.device import Device, choose
@@ -67,6 +68,7 @@ def train(
     if resume is None:
         parent = None if config.train.from_scratch else project.current_model
         if parent is not None:
+            _refuse_ensemble(project.model_card(parent))
             config = inherit(config, project.model_config(parent))
         edits_until = project.model_card(parent).edits_until if parent else 0
         record = RunRecord("", parent, edits_until, project.db.last_edit())
@@ -141,6 +143,14 @@ def versions() -> dict[str, str]:
     """What a result may depend on."""
     names = ("napari-cellseg", "torch", "lightning-fabric", "segmentation-models-pytorch", "numpy", "scikit-image")
     return {name: version(name) for name in names} | {"python": platform.python_version()}
+
+
+def _refuse_ensemble(card: ModelCard) -> None:
+    if card.members:
+        raise CellsegError(
+            f"The current model {card.id} is an ensemble of {', '.join(card.members)}, which does not learn.",
+            "Make one of its members the current model, or train from scratch (train.from_scratch=true).",
+        )
 
 
 def _fabric(device: Device) -> Fabric:
