@@ -16,9 +16,9 @@ from napari_cellseg.data import AHEAD, Loader, TrainingSet
 from napari_cellseg.engine import PredictJob, TrainJob, decide, open_round, record_round, run
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Judged, Notice, Predicted, Saved, StepDone, TrainStarted, Validated
-from napari_cellseg.project import Project, difference
+from napari_cellseg.project import Project, difference, unfinished_runs
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.train import Loop, rate, train, unfinished
+from napari_cellseg.train import Loop, rate, show_training, train
 
 from .conftest import train_once
 
@@ -259,6 +259,10 @@ def test_patches_of_volumes_are_padded_and_unknown_outside(tmp_path, depth):
 
 TINY = ["model.kind=unet", "model.width=4", "model.levels=2"]
 FIXED = ["train.steps=24", "train.seconds=100000", "train.checkpoint=0", "train.checks=3"]
+
+
+def unfinished(project: Project) -> list[str]:
+    return unfinished_runs(project.runs_folder)
 
 
 def weights_of(project: Project, model: str) -> str:
@@ -511,3 +515,20 @@ def test_an_empty_training_folder_of_several_processes(project, picture, small_c
     with Project.open(path) as again:
         assert [m.id for m in again.models()] == ["v1"]
         assert len(again.db.rounds()) == 1
+
+
+@pytest.mark.parametrize("augmentation", ["standard", "two_stage", "none"])
+def test_what_a_training_would_be(project, picture, small_config, augmentation):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    shown = show_training(project, small_config.with_values([*TINY, f"augmentation.kind={augmentation}"]))
+    network = small_config.with_values(TINY).model.build(1, 2)
+    assert shown.parameters == shown.learning == sum(p.numel() for p in network.parameters())
+    assert shown.source.startswith("Gautam")
+    assert shown.bytes > 1e6
+    assert shown.sheet.dtype == np.uint8
+    tiles = [shown.sheet[:76, x : x + 76] for x in (0, 80, 160, 240)]
+    assert all(t.std() > 5 for t in tiles)
+    assert np.array_equal(tiles[0], tiles[1]) == (augmentation == "none")
+    frozen = show_training(project, small_config.with_values(["model.kind=densenet_unet", "model.weights=none"]))
+    assert frozen.learning < 0.8 * frozen.parameters

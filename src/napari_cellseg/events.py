@@ -107,6 +107,22 @@ class TrainStarted(Event):
     held_out: str
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingShown(Event):
+    """What a training would be.
+
+    `parameters` of the network and how many of them are `learning`; `bytes` is the memory of a step; `sheet` is a
+    picture of patches (Y, X, 3) uint8: a place per row, first as it is, then augmented.
+    """
+
+    title: str
+    source: str
+    parameters: int
+    learning: int
+    bytes: int
+    sheet: NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class StepDone(Event):
     """One optimiser step; `remaining` in seconds."""

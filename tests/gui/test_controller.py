@@ -431,3 +431,51 @@ def test_a_damaged_project_is_a_message(tmp_path):
     assert controller.session.project is not None
     controller.close()
     assert Path(bad / "project.db").exists()
+
+
+TINY = [*SMALL, "model.kind=unet", "model.width=4", "model.levels=2", "train.seconds=1000", "train.checkpoint=0"]
+
+
+def test_patches_and_network_are_shown_before_training(controller, picture):
+    controller.session.project.approve_labels(controller.session.image, picture[1])
+    controller.configure(controller.session.config.with_values([*TINY, "augmentation.kind=two_stage"]))
+    assert resolve(controller.session).network == ""
+    controller.show_training()
+    spin(controller, lambda: controller.session.training is not None and not controller.busy)
+    view = resolve(controller.session)
+    assert view.network.startswith("U-Net (Gautam")
+    assert "parameters" in view.network
+    assert view.training.sheet.shape[2] == 3
+    assert controller.session.models == ()
+
+
+def test_a_preset_changes_what_is_trained_and_says_when_it_cannot_yet(controller):
+    target = controller.session.config.target
+    controller.choose_preset("aziz-2026")
+    assert controller.session.config.model.kind == "msunet"
+    assert controller.session.config.target == target
+    assert controller.session.training is None
+    controller.choose_preset("nobody")
+    assert "no preset" in controller.session.problem.message
+
+
+def test_a_cancelled_training_goes_on_by_a_button(controller, picture):
+    controller.session.project.approve_labels(controller.session.image, picture[1])
+    controller.configure(controller.session.config.with_values([*TINY, "train.steps=4000"]))
+    assert not resolve(controller.session).resume.enabled
+    controller.fine_tune()
+    spin(controller, lambda: len(controller.session.curve.training) > 5)
+    controller.cancel()
+    spin(controller, lambda: not controller.busy)
+    first = controller.session.models[-1]
+    view = resolve(controller.session)
+    assert view.resume.enabled
+    assert view.unfinished == first.id
+    controller.resume_training()
+    spin(controller, lambda: bool(controller.session.curve.training))
+    assert controller.session.curve.training[0][0] >= first.seconds - 0.01  # not from the beginning
+    controller.cancel()
+    spin(controller, lambda: not controller.busy)
+    second = controller.session.models[-1]
+    assert second.id != first.id
+    assert second.parent is None

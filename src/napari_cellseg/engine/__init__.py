@@ -7,7 +7,7 @@ up. The child survives any job's error, the parent survives any child's death.
 from __future__ import annotations
 
 from ._client import Engine, Reply
-from ._jobs import DecodeJob, EvaluateJob, Job, PlanJob, PredictJob, TrainJob, run
+from ._jobs import DecodeJob, EvaluateJob, Job, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
 from ._rounds import decide, judged_better, open_round, record_round
 from ._simulate import Simulation, simulate
 from ._study import Study, study, study_table
@@ -20,6 +20,7 @@ __all__ = [
     "PlanJob",
     "PredictJob",
     "Reply",
+    "ShowTrainingJob",
     "Simulation",
     "Study",
     "TrainJob",

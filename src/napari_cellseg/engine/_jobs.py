@@ -81,6 +81,14 @@ class TrainJob:
 
 
 @dataclass(frozen=True)
+class ShowTrainingJob:
+    """Describe the network and show patches, without training."""
+
+    project: Path
+    config: Config
+
+
+@dataclass(frozen=True)
 class EvaluateJob:
     """Measure a model against the approved labels of some images."""
 
@@ -89,7 +97,7 @@ class EvaluateJob:
     model: str
 
 
-Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob
+Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob | ShowTrainingJob
 Look = Callable[[], tuple[float, ...] | None]
 """Answers where the person looks now, in voxels; None if nobody said."""
 
@@ -108,6 +116,11 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
         kind = type(job).__name__
         if isinstance(job, PlanJob):
             yield _plan(project, job)
+            return
+        if isinstance(job, ShowTrainingJob):
+            from ..train import show_training
+
+            yield show_training(project, job.config)
             return
         if isinstance(job, DecodeJob):
             yield _decode(project, job, stop)

@@ -19,9 +19,9 @@ from napari.layers import Image
 
 from .. import edits, images
 from ..config import Config
-from ..engine import Engine, Job, TrainJob, decide, open_round
+from ..engine import Engine, Job
 from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Canvas, Edit, Project
+from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, unfinished_runs
 from ..targets import Target
 from . import _napari
 from .background import Helper
@@ -37,6 +37,7 @@ from .session import Counts, Curve, Problem, Progress, Session
 from .shown import shown
 from .strokes import Strokes
 from .tools import Tools
+from .training import Trainings
 from .whereabouts import Whereabouts
 from .writing import PredictionWriter
 
@@ -48,7 +49,7 @@ BUDGET_S = 0.012
 """A tick stops taking work after this long."""
 
 
-class Controller(Corrections):
+class Controller(Corrections, Trainings):
     """Joins one viewer, one session and one engine.
 
     Attributes
@@ -271,46 +272,6 @@ class Controller(Corrections):
         if self.family is not None:
             self.family.go_to_slice(z)
 
-    # --- fine-tune and judge ----------------------------------------------------------------------
-
-    @shown
-    def fine_tune(self) -> None:
-        """Train a child of the current model on what is corrected and approved; judge both."""
-        project, config = self.project(), self.session.config
-        if self.job is not None:
-            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
-        self.session.update(
-            curve=Curve(), problem=None, notice="", progress=Progress("train", "Collecting corrections")
-        )
-
-        def prepare() -> None:
-            with Project.open(project.path) as own:
-                open_round(own)
-
-        stop = self.new_stop()
-
-        def begin(_: None) -> None:
-            if stop.is_set() or self.session.project is not project:
-                self.session.update(progress=None, status="Cancelled before it began.")
-            else:
-                self.begin(TrainJob(project.path, config), "train")
-
-        self.helper.later(prepare, begin)
-
-    @shown
-    def keep(self) -> None:
-        """Keep the new model."""
-        round_ = decide(self.project(), "keep")
-        self.refresh()
-        self.session.update(status=f"Kept {round_.child}. Predict again to see what it has learnt.")
-
-    @shown
-    def roll_back(self) -> None:
-        """Go back to the parent model."""
-        round_ = decide(self.project(), "roll back")
-        self.refresh()
-        self.session.update(status=f"Back to {round_.parent or 'no model'}; {round_.child} stays on disk.")
-
     # --- the clockwork ----------------------------------------------------------------------------
 
     @property
@@ -353,7 +314,7 @@ class Controller(Corrections):
         if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         self.job = self.engine.submit(job)
-        text = {"predict": "Predicting", "decode": "Decoding", "train": "Fine-tuning"}[kind]
+        text = {"predict": "Predicting", "decode": "Decoding", "train": "Fine-tuning", "show": "Cutting patches"}[kind]
         text += "" if self.engine.ready else ": engine starts"
         self.session.update(problem=None, notice="", progress=Progress(kind, text))
 
@@ -442,6 +403,7 @@ class Controller(Corrections):
             models=tuple(project.models()),
             current_model=project.current_model,
             rounds=tuple(project.db.rounds()),
+            unfinished=(unfinished_runs(project.runs_folder) or [""])[-1],
         )
 
     def _close_image(self) -> None:

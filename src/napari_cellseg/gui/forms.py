@@ -56,6 +56,10 @@ class SettingsForm(QWidget):
         shown = {name: self._rounded(name, widget.value) for name, widget in self._widgets.items()}
         return validated(type(self._value), {**self._value.model_dump(mode="json"), **shown})
 
+    def names(self) -> tuple[str, ...]:
+        """The fields that are shown."""
+        return tuple(self._widgets)
+
     def setValue(self, value: Settings) -> None:
         """Show other settings of the same class, without telling."""
         self._value = value

@@ -18,9 +18,11 @@ from ..events import (
     StepDone,
     Stopped,
     TileDone,
+    TrainingShown,
     TrainStarted,
     Validated,
 )
+from ..project import unfinished_runs
 from .session import Curve, Problem, Progress
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class Reactions:
                 curve = self._c.session.curve
                 seconds = curve.training[-1][0] if curve.training else 0.0
                 self._c.session.update(curve=Curve(curve.training, (*curve.validation, (seconds, event.loss))))
+            case TrainingShown():
+                self._c.session.update(training=event)
             case Planned():
                 self._c.session.update(plan=event)
             case Notice():
@@ -74,6 +78,8 @@ class Reactions:
                 self._c.session.update(status="Cancelled; finished tiles stay.")
             case Finished():
                 self._c.job = None
+                if self._c.session.project is not None:
+                    self._c.session.update(unfinished=(unfinished_runs(self._c.project().runs_folder) or [""])[-1])
                 self._c.session.update(progress=None)
 
     def _stepped(self, event: StepDone) -> None:

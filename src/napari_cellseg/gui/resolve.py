@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..events import Planned
+from ..events import Planned, TrainingShown
 from ..preprocess import Recipe
 from .session import Choices, Curve, Histogram, Problem, Progress, Session
 
@@ -52,6 +52,10 @@ class View:
     current_model: str
     counts: str
     curve: Curve
+    training: TrainingShown | None
+    network: str
+    resume: Control
+    unfinished: str
     rounds: tuple[Item, ...]
     verdict: str
     tool: str
@@ -159,7 +163,31 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
 def _learning(s: Session, open_round: bool) -> dict[str, Any]:
     """What the steps Fine-tune and Rounds show."""
     rounds = tuple(_round(r.n, r.parent, r.child, r.decision, r.before, r.after) for r in s.rounds)
-    return {"rounds": rounds, "verdict": _verdict(s, open_round), "curve": s.curve}
+    running = s.progress is None
+    going_on = Control(bool(s.unfinished) and running, "" if s.unfinished else "No training was interrupted.")
+    return {
+        "rounds": rounds,
+        "verdict": _verdict(s, open_round),
+        "curve": s.curve,
+        "training": s.training,
+        "network": _network(s.training),
+        "resume": going_on,
+        "unfinished": s.unfinished,
+    }
+
+
+def _network(shown: TrainingShown | None) -> str:
+    if shown is None:
+        return ""
+    learning = "" if shown.learning == shown.parameters else f", {_millions(shown.learning)} of them learn"
+    return (
+        f"{shown.title} ({shown.source}): {_millions(shown.parameters)} parameters{learning}; a step needs about "
+        f"{shown.bytes / 1e9:.1f} GB."
+    )
+
+
+def _millions(n: int) -> str:
+    return f"{n / 1e6:.1f} M" if n >= 1e5 else f"{n:,}"
 
 
 def _reviewing(s: Session) -> dict[str, Any]:

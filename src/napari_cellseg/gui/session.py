@@ -11,7 +11,7 @@ from psygnal import Signal
 from ..config import Config
 from ..edits import Over
 from ..evaluate import Item
-from ..events import Planned
+from ..events import Planned, TrainingShown
 from ..project import Canvas, ImageRecord, ModelCard, Project, RoundRecord
 from ..targets import Target
 
@@ -98,6 +98,10 @@ class Session:
     rounds: tuple[RoundRecord, ...] = ()
     progress: Progress | None = None
     curve: Curve = field(default_factory=Curve)
+    training: TrainingShown | None = None
+    """The network and patches of a training, where the person asked to see them."""
+    unfinished: str = ""
+    """The training that was interrupted last."""
     counts: Counts = field(default_factory=Counts)
     status: str = "Open a project, or use the image that is open in napari."
     notice: str = ""

@@ -31,8 +31,9 @@ class Strokes:
             flat[index] = new  # some tools tell before they write
             scene = self._c.correcting.scene()
             index, old = self._put_back(edits.forbidden(scene, index, old), index, old)
-            tool = self._c.family.labels.mode if self._c.family else "brush"
-            self._c.show(canvas.commit(edits.stroke(scene, index, old, tool=str(tool))), labels=False)
+            mode = str(self._c.family.labels.mode) if self._c.family else "paint"
+            tool = mode if mode in ("paint", "erase", "fill", "polygon") else "script"  # nobody paints while panning
+            self._c.show(canvas.commit(edits.stroke(scene, index, old, tool=tool)), labels=False)
             self._c.reviewing.touched()
         except CellsegError as error:
             canvas.forget_objects()  # what it learnt of this stroke is not true

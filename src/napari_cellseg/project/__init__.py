@@ -13,13 +13,14 @@ from ._ensemble import member_paths, save_ensemble
 from ._folder import Project
 from ._holdout import assign_holdouts, holdout_mask
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
-from ._models import read_card, read_model_config, write_model
+from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
 from ._objects import Objects
 from ._records import EditRow, Holdout, ImageRecord, ModelCard, ReviewRecord, RoundRecord, write_history
 from ._split import stratified_split
 
 __all__ = [
     "APPROVED",
+    "CHECKPOINT",
     "CORRECTED",
     "PREDICTED",
     "Canvas",
@@ -43,6 +44,7 @@ __all__ = [
     "read_model_config",
     "save_ensemble",
     "stratified_split",
+    "unfinished_runs",
     "write_history",
     "write_model",
 ]

@@ -43,6 +43,16 @@ def write_model(folder: Path, card: ModelCard, config: Config, fill: Callable[[P
     return final
 
 
+CHECKPOINT = "checkpoint.safetensors"
+"""In the folder of a training that has not ended."""
+
+
+def unfinished_runs(folder: Path) -> list[str]:
+    """Trainings in a folder that can be resumed, oldest first."""
+    found = [p.parent for p in folder.glob(f"*/{CHECKPOINT}")]
+    return [p.name for p in sorted(found, key=lambda p: (p / CHECKPOINT).stat().st_mtime)]
+
+
 def read_card(path: Path) -> ModelCard:
     """The card of a model folder.
 

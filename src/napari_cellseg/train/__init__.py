@@ -26,12 +26,13 @@ from ..nets.device import Device, choose
 from ..project import ModelCard, Project, write_model
 from ._loop import Loop, best_network
 from ._optimise import rate
-from ._runs import RunFolder, RunRecord, unfinished
+from ._runs import RunFolder, RunRecord
+from ._show import show_training
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Loop", "inherit", "rate", "train", "unfinished", "versions"]
+__all__ = ["Loop", "inherit", "rate", "show_training", "train", "versions"]
 
 RESUMABLE = ("person", "memory", "nan")
 

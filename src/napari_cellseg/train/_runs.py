@@ -14,9 +14,7 @@ from typing import Any
 from ..config import Config, read_config
 from ..errors import CellsegError
 from ..events import Event, StepDone, Validated, describe
-from ..project import Project
-
-_CHECKPOINT = "checkpoint.safetensors"
+from ..project import CHECKPOINT, Project, unfinished_runs
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class RunFolder:
         CellsegError
             When there is none.
         """
-        known = unfinished(project)
+        known = unfinished_runs(project.runs_folder)
         if not known or (id and id not in known):
             raise CellsegError(
                 f"There is no interrupted training{f' {id!r}' if id else ''}.",
@@ -98,12 +96,12 @@ class RunFolder:
         """Write a checkpoint, whole or not at all; a full disk is no reason to stop a training."""
         from safetensors.torch import save_file
 
-        part = self.path / f"{_CHECKPOINT}.part"
+        part = self.path / f"{CHECKPOINT}.part"
         try:
             self.flush()
             state = json.dumps(progress | {"events": len(self._events)})
             save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"progress": state})
-            os.replace(part, self.path / _CHECKPOINT)
+            os.replace(part, self.path / CHECKPOINT)
         except OSError:
             part.unlink(missing_ok=True)
 
@@ -118,7 +116,7 @@ class RunFolder:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(self.path / _CHECKPOINT, "pt") as file:
+            with safe_open(self.path / CHECKPOINT, "pt") as file:
                 progress = json.loads(file.metadata()["progress"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             lines = (self.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
@@ -165,12 +163,6 @@ class RunFolder:
                 "TensorBoard is not installed.", "Install it: pip install tensorboard; or set train.tensorboard=false."
             ) from error
         self._board = SummaryWriter(str(self.path / "tensorboard"))
-
-
-def unfinished(project: Project) -> list[str]:
-    """Trainings that can be resumed, oldest first."""
-    found = [p.parent for p in project.runs_folder.glob(f"*/{_CHECKPOINT}")]
-    return [p.name for p in sorted(found, key=lambda p: (p / _CHECKPOINT).stat().st_mtime)]
 
 
 def write_curves(path: Path, events: Iterable[dict[str, Any]]) -> None:

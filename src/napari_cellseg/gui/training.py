@@ -1,0 +1,91 @@
+"""The controller's side of the steps Fine-tune and Rounds: one method for every button. No Qt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..config import Config
+from ..engine import Job, ShowTrainingJob, TrainJob, decide, open_round
+from ..errors import CellsegError
+from ..presets import preset
+from ..project import Project
+from .session import Curve, Progress, Session
+from .shown import shown
+
+if TYPE_CHECKING:
+    from .background import Helper
+
+
+class Trainings:
+    """Fine-tune, go on, look at what would be learnt, keep, roll back; the controller is one of these."""
+
+    session: Session
+    helper: Helper
+    job: int | None
+    project: Callable[[], Project]
+    refresh: Callable[[], None]
+    configure: Callable[[Config], None]
+    begin: Callable[[Job, str], None]
+    new_stop: Callable[[], threading.Event]
+
+    @shown
+    def fine_tune(self) -> None:
+        """Train a child of the current model on what is corrected and approved; judge both."""
+        self._after_holdouts(TrainJob(self.project().path, self.session.config), "train")
+
+    @shown
+    def resume_training(self) -> None:
+        """Go on with the training that was interrupted last."""
+        self._after_holdouts(TrainJob(self.project().path, self.session.config, resume=""), "train")
+
+    @shown
+    def show_training(self) -> None:
+        """Patches as the network would see them, and the network in numbers."""
+        self._after_holdouts(ShowTrainingJob(self.project().path, self.session.config), "show")
+
+    @shown
+    def choose_preset(self, name: str) -> None:
+        """Train as a paper did; the project keeps its recipe and its kind of target unless the loss needs another."""
+        chosen = preset(name)
+        self.configure(chosen.apply(self.session.config))
+        fresh = "" if self.session.current_model is None else " Tick From scratch: a child keeps its parent's network."
+        self.session.update(status=f"{chosen.title}.{fresh}", training=None)
+
+    @shown
+    def keep(self) -> None:
+        """Keep the new model."""
+        round_ = decide(self.project(), "keep")
+        self.refresh()
+        self.session.update(status=f"Kept {round_.child}. Predict again to see what it has learnt.")
+
+    @shown
+    def roll_back(self) -> None:
+        """Go back to the parent model."""
+        round_ = decide(self.project(), "roll back")
+        self.refresh()
+        self.session.update(status=f"Back to {round_.parent or 'no model'}; {round_.child} stays on disk.")
+
+    def _after_holdouts(self, job: TrainJob | ShowTrainingJob, kind: str) -> None:
+        """Fix what judges, in the helper thread; then start the job."""
+        project = self.project()
+        if self.job is not None:
+            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
+        if kind == "train":
+            self.session.update(curve=Curve())
+        self.session.update(problem=None, notice="", progress=Progress(kind, "Collecting corrections"))
+
+        def prepare() -> None:
+            with Project.open(project.path) as own:
+                open_round(own)
+
+        stop = self.new_stop()
+
+        def begin(_: None) -> None:
+            if stop.is_set() or self.session.project is not project:
+                self.session.update(progress=None, status="Cancelled before it began.")
+            else:
+                self.begin(job, kind)
+
+        self.helper.later(prepare, begin)
