@@ -97,15 +97,7 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
     annotator = Annotator(scratch, truth, np.random.default_rng(plan.seed))
     start = time.monotonic()
     for number in range(1, plan.rounds + 1):
-        model = scratch.current_model
-        if model is None:
-            annotator.first_fields(pool, plan.objects)
-        else:
-            for event in run(PredictJob(scratch.path, tuple(pool), (model,))):
-                if isinstance(event, Predicted):
-                    annotator.take(event)
-                yield event
-            annotator.mend(pool, plan.objects, plan.order)
+        yield from _annotated(scratch, annotator, pool, plan, run)
         open_round(scratch)
         own = {"seconds": plan.seconds / plan.rounds, "seed": plan.seed + number}
         settings = config.train.model_copy(update=own)
@@ -123,6 +115,21 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
             mean_scores(scores),
         )  # fmt: skip
     scratch.close()
+
+
+def _annotated(
+    scratch: Project, annotator: Annotator, pool: list[str], plan: Simulation, run: Runner
+) -> Iterator[Event]:
+    """Predict the pool and mend a round's worth of objects; without a model, draw them."""
+    model = scratch.current_model
+    if model is None:
+        annotator.first_fields(pool, plan.objects)
+        return
+    for event in run(PredictJob(scratch.path, tuple(pool), (model,))):
+        if isinstance(event, Predicted):
+            annotator.take(event)
+        yield event
+    annotator.mend(pool, plan.objects, plan.order)
 
 
 class Annotator:
