@@ -2,7 +2,7 @@
 
 usage: python benchmarks/kill_training.py [--kills 20] [--steps 60] [--seed 0]
 
-Each training runs as `napari-cellseg train` in a process of its own, is killed with SIGKILL after a random step (sometimes
+Each training runs as `napari-cellseg train` in a process of its own, is killed with SIGKILL after a random step (some
 twice), and goes on with `--resume`. On a processor the weights must be the same to the bit, the parent untouched.
 Writes benchmarks/results/kill_training.json.
 """

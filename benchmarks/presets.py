@@ -1,0 +1,208 @@
+"""The five published trainings, end to end on ../shared/data: metrics on test images, seconds, memory, parameters.
+
+usage: python benchmarks/presets.py [--seconds 120] [--only NAME]
+
+Every row runs in a process of its own (its peak memory is in the table): a project of the data set with its own split,
+`train` with the preset for so many seconds from random weights (no model hub is reachable where this was written), then
+`evaluate` on the test images. das-2025 trains every encoder for a third of the time, and joins the best three.
+tiling-2024 has one volume with real instance labels: what is held out of it judges.
+Writes benchmarks/results/presets.json and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from napari_cellseg.engine import EvaluateJob, TrainJob, open_round, run
+from napari_cellseg.evaluate import mean_scores
+from napari_cellseg.events import Evaluated, Judged, Notice, Saved, StepDone
+from napari_cellseg.images import read, read_labels
+from napari_cellseg.presets import preset
+from napari_cellseg.project import Project, save_ensemble
+
+DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
+RESULTS = Path(__file__).parent / "results" / "presets.json"
+ENCODERS = ("densenet121", "inceptionv4", "vgg16", "mobilenet_v2", "resnet50", "efficientnet-b0")
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((DATA / name / "index.csv").open()))
+
+
+def phase_contrast(folder: Path) -> Project:
+    project = Project.create(folder / "phase", "semantic", ("cell",))
+    for row in rows("phase_contrast"):
+        labels = read_labels(DATA / "phase_contrast" / "labels" / f"{row['name']}.tif")
+        picture = DATA / "phase_contrast" / "images" / f"{row['name']}.tif"
+        project.add_image(picture, labels=np.minimum(labels, 1), split=row["split"])
+    return project
+
+
+def nuclei(folder: Path) -> Project:
+    project = Project.create(folder / "nuclei", "semantic", ("nucleus",))
+    for row in rows("dsb2018"):
+        if row["modality"] == "fluo_small":
+            labels = read_labels(DATA / "dsb2018" / "labels" / f"{row['name']}.tif")
+            picture = DATA / "dsb2018" / "images" / f"{row['name']}.tif"
+            project.add_image(picture, labels=np.minimum(labels, 1), split=row["split"])
+    return project
+
+
+def bright_field(folder: Path) -> Project:
+    """The colour pictures, their upper left quarter."""
+    project = Project.create(folder / "bright", "semantic", ("cell",))
+    for row in rows("bright_field"):
+        if row["channels"] == "3":
+            pixels = np.moveaxis(read(DATA / "bright_field" / row["image"]).load(), 0, -1)[:768, :1024]
+            path = folder / f"{row['name']}.tif"
+            tifffile.imwrite(path, pixels, photometric="rgb")
+            labels = read_labels(DATA / "bright_field" / row["mask"])[:768, :1024]
+            project.add_image(path, labels=np.ascontiguousarray(np.minimum(labels, 1)), split=row["split"])
+    return project
+
+
+def hela(folder: Path) -> Project:
+    project = Project.create(folder / "hela", "semantic", ("envelope", "nucleus", "cell", "background"))
+    pixels = tifffile.imread(DATA / "hela_em" / "patches_images.tif")
+    labels = tifffile.imread(DATA / "hela_em" / "patches_labels_4class.tif")
+    splits = np.array([row["split"] for row in rows("hela_em")])
+    for split in ("train", "val", "test"):
+        chosen = np.flatnonzero(splits == split)[::2]
+        np.save(folder / f"{split}.npy", pixels[chosen])
+        truth = labels[chosen].astype(np.uint32)
+        project.add_image(folder / f"{split}.npy", axes="TYX", labels=truth, split=split)
+    return project
+
+
+def nuclei3d(folder: Path) -> Project:
+    project = Project.create(folder / "nuclei3d")
+    name = "qcanet_8_cell_stage.tif"
+    labels = read_labels(DATA / "nuclei3d" / "labels" / name, "ZYX")
+    project.add_image(DATA / "nuclei3d" / "images" / name, axes="ZYX", spacing_um=(1.75, 0.8, 0.8), labels=labels)
+    return project
+
+
+CASES: dict[str, tuple[Any, list[tuple[str, list[str]]]]] = {
+    "aziz-2026": (phase_contrast, [("multi-scale U-Net", ["train.batch=4"])]),
+    "gautam-2025": (nuclei, [("residual U-Net", ["train.batch=4"])]),
+    "das-2025": (
+        bright_field,
+        [(e, [f"model.encoder={e}", "train.batch=2", "train.patch=192"]) for e in ENCODERS]
+        + [(k, [f"model.kind={k}", "train.batch=2", "train.patch=192"])
+           for k in ("densenet_unet", "attention_vgg_unet", "instance_activation_unet")],
+    ),
+    "karabag-2023": (hela, [("plain U-Net, 64 features", [])]),
+    "tiling-2024": (nuclei3d, [("3D U-Net, 16 features", ["model.width=16", "train.depth=16"])]),
+}  # fmt: skip
+
+
+def one(name: str, seconds: float) -> list[dict[str, Any]]:
+    """All rows of a preset, in this process."""
+    make, variants = CASES[name]
+    found = []
+    with tempfile.TemporaryDirectory() as folder, make(Path(folder)) as project:
+        share = seconds / (3 if len(variants) > 1 else 1)
+        open_round(project)
+        for title, values in variants:
+            found.append(trained(project, name, title, [*values, f"train.seconds={share}", "train.from_scratch=true"]))
+        if len(found) > 2:
+            best = sorted(found, key=lambda row: -row["metrics"].get("iou", 0))[:3]
+            start = time.monotonic()
+            id = save_ensemble(project, [row["model"] for row in best])
+            metrics = tested(project, id)
+            title = "ensemble of " + ", ".join(row["network"] for row in best)
+            total = sum(row["parameters"] for row in best)
+            found.append(
+                {"preset": name, "network": title, "model": id, "metrics": metrics, "steps": 0, "trained_s": 0.0,
+                 "tested_s": time.monotonic() - start, "parameters": total, "notice": "", "peak_gb": peak()}
+            )  # fmt: skip
+    return found
+
+
+def trained(project: Project, name: str, title: str, values: list[str]) -> dict[str, Any]:
+    config = preset(name).apply(project.config).with_values([*values, "train.checks=4"])
+    notice, steps, model, judged, elapsed = "", 0, "", {}, 0.0
+    for event in run(TrainJob(project.path, config)):
+        if isinstance(event, Notice):
+            notice = event.text
+        elif isinstance(event, StepDone):
+            steps, elapsed = event.step, event.elapsed
+        elif isinstance(event, Saved):
+            model = event.model
+        elif isinstance(event, Judged):
+            judged = event.after
+    network = config.model.build(1, 2)
+    start = time.monotonic()
+    metrics = tested(project, model) or judged
+    return {
+        "preset": name, "network": title, "model": model, "metrics": metrics, "steps": steps, "trained_s": elapsed,
+        "tested_s": time.monotonic() - start, "parameters": sum(p.numel() for p in network.parameters()),
+        "notice": notice, "peak_gb": peak(),
+    }  # fmt: skip
+
+
+def tested(project: Project, model: str) -> dict[str, Any]:
+    ids = tuple(r.id for r in project.images("test"))
+    if not ids:
+        return {}
+    return mean_scores([e.metrics for e in run(EvaluateJob(project.path, ids, model)) if isinstance(e, Evaluated)])
+
+
+def peak() -> float:
+    """GB of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    lines = [
+        "| preset | network | parameters | trained | steps | images | IoU | Dice | AP@0.5 | peak memory |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in found:
+        m = row["metrics"]
+        ap = f"{m['ap50']:.3f}" if "ap50" in m else ""
+        lines.append(
+            f"| {row['preset']} | {row['network']} | {row['parameters'] / 1e6:.1f} M | {row['trained_s']:.0f} s | "
+            f"{row['steps']} | {m.get('images', 0)} | {m.get('iou', 0):.3f} | {m.get('dice', 0):.3f} | {ap} | "
+            f"{row['peak_gb']:.1f} GB |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what was asked for, each preset in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--only", choices=tuple(CASES))
+    parser.add_argument("--here", action="store_true", help="in this process, JSON to stdout (used by itself)")
+    options = parser.parse_args()
+    if options.here:
+        print(json.dumps(one(options.only, options.seconds)))
+        return
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in [options.only] if options.only else list(CASES):
+        command = [sys.executable, __file__, "--here", "--only", name, "--seconds", str(options.seconds)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(done.stderr[-3000:])
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(found, indent=1))
+        print(table(found[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
