@@ -532,3 +532,11 @@ def test_what_a_training_would_be(project, picture, small_config, augmentation):
     assert np.array_equal(tiles[0], tiles[1]) == (augmentation == "none")
     frozen = show_training(project, small_config.with_values(["model.kind=densenet_unet", "model.weights=none"]))
     assert frozen.learning < 0.8 * frozen.parameters
+
+
+def test_a_project_of_classes_has_no_objects_to_learn(tmp_path, small_config):
+    np.save(tmp_path / "s.npy", np.random.default_rng(0).random((64, 64)).astype(np.float32))
+    with Project.create(tmp_path / "p", "semantic", ("a", "b")) as project:
+        project.add_image(tmp_path / "s.npy", labels=np.eye(64, dtype=np.uint32))
+        with pytest.raises(CellsegError, match="has classes"):
+            list(train(project, small_config))

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Notice, Saved, StudyScored
 from ..preprocess import Recipe
-from ..project import Project
+from ..project import APPROVED, Project
 from ._jobs import EvaluateJob, Job, TrainJob
 from ._rounds import open_round
 from ._simulate import scratch_project
@@ -63,7 +62,8 @@ def study(
     unknown = [f for f in plan.factors if f not in LEVELS]
     if unknown or not plan.factors:
         raise CellsegError(f"There is no factor {', '.join(unknown) or 'given'}.", f"Factors: {', '.join(LEVELS)}.")
-    truth = {r.id: source.load_labels(r.id)[0] for r in source.images() if (source.load_labels(r.id)[1] == 2).any()}
+    loaded = {r.id: source.load_labels(r.id) for r in source.images()}
+    truth = {id: labels for id, (labels, state) in loaded.items() if (state == APPROVED).any()}
     pool = [r.id for r in source.images() if r.id in truth and r.split != "test"]
     tests = [r.id for r in source.images("test") if r.id in truth]
     if not pool or not tests:
@@ -136,16 +136,13 @@ def _repeated(
 
 def _draft(project: Project, id: str) -> Labels | None:
     """Labels as they were before a person changed anything; None where nothing was there."""
-    canvas = project.canvas(id)
-    rows = project.db.rows_after(id, 0)
-    before: Any = None
-    labels, state = np.zeros_like(canvas.labels), np.zeros_like(canvas.state)
-    for row in rows:
+    shape = project.image(id).shape
+    labels, state = np.zeros(shape, np.uint32), np.zeros(shape, np.uint8)
+    for row in project.db.rows_after(id, 0):
         if row.tool not in ("predict", "draft"):
             break
         project.db.edit(row.n).write_to(labels, state)
-        before = labels
-    return before if before is not None and before.any() else None
+    return labels if labels.any() else None
 
 
 def _made(project: Project, config: Config, id: str) -> Labels:

@@ -21,7 +21,7 @@ from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job
 from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, unfinished_runs
+from ..project import APPROVED, CORRECTED, Canvas, Edit, Project
 from ..targets import Target
 from . import _napari
 from .background import Helper
@@ -403,7 +403,7 @@ class Controller(Corrections, Trainings):
             models=tuple(project.models()),
             current_model=project.current_model,
             rounds=tuple(project.db.rounds()),
-            unfinished=(unfinished_runs(project.runs_folder) or [""])[-1],
+            unfinished=self.interrupted(),
         )
 
     def _close_image(self) -> None:

@@ -22,7 +22,6 @@ from ..events import (
     TrainStarted,
     Validated,
 )
-from ..project import unfinished_runs
 from .session import Curve, Problem, Progress
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Reactions:
             case Finished():
                 self._c.job = None
                 if self._c.session.project is not None:
-                    self._c.session.update(unfinished=(unfinished_runs(self._c.project().runs_folder) or [""])[-1])
+                    self._c.session.update(unfinished=self._c.interrupted())
                 self._c.session.update(progress=None)
 
     def _stepped(self, event: StepDone) -> None:

@@ -10,7 +10,7 @@ from ..config import Config
 from ..engine import Job, ShowTrainingJob, TrainJob, decide, open_round
 from ..errors import CellsegError
 from ..presets import preset
-from ..project import Project
+from ..project import Project, unfinished_runs
 from .session import Curve, Progress, Session
 from .shown import shown
 
@@ -66,6 +66,13 @@ class Trainings:
         round_ = decide(self.project(), "roll back")
         self.refresh()
         self.session.update(status=f"Back to {round_.parent or 'no model'}; {round_.child} stays on disk.")
+
+    def interrupted(self) -> str:
+        """The training that was interrupted last, "" where a later one has ended."""
+        project = self.project()
+        runs = unfinished_runs(project.runs_folder)
+        numbers = [int(m.id.lstrip("v")) for m in project.models() if m.id.lstrip("v").isdigit()]
+        return runs[-1] if runs and int(runs[-1].lstrip("v")) >= max(numbers, default=0) else ""
 
     def _after_holdouts(self, job: TrainJob | ShowTrainingJob, kind: str) -> None:
         """Fix what judges, in the helper thread; then start the job."""

@@ -75,6 +75,11 @@ def train(
         record = RunRecord("", parent, edits_until, project.db.last_edit())
     else:
         folder, record, config = RunFolder.open(project, resume)
+    if project.task == "semantic" and config.target.instances:
+        raise CellsegError(
+            f"The target {config.target.label()!r} is for objects, but {project.name} has classes.",
+            "Set target.kind=semantic.",
+        )
     fabric = _fabric(choose(config.precision))
     torch.manual_seed(config.train.seed)
     patches = TrainingSet(project, config, record.edits_until)
