@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.evaluate import agreement, agreement_map, compare, consensus, review_order
+from napari_cellseg.evaluate import Item, agreement, agreement_map, by_worth, compare, consensus, review_order
 from napari_cellseg.images import read_labels, write_labels
 from napari_cellseg.project import Project
 
@@ -202,3 +202,13 @@ def test_compare_and_history_on_the_command_line(tmp_path, capsys):
         assert holder.claim()
         assert main(["history", line, "--image", "cells", "--restore", str(last)]) == 2
         holder.close()
+
+
+def test_background_in_doubt_does_not_crowd_out_objects():
+    box = ((0, 1), (0, 1))
+    objects = [Item(n, box, score) for n, score in ((1, 0.2), (2, 0.4), (3, 0.1), (4, 0.3))]
+    tiles = [Item(0, box, 0.95), Item(0, box, 0.9)]
+    items = [*tiles, *objects]
+    order = [(items[i].id, items[i].score) for i in by_worth(items)]
+    assert order == [(2, 0.4), (0, 0.95), (4, 0.3), (1, 0.2), (0, 0.9), (3, 0.1)]
+    assert by_worth([]) == []

@@ -22,7 +22,7 @@ from ..config import Config
 from ..drafts import OtsuWatershed, PixelClassifier
 from ..edits import Scene
 from ..errors import CellsegError
-from ..evaluate import Item, mean_scores, review_order, score_image, worst_objects
+from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, worst_objects
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored
 from ..probabilities import kept_path, open_kept
 from ..project import CORRECTED, Project, difference
@@ -164,12 +164,10 @@ class Annotator:
         for id in pool:
             canvas = self.project.canvas(id)
             items = review_order(canvas.labels, canvas.state, "worth", doubt=self._doubt(id))
-            places += [(item.score, id, item) for item in items]
-        places.sort(key=lambda place: -place[0])
-        if order == "random":
-            places = [places[i] for i in self.rng.permutation(len(places))]
+            places += [(id, item) for item in items]
+        ranks = self.rng.permutation(len(places)) if order == "random" else by_worth([item for _, item in places])
         end = self.mended + objects
-        for _, id, item in places:
+        for id, item in [places[i] for i in ranks]:
             if self.mended >= end:
                 return
             self._look(id, item)

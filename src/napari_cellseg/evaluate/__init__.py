@@ -13,7 +13,7 @@ from ._metrics import (
     voxel_counts,
     worst_objects,
 )
-from ._review import Item, Order, review_order
+from ._review import Item, Order, by_worth, review_order
 
 __all__ = [
     "Difference",
@@ -22,6 +22,7 @@ __all__ = [
     "Order",
     "agreement",
     "agreement_map",
+    "by_worth",
     "compare",
     "consensus",
     "headline",

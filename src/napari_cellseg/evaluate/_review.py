@@ -7,6 +7,7 @@ slices. The score is their weighted mean; the features that stand out are named,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,7 +70,7 @@ def review_order(
     doubt, disagreement
         Entropy and spread of models, uint8 of the same shape, where known.
     order
-        ``worth``: the most doubtful first; ``random``; ``reading``: slice by slice, row by row.
+        ``worth``: see `by_worth`; ``random``; ``reading``: slice by slice, row by row.
     tiles
         Whether background tiles of `TILE` pixels with doubt in them count as places: what a network has missed lies
         there.
@@ -81,7 +82,22 @@ def review_order(
         return [items[i] for i in np.random.default_rng(seed).permutation(len(items))]
     if order == "reading":
         return sorted(items, key=lambda item: _line_of_text(item.box))
-    return sorted(items, key=lambda item: -item.score)
+    return [items[i] for i in by_worth(items)]
+
+
+def by_worth(items: Sequence[Item]) -> list[int]:
+    """Indices of places, the most worth a look first.
+
+    Scores of objects (a mean of many features) and of background (its most doubtful part) cannot be compared, and
+    background in doubt would always come first; so each kind is sorted by itself, and the two are merged by rank.
+    """
+    out: list[tuple[float, int]] = []
+    for background in (False, True):
+        mine = sorted(
+            (i for i, item in enumerate(items) if (item.id == 0) == background), key=lambda i: -items[i].score
+        )
+        out += [((rank + 0.5) / len(mine), i) for rank, i in enumerate(mine)]
+    return [i for _, i in sorted(out)]
 
 
 def _line_of_text(box: Box) -> tuple[int, ...]:
