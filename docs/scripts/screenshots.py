@@ -99,6 +99,9 @@ def main() -> None:
         control.approve_image()
         control.configure(control.session.config.with_values(["train.seconds=70", "model.weights=none"]))
         dock.open_step("Fine-tune")
+        show_patches(dock, spin)
+        shot("step_finetune_patches")
+        hide_patches(dock)
         control.fine_tune()
         spin(120, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
         shot("step_finetune")
@@ -131,6 +134,26 @@ def main() -> None:
         print(control.session.status, control.session.problem)
         viewer.close()
         spin(0.5)
+
+
+def show_patches(dock: Any, spin: Callable[..., None]) -> None:
+    """Open the fold of patches and network, and let the engine fill it."""
+    from superqt import QCollapsible
+
+    control = dock.controller
+    dock.page("Fine-tune").findChildren(QCollapsible)[0].expand()
+    plain = control.session.config
+    control.configure(plain.with_values(["augmentation.kind=two_stage", "train.patch=128"]))
+    control.show_training()
+    spin(120, lambda: control.session.training is not None and not control.busy)
+    control.configure(plain)
+
+
+def hide_patches(dock: Any) -> None:
+    """Close it again."""
+    from superqt import QCollapsible
+
+    dock.page("Fine-tune").findChildren(QCollapsible)[0].collapse()
 
 
 def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:

@@ -46,10 +46,10 @@ class FineTunePage(Page):
         self.reason: QLabel = hint()
         for widget in (self.forms["simple"][1], self.button, self.resume, self.reason, self.plot):
             self.form.addWidget(widget)
-        self.form.addWidget(more("Patches and network", *self._looking()))
+        self.form.addWidget(more("More: patches and network", *self._looking()))
         self.form.addWidget(
             more(
-                "More", self.forms["rest"][1], heading("Learning rate"), self.forms["optimiser"][1],
+                "More: how it learns", self.forms["rest"][1], heading("Learning rate"), self.forms["optimiser"][1],
                 heading("Where patches are taken"), self.forms["sampling"][1],
             )
         )  # fmt: skip
