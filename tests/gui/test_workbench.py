@@ -125,6 +125,7 @@ def correct_by_hand(
 
 @pytest.mark.slow
 @pytest.mark.data
+@pytest.mark.timeout(900)
 def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(viewer, nuclei, tmp_path, qtbot):
     by_hand, by_line = tmp_path / "hand", tmp_path / "line"
     for folder in (by_hand, by_line):
