@@ -173,11 +173,12 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
     # on the command line
     line = by_line / "p.cellseg"
     values = [part for value in SET for part in ("--set", value)]
+    tiles = ["--set", "predict.tile=128"]  # as in the docks: near the seams of tiles a network sees less
     assert main(["new", str(line)]) == 0
     assert main(["add", str(line), *[str(by_line / name) for name in pictures]]) == 0
     for number in (1, 2):
         if number == 2:
-            assert main(["predict", str(line), "--image", ids[0]]) == 0
+            assert main(["predict", str(line), "--image", ids[0], *tiles]) == 0
         with Project.open(line) as project:
             canvas = project.canvas(ids[0])
             correct_by_hand(
@@ -191,10 +192,9 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
             whole = tuple(slice(0, n) for n in canvas.labels.shape)
             canvas.apply(edits.approve_box(edits.Scene.on(canvas), whole))
         assert main(["train", str(line), *values, "--keep", "yes"]) == 0
-    assert main(["predict", str(line), "--image", ids[1]]) == 0
+    assert main(["predict", str(line), "--image", ids[1], *tiles]) == 0
     with Project.open(line) as project:
-        # the last digits of weights trained beside Qt and OpenGL may differ from the child's: five voxels did, once
-        assert (project.load_labels(ids[1])[0] != shown).mean() < 5e-4
+        np.testing.assert_array_equal(project.load_labels(ids[1])[0], shown)
         np.testing.assert_array_equal(project.load_labels(ids[0])[0], Project.open(hand).load_labels(ids[0])[0])
         assert project.current_model == control.session.current_model == "v2"
     assert len(np.unique(shown)) > 3
