@@ -75,11 +75,7 @@ def train(
         record = RunRecord("", parent, edits_until, project.db.last_edit())
     else:
         folder, record, config = RunFolder.open(project, resume)
-    if project.task == "semantic" and config.target.instances:
-        raise CellsegError(
-            f"The target {config.target.label()!r} is for objects, but {project.name} has classes.",
-            "Set target.kind=semantic.",
-        )
+    _refuse_objects(project, config)
     fabric = _fabric(choose(config.precision))
     torch.manual_seed(config.train.seed)
     patches = TrainingSet(project, config, record.edits_until)
@@ -156,6 +152,14 @@ def _refuse_ensemble(card: ModelCard) -> None:
         raise CellsegError(
             f"The current model {card.id} is an ensemble of {', '.join(card.members)}, which does not learn.",
             "Make one of its members the current model, or train from scratch (train.from_scratch=true).",
+        )
+
+
+def _refuse_objects(project: Project, config: Config) -> None:
+    if project.task == "semantic" and config.target.instances:
+        raise CellsegError(
+            f"The target {config.target.label()!r} is for objects, but {project.name} has classes.",
+            "Set target.kind=semantic.",
         )
 
 
