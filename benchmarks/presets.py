@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +43,24 @@ def rows(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader((DATA / name / "index.csv").open()))
 
 
-def phase_contrast(folder: Path) -> Project:
-    project = Project.create(folder / "phase", "semantic", ("cell",))
-    for row in rows("phase_contrast"):
-        labels = read_labels(DATA / "phase_contrast" / "labels" / f"{row['name']}.tif")
-        picture = DATA / "phase_contrast" / "images" / f"{row['name']}.tif"
+def foreground(
+    folder: Path, name: str, title: str, keep: Callable[[dict[str, str]], bool] = lambda row: True
+) -> Project:
+    """The instance labels of a data set as one class."""
+    project = Project.create(folder / name, "semantic", (title,))
+    for row in filter(keep, rows(name)):
+        labels = read_labels(DATA / name / "labels" / f"{row['name']}.tif")
+        picture = DATA / name / "images" / f"{row['name']}.tif"
         project.add_image(picture, labels=np.minimum(labels, 1), split=row["split"])
     return project
 
 
+def phase_contrast(folder: Path) -> Project:
+    return foreground(folder, "phase_contrast", "cell")
+
+
 def nuclei(folder: Path) -> Project:
-    project = Project.create(folder / "nuclei", "semantic", ("nucleus",))
-    for row in rows("dsb2018"):
-        if row["modality"] == "fluo_small":
-            labels = read_labels(DATA / "dsb2018" / "labels" / f"{row['name']}.tif")
-            picture = DATA / "dsb2018" / "images" / f"{row['name']}.tif"
-            project.add_image(picture, labels=np.minimum(labels, 1), split=row["split"])
-    return project
+    return foreground(folder, "dsb2018", "nucleus", lambda row: row["modality"] == "fluo_small")
 
 
 def bright_field(folder: Path) -> Project:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
 
-from ..engine import Study, run, study_table
+from ..engine import Study, study_table
 from ..engine import study as run_study
 from ..events import StudyScored
 from ..project import Project, save_ensemble, stratified_split
-from ._progress import Printer
-from ._verbs import CANCELLED, DONE, config_of, write_json
+from ._verbs import DONE, through
 
 
 def ensemble(options: Namespace) -> int:
@@ -36,16 +33,7 @@ def split(options: Namespace) -> int:
 def study(options: Namespace) -> int:
     """The same training under every combination of factors."""
     plan = Study(tuple(options.factors), options.repeats)
-    scores: list[StudyScored] = []
-    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
-        config = config_of(project, options)
-        with Printer(options.events) as printer:
-            for event in run_study(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
-                printer.show(event)
-                if isinstance(event, StudyScored):
-                    scores.append(event)
-                if printer.stopped():
-                    break
+    scores, end = through(options, run_study, plan, StudyScored)
     rows = study_table(scores)
     lines = [",".join(row) if (options.table or "").endswith(".csv") else f"| {' | '.join(row)} |" for row in rows]
     if not (options.table or "").endswith(".csv"):
@@ -53,5 +41,4 @@ def study(options: Namespace) -> int:
     print("\n".join(lines))
     if options.table:
         Path(options.table).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
-    return CANCELLED if printer.stopped() else DONE
+    return end

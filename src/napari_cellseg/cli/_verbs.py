@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 from argparse import Namespace
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,14 @@ from ..engine import EvaluateJob, PredictJob, Simulation, TrainJob, decide, open
 from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
-from ..events import Evaluated, Judged, Predicted, RoundScored, Span
+from ..events import Evaluated, Event, Judged, Predicted, RoundScored, Span, StudyScored
 from ..presets import preset
 from ..probabilities import open_kept
 from ..project import Project
 from ._progress import Printer
 
 DONE, CANCELLED = 0, 130
+Score = TypeVar("Score", RoundScored, StudyScored)
 
 
 def new(options: Namespace) -> int:
@@ -127,22 +129,33 @@ def evaluate(options: Namespace) -> int:
 def simulate(options: Namespace) -> int:
     """The loop without a person."""
     plan = Simulation(options.rounds, options.objects, options.seconds, options.order, options.seed)
-    scores: list[RoundScored] = []
-    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
-        config = config_of(project, options)
-        with Printer(options.events) as printer:
-            for event in run_simulation(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
-                printer.show(event)
-                if isinstance(event, RoundScored):
-                    scores.append(event)
-                if printer.stopped():
-                    break
-    write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
+    scores, end = through(options, run_simulation, plan, RoundScored)
     if options.figure and any(s.round for s in scores):
         from ..report import plot_curve
 
         plot_curve(scores, Path(options.figure))
-    return CANCELLED if printer.stopped() else DONE
+    return end
+
+
+def through(
+    options: Namespace, experiment: Callable[..., Iterator[Event]], plan: Any, kind: type[Score]
+) -> tuple[list[Score], int]:
+    """Run an experiment without a person (simulation, study) on a project; its scores, and how it ended.
+
+    Scratch projects go to a temporary folder, events to the screen, plan and scores to --json.
+    """
+    scores: list[Score] = []
+    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
+        config = config_of(project, options)
+        with Printer(options.events) as printer:
+            for event in experiment(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
+                printer.show(event)
+                if isinstance(event, kind):
+                    scores.append(event)
+                if printer.stopped():
+                    break
+    write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
+    return scores, CANCELLED if printer.stopped() else DONE
 
 
 def export(options: Namespace) -> int:

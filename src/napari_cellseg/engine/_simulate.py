@@ -9,7 +9,7 @@ seconds, judges, and measures on the test images.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,15 +23,12 @@ from ..drafts import OtsuWatershed, PixelClassifier
 from ..edits import Scene
 from ..errors import CellsegError
 from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, worst_objects
-from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored
+from ..events import Event, Judged, Notice, Predicted, RoundScored
 from ..probabilities import kept_path, open_kept
 from ..project import CORRECTED, Project, difference
-from ._jobs import EvaluateJob, Job, PredictJob, TrainJob
+from ._jobs import PredictJob, TrainJob
 from ._rounds import decide, open_round, record_round
-
-Labels = NDArray[np.uint32]
-Runner = Callable[[Job], Iterator[Event]]
-Truth = dict[str, Labels]
+from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
 
 
 @dataclass(frozen=True)
@@ -83,17 +80,10 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
     CellsegError
         When no pool or no test images have approved labels.
     """
-    truth = {r.id: source.load_labels(r.id)[0] for r in source.images() if _approved(source, r.id)}
-    pool = [r.id for r in source.images() if r.id in truth and r.split != "test"]
-    tests = [r.id for r in source.images("test") if r.id in truth]
-    if not pool or not tests:
-        raise CellsegError(
-            f"{source.name} has {len(pool)} pool and {len(tests)} test images with approved labels; both are needed.",
-            "Add images with --labels, some of them with --split test.",
-        )
-    scratch = scratch_project(source, folder, set(pool + tests), {id: truth[id] for id in tests})
+    truth, pool, tests = given = approved_truth(source)
+    scratch = scratch_project(source, folder, set(truth), {id: truth[id] for id in tests})
     if plan.baselines:
-        yield from _baselines(scratch, config, truth, pool, tests)
+        yield from _baselines(scratch, config, given)
     annotator = Annotator(scratch, truth, np.random.default_rng(plan.seed))
     start = time.monotonic()
     for number in range(1, plan.rounds + 1):
@@ -109,11 +99,9 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
         current = scratch.current_model
         if current is None:
             raise CellsegError("The first round gave no model.", "Raise the training time.")
-        scores = [e.metrics for e in run(EvaluateJob(scratch.path, tuple(tests), current)) if isinstance(e, Evaluated)]
-        yield RoundScored(
-            number, f"round {number}", annotator.mended, number * own["seconds"], time.monotonic() - start,
-            mean_scores(scores),
-        )  # fmt: skip
+        scores = measured(scratch, tests, current, run)
+        trained, took = number * own["seconds"], time.monotonic() - start
+        yield RoundScored(number, f"round {number}", annotator.mended, trained, took, scores)
     scratch.close()
 
 
@@ -135,7 +123,7 @@ def _annotated(
 class Annotator:
     """Mends labels of a project until they are the truth, counting objects."""
 
-    def __init__(self, project: Project, truth: Truth, rng: np.random.Generator) -> None:
+    def __init__(self, project: Project, truth: dict[str, Labels], rng: np.random.Generator) -> None:
         self.project, self.truth, self.rng = project, truth, rng
         self.mended = 0
 
@@ -267,25 +255,9 @@ class Annotator:
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _approved(project: Project, id: str) -> bool:
-    return bool((project.load_labels(id)[1] == 2).any())
-
-
-def scratch_project(source: Project, folder: Path, ids: set[str], approved: Truth) -> Project:
-    """A project of the same pictures and splits, with other approved labels (or none)."""
-    scratch = Project.create(folder / source.name, source.task, source.classes)
-    for record in source.images():
-        if record.id in ids:
-            labels = approved.get(record.id)
-            (id,) = scratch.add_image(
-                source.source(record), labels=labels, axes=record.given_axes, spacing_um=record.spacing_um,
-                split=record.split, frame=record.frame, id=record.id,
-            )  # fmt: skip
-    return scratch
-
-
-def _baselines(project: Project, config: Config, truth: Truth, pool: list[str], tests: list[str]) -> Iterator[Event]:
+def _baselines(project: Project, config: Config, given: Truth) -> Iterator[Event]:
     """Otsu + watershed, and a random forest that has seen every label of the pool, on the same test images."""
+    truth, pool, tests = given
     if project.task != "instance" or any(len(truth[id].shape) != 2 for id in pool + tests):
         yield Notice("The classical baselines are for 2D instances; they were left out.")
         return

@@ -9,26 +9,23 @@ variance over seeds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..config import Config
 from ..drafts import OtsuWatershed
 from ..errors import CellsegError
-from ..evaluate import mean_scores
-from ..events import Evaluated, Event, Notice, Saved, StudyScored
+from ..events import Event, Notice, Saved, StudyScored
 from ..preprocess import Recipe
-from ..project import APPROVED, Project
-from ._jobs import EvaluateJob, Job, TrainJob
+from ..project import Project
+from ._jobs import TrainJob
 from ._rounds import open_round
-from ._simulate import scratch_project
+from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
 
-Labels = NDArray[np.uint32]
 LEVELS = {"recipe": ("raw", "preprocessed"), "labels": ("draft", "corrected")}
 """Of every factor, the level of comparison first."""
 
@@ -41,9 +38,7 @@ class Study:
     repeats: int = 3
 
 
-def study(
-    source: Project, plan: Study, config: Config, folder: Path, run: Callable[[Job], Iterator[Event]]
-) -> Iterator[Event]:
+def study(source: Project, plan: Study, config: Config, folder: Path, run: Runner) -> Iterator[Event]:
     """Train and measure; `folder` takes scratch projects, `run` does the jobs.
 
     Draft labels are those that stood before a person touched an image; where there were none (imported truth), Otsu's
@@ -62,15 +57,7 @@ def study(
     unknown = [f for f in plan.factors if f not in LEVELS]
     if unknown or not plan.factors:
         raise CellsegError(f"There is no factor {', '.join(unknown) or 'given'}.", f"Factors: {', '.join(LEVELS)}.")
-    loaded = {r.id: source.load_labels(r.id) for r in source.images()}
-    truth = {id: labels for id, (labels, state) in loaded.items() if (state == APPROVED).any()}
-    pool = [r.id for r in source.images() if r.id in truth and r.split != "test"]
-    tests = [r.id for r in source.images("test") if r.id in truth]
-    if not pool or not tests:
-        raise CellsegError(
-            f"{source.name} has {len(pool)} training and {len(tests)} test images with approved labels.",
-            "Approve images and divide them: napari-cellseg split.",
-        )
+    truth, pool, _ = given = approved_truth(source)
     if "recipe" in plan.factors and config.recipe == Recipe():
         yield Notice("The project's recipe is the bare normalisation: raw and preprocessed images are the same.")
     drafts = {id: _draft(source, id) for id in pool} if "labels" in plan.factors else {}
@@ -84,7 +71,7 @@ def study(
             labels |= {id: _made(source, config, id) if draft is None else draft for id, draft in drafts.items()}
         own = config.model_copy(update={"recipe": Recipe()}) if level.get("recipe") == "raw" else config
         with scratch_project(source, folder / "-".join(levels), set(truth), labels) as scratch:
-            yield from _repeated(scratch, own, plan.repeats, level, tests, truth, run)
+            yield from _repeated(scratch, own, plan.repeats, level, given, run)
 
 
 def study_table(scores: Sequence[StudyScored]) -> list[list[str]]:
@@ -114,13 +101,7 @@ def study_table(scores: Sequence[StudyScored]) -> list[list[str]]:
 
 
 def _repeated(
-    scratch: Project,
-    config: Config,
-    repeats: int,
-    level: dict[str, str],
-    tests: list[str],
-    truth: dict[str, Labels],
-    run: Callable[[Job], Iterator[Event]],
+    scratch: Project, config: Config, repeats: int, level: dict[str, str], given: Truth, run: Runner
 ) -> Iterator[Event]:
     for seed in range(repeats):
         open_round(scratch)
@@ -130,8 +111,8 @@ def _repeated(
             yield event
             if isinstance(event, Saved):
                 model = event.model
-        found = [e.metrics for e in run(EvaluateJob(scratch.path, tuple(tests), model)) if isinstance(e, Evaluated)]
-        yield StudyScored(level, train.seed, mean_scores(found), time.monotonic() - start)
+        scores = measured(scratch, given.tests, model, run)
+        yield StudyScored(level, train.seed, scores, time.monotonic() - start)
 
 
 def _draft(project: Project, id: str) -> Labels | None:
