@@ -119,6 +119,19 @@ def test_nothing_to_learn_from(project, small_config):
     assert project.models() == []
 
 
+@pytest.mark.parametrize(
+    ("task", "kind", "hint"), [("instance", "semantic", "distance"), ("semantic", "distance", "semantic")]
+)
+def test_a_target_of_the_other_task_is_refused(tmp_path, picture, small_config, task, kind, hint):
+    with Project.create(tmp_path / "p", task, ("cell",)) as project:
+        project.add_image(picture[0], labels=np.minimum(picture[1], 1))
+        with pytest.raises(CellsegError, match="is for (objects|classes)") as refused:
+            list(train(project, small_config.with_values([f"target.kind={kind}"])))
+        assert f"target.kind={hint}" in refused.value.hint
+        assert project.models() == []
+        assert not unfinished(project)
+
+
 def test_different_channels_are_refused(project, picture, small_config, tmp_path):
     project.approve_labels("cells", picture[1])
     np.save(tmp_path / "c.npy", np.random.default_rng(0).random((3, 128, 160)))

@@ -75,7 +75,7 @@ def train(
         record = RunRecord("", parent, edits_until, project.db.last_edit())
     else:
         folder, record, config = RunFolder.open(project, resume)
-    _refuse_objects(project, config)
+    _refuse_target(project, config)
     fabric = _fabric(choose(config.precision))
     torch.manual_seed(config.train.seed)
     patches = TrainingSet(project, config, record.edits_until)
@@ -155,11 +155,14 @@ def _refuse_ensemble(card: ModelCard) -> None:
         )
 
 
-def _refuse_objects(project: Project, config: Config) -> None:
-    if project.task == "semantic" and config.target.instances:
+def _refuse_target(project: Project, config: Config) -> None:
+    """Objects need a target that tells them apart, classes one that names them."""
+    objects = project.task == "instance"
+    if config.target.instances != objects:
+        has, other = ("objects", "classes") if objects else ("classes", "objects")
         raise CellsegError(
-            f"The target {config.target.label()!r} is for objects, but {project.name} has classes.",
-            "Set target.kind=semantic.",
+            f"The target {config.target.label()!r} is for {other}, but {project.name} has {has}.",
+            "Set target.kind=distance or target.kind=boundary." if objects else "Set target.kind=semantic.",
         )
 
 
