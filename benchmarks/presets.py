@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -31,12 +31,14 @@ from napari_cellseg.engine import EvaluateJob, TrainJob, open_round, run
 from napari_cellseg.evaluate import mean_scores
 from napari_cellseg.events import Evaluated, Judged, Notice, Saved, StepDone
 from napari_cellseg.images import read, read_labels
+from napari_cellseg.preprocess import PRESETS, Recipe
 from napari_cellseg.presets import preset
 from napari_cellseg.project import Project, save_ensemble
 
 DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 RESULTS = Path(__file__).parent / "results" / "presets.json"
 ENCODERS = ("densenet121", "inceptionv4", "vgg16", "mobilenet_v2", "resnet50", "efficientnet-b0")
+MODELS = ("densenet_unet", "attention_vgg_unet", "instance_activation_unet")
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -97,28 +99,44 @@ def nuclei3d(folder: Path) -> Project:
     return project
 
 
-CASES: dict[str, tuple[Any, list[tuple[str, list[str]]]]] = {
-    "aziz-2026": (phase_contrast, [("multi-scale U-Net", ["train.batch=4"])]),
-    "gautam-2025": (nuclei, [("residual U-Net", ["train.batch=4"])]),
-    "das-2025": (
+class Case(NamedTuple):
+    """A published training: its data, the published preprocessing, and networks with what they change."""
+
+    make: Callable[[Path], Project]
+    recipe: str
+    variants: list[tuple[str, list[str]]]
+
+
+SMALL = ["train.batch=2", "train.patch=192"]
+CASES = {
+    "aziz-2026": Case(phase_contrast, "HEK cells, phase contrast", [("multi-scale U-Net", ["train.batch=4"])]),
+    "gautam-2025": Case(nuclei, "Stained nuclei", [("residual U-Net", ["train.batch=4"])]),
+    "das-2025": Case(
         bright_field,
-        [(e, [f"model.encoder={e}", "train.batch=2", "train.patch=192"]) for e in ENCODERS]
-        + [(k, [f"model.kind={k}", "train.batch=2", "train.patch=192"])
-           for k in ("densenet_unet", "attention_vgg_unet", "instance_activation_unet")],
+        "Any image",
+        [(e, [f"model.encoder={e}", *SMALL]) for e in ENCODERS]
+        + [(k, [f"model.kind={k}", *SMALL]) for k in MODELS],
     ),
-    "karabag-2023": (hela, [("plain U-Net, 64 features", [])]),
-    "tiling-2024": (nuclei3d, [("3D U-Net, 16 features", ["model.width=16", "train.depth=16"])]),
+    "karabag-2023": Case(hela, "Electron microscopy", [("plain U-Net, 64 features", [])]),
+    "tiling-2024": Case(
+        nuclei3d, "Nuclei in spheroids", [("3D U-Net, 16 features", ["model.width=16", "train.depth=16"])]
+    ),
 }  # fmt: skip
+
+
+def recipe_of(case: Case) -> Recipe:
+    """The published preprocessing."""
+    return next(p.recipe for p in PRESETS if p.name == case.recipe)
 
 
 def one(name: str, seconds: float) -> list[dict[str, Any]]:
     """All rows of a preset, in this process."""
-    make, variants = CASES[name]
-    found = []
-    with tempfile.TemporaryDirectory() as folder, make(Path(folder)) as project:
-        share = seconds / (3 if len(variants) > 1 else 1)
+    case, found = CASES[name], []
+    with tempfile.TemporaryDirectory() as folder, case.make(Path(folder)) as project:
+        project.save_config(project.config.model_copy(update={"recipe": recipe_of(case)}))
+        share = seconds / (3 if len(case.variants) > 1 else 1)
         open_round(project)
-        for title, values in variants:
+        for title, values in case.variants:
             found.append(trained(project, name, title, [*values, f"train.seconds={share}", "train.from_scratch=true"]))
         if len(found) > 2:
             best = sorted(found, key=lambda row: -row["metrics"].get("iou", 0))[:3]
