@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from importlib import import_module
 from typing import Any, BinaryIO
 
 from ..errors import CellsegError
@@ -30,8 +31,9 @@ def main() -> None:
             replies.flush()
 
     threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
-    send(0, _warm_up())
-    _compile()
+    send(0, _warm_up(jobs))
+    if jobs.empty():  # who has asked already waits for less without it
+        _prepare()
     while True:
         number, job = jobs.get()
         _serve(number, job, cancelled, looks, send)
@@ -46,20 +48,24 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, replies
 
 
-def _warm_up() -> Ready:
+def _warm_up(jobs: queue.Queue[tuple[int, Job]]) -> Ready:
+    """Load torch, and what most networks need; a job that waits already has more to tell before it needs them."""
     start = time.monotonic()
     from ..nets.device import choose
-    from ..nets.smp import library
 
-    library()
     device = choose()
+    if jobs.empty():
+        from ..nets.smp import library
+
+        library()
     return Ready(device.name, device.precision, round(time.monotonic() - start, 2))
 
 
-def _compile() -> None:
-    """Call every compiled loop once: the first time on a machine that takes seconds, later it is read from disk.
+def _prepare() -> None:
+    """What a first job would wait for: compiled loops and the engine of trainings.
 
-    The viewer's process finds them there when the first preview is asked for.
+    Every compiled loop is called once: the first time on a machine that takes seconds, later it is read from disk. The
+    viewer's process finds them there when the first preview is asked for.
     """
     import numpy as np
 
@@ -69,6 +75,8 @@ def _compile() -> None:
     Recipe(steps=(Clahe(tiles=2), TVDenoise(iterations=3)))(np.zeros((1, 16, 16), np.uint8))
     disk = np.hypot(*np.ogrid[-8:8, -8:8]) < 5
     Distance().decode(np.stack([disk, disk]).astype(np.float32))
+    import_module("..train", __package__)
+    import_module("lightning_fabric")
 
 
 def _listen(

@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,40 +67,59 @@ def train(
         When there is nothing to learn from, or the loss stops being a number (or memory ends) before any weights are
         worth keeping. The parent model is untouched.
     """
-    if resume is None:
-        parent = None if config.train.from_scratch else project.current_model
-        if parent is not None:
-            _refuse_ensemble(project.model_card(parent))
-            config = inherit(config, project.model_config(parent))
-        edits_until = project.model_card(parent).edits_until if parent else 0
-        record = RunRecord("", parent, edits_until, project.db.last_edit())
-    else:
-        folder, record, config = RunFolder.open(project, resume)
+    record, config, folder = _beginning(project, config, resume)
     _refuse_target(project, config)
-    fabric = _fabric(choose(config.precision))
-    torch.manual_seed(config.train.seed)
     patches = TrainingSet(project, config, record.edits_until)
     out_channels = config.target.channels(len(project.classes))
     config.loss.check(out_channels)
+    first = int(os.environ.get("RANK", "0")) == 0  # of several processes, which all train
+    if first:  # told before the libraries of networks are loaded, which takes seconds
+        yield (started := _started(project, record, patches))
+    fabric = _fabric(choose(config.precision))
+    torch.manual_seed(config.train.seed)
     network = config.model.build(patches.n_channels, out_channels)
     if record.parent is not None:
         load_weights(project.model_path(record.parent) / "weights.safetensors", network)
-    elif (notice := config.model.pretrain(network)) and fabric.global_rank == 0:
+    elif (notice := config.model.pretrain(network)) and first:
         yield Notice(notice)  # pretrained when resuming too: it decides what is frozen
     rate_of_child = config.train.child_rate if record.parent else 1.0
     loop = Loop(choose(config.precision).place(network), config, config.train.learning_rate * rate_of_child, fabric)
-    if fabric.global_rank > 0:
+    if not first:
         for _ in loop.steps(patches, stop, lambda tensors, progress: None):
             pass
         return
-    if resume is None:
-        record = RunRecord(project.db.new_model_id(record.parent), record.parent, record.edits_until, record.last_edit)
+    if folder is None:
+        record = replace(record, id=started.model)
         folder = RunFolder.create(project, record, config)
     else:
         loop.restore(*folder.load(), patches)
         if project.db.last_edit() != record.last_edit:
             yield Notice("Corrections made since this training began take part from here on.")
-    yield from _learn(project, loop, patches, folder, record, stop)
+    folder.note(started)
+    yield from _learn(project, loop, patches, folder, record, started.model, stop)
+
+
+def _beginning(project: Project, config: Config, resume: str | None) -> tuple[RunRecord, Config, RunFolder | None]:
+    """What the training starts from: the parent, or the folder of an interrupted one."""
+    if resume is not None:
+        folder, record, config = RunFolder.open(project, resume)
+        return record, config, folder
+    parent = None if config.train.from_scratch else project.current_model
+    if parent is None:
+        return RunRecord("", None, 0, project.db.last_edit()), config, None
+    card = project.model_card(parent)
+    _refuse_ensemble(card)
+    config = inherit(config, project.model_config(parent))
+    return RunRecord("", parent, card.edits_until, project.db.last_edit()), config, None
+
+
+def _started(project: Project, record: RunRecord, patches: TrainingSet) -> TrainStarted:
+    """What is learnt from, and the id that the model will have."""
+    known, new = patches.known_voxels()
+    # a cancelled training has saved its model; going on makes another
+    taken = not record.id or (project.models_folder / record.id).exists()
+    id = project.db.new_model_id(record.parent) if taken else record.id
+    return TrainStarted(id, record.parent, patches.n_images, known, new, patches.held_out)
 
 
 def _learn(
@@ -108,17 +128,12 @@ def _learn(
     patches: TrainingSet,
     folder: RunFolder,
     record: RunRecord,
+    id: str,
     stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """Train, noting everything in the run's folder, and save the model."""
-    known, new = patches.known_voxels()
-    # a cancelled training has saved its model; going on makes another
-    id = record.id if not (project.models_folder / record.id).exists() else project.db.new_model_id(record.parent)
-    started = TrainStarted(id, record.parent, patches.n_images, known, new, patches.held_out)
     whole = False
     try:
-        folder.note(started)
-        yield started
         for event in loop.steps(patches, stop, folder.save):
             folder.note(event)
             yield event
