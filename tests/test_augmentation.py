@@ -77,11 +77,33 @@ def test_nothing_is_known_beyond_the_border(cls):
     assert not far.known.any()
 
 
-def test_unchanged_is_the_source():
-    before = source()
-    patch = Unchanged()(before, cut(side=64, centre=(31.5 + 10, 31.5 + 20)), np.random.default_rng(0))
-    np.testing.assert_allclose(patch.pixels, before.pixels[..., 20:84, 10:74], atol=1e-6)
-    np.testing.assert_array_equal(patch.target, before.target[..., 20:84, 10:74])
+@pytest.mark.parametrize(("side", "half"), [(64, 32), (63, 31)])
+def test_unchanged_is_the_source(side, half):
+    """Centres of real draws are voxels."""
+    before = noise()
+    patch = Unchanged()(before, cut(side=side, centre=(10.0 + half, 20.0 + half)), np.random.default_rng(0))
+    np.testing.assert_allclose(patch.pixels, before.pixels[..., 20 : 20 + side, 10 : 10 + side], atol=1e-6)
+    np.testing.assert_array_equal(patch.target, before.target[..., 20 : 20 + side, 10 : 10 + side])
+
+
+@pytest.mark.parametrize("name", ["mirror", "quarter turn", "transposition"])
+def test_what_only_moves_pixels_blurs_none(name):
+    before = noise()
+
+    class One(Unchanged):
+        def grid(self, cut, rng):
+            return GEOMETRIC[name](cut, rng)
+
+    for seed in range(5):
+        patch = One()(before, cut(side=32), np.random.default_rng(seed))
+        assert set(np.round(patch.pixels.ravel(), 5)) <= set(np.round(before.pixels.ravel(), 5))
+
+
+def noise() -> Patch:
+    """Every pixel differs from its neighbours."""
+    pixels = np.random.default_rng(0).random((1, 1, 96, 120), dtype=np.float32)
+    inside = (pixels > 0.5).astype(np.float32)
+    return Patch(pixels, np.concatenate([1 - inside, inside]), np.ones((1, 96, 120), bool))
 
 
 def test_the_same_seed_gives_the_same_patch():

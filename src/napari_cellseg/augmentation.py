@@ -288,14 +288,14 @@ PHOTOMETRIC: dict[str, Callable[[Float, Rng], Float]] = {
 
 
 def _shifted(cut: Cut, rng: Rng) -> Cut:
-    """The place may lie anywhere in the inner half of the patch."""
-    shift = rng.uniform(-cut.side / 4, cut.side / 4, 2)
+    """The place may lie anywhere in the inner half of the patch; by whole pixels, so that nothing is blurred."""
+    shift = np.round(rng.uniform(-cut.side / 4, cut.side / 4, 2))
     return Cut(cut.slices, cut.outside, (cut.centre[0] + shift[0], cut.centre[1] + shift[1]), cut.side, cut.hard)
 
 
 def _affine(cut: Cut, matrix: NDArray[np.floating[Any]]) -> Grid:
-    """A linear map about the centre of the patch."""
-    at = np.arange(cut.side, dtype=np.float64) - (cut.side - 1) / 2
+    """A linear map about the middle pixel: mirrored and turned patches meet whole pixels and are not blurred."""
+    at = np.arange(cut.side, dtype=np.float64) - cut.side // 2
     x = matrix[0, 0] * at[None, :] + matrix[0, 1] * at[:, None] + cut.centre[0]
     y = matrix[1, 0] * at[None, :] + matrix[1, 1] * at[:, None] + cut.centre[1]
     return x.astype(np.float32), y.astype(np.float32)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from .config import Config
 from .errors import CellsegError
 
+_TRAIN = ("patch", "batch", "depth", "learning_rate", "weight_decay")
+"""Of the settings `train`, what a published training decides."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -30,8 +33,12 @@ class Preset:
     values: tuple[str, ...]
 
     def apply(self, config: Config) -> Config:
-        """The configuration with this training."""
-        return config.with_values(list(self.values))
+        """The configuration with this training; recipe, target, time and seed stay, nothing else of before does."""
+        new = Config()
+        patches = {name: getattr(new.train, name) for name in _TRAIN}
+        fresh = {name: getattr(new, name) for name in ("model", "loss", "sampling", "augmentation", "optimiser")}
+        fresh["train"] = config.train.model_copy(update=patches)
+        return config.model_copy(update=fresh).with_values(list(self.values))
 
 
 TRAININGS: tuple[Preset, ...] = (

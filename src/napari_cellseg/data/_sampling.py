@@ -93,9 +93,9 @@ class TrainingSet:
         return int(self.planes[0].pixels.shape[0])
 
     @property
-    def n_images(self) -> int:
-        """Images that are learnt from."""
-        return len({p.image for p in self.planes if p.known.any()})
+    def images(self) -> tuple[str, ...]:
+        """Ids of the images that are learnt from."""
+        return tuple(sorted({p.image for p in self.planes if p.known.any()}))
 
     @property
     def volumes(self) -> bool:

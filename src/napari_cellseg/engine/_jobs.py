@@ -214,7 +214,7 @@ def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
 def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
     """Both models on the same held-out corrections."""
     held = project.db.holdouts()
-    records = [r for r in project.images() if r.id in held]
+    records = [r for r in project.images() if r.id in held and r.split != "test"]
     margin = project.model_config(child).train.margin
     truths = {r.id: _held_out(project, r, margin) for r in records}
     scores: dict[str, list[Metrics]] = {}

@@ -20,7 +20,7 @@ Runner = Callable[[Job], Iterator[Event]]
 
 
 class Truth(NamedTuple):
-    """Approved labels by image id, and which images may be learnt from (train, val) and which measure (test)."""
+    """Labels of wholly approved images, and which of these may be learnt from (train, val) and which measure (test)."""
 
     labels: dict[str, Labels]
     pool: list[str]
@@ -28,7 +28,7 @@ class Truth(NamedTuple):
 
 
 def approved_truth(source: Project) -> Truth:
-    """Every image of which something was approved.
+    """Every image that was approved as a whole; in others, what nobody looked at would pass for truth.
 
     Raises
     ------
@@ -36,14 +36,14 @@ def approved_truth(source: Project) -> Truth:
         When there is nothing to learn from, or nothing to measure with.
     """
     loaded = {r.id: source.load_labels(r.id) for r in source.images()}
-    labels = {id: labels for id, (labels, state) in loaded.items() if (state == APPROVED).any()}
+    labels = {id: labels for id, (labels, state) in loaded.items() if (state == APPROVED).all()}
     pool = [r.id for r in source.images() if r.id in labels and r.split != "test"]
     tests = [r.id for r in source.images("test") if r.id in labels]
     if not pool or not tests:
         raise CellsegError(
-            f"{source.name} has {len(pool)} training and {len(tests)} test images with approved labels; "
+            f"{source.name} has {len(pool)} training and {len(tests)} test images that are approved as a whole; "
             "both are needed.",
-            "Approve images, or add them with --labels; divide them: napari-cellseg split.",
+            "Approve whole images, or add them with --labels; divide them: napari-cellseg split.",
         )
     return Truth(labels, pool, tests)
 

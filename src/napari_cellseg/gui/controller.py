@@ -404,6 +404,7 @@ class Controller(Corrections, Trainings):
             current_model=project.current_model,
             rounds=tuple(project.db.rounds()),
             unfinished=self.interrupted(),
+            spoken=project.db.spoken(),
         )
 
     def _close_image(self) -> None:

@@ -74,7 +74,9 @@ class Reactions:
             case Judged():
                 self._judged(event)
             case Stopped():
-                self._c.session.update(status="Cancelled; finished tiles stay.")
+                training = self._c.session.progress is not None and self._c.session.progress.kind == "train"
+                kept = "Cancelled before the first step." if training else "Cancelled; finished tiles stay."
+                self._c.session.update(status=kept)
             case Finished():
                 self._c.job = None
                 if self._c.session.project is not None:

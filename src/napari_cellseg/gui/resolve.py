@@ -115,7 +115,7 @@ def resolve(s: Session) -> View:
         engine=s.engine,
         models=tuple(Item(m.id, _model(m.id, s)) for m in s.models),
         current_model=s.current_model or "",
-        **_learning(s, open_round),
+        **_learning(s, open_round, writable, idle),
         **_preprocessing(s),
         **_predicting(s, idle),
         **_reviewing(s),
@@ -131,7 +131,7 @@ def resolve(s: Session) -> View:
 
 
 def _known(s: Session) -> Control:
-    known = s.counts.corrected + s.counts.approved > 0 or bool(s.current_model)
+    known = s.counts.corrected + s.counts.approved > 0 or s.spoken or bool(s.current_model)
     return Control(known, "" if known else "Paint some objects and approve a field first (step Correct).")
 
 
@@ -160,11 +160,10 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
     }
 
 
-def _learning(s: Session, open_round: bool) -> dict[str, Any]:
+def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]:
     """What the steps Fine-tune and Rounds show."""
     rounds = tuple(_round(r.n, r.parent, r.child, r.decision, r.before, r.after) for r in s.rounds)
-    running = s.progress is None
-    going_on = Control(bool(s.unfinished) and running, "" if s.unfinished else "No training was interrupted.")
+    going_on = _first(*allowed, Control(bool(s.unfinished), "No training was interrupted."))
     return {
         "rounds": rounds,
         "verdict": _verdict(s, open_round),

@@ -100,6 +100,8 @@ class Session:
     curve: Curve = field(default_factory=Curve)
     training: TrainingShown | None = None
     """The network and patches of a training, where the person asked to see them."""
+    spoken: bool = False
+    """Whether a person has said something about any image."""
     unfinished: str = ""
     """The training that was interrupted last."""
     counts: Counts = field(default_factory=Counts)

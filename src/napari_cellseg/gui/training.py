@@ -71,7 +71,8 @@ class Trainings:
         """The training that was interrupted last, "" where a later one has ended."""
         project = self.project()
         runs = unfinished_runs(project.runs_folder)
-        numbers = [int(m.id.lstrip("v")) for m in project.models() if m.id.lstrip("v").isdigit()]
+        trained = [m.id.lstrip("v") for m in project.models() if not m.members]
+        numbers = [int(n) for n in trained if n.isdigit()]
         return runs[-1] if runs and int(runs[-1].lstrip("v")) >= max(numbers, default=0) else ""
 
     def _after_holdouts(self, job: TrainJob | ShowTrainingJob, kind: str) -> None:

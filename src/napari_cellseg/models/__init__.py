@@ -13,7 +13,7 @@ from pydantic import Field
 from ._base import ModelBase
 from ._encoders import AttentionVGGUNet, DenseNetUNet, FrozenEncoderUNet, InstanceActivationUNet, Smp
 from ._unets import MSUNet, UNet, UNet3D
-from ._weights import load_weights, read_weights, save_weights
+from ._weights import load_weights, read_weights, save_weights, write_tensors
 
 MODELS: tuple[type[ModelBase], ...] = (
     Smp, UNet, MSUNet, UNet3D, FrozenEncoderUNet, DenseNetUNet, AttentionVGGUNet, InstanceActivationUNet,
@@ -38,4 +38,5 @@ __all__ = [
     "load_weights",
     "read_weights",
     "save_weights",
+    "write_tensors",
 ]

@@ -9,17 +9,33 @@ from typing import TYPE_CHECKING
 from ..errors import CellsegError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
-    """Write a network's parameters and buffers as safetensors."""
+    """Write a network's parameters and buffers as safetensors; see `write_tensors`."""
+    write_tensors(path, network.state_dict())
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written, as with a full disk (for which the library has an exception of its own).
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    temporary = path.with_suffix(".part")
-    save_file(state, temporary)
-    os.replace(temporary, path)
+    part = path.with_suffix(".part")
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
+        os.replace(part, path)
+    except (SafetensorError, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise OSError(str(error)) from error
 
 
 def read_weights(path: Path) -> dict[str, object]:

@@ -105,7 +105,8 @@ class FocalLoss(MaskedLoss):
     def of(self, output: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """Scalar loss."""
         p, entropy = self.probabilities(output), self.entropies(output, target)
-        focal = (target - p).abs() ** self.gamma * entropy * self.voxel_weights(output)
+        # the slope of |x|^gamma at 0 is infinite where gamma < 1
+        focal = (target - p).abs().clamp_min(1e-6) ** self.gamma * entropy * self.voxel_weights(output)
         if not self.exclusive:
             focal = focal * 2 * (self.alpha * target + (1 - self.alpha) * (1 - target))
         elif output.shape[1] == 2:

@@ -125,6 +125,10 @@ class Database:
             raise CellsegError(f"The log has no edit {n}.", "Open the project with --recover.")
         return decode_edit(*rows[0])
 
+    def spoken(self) -> bool:
+        """Whether any edit is a person's: neither a prediction nor a draft."""
+        return bool(self._rows("SELECT 1 FROM edits WHERE tool NOT IN ('predict', 'draft') LIMIT 1"))
+
     def last_edit(self) -> int:
         """The number of the newest edit, 0 where there is none."""
         return int(self._rows("SELECT COALESCE(MAX(n), 0) FROM edits")[0][0])
@@ -155,8 +159,9 @@ class Database:
             connection.execute("INSERT OR IGNORE INTO holdouts VALUES (?, ?)", (holdout.image, json.dumps(holdout.box)))
 
     def set_splits(self, splits: dict[str, str]) -> None:
-        """Move images to other splits, all or none."""
+        """Move images to other splits, all or none; what judges is fixed anew by the next training."""
         with self.transaction() as connection:
+            connection.execute("DELETE FROM holdouts")
             for id, split in splits.items():
                 (record,) = connection.execute("SELECT record FROM images WHERE id = ?", (id,)).fetchone()
                 changed = json.dumps(json.loads(record) | {"split": split})

@@ -16,7 +16,8 @@ def assign_holdouts(project: Project) -> dict[str, Holdout]:
     """Fix what judges and is never learnt from; what was fixed once stays.
 
     Images of the split *val* judge as a whole. Without any, a fifth of the images with known voxels does (the
-    later ones); where there is only one such image, the last fifth of its known length along its longest axis.
+    later ones that no model has learnt from); where there is only one such image, the last fifth of its known length
+    along its longest axis.
     """
     records = [r for r in project.images() if r.split != "test"]
     for record in records:
@@ -31,7 +32,9 @@ def assign_holdouts(project: Project) -> dict[str, Holdout]:
         project.db.put_holdout(_field(project, known[0], extents[known[0].id]))
     wanted = max(int(VAL_SHARE * len(known)), 0 if project.db.holdouts() else 1)
     whole = [r for r in known if holdouts.get(r.id) == _whole(r)]
-    for record in [r for r in reversed(known) if r.id not in holdouts][: max(0, wanted - len(whole))]:
+    learnt = {id for card in project.models() for id in card.images}
+    free = [r for r in reversed(known) if r.id not in holdouts and r.id not in learnt]
+    for record in free[: max(0, wanted - len(whole))]:
         if len(known) > 1:
             project.db.put_holdout(_whole(record))
     return project.db.holdouts()

@@ -35,8 +35,10 @@ def write_model(folder: Path, card: ModelCard, config: Config, fill: Callable[[P
         (part / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         (part / "card.json").write_text(json.dumps(asdict(card), indent=2), encoding="utf-8")
         os.replace(part, final)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise CellsegError(
             f"Model {card.id} could not be saved: {error}.", "Free some space; the model before it is untouched."
         ) from error

@@ -20,11 +20,11 @@ import torch
 
 from ..config import Config
 from ..data import TrainingSet
-from ..errors import CellsegError
-from ..events import Event, Notice, Saved, TrainStarted
+from ..events import Event, Notice, Saved, Stopped, TrainStarted
 from ..models import load_weights, save_weights
 from ..nets.device import Device, choose
 from ..project import ModelCard, Project, write_model
+from ._beginning import begin, inherit
 from ._loop import Loop, best_network
 from ._optimise import rate
 from ._runs import RunFolder, RunRecord
@@ -59,7 +59,7 @@ def train(
     Yields
     ------
     Event
-        TrainStarted, StepDone, Validated, Notice, and at last Saved.
+        TrainStarted, StepDone, Validated, Notice, and at last Saved (Stopped, if cancelled before the first step).
 
     Raises
     ------
@@ -67,50 +67,34 @@ def train(
         When there is nothing to learn from, or the loss stops being a number (or memory ends) before any weights are
         worth keeping. The parent model is untouched.
     """
-    record, config, folder = _beginning(project, config, resume)
-    _refuse_target(project, config)
-    patches = TrainingSet(project, config, record.edits_until)
-    out_channels = config.target.channels(len(project.classes))
-    config.loss.check(out_channels)
+    record, config, folder, patches, channels = begin(project, config, resume)
     first = int(os.environ.get("RANK", "0")) == 0  # of several processes, which all train
     if first:  # told before the libraries of networks are loaded, which takes seconds
         yield (started := _started(project, record, patches))
     fabric = _fabric(choose(config.precision))
     torch.manual_seed(config.train.seed)
-    network = config.model.build(patches.n_channels, out_channels)
+    network = config.model.build(patches.n_channels, channels)
     if record.parent is not None:
         load_weights(project.model_path(record.parent) / "weights.safetensors", network)
     elif (notice := config.model.pretrain(network)) and first:
         yield Notice(notice)  # pretrained when resuming too: it decides what is frozen
     rate_of_child = config.train.child_rate if record.parent else 1.0
     loop = Loop(choose(config.precision).place(network), config, config.train.learning_rate * rate_of_child, fabric)
+    if folder is not None:
+        loop.restore(*folder.load(), patches)
+        fabric.barrier()  # all have read it before the first one moves it
     if not first:
         for _ in loop.steps(patches, stop, lambda tensors, progress: None):
             pass
         return
-    if folder is None:
-        record = replace(record, id=started.model)
-        folder = RunFolder.create(project, record, config)
-    else:
-        loop.restore(*folder.load(), patches)
+    if folder is not None:
+        folder.go_on(started.model, config)
         if project.db.last_edit() != record.last_edit:
             yield Notice("Corrections made since this training began take part from here on.")
+    else:
+        folder = RunFolder.create(project, replace(record, id=started.model), config)
     folder.note(started)
-    yield from _learn(project, loop, patches, folder, record, started.model, stop)
-
-
-def _beginning(project: Project, config: Config, resume: str | None) -> tuple[RunRecord, Config, RunFolder | None]:
-    """What the training starts from: the parent, or the folder of an interrupted one."""
-    if resume is not None:
-        folder, record, config = RunFolder.open(project, resume)
-        return record, config, folder
-    parent = None if config.train.from_scratch else project.current_model
-    if parent is None:
-        return RunRecord("", None, 0, project.db.last_edit()), config, None
-    card = project.model_card(parent)
-    _refuse_ensemble(card)
-    config = inherit(config, project.model_config(parent))
-    return RunRecord("", parent, card.edits_until, project.db.last_edit()), config, None
+    yield from _learn(project, loop, patches, folder, replace(record, id=started.model), stop)
 
 
 def _started(project: Project, record: RunRecord, patches: TrainingSet) -> TrainStarted:
@@ -119,7 +103,7 @@ def _started(project: Project, record: RunRecord, patches: TrainingSet) -> Train
     # a cancelled training has saved its model; going on makes another
     taken = not record.id or (project.models_folder / record.id).exists()
     id = project.db.new_model_id(record.parent) if taken else record.id
-    return TrainStarted(id, record.parent, patches.n_images, known, new, patches.held_out)
+    return TrainStarted(id, record.parent, len(patches.images), known, new, patches.held_out)
 
 
 def _learn(
@@ -128,7 +112,6 @@ def _learn(
     patches: TrainingSet,
     folder: RunFolder,
     record: RunRecord,
-    id: str,
     stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """Train, noting everything in the run's folder, and save the model."""
@@ -137,8 +120,12 @@ def _learn(
         for event in loop.steps(patches, stop, folder.save):
             folder.note(event)
             yield event
+        if not loop.at.step:
+            whole = True
+            yield Stopped("cancelled before the first step; there is no model")
+            return
         config, network = loop.config, best_network(loop)
-        card = _card(id, record, loop, patches, len(project.classes))
+        card = _card(record, loop, patches, len(project.classes))
 
         def fill(path: Path) -> None:
             save_weights(path / "weights.safetensors", network)
@@ -148,37 +135,13 @@ def _learn(
         whole = loop.stopped_by not in RESUMABLE
     finally:
         folder.close(whole)
-    yield Saved(id, loop.at.best_step, loop.at.elapsed, loop.stopped_by)
-
-
-def inherit(config: Config, parent: Config) -> Config:
-    """A child keeps what its weights depend on: recipe, target and network."""
-    return config.model_copy(update={"recipe": parent.recipe, "target": parent.target, "model": parent.model})
+    yield Saved(record.id, loop.at.best_step, loop.at.elapsed, loop.stopped_by)
 
 
 def versions() -> dict[str, str]:
     """What a result may depend on."""
     names = ("napari-cellseg", "torch", "lightning-fabric", "segmentation-models-pytorch", "numpy", "scikit-image")
     return {name: version(name) for name in names} | {"python": platform.python_version()}
-
-
-def _refuse_ensemble(card: ModelCard) -> None:
-    if card.members:
-        raise CellsegError(
-            f"The current model {card.id} is an ensemble of {', '.join(card.members)}, which does not learn.",
-            "Make one of its members the current model, or train from scratch (train.from_scratch=true).",
-        )
-
-
-def _refuse_target(project: Project, config: Config) -> None:
-    """Objects need a target that tells them apart, classes one that names them."""
-    objects = project.task == "instance"
-    if config.target.instances != objects:
-        has, other = ("objects", "classes") if objects else ("classes", "objects")
-        raise CellsegError(
-            f"The target {config.target.label()!r} is for {other}, but {project.name} has {has}.",
-            "Set target.kind=distance or target.kind=boundary." if objects else "Set target.kind=semantic.",
-        )
 
 
 def _fabric(device: Device) -> Fabric:
@@ -197,18 +160,18 @@ def _fabric(device: Device) -> Fabric:
     return fabric
 
 
-def _card(id: str, record: RunRecord, loop: Loop, patches: TrainingSet, n_classes: int) -> ModelCard:
+def _card(record: RunRecord, loop: Loop, patches: TrainingSet, n_classes: int) -> ModelCard:
     """Where the model came from."""
     config = loop.config
     return ModelCard(
-        id=id,
+        id=record.id,
         parent=record.parent,
         created=time.time(),
         in_channels=patches.n_channels,
         out_channels=config.target.channels(n_classes),
         n_classes=n_classes,
         edits_until=record.last_edit,
-        images=tuple(sorted({p.image for p in patches.planes})),
+        images=patches.images,
         seed=config.train.seed,
         steps=loop.at.best_step,
         seconds=round(loop.at.elapsed, 2),

@@ -130,13 +130,15 @@ class Loop:
                     save(self.tensors(), self._state(patches))
                     saved = time.monotonic()
                 clock += time.monotonic() - paused
-        if self.stopped_by not in ("nan", "memory"):
+        if self.stopped_by == "person" and self.at.step:
+            save(self.tensors(), self._state(patches))  # before a validation that an uninterrupted training has not
+        if self.stopped_by not in ("nan", "memory") and self.at.step:
             yield self._validate(validation)
-            if self.stopped_by == "person":
-                save(self.tensors(), self._state(patches))
 
     def _ends(self, stop: Callable[[], bool]) -> bool:
-        """Whether it is over; the first process decides for all."""
+        """Whether it is over; the first process decides for all, and its clock and validations count."""
+        if self.fabric.world_size > 1:
+            self.at = self.fabric.broadcast(self.at)
         reason = ""
         if stop():
             reason = "person"
@@ -186,10 +188,13 @@ class Loop:
         loss: torch.Tensor = self.loss(output, target, known)
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            return value, []
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        mean = loss.detach()
+        if self.fabric.world_size > 1:  # one process's broken loss ends it for all
+            mean = torch.as_tensor(self.fabric.all_reduce(mean, reduce_op="mean"))
+        value = float(mean)
+        if not (math.isfinite(value) and bool(norm.isfinite())):
+            return math.nan, []
         self.optimiser.step()
         self.average.follow(step)
         if not self.config.sampling.hard:

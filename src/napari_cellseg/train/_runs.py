@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -14,6 +14,7 @@ from typing import Any
 from ..config import Config, read_config
 from ..errors import CellsegError
 from ..events import Event, StepDone, Validated, describe
+from ..models import write_tensors
 from ..project import CHECKPOINT, Project, unfinished_runs
 
 
@@ -41,7 +42,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._events: list[str] = []
-        self._written = 0
+        self._written = self._taken = 0
         self._board: Any = None
 
     @classmethod
@@ -60,7 +61,11 @@ class RunFolder:
             (folder.path / "run.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
         except OSError as error:
             raise CellsegError(f"The training cannot be noted: {error}.", "Free some space.") from error
-        folder._open_board(config)
+        try:
+            folder._open_board(config)
+        except CellsegError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         return folder
 
     @classmethod
@@ -79,10 +84,22 @@ class RunFolder:
                 f"Interrupted: {', '.join(known) or 'none'}. Start a new one.",
             )
         folder = cls(project.runs_folder / (id or known[-1]))
-        record = RunRecord(**json.loads((folder.path / "run.json").read_text(encoding="utf-8")))
-        config = read_config(folder.path / "config.toml")
-        folder._open_board(config)
-        return folder, record, config
+        values = json.loads((folder.path / "run.json").read_text(encoding="utf-8"))
+        record = RunRecord(**values | {"id": folder.path.name})
+        return folder, record, read_config(folder.path / "config.toml")
+
+    def go_on(self, id: str, config: Config) -> None:
+        """Take up the events until the last checkpoint, under the id that the model will have.
+
+        What is not installed any more is done without.
+        """
+        self.path = self.path.rename(self.path.with_name(id))
+        lines = (self.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        self._events = lines[: self._taken]
+        (self.path / "events.jsonl").write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
+        self._written = len(self._events)
+        with contextlib.suppress(CellsegError):
+            self._open_board(config)
 
     def note(self, event: Event) -> None:
         """Remember an event; it is on disk with the next checkpoint."""
@@ -94,19 +111,13 @@ class RunFolder:
 
     def save(self, tensors: dict[str, Any], progress: dict[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; a full disk is no reason to stop a training."""
-        from safetensors.torch import save_file
-
-        part = self.path / f"{CHECKPOINT}.part"
-        try:
+        state = json.dumps(progress | {"events": len(self._events)})
+        with contextlib.suppress(OSError):
             self.flush()
-            state = json.dumps(progress | {"events": len(self._events)})
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"progress": state})
-            os.replace(part, self.path / CHECKPOINT)
-        except OSError:
-            part.unlink(missing_ok=True)
+            write_tensors(self.path / CHECKPOINT, tensors, {"progress": state})
 
     def load(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The last checkpoint: tensors and progress; the events up to it are taken up again.
+        """The last checkpoint: tensors and progress. Changes nothing on disk.
 
         Raises
         ------
@@ -119,12 +130,9 @@ class RunFolder:
             with safe_open(self.path / CHECKPOINT, "pt") as file:
                 progress = json.loads(file.metadata()["progress"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            lines = (self.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+            self._taken = int(progress.pop("events"))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise CellsegError(f"The interrupted training cannot be read: {error}.", "Start a new one.") from error
-        self._events = lines[: progress.pop("events")]
-        (self.path / "events.jsonl").write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
-        self._written = len(self._events)
         return tensors, progress
 
     def flush(self) -> None:
@@ -150,7 +158,8 @@ class RunFolder:
         if whole:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
-            self.flush()
+            with contextlib.suppress(OSError):  # a full disk ends nothing that had not ended
+                self.flush()
 
     def _open_board(self, config: Config) -> None:
         if not config.train.tensorboard:
@@ -158,7 +167,6 @@ class RunFolder:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            shutil.rmtree(self.path, ignore_errors=True)
             raise CellsegError(
                 "TensorBoard is not installed.", "Install it: pip install tensorboard; or set train.tensorboard=false."
             ) from error

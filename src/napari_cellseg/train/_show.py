@@ -15,6 +15,7 @@ from ..config import Config
 from ..data import TrainingSet
 from ..events import TrainingShown
 from ..project import Project
+from ._beginning import begin
 
 ROWS, COLUMNS, SIDE, GAP = 3, 4, 76, 4
 
@@ -27,8 +28,8 @@ def show_training(project: Project, config: Config) -> TrainingShown:
     CellsegError
         When there is nothing to learn from, or the network cannot be built.
     """
-    patches = TrainingSet(project, config)
-    network = config.model.build(patches.n_channels, config.target.channels(len(project.classes)))
+    _, config, _, patches, channels = begin(project, config, None)
+    network = config.model.build(patches.n_channels, channels)
     parameters = [p.numel() for p in network.parameters()]
     learning = [p.numel() for p in network.parameters() if p.requires_grad]
     model = config.model

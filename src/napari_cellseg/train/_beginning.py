@@ -1,0 +1,71 @@
+"""What a training starts from: the parent or an interrupted run, the configuration that follows, what may be learnt."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..config import Config
+from ..data import TrainingSet
+from ..errors import CellsegError
+from ..project import ModelCard, Project
+from ._runs import RunFolder, RunRecord
+
+
+class Beginning(NamedTuple):
+    """All that is decided before a network is built; `folder` only where a training goes on."""
+
+    record: RunRecord
+    config: Config
+    folder: RunFolder | None
+    patches: TrainingSet
+    channels: int
+
+
+def begin(project: Project, config: Config, resume: str | None) -> Beginning:
+    """Decide it; nothing is written.
+
+    Raises
+    ------
+    CellsegError
+        When the configuration does not fit the project, there is nothing to learn from or nothing to resume.
+    """
+    folder = None
+    if resume is not None:
+        folder, record, config = RunFolder.open(project, resume)
+    else:
+        parent = None if config.train.from_scratch else project.current_model
+        record = RunRecord("", parent, 0, project.db.last_edit())
+        if parent is not None:
+            card = project.model_card(parent)
+            _refuse_ensemble(card)
+            config = inherit(config, project.model_config(parent))
+            record = RunRecord("", parent, card.edits_until, record.last_edit)
+    _refuse_target(project, config)
+    patches = TrainingSet(project, config, record.edits_until)
+    channels = config.target.channels(len(project.classes))
+    config.loss.check(channels)
+    return Beginning(record, config, folder, patches, channels)
+
+
+def inherit(config: Config, parent: Config) -> Config:
+    """A child keeps what its weights depend on: recipe, target and network."""
+    return config.model_copy(update={"recipe": parent.recipe, "target": parent.target, "model": parent.model})
+
+
+def _refuse_ensemble(card: ModelCard) -> None:
+    if card.members:
+        raise CellsegError(
+            f"The current model {card.id} is an ensemble of {', '.join(card.members)}, which does not learn.",
+            "Make one of its members the current model, or train from scratch (train.from_scratch=true).",
+        )
+
+
+def _refuse_target(project: Project, config: Config) -> None:
+    """Objects need a target that tells them apart, classes one that names them."""
+    objects = project.task == "instance"
+    if config.target.instances != objects:
+        has, other = ("objects", "classes") if objects else ("classes", "objects")
+        raise CellsegError(
+            f"The target {config.target.label()!r} is for {other}, but {project.name} has {has}.",
+            "Set target.kind=distance or target.kind=boundary." if objects else "Set target.kind=semantic.",
+        )
