@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cellseg import cli
+from napari_cellseg import cli, edits
 from napari_cellseg.config import Config, default_config
 from napari_cellseg.engine import EvaluateJob, PredictJob, Study, TrainJob, open_round, run, study, study_table
+from napari_cellseg.engine._scratch import approved_truth
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Evaluated, Predicted, StudyScored
 from napari_cellseg.presets import TRAININGS, preset
@@ -32,6 +33,16 @@ def test_presets_fit_every_task(given, task):
     n_classes = 4 if task == "semantic" else 1
     config.loss.check(config.target.channels(n_classes))
     assert config.model.source
+
+
+@pytest.mark.parametrize("before", TRAININGS, ids=lambda p: p.name)
+@pytest.mark.parametrize("given", TRAININGS, ids=lambda p: p.name)
+def test_a_preset_keeps_nothing_of_another_one(before, given):
+    """But what is the project's: recipe, target, time and seed."""
+    config = default_config("instance").with_values(["train.seconds=7", "train.seed=3"])
+    changed, fresh = given.apply(before.apply(config)), given.apply(config)
+    assert changed.model_copy(update={"target": fresh.target}) == fresh
+    assert changed.train.seconds == 7
 
 
 def test_an_unknown_preset_says_what_there_is():
@@ -159,6 +170,18 @@ def test_frames_of_one_film_stay_together(tmp_path):
             assert len({k for k, ids in found.items() if any(i.startswith("film") for i in ids)}) == 1
 
 
+def test_a_split_fixes_anew_what_judges(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        for seed in range(6):
+            path, labels = field(6, seed, tmp_path)
+            project.add_image(path, labels=labels)
+        open_round(project)  # as looking at patches does
+        assert project.db.holdouts()
+        found = stratified_split(project, "density", 0.2, 0.4, 1)
+        open_round(project)
+        assert set(project.db.holdouts()) == set(found["val"])
+
+
 def test_splits_that_cannot_be_made(pair, tmp_path):
     with pytest.raises(CellsegError, match="models that learnt"):
         stratified_split(pair, "density", 0.2, 0.2, 0)
@@ -168,6 +191,18 @@ def test_splits_that_cannot_be_made(pair, tmp_path):
             stratified_split(project, "density", 0.2, 0.2, 0)
         with pytest.raises(CellsegError, match="nothing to learn"):
             stratified_split(project, "density", 0.5, 0.5, 0)
+
+
+def test_only_wholly_approved_images_are_truth(tmp_path):
+    with small_study(tmp_path) as project:
+        path, labels = field(10, 9, tmp_path)
+        (id,) = project.add_image(path, split="test")
+        project.draft_labels(id, labels)
+        canvas = project.canvas(id)
+        canvas.apply(edits.approve_box(edits.Scene.on(canvas), (slice(0, 30), slice(0, 30))))
+        truth = approved_truth(project)
+        assert id not in truth.labels
+        assert len(truth.tests) == 1
 
 
 def small_study(tmp_path: Path) -> Project:

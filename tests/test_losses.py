@@ -121,6 +121,15 @@ def test_focal_is_that_of_lin_et_al_on_hard_targets():
     torch.testing.assert_close(plain, (inside + outside) / 2)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_has_a_gradient_where_all_is_right(gamma):
+    """The slope of |x|^gamma at 0 is infinite for gamma < 1; float32 gets there at logits of 17."""
+    logits = torch.full((1, 1, 4, 4), 30.0, requires_grad=True)
+    loss = Focal(gamma=gamma).build(exclusive=False)(logits, torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4))
+    loss.backward()
+    assert torch.isfinite(logits.grad).all()
+
+
 def test_cross_entropies_are_those_of_torch():
     output, target, known = case(True, (2, 3, 16, 16))
     weights = (1.0, 2.0, 1.5)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import collections
+import contextlib
 import hashlib
 import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from napari_cellseg.config import Config, Optimiser, parse_config
 from napari_cellseg.data import AHEAD, Loader, TrainingSet
 from napari_cellseg.engine import PredictJob, TrainJob, decide, open_round, record_round, run
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.events import Judged, Notice, Predicted, Saved, StepDone, TrainStarted, Validated
+from napari_cellseg.events import Judged, Notice, Predicted, Saved, StepDone, Stopped, TrainStarted, Validated
 from napari_cellseg.project import Project, difference, unfinished_runs
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.train import Loop, rate, show_training, train
@@ -186,18 +189,39 @@ def test_the_same_seed_gives_the_same_weights(project, picture, small_config):
     assert a == b
 
 
-def test_a_full_disk_leaves_no_half_model(project, picture, small_config, monkeypatch):
-    import napari_cellseg.train as module
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """What a full disk does: longer files cannot be written by this process."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def no_space(path, network):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
 
+def test_a_full_disk_stops_no_training_and_leaves_no_half_model(project, picture, small_config):
+    """Checkpoints that do not fit are left out; the model is refused whole."""
     approve_a_field(project, picture[1])
-    monkeypatch.setattr(module, "save_weights", no_space)
-    with pytest.raises(CellsegError, match="No space"):
-        list(train(project, small_config.with_values(["train.steps=2"])))
+    open_round(project)
+    running = train(project, small_config.with_values([*FIXED, *TINY, "model.width=16"]))
+    next(e for e in running if isinstance(e, StepDone))
+    events = []
+    with files_of_at_most(100_000), pytest.raises(CellsegError, match="could not be saved"):
+        collections.deque(map(events.append, running))
     assert list(project.models_folder.iterdir()) == []
+    assert [p.name for p in project.runs_folder.rglob("*.part")] == []
+
+
+def test_cancel_before_the_first_step_makes_nothing(project, picture, small_config):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    events = list(run(TrainJob(project.path, small_config), stop=lambda: True))
+    assert [type(e) for e in events] == [TrainStarted, Stopped]
+    assert project.models() == []
+    assert not list(project.runs_folder.iterdir())
+    assert project.current_model is None
 
 
 def test_the_learning_rate_warms_up_and_decays():
@@ -327,6 +351,56 @@ def test_a_cancelled_training_can_go_on(project, picture, small_config):
     assert [m.id for m in project.models()] == [first.model, second[-1].model]
     with pytest.raises(CellsegError, match="no interrupted training"):
         list(train(project, config, resume=""))
+
+
+def test_cancel_and_go_on_again_and_again_is_an_uninterrupted_training(project, picture, small_config):
+    """The plateau schedule counts validations, of which a cancelled training has one more."""
+    approve_a_field(project, picture[1])
+    open_round(project)
+    plateau = ["optimiser.schedule=plateau", "optimiser.wait=1", "train.checks=12"]
+    config = small_config.with_values([*FIXED, *TINY, *plateau, "train.learning_rate=0.05"])
+    whole = list(train(project, config))[-1]
+    resume = None
+    for until in (5, 11, 18, 99):
+        events = []
+        for event in train(project, config, stop=lambda events=events, n=until: events[-1:] == [n], resume=resume):
+            events += [event.step] if isinstance(event, StepDone) else []
+        assert isinstance(event, Saved)
+        assert unfinished(project) == ([event.model] if until < 99 else [])  # the run goes by its newest model
+        resume = ""
+    assert weights_of(project, event.model) == weights_of(project, whole.model)
+
+
+def test_a_run_goes_on_where_tensorboard_is_missing(project, picture, small_config, monkeypatch):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    running = train(project, small_config.with_values([*FIXED, *TINY, "train.tensorboard=true"]))
+    pytest.importorskip("tensorboard")
+    next(e for e in running if isinstance(e, StepDone) and e.step == 3)
+    running.close()
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(CellsegError, match="not installed"):
+        list(train(project, small_config.with_values([*TINY, "train.tensorboard=true"])))
+    assert len(unfinished(project)) == 1
+    assert list(train(project, small_config, resume=""))[-1].stopped_by == "steps"
+
+
+def test_what_models_have_learnt_from_never_judges(tmp_path, small_config):
+    """Images are corrected one by one, the last one first, and learnt from every time."""
+    with Project.create(tmp_path / "p") as project:
+        for n in range(6):
+            image, labels = synthetic_cells((64, 64), 6, radius=8, seed=n)
+            np.save(tmp_path / f"i{n}.npy", image)
+            project.add_image(tmp_path / f"i{n}.npy")
+        learnt: set[str] = set()
+        for n in reversed(range(6)):
+            project.approve_labels(f"i{n}", synthetic_cells((64, 64), 6, radius=8, seed=n)[1])
+            open_round(project)
+            whole = {id for id, h in project.db.holdouts().items() if h.box == ((0, 64), (0, 64))}
+            assert not whole & learnt
+            saved = list(train(project, small_config.with_values([*TINY, "train.steps=1"])))[-1]
+            learnt |= set(project.model_card(saved.model).images)
+        assert whole
 
 
 def test_a_damaged_checkpoint_is_said_to_be_one(project, picture, small_config):
@@ -508,7 +582,7 @@ def test_settings_of_earlier_versions_are_understood():
     assert config.train.seconds == 5
 
 
-def test_an_empty_training_folder_of_several_processes(project, picture, small_config, tmp_path):
+def test_two_processes_train_together_and_go_on(project, picture, small_config, tmp_path):
     """Two processes train together as torchrun starts them; the first one saves."""
     approve_a_field(project, picture[1])
     open_round(project)
@@ -528,6 +602,14 @@ def test_an_empty_training_folder_of_several_processes(project, picture, small_c
     with Project.open(path) as again:
         assert [m.id for m in again.models()] == ["v1"]
         assert len(again.db.rounds()) == 1
+        running = train(again, config.with_values([*FIXED, "train.steps=6", "train.from_scratch=true"]))
+        next(e for e in running if isinstance(e, StepDone) and e.step == 4)
+        running.close()
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [e["step"] for e in events if e["event"] == "StepDone"] == [4, 5, 6]
+    assert [e["model"] for e in events if e["event"] == "Saved"] == ["v2"]
 
 
 @pytest.mark.parametrize("augmentation", ["standard", "two_stage", "none"])

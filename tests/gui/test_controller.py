@@ -479,3 +479,6 @@ def test_a_cancelled_training_goes_on_by_a_button(controller, picture):
     second = controller.session.models[-1]
     assert second.id != first.id
     assert second.parent is None
+    assert resolve(controller.session).unfinished == second.id  # and again
+    controller.session.update(read_only=True)
+    assert not resolve(controller.session).resume.enabled
