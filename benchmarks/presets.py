@@ -107,7 +107,7 @@ class Case(NamedTuple):
     variants: list[tuple[str, list[str]]]
 
 
-SMALL = ["train.batch=2", "train.patch=192"]
+SMALL = ["train.batch=2", "train.patch=128"]
 CASES = {
     "aziz-2026": Case(phase_contrast, "HEK cells, phase contrast", [("multi-scale U-Net", ["train.batch=4"])]),
     "gautam-2025": Case(nuclei, "Stained nuclei", [("residual U-Net", ["train.batch=4"])]),
