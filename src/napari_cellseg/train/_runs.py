@@ -94,9 +94,9 @@ class RunFolder:
         What is not installed any more is done without.
         """
         self.path = self.path.rename(self.path.with_name(id))
-        lines = (self.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
-        self._events = lines[: self._taken]
-        (self.path / "events.jsonl").write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
+        noted = self.path / "events.jsonl"
+        self._events = noted.read_text(encoding="utf-8").splitlines()[: self._taken] if noted.is_file() else []
+        noted.write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
         self._written = len(self._events)
         with contextlib.suppress(CellsegError):
             self._open_board(config)
