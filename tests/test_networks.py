@@ -25,6 +25,7 @@ from napari_cellseg.models import (
     save_weights,
 )
 from napari_cellseg.nets import smp as nets_smp
+from napari_cellseg.nets.device import Device
 
 SMALL = [
     Smp(weights="none", width=4),
@@ -235,3 +236,23 @@ def test_one_batch_can_be_learnt(model):
             if dice > 0.985:
                 break
     assert dice > 0.98
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "kernel"),
+    [(16, (2, 8, 8), 3), (16, (4, 16, 16), 5), (1, (1, 8, 8), 3), (4, (5, 2, 2), 3), (16, (3, 8, 8), 3)],
+    ids=str,
+)
+def test_convolutions_of_thin_volumes_are_right_in_bfloat16(channels, size, kernel):
+    """Some processors' own bfloat16 is not: gradients of the weights up to 1e31, from one run to the next."""
+    torch.manual_seed(0)
+    convolution, x, found = nn.Conv3d(channels, 32, kernel, padding=kernel // 2), torch.randn(2, channels, *size), []
+    for bfloat16 in (False, True):
+        device = Device(torch.device("cpu"), bfloat16)
+        convolution.zero_grad()
+        with device.autocast():
+            y = device.place(convolution)(x.contiguous(memory_format=torch.channels_last_3d)).float()
+        y.square().mean().backward()
+        found.append((y.detach(), convolution.weight.grad.clone()))
+    for exact, rounded in zip(*found, strict=True):
+        assert (exact - rounded).abs().max() < 0.03 * exact.abs().max()

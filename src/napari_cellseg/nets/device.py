@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,32 @@ class Device:
         memory = torch.channels_last_3d if volume else torch.channels_last
         return network.to(memory_format=memory)  # type: ignore[call-overload,no-any-return]
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """A context in which convolutions run in the chosen precision."""
-        return torch.autocast(self.torch.type, torch.bfloat16) if self.bfloat16 else nullcontext()
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """A context in which convolutions run in the chosen precision, where that gives right answers."""
+        with torch.autocast(self.torch.type, torch.bfloat16) if self.bfloat16 else nullcontext(), ThinInFloat32():
+            yield
+
+
+class ThinInFloat32(TorchFunctionMode):
+    """A context in which a volume thinner than the kernel is convolved in float32 by processors.
+
+    Seen with torch 2.13 (oneDNN) on AVX-512: there the bfloat16 gradient of the weights is wrong, up to 1e31 and NaN,
+    and with one channel and one plane so is the output. Every case found has a side shorter than the kernel. In a 3D
+    network that is the deepest levels, where it costs little.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.conv3d and torch.is_autocast_enabled("cpu") and _thin(args[0], args[1]):
+            with torch.autocast("cpu", enabled=False):
+                return func(args[0].float(), *args[1:], **kwargs)
+        return func(*args, **kwargs)
+
+
+def _thin(volume: torch.Tensor, weight: torch.Tensor) -> bool:
+    sides = zip(volume.shape[-3:], weight.shape[-3:], strict=True)
+    return volume.device.type == "cpu" and any(side < kernel for side, kernel in sides)
 
 
 def choose(precision: str = "auto") -> Device:

@@ -19,7 +19,7 @@ from ..config import Config
 from ..data import Batch, Draw, Loader, TrainingSet
 from ..errors import CellsegError
 from ..events import Event, Notice, StepDone, Validated
-from ..nets.device import out_of_memory
+from ..nets.device import ThinInFloat32, out_of_memory
 from ._optimise import Average, Freezing, make_optimiser, rate
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ class Loop:
             group["lr"] = learning_rate
         place = self.fabric.device
         target, known = batch.target.to(place), batch.known.to(place)
-        output = self.module(batch.pixels.to(place))
+        with ThinInFloat32():
+            output = self.module(batch.pixels.to(place))
         loss: torch.Tensor = self.loss(output, target, known)
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -208,7 +209,7 @@ class Loop:
         """The running average on the held-out patches."""
         total, weight, place = 0.0, 0.0, self.fabric.device
         for batch in batches:
-            with self.fabric.autocast():
+            with self.fabric.autocast(), ThinInFloat32():
                 output = self.average.network(batch.pixels.to(place))
             known = batch.known.to(place)
             n = float(known.sum())
