@@ -20,7 +20,7 @@ from napari_cellseg.evaluate import instance_counts
 from napari_cellseg.events import Decoded, Planned, Predicted, Stopped, TileDone
 from napari_cellseg.images import Image
 from napari_cellseg.models import Smp, UNet3D
-from napari_cellseg.nets.device import choose, fused
+from napari_cellseg.nets.device import Device, choose, fused
 from napari_cellseg.predict import (
     Blend,
     Predictor,
@@ -207,8 +207,7 @@ def test_any_tiles_order_and_batch_give_the_labels_of_the_whole(tile, overlap, b
 
 def test_tiled_probabilities_are_those_of_the_whole(model, tmp_path):
     """A real network: what lies beyond the overlap changes little. fp32 against one fp32 pass over everything."""
-    picture = image((160, 640))
-    found = []
+    picture, model, found = image((160, 640)), replace(model, device=choose("fp32")), []
     for name, tile, overlap in (("whole", 640, 64), ("tiled", 320, 96)):
         run(picture, model, tile=tile, overlap=overlap, folder=tmp_path / name, keep=True)
         found.append(zarr.open_array(str(tmp_path / name / "probabilities.zarr"))[:].astype(float) / 65_000)
@@ -218,6 +217,15 @@ def test_tiled_probabilities_are_those_of_the_whole(model, tmp_path):
     with torch.inference_mode():
         bare = model.network(torch.from_numpy(pixels)).sigmoid().numpy()[0]
     assert np.abs(found[0][:, 0] - bare).max() < 1e-4
+
+
+def test_bfloat16_changes_probabilities_by_little(model):
+    """Also on processors that only emulate it."""
+    pixels = model.config.recipe(image((160, 320)).load())[None]
+    exact = replace(model, device=choose("fp32")).probabilities(pixels)
+    rounded = replace(model, device=Device(torch.device("cpu"), True)).probabilities(pixels)
+    assert 0 < np.abs(exact - rounded).max() < 0.02
+    assert np.abs(exact - rounded).mean() < 2e-3
 
 
 @pytest.mark.parametrize(
@@ -390,10 +398,12 @@ def test_a_budget_makes_tiles_smaller(model):
     del model.__dict__["speed"]
 
 
-def test_memory_is_counted_not_guessed(model):
-    """What a small trial needs a voxel is what a large tile needs."""
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_memory_is_counted_not_guessed(model, bfloat16):
+    """What a small trial needs a voxel is what a large tile needs, whatever the precision."""
     from napari_cellseg.predict._model import _LiveBytes
 
+    model = replace(model, device=Device(torch.device("cpu"), bfloat16))
     with _LiveBytes() as live:
         model.probabilities(np.zeros((1, 1, 384, 384), np.float32))
     assert model.bytes_per_voxel * 384 * 384 == pytest.approx(live.peak * 1.2, rel=0.05)
@@ -434,7 +444,10 @@ OUT_OF_MEMORY = """
     from napari_cellseg.events import Notice, Predicted
     from napari_cellseg.images import Image
     from napari_cellseg.predict import Request, load_model, predict
+    from dataclasses import replace
+    from napari_cellseg.nets.device import choose
     (model,) = load_model(__import__("pathlib").Path(sys.argv[1]))
+    model = replace(model, device=choose("fp32"))  # in which the tile needs more than there is
     rng = np.random.default_rng(0)
     picture = Image(da.from_array(rng.integers(0, 255, (1500, 1500)).astype("uint8")), "YX")
     options = Predict(tile=2048)

@@ -25,6 +25,7 @@ from ._tiles import spans
 
 Float = NDArray[np.float32]
 _TRIAL = 256
+_CASTS = (torch.ops.aten.to, torch.ops.aten._to_copy)
 _MIRRORS: dict[int, tuple[tuple[int, ...], ...]] = {
     2: ((), (-2,), (-1,), (-2, -1)),
     3: ((), (-3,), (-2,), (-1,)),
@@ -175,7 +176,11 @@ def _load(path: Path) -> Predictor:
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[misc,unused-ignore]
-    """Follows which tensors are alive and how large they are together at most."""
+    """Follows which tensors are alive and how large they are together at most.
+
+    Weights in a lower precision, which come and go layer by layer, are left out: they do not grow with the tile, and
+    in a small trial they would be most of it.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
@@ -184,6 +189,8 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[misc,unused-ignore]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        if func.overloadpacket in _CASTS and isinstance(args[0], nn.Parameter):
+            return out
         for tensor in out if isinstance(out, tuple | list) else [out]:
             if isinstance(tensor, torch.Tensor):
                 self._follow(tensor)
