@@ -434,14 +434,48 @@ def test_a_stroke_over_what_is_protected_is_put_back():
     state[labels == 1] = APPROVED
     state[0] = APPROVED  # approved background may be drawn on
     index = np.array([0, 5 * 50 + 5, 5 * 50 + 20])
-    old = labels.reshape(-1)[index]
-    assert edits.forbidden(Scene.of(labels, state), index, old).tolist() == [False, True, False]
-    assert not edits.forbidden(Scene.of(labels, state, locked=False), index, old).any()
-    assert edits.forbidden(Scene.of(labels, state, over="background"), index, old).tolist() == [False, True, True]
-    assert edits.forbidden(Scene.of(labels, state, over="object", only=2), index, old).tolist() == [True, True, False]
+    old, new = labels.reshape(-1)[index], np.full(3, 9, np.uint32)
+    assert edits.forbidden(Scene.of(labels, state), index, old, new).tolist() == [False, True, False]
+    assert not edits.forbidden(Scene.of(labels, state, locked=False), index, old, new).any()
+    assert edits.forbidden(Scene.of(labels, state, over="background"), index, old, new).tolist() == [False, True, True]
+    assert edits.forbidden(Scene.of(labels, state, over="object", only=2), index, old, new).tolist() == [
+        True,
+        True,
+        False,
+    ]
     most = Scene.of(labels, state, over="object", locked=False)
-    assert edits.forbidden(most, np.r_[index, 5 * 50 + 6], np.r_[old, 1]).tolist() == [True, False, True, False]
-    assert edits.forbidden(most, index[:1], old[:1]).all()
+    assert edits.forbidden(most, np.r_[index, 5 * 50 + 6], np.r_[old, 1], np.r_[new, 9]).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert edits.forbidden(most, index[:1], old[:1], new[:1]).all()
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before it is in the array", "after"])
+def test_a_stroke_neither_adds_to_an_approved_object(written):
+    labels = np.zeros((3, 20, 20), np.uint32)
+    labels[:, 5:10, 5:10] = 1
+    state = np.zeros(labels.shape, np.uint8)
+    state[1] = APPROVED  # the object in one plane, and the background round it
+    s = Scene.of(labels, state)
+    index = np.ravel_multi_index(([0, 1, 1], [12, 12, 7], [5, 5, 5]), labels.shape)
+    old, new = labels.reshape(-1)[index].copy(), np.full(3, 1, np.uint32)
+    if written:
+        labels.reshape(-1)[index] = new
+    assert edits.forbidden(s, index, old, new).tolist() == [False, True, True]
+    assert not edits.forbidden(s.at(None), index, old, np.full(3, 5, np.uint32))[:2].any()
+    assert not edits.forbidden(replace(s, locked=False), index, old, new).any()
+
+
+def test_what_is_drawn_on_approved_background_may_grow():
+    labels, state = np.zeros((20, 20), np.uint32), np.full((20, 20), APPROVED, np.uint8)
+    s = Scene.of(labels, state)
+    first = edits.paint(s, np.arange(5), 1)
+    new, state = done(first, s)
+    again = Scene.of(new, state)
+    assert not edits.paint(again, np.arange(5, 9), 1).empty
 
 
 # --- approving ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..project import CORRECTED, PREDICTED, Edit
+from ..project import APPROVED, CORRECTED, PREDICTED, Edit
 from ._scene import Mask, Scene, allowed, most_covered
 
 
@@ -31,19 +31,29 @@ def stroke(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32
     return _painted(scene, tool, index, old_labels, new_labels)
 
 
-def forbidden(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32]) -> Mask:
-    """Which positions of a stroke it was not allowed to change, (N,): to be put back before it is logged."""
+def forbidden(
+    scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32], new_labels: NDArray[np.uint32]
+) -> Mask:
+    """Which positions of a stroke it was not allowed to change, (N,): to be put back before it is logged.
+
+    While approved objects are locked, a stroke neither takes from them nor adds to them in a plane where they are
+    approved.
+    """
     if scene.over == "object" and not scene.only:
         scene = replace(scene, only=most_covered(old_labels))
-    return ~allowed(scene, old_labels, scene.state.reshape(-1)[index])
+    wrong = ~allowed(scene, old_labels, scene.state.reshape(-1)[index])
+    if scene.locked and scene.instances:
+        wrong |= _extends_approved(scene, np.asarray(index, np.int64), old_labels, new_labels)
+    return np.isin(index, np.asarray(index)[wrong]) if wrong.any() else wrong  # of repeated ones all
 
 
 def paint(scene: Scene, index: NDArray[np.int64], value: int) -> Edit:
     """Paint one id (0 erases) at flat positions (N,): what napari's brush does, for scripts and tests."""
     index = np.unique(np.asarray(index, np.int64))
     old = scene.labels.reshape(-1)[index]
-    keep = (old != value) & ~forbidden(scene, index, old)
-    return _painted(scene, "brush", index[keep], old[keep], np.full(int(keep.sum()), value, np.uint32))
+    new = np.full(index.size, value, np.uint32)
+    keep = (old != value) & ~forbidden(scene, index, old, new)
+    return _painted(scene, "brush", index[keep], old[keep], new[keep])
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -73,20 +83,40 @@ def _rest_of_objects(
 ) -> NDArray[np.int64]:
     """Flat positions of what else belongs to the painted objects, in the planes of the stroke, and is predicted."""
     ids = np.unique(np.concatenate([old, new]))
-    shape = scene.labels.shape
-    inner = int(np.prod(shape[-2:]))
+    inner = int(np.prod(scene.labels.shape[-2:]))
     first, last = int(index[0]) // inner, int(index[-1]) // inner + 1
     found = []
-    for id in ids[ids > 0].tolist():
-        if id not in scene.objects:
-            continue
-        box = scene.objects.box(scene.labels, id)  # each for itself: two objects may lie far apart
-        if len(box) == 3:
-            box = (slice(max(box[0].start, first), min(box[0].stop, last)), *box[1:])
-        mine = (scene.labels[box] == id) & (scene.state[box] == PREDICTED)
-        places = tuple(p + s.start for p, s in zip(np.nonzero(mine), box, strict=True))
-        found.append(np.asarray(np.ravel_multi_index(places, shape), np.int64))
+    for id in ids[ids > 0].tolist():  # each for itself: two objects may lie far apart
+        if id in scene.objects:
+            found.append(_places(scene, id, PREDICTED, first, last))
     rest = np.concatenate([index[:0], *found])
     at = np.searchsorted(index, rest)
     painted = index[np.minimum(at, index.size - 1)] == rest
     return np.asarray(rest[~painted])
+
+
+def _extends_approved(scene: Scene, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]) -> Mask:
+    """Which positions would belong to an object that is approved in their plane, and did not before."""
+    inner = int(np.prod(scene.labels.shape[-2:]))
+    wrong, more = np.zeros(index.size, bool), (new > 0) & (new != old)
+    for id in np.unique(new[more]).tolist():
+        if id not in scene.objects:
+            continue
+        mine = more & (new == id)
+        for plane in np.unique(index[mine] // inner).tolist():
+            approved = _places(scene, id, APPROVED, plane, plane + 1)
+            # the stroke may be in the array already, over approved background
+            if not np.isin(approved, index[mine]).all():
+                wrong |= mine & (index // inner == plane)
+    return wrong
+
+
+def _places(scene: Scene, id: int, state: int, first: int, last: int) -> NDArray[np.int64]:
+    """Flat positions of an object's voxels of one state, in the planes `first` to `last`."""
+    box = scene.objects.box(scene.labels, id)
+    if len(box) == 3:
+        start = max(box[0].start, first)
+        box = (slice(start, max(start, min(box[0].stop, last))), *box[1:])
+    mine = (scene.labels[box] == id) & (scene.state[box] == state)
+    places = tuple(p + s.start for p, s in zip(np.nonzero(mine), box, strict=True))
+    return np.asarray(np.ravel_multi_index(places, scene.labels.shape), np.int64)
