@@ -137,27 +137,6 @@ def simulate(options: Namespace) -> int:
     return end
 
 
-def through(
-    options: Namespace, experiment: Callable[..., Iterator[Event]], plan: Any, kind: type[Score]
-) -> tuple[list[Score], int]:
-    """Run an experiment without a person (simulation, study) on a project; its scores, and how it ended.
-
-    Scratch projects go to a temporary folder, events to the screen, plan and scores to --json.
-    """
-    scores: list[Score] = []
-    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
-        config = config_of(project, options)
-        with Printer(options.events) as printer:
-            for event in experiment(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
-                printer.show(event)
-                if isinstance(event, kind):
-                    scores.append(event)
-                if printer.stopped():
-                    break
-    write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
-    return scores, CANCELLED if printer.stopped() else DONE
-
-
 def export(options: Namespace) -> int:
     """Write labels."""
     with Project.open(options.project) as project:
@@ -293,6 +272,27 @@ def _probabilities(event: Predicted, spacing: tuple[float, ...] | None, options:
     if options.probabilities and options.out and event.store:
         path = Path(options.out) / f"{event.image}_probabilities.{options.format}"
         images.write_probabilities(path, open_kept(Path(event.store)), spacing)
+
+
+def through(
+    options: Namespace, experiment: Callable[..., Iterator[Event]], plan: Any, kind: type[Score]
+) -> tuple[list[Score], int]:
+    """Run an experiment without a person (simulation, study) on a project; its scores, and how it ended.
+
+    Scratch projects go to a temporary folder, events to the screen, plan and scores to --json.
+    """
+    scores: list[Score] = []
+    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
+        config = config_of(project, options)
+        with Printer(options.events) as printer:
+            for event in experiment(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
+                printer.show(event)
+                if isinstance(event, kind):
+                    scores.append(event)
+                if printer.stopped():
+                    break
+    write_json(options.json, {"plan": asdict(plan), "scores": [asdict(s) for s in scores]})
+    return scores, CANCELLED if printer.stopped() else DONE
 
 
 def config_of(project: Project, options: Namespace) -> Config:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -125,7 +124,7 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
         if isinstance(job, DecodeJob):
             yield _decode(project, job, stop)
             return
-        if int(os.environ.get("RANK", "0")) > 0:  # helps another process to train, which notes the run
+        if isinstance(job, TrainJob) and not _tells():  # helps another process to train, which notes the run
             yield from _events(project, job, stop, look)
             return
         number = project.db.start_run(kind, repr(job)[:2000])
@@ -141,6 +140,12 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
             raise
         finally:
             project.db.finish_run(number, outcome)
+
+
+def _tells() -> bool:
+    from ..train import is_first
+
+    return is_first()
 
 
 def _events(project: Project, job: PredictJob | TrainJob | EvaluateJob, stop: Stop, look: Look) -> Iterator[Event]:

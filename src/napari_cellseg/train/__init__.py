@@ -24,7 +24,7 @@ from ..events import Event, Notice, Saved, Stopped, TrainStarted
 from ..models import load_weights, save_weights
 from ..nets.device import Device, choose
 from ..project import ModelCard, Project, write_model
-from ._beginning import begin, inherit
+from ._beginning import begin
 from ._loop import Loop, best_network
 from ._optimise import rate
 from ._runs import RunFolder, RunRecord
@@ -33,7 +33,7 @@ from ._show import show_training
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Loop", "inherit", "rate", "show_training", "train", "versions"]
+__all__ = ["Loop", "is_first", "rate", "show_training", "train", "versions"]
 
 RESUMABLE = ("person", "memory", "nan")
 
@@ -68,7 +68,7 @@ def train(
         worth keeping. The parent model is untouched.
     """
     record, config, folder, patches, channels = begin(project, config, resume)
-    first = int(os.environ.get("RANK", "0")) == 0  # of several processes, which all train
+    first = is_first()
     if first:  # told before the libraries of networks are loaded, which takes seconds
         yield (started := _started(project, record, patches))
     fabric = _fabric(choose(config.precision))
@@ -95,6 +95,11 @@ def train(
         folder = RunFolder.create(project, replace(record, id=started.model), config)
     folder.note(started)
     yield from _learn(project, loop, patches, folder, replace(record, id=started.model), stop)
+
+
+def is_first() -> bool:
+    """Whether this process tells and saves, of several that torchrun started and that all train."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _started(project: Project, record: RunRecord, patches: TrainingSet) -> TrainStarted:

@@ -33,13 +33,12 @@ def begin(project: Project, config: Config, resume: str | None) -> Beginning:
     if resume is not None:
         folder, record, config = RunFolder.open(project, resume)
     else:
-        parent = None if config.train.from_scratch else project.current_model
-        record = RunRecord("", parent, 0, project.db.last_edit())
+        parent, learnt = None if config.train.from_scratch else project.current_model, 0
         if parent is not None:
             card = project.model_card(parent)
             _refuse_ensemble(card)
-            config = inherit(config, project.model_config(parent))
-            record = RunRecord("", parent, card.edits_until, record.last_edit)
+            config, learnt = _inherit(config, project.model_config(parent)), card.edits_until
+        record = RunRecord("", parent, learnt, project.db.last_edit())
     _refuse_target(project, config)
     patches = TrainingSet(project, config, record.edits_until)
     channels = config.target.channels(len(project.classes))
@@ -47,7 +46,7 @@ def begin(project: Project, config: Config, resume: str | None) -> Beginning:
     return Beginning(record, config, folder, patches, channels)
 
 
-def inherit(config: Config, parent: Config) -> Config:
+def _inherit(config: Config, parent: Config) -> Config:
     """A child keeps what its weights depend on: recipe, target and network."""
     return config.model_copy(update={"recipe": parent.recipe, "target": parent.target, "model": parent.model})
 
