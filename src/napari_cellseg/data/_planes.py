@@ -116,6 +116,6 @@ def _fresh(project: Project, record: ImageRecord, edits_until: int) -> NDArray[n
     """Boxes of what was edited since the parent model."""
     mask = np.zeros(record.shape, bool)
     for row in project.db.rows_after(record.id, edits_until):
-        if row.tool != "predict":
+        if row.by_hand:
             mask[tuple(slice(a, b) for a, b in row.box)] = True
     return mask

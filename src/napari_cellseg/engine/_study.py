@@ -120,7 +120,7 @@ def _draft(project: Project, id: str) -> Labels | None:
     shape = project.image(id).shape
     labels, state = np.zeros(shape, np.uint32), np.zeros(shape, np.uint8)
     for row in project.db.rows_after(id, 0):
-        if row.tool not in ("predict", "draft"):
+        if row.by_hand:
             break
         project.db.edit(row.n).write_to(labels, state)
     return labels if labels.any() else None

@@ -127,7 +127,8 @@ class Database:
 
     def spoken(self) -> bool:
         """Whether any edit is a person's: neither a prediction nor a draft."""
-        return bool(self._rows("SELECT 1 FROM edits WHERE tool NOT IN ('predict', 'draft') LIMIT 1"))
+        marks = ",".join("?" * len(EditRow.MACHINE))
+        return bool(self._rows(f"SELECT 1 FROM edits WHERE tool NOT IN ({marks}) LIMIT 1", *EditRow.MACHINE))
 
     def last_edit(self) -> int:
         """The number of the newest edit, 0 where there is none."""

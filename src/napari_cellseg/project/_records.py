@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class ImageRecord:
 class EditRow:
     """One row of the log, without its voxels."""
 
+    MACHINE: ClassVar[tuple[str, ...]] = ("predict", "draft")
+    """Tools whose rows nobody made by hand."""
+
     n: int
     image: str
     time: float
@@ -52,6 +55,11 @@ class EditRow:
     undoes: int | None
     box: tuple[tuple[int, int], ...]
     voxels: int
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person did it: neither a prediction nor a draft."""
+        return self.tool not in self.MACHINE
 
 
 @dataclass(frozen=True)
