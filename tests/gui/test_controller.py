@@ -202,6 +202,18 @@ def test_the_dock_says_why_a_control_is_off(controller):
     assert "Paint" in view.fine_tune.reason
 
 
+def test_what_was_painted_in_one_image_can_be_learnt_while_another_is_open(controller, tmp_path):
+    np.save(tmp_path / "second.npy", synthetic_cells((64, 64), 4)[0])
+    controller.add_images([tmp_path / "second.npy"])
+    assert controller.session.image == "second"
+    assert not resolve(controller.session).fine_tune.enabled
+    controller.select_image("cells")
+    paint(controller, 30, 40, 5)
+    controller.select_image("second")
+    assert controller.session.counts.corrected == 0
+    assert resolve(controller.session).fine_tune.enabled
+
+
 def test_a_lost_picture_asks_where_it_is(controller, picture, tmp_path):
     picture[0].rename(tmp_path / "elsewhere.npy")
     controller.select_image("cells")

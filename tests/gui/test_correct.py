@@ -13,6 +13,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
 
+from napari_cellseg import edits
 from napari_cellseg.gui.controller import Controller
 from napari_cellseg.gui.layers import OUTLINE
 from napari_cellseg.gui.resolve import resolve
@@ -205,6 +206,10 @@ def test_the_brush_leaves_approved_objects_alone_until_unlocked(opened):
     assert "Shift-A" in opened.session.status
     np.testing.assert_array_equal(opened.family.labels.data, labels)
     np.testing.assert_array_equal(replayed(opened)[0], labels)
+    painted = labels.copy()
+    brush(opened, 15, 7, 1)  # beyond the outline of the approved one, with its own number
+    np.testing.assert_array_equal(labels, painted)
+    np.testing.assert_array_equal(opened.family.labels.data, painted)
     opened.correct_at("delete", at(opened, 15, 12))
     assert "protected" in opened.session.problem.message
     opened.dismiss()
@@ -253,6 +258,57 @@ def test_keys_act_under_the_cursor(opened):
         labels.keymap[next(k for k in labels.keymap if str(k) == key)](labels)
         assert opened.session.canvas.last_row().tool.startswith(name)
         assert opened.session.canvas.n == before + 1
+
+
+def predicted_away(controller: Controller) -> list[np.ndarray]:
+    """A prediction in three pieces finds nothing in the first three slices; the labels before and after."""
+    canvas = controller.session.canvas
+    before = canvas.labels.copy()
+    for z in range(3):
+        box = (slice(z, z + 1), *(slice(0, n) for n in before.shape[1:]))
+        nothing = np.zeros((1, *before.shape[1:]), np.uint32)
+        controller.apply(edits.predicted(canvas.labels, canvas.state, box, nothing), "predict-1")
+    return [before, canvas.labels.copy()]
+
+
+@pytest.fixture
+def in_small_steps(monkeypatch):
+    monkeypatch.setattr("napari_cellseg.gui.strokes.AT_ONCE_S", -1.0)
+    monkeypatch.setattr("napari_cellseg.gui.controller.BUDGET_S", -1.0)
+
+
+def test_a_long_undo_goes_on_bit_by_bit(volume, in_small_steps):
+    before, after = predicted_away(volume)
+    canvas = volume.session.canvas
+    changed = [z for z in range(3) if (before[z] != after[z]).any()]
+    assert len(changed) > 1
+    for verb, end in (("undo", before), ("redo", after)):
+        getattr(volume, verb)()
+        assert volume.busy
+        assert sum((canvas.labels[z] != end[z]).any() for z in changed) == len(changed) - 1
+        getattr(volume, verb)()  # pressed again meanwhile: nothing more
+        spin(volume, lambda: not volume.busy)
+        np.testing.assert_array_equal(canvas.labels, end)
+        np.testing.assert_array_equal(volume.family.labels.data, end)
+        assert volume.session.status == f"{verb.capitalize()}: predict"
+
+
+def test_a_correction_ends_a_long_undo_and_stands(volume, in_small_steps):
+    before, _ = predicted_away(volume)
+    canvas = volume.session.canvas
+    volume.undo()
+    layer = volume.family.labels
+    layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), 77)
+    volume.settle()
+    for _ in range(5):
+        volume.tick()
+    assert not volume.busy
+    assert canvas.labels[0, 0, 0] == 77
+    assert (canvas.labels != before).sum() > 1
+    for _ in range(2):  # the correction, then what was left of the prediction
+        volume.undo()
+        spin(volume, lambda: not volume.busy)
+    np.testing.assert_array_equal(canvas.labels, before)
 
 
 # --- review ---------------------------------------------------------------------------------------
@@ -428,6 +484,29 @@ def test_a_killed_window_leaves_no_lock(tmp_path):
         holder.wait()
         holder.stdout.close()
         assert project.claim()
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["still there", "gone"])
+def test_a_new_prediction_makes_the_queue_anew_after_the_present_place(flat, replaced):
+    flat.review("random")
+    spin(flat, lambda: flat.session.place == 0)
+    first = flat.session.queue[0]
+    flat.reviewing.approve()
+    debris = next(i for i in flat.session.queue if i.box == ((5, 6), (70, 72)))  # which no draft finds
+    here = debris if replaced else next(i for i in flat.session.queue[1:] if i.box[0] == (35, 50))
+    flat.reviewing.go(flat.session.queue.index(here))
+    view = flat.viewer.camera.center
+    flat.predict()  # there is no model: a draft
+    spin(flat, lambda: not flat.busy)
+    queue = flat.session.queue
+    assert flat.session.place == 0
+    assert (queue[0].box == here.box, flat.viewer.camera.center == view) == (not replaced, not replaced)
+    assert flat.family.labels.selected_label == queue[0].id
+    assert first.box not in [item.box for item in queue]
+    assert len({item.box for item in queue}) == len(queue) == 2
+    while flat.session.place >= 0:
+        flat.reviewing.approve()
+    assert "done: 3 places" in flat.session.status
 
 
 def test_a_resumed_review_goes_on_where_it_was_not_where_it_counted(flat, tmp_path):

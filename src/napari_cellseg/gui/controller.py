@@ -178,7 +178,10 @@ class Controller(Corrections, Trainings):
         self.family.labels.editable = not self.session.read_only
         self.family.labels.preserve_labels = self.session.choices.over == "background"
         self.tools.attach(self.family)
-        self.session.update(image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False)
+        self.session.update(
+            image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False,
+            spoken=project.db.spoken(),
+        )  # fmt: skip
         self.predicting.opened()
         self._look_for_images()
         self._count()
@@ -243,6 +246,7 @@ class Controller(Corrections, Trainings):
         """End the running job; what is finished stays."""
         self._stop_helper.set()
         self.writer.drop()
+        self.strokes.stop()
         if self.job is not None:
             self.cancelled = self.job
             self.engine.cancel(self.job)
@@ -277,7 +281,8 @@ class Controller(Corrections, Trainings):
     @property
     def busy(self) -> bool:
         """Whether anything is running or waiting to be written."""
-        return self.job is not None or bool(self.writer.pieces) or self.helper.busy or self.previewer.worker.busy
+        writing = bool(self.writer.pieces) or self.strokes.stepping
+        return self.job is not None or writing or self.helper.busy or self.previewer.worker.busy
 
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
@@ -288,6 +293,7 @@ class Controller(Corrections, Trainings):
         self.previewer.follow()
         self.predicting.follow()
         self.where.remember()
+        self.strokes.go_on(end)
         while time.perf_counter() < end and not self._writing_waits():
             if self.writer.pieces:
                 self.writer.step()
@@ -341,7 +347,7 @@ class Controller(Corrections, Trainings):
             self.family.show_state(box)
         self._count_due = time.monotonic() + 0.5
         canvas = self.canvas()
-        if canvas.snapshot_due and not self.writer.pieces:
+        if canvas.snapshot_due and not self.writer.pieces and not self.strokes.stepping:
             self.helper.later(canvas.prepare_snapshot(), lambda _: None)
 
     def _count(self) -> None:
@@ -410,6 +416,7 @@ class Controller(Corrections, Trainings):
     def _close_image(self) -> None:
         self.settle()
         self._stop_helper.set()
+        self.strokes.stop()
         self.reviewing.stop()
         self.tools.detach()
         self.writer.reset()

@@ -6,8 +6,10 @@ Data flow: labels, state, doubt -> `review_order` in the helper thread -> items 
 
 from __future__ import annotations
 
+import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -31,12 +33,24 @@ class Reviewing:
         self._began = 0.0
         self._edits = 0
         self._outcomes: dict[int, str] = {}
+        self._dealt = 0  # places before the queue was made anew
         self._generation = 0
 
     # --- what buttons and keys do -----------------------------------------------------------------
 
     def start(self, order: Order, resume_at: Box = ()) -> None:
         """Order the places of the open image and go to the first (or to the one where a session ended)."""
+        self._c.comparing.stop()
+        self._c.session.update(status="Ordering what to look at...")
+        self._order(order, lambda items: self.load(items, order, resume_at))
+
+    def renew(self) -> None:
+        """The labels have a new prediction: order the places anew, after the one that is being looked at."""
+        if self._current() is not None and not self._c.session.compared:
+            self._order(cast("Order", self._c.session.order), self._follow)
+
+    def _order(self, order: Order, take: Callable[[list[Item]], None]) -> None:
+        """Order the places in the helper thread; dropped when another image or order comes first."""
         c = self._c
         canvas, project, image = c.canvas(), c.project(), c.session.image
         maps = c.family.overlays.maps if c.family is not None else {}
@@ -56,18 +70,36 @@ class Reviewing:
                 doubt = None
             return review_order(labels, state, order, doubt=doubt, disagreement=spread)
 
-        def take(items: list[Item]) -> None:
-            if generation != self._generation or image != c.session.image:
-                return
-            self.load(items, order, resume_at)
+        def taken(items: list[Item]) -> None:
+            if generation == self._generation and image == c.session.image:
+                take(items)
 
-        c.comparing.stop()
-        c.session.update(status="Ordering what to look at...")
-        c.helper.later(work, take)
+        c.helper.later(work, taken)
+
+    def _follow(self, items: list[Item]) -> None:
+        """Let new places come after the present one; the view moves only if that is not there any more."""
+        current = self._current()
+        if current is None or self._c.session.compared:
+            return
+        dealt = self._dealt + sum(o != "skipped" for o in self._outcomes.values())
+        # what a person is changing stays, and so does a tile; else the prediction has drawn and numbered it anew
+        stays = not current.id or self._edits > 0
+        shared = {item: _shared(item, current) for item in items}
+        again = current if stays else max((i for i in items if shared[i] > 0.5), key=shared.__getitem__, default=None)
+        if again is None:
+            self.load(items, cast("Order", self._c.session.order))
+        else:
+            self._outcomes.clear()
+            queue = (again, *(item for item in items if item.box != again.box))
+            self._c.session.update(queue=queue, place=0, status=f"The queue was made anew: {len(queue)} places.")
+            if again.id and self._c.family is not None:
+                self._c.family.labels.selected_label = again.id
+        self._dealt = dealt
 
     def load(self, items: list[Item], order: str, resume_at: Box = ()) -> None:
         """Walk through given places."""
         self._outcomes.clear()
+        self._dealt = 0
         self._c.session.update(queue=tuple(items), order=order, place=-1)
         if not items:
             self._c.session.update(status="There is nothing left to look at in this image.")
@@ -166,7 +198,7 @@ class Reviewing:
         if place < len(c.session.queue):
             self.go(place)
         else:
-            approved = sum(o != "skipped" for o in self._outcomes.values())
+            approved = self._dealt + sum(o != "skipped" for o in self._outcomes.values())
             c.session.update(queue=(), place=-1, status=f"The queue is done: {approved} places dealt with.")
 
     def _there(self, item: Item) -> bool:
@@ -190,3 +222,12 @@ class Reviewing:
                 time.monotonic() - self._began, self._edits, c.session.order,
             )
         )  # fmt: skip
+
+
+def _shared(item: Item, other: Item) -> float:
+    """How much two objects' boxes have in common (intersection over union), 0 for a tile."""
+    if not item.id:
+        return 0.0
+    common = math.prod(max(0, min(b, d) - max(a, c)) for (a, b), (c, d) in zip(item.box, other.box, strict=True))
+    sizes = [math.prod(b - a for a, b in i.box) for i in (item, other)]
+    return common / (sum(sizes) - common)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,11 @@ from ..errors import CellsegError
 from .session import Problem
 
 if TYPE_CHECKING:
+    from ..project import Verb
     from .controller import Controller
+
+AT_ONCE_S = 0.1
+"""So long an undo may take in one go; what is left is taken back bit by bit."""
 
 
 class Strokes:
@@ -21,6 +26,9 @@ class Strokes:
     def __init__(self, controller: Controller) -> None:
         self._c = controller
         self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        self._verb: Verb = "undo"
+        self._group = ""  # what is being taken back bit by bit
+        self._said = ""
 
     def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any]) -> None:
         """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
@@ -30,7 +38,7 @@ class Strokes:
             self._check_class(new)
             flat[index] = new  # some tools tell before they write
             scene = self._c.correcting.scene()
-            index, old = self._put_back(edits.forbidden(scene, index, old), index, old)
+            index, old = self._put_back(edits.forbidden(scene, index, old, new), index, old)
             mode = str(self._c.family.labels.mode) if self._c.family else "paint"
             tool = mode if mode in ("paint", "erase", "fill", "polygon") else "script"  # nobody paints while panning
             self._c.show(canvas.commit(edits.stroke(scene, index, old, tool=tool)), labels=False)
@@ -76,15 +84,45 @@ class Strokes:
                 self._c.family.labels.refresh()
         self._unsaved = []
 
-    def step(self, verb: str) -> None:
-        """Undo or redo; ignored while a stroke is open or a prediction is being written."""
-        if self._c.family is None or self._c.family.stroke_open() or self._c.writer.pieces:
+    def step(self, verb: Verb) -> None:
+        """Begin to undo or redo; ignored while a stroke is open, a prediction is being written or undone."""
+        if self._c.family is None or self._c.family.stroke_open() or self._c.writer.pieces or self.stepping:
             return
         self.take_back_unsaved()
         canvas = self._c.canvas()
         self._c.correcting.forget()
         name = canvas.undo_name if verb == "undo" else canvas.redo_name
-        written = canvas.undo() if verb == "undo" else canvas.redo()
-        self._c.show_all(written)
-        done = f"{verb.capitalize()}: {name}" if written else f"Nothing to {verb}."
-        self._c.session.update(status=done)
+        if not name:
+            self._c.session.update(status=f"Nothing to {verb}.")
+            return
+        self._verb, self._said = verb, f"{verb.capitalize()}: {name}"
+        self._go_on("", time.perf_counter() + AT_ONCE_S)
+
+    def go_on(self, end: float) -> None:
+        """Undo or redo more of what was begun, for as long as the clock of `time.perf_counter` allows."""
+        if self.stepping and not (self._c.family and self._c.family.stroke_open()):
+            self._go_on(self._group, end)
+
+    def _go_on(self, group: str, end: float) -> None:
+        more = True
+        try:
+            while more:
+                edit, group = self._c.canvas().step(self._verb, group)
+                if edit is not None:
+                    self._c.show(edit)
+                more = bool(group) and time.perf_counter() < end
+        except CellsegError as error:
+            self.stop()
+            self._c.fail(error)
+            return
+        self._group = group
+        self._c.session.update(status=f"{self._said}..." if group else self._said)
+
+    def stop(self) -> None:
+        """Leave what is not undone yet; Undo goes on with it."""
+        self._group = ""
+
+    @property
+    def stepping(self) -> bool:
+        """Whether a long undo (of a prediction of thousands of pieces) is under way."""
+        return bool(self._group)

@@ -39,6 +39,7 @@ class PredictionWriter:
         self.next_id = 1
         self._promised = 0
         self._generation = 0
+        self._whole = False  # the end of what waits is the end of a prediction
 
     def reset(self) -> None:
         """Another image is open: forget what waits and what was promised."""
@@ -88,12 +89,14 @@ class PredictionWriter:
             if generation == self._generation:
                 self.next_id = max(int(new.max(initial=0)), self._promised) + 1
                 self.cut(image, box, new, group)
+                self._whole = True
 
         self._c.helper.later(number, take)
 
     def drop(self) -> None:
         """Write nothing more of what is on its way."""
         self.pieces.clear()
+        self._whole = False
         self._generation += 1
 
     def cut(self, image: str, box: tuple[slice, ...], labels: NDArray[np.uint32], group: str) -> None:
@@ -119,5 +122,8 @@ class PredictionWriter:
             edit = edits.predicted(canvas.labels, canvas.state, box, labels)
             self._c.show(canvas.apply(edit, group))
         except CellsegError as error:
-            self.pieces.clear()
+            self.drop()
             self._c.fail(error)
+        if self._whole and not self.pieces:
+            self._whole = False
+            self._c.reviewing.renew()

@@ -7,7 +7,7 @@ every edit logged after it; models are folders that appear whole. All changes of
 
 from __future__ import annotations
 
-from ._canvas import Canvas
+from ._canvas import Canvas, Verb
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import member_paths, save_ensemble
 from ._folder import Project
@@ -33,6 +33,7 @@ __all__ = [
     "Project",
     "ReviewRecord",
     "RoundRecord",
+    "Verb",
     "assign_holdouts",
     "decode_edit",
     "difference",

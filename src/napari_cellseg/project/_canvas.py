@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from ._objects import Objects
 from ._records import EditRow, ImageRecord
 from ._snapshot import read_snapshot, write_snapshot
 
+Verb = Literal["undo", "redo"]
 SNAPSHOT_EVERY = 500
 """Edits between snapshots while an image stays open."""
 
@@ -112,11 +113,32 @@ class Canvas:
 
     def undo(self) -> list[Edit]:
         """Take back the newest edit (or group) that is not undone; returns what was written, [] if nothing."""
-        return self._step(self._undo, "undo")
+        return self._all("undo")
 
     def redo(self) -> list[Edit]:
         """Do again what was undone last; returns what was written, [] if nothing."""
-        return self._step(self._redo, "redo")
+        return self._all("redo")
+
+    def step(self, verb: Verb, group: str = "") -> tuple[Edit | None, str]:
+        """Undo or redo one edit, of the group that was begun where one is given.
+
+        Returns
+        -------
+        Edit or None
+            What was written; None where there was nothing (another edit came in between).
+        str
+            The group to go on with, "" where that was all.
+        """
+        self.sync()
+        stack = self._undo if verb == "undo" else self._redo
+        if not stack or (group and stack[-1].group != group):
+            return None, ""
+        row, before = stack[-1], len(stack)
+        edit = self._db.edit(row.n)
+        written = self.apply(edit.inverse() if verb == "undo" else replace(edit, tool=verb), undoes=row.n)
+        if len(stack) == before:  # it changed nothing any more, so it was not logged
+            stack.pop()
+        return written, row.group if stack and stack[-1].group == row.group else ""
 
     def restore(self, n: int) -> Edit:
         """Bring back labels and state as they were after edit `n`, as a new edit that can be undone itself.
@@ -222,19 +244,13 @@ class Canvas:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _step(self, stack: list[EditRow], tool: str) -> list[Edit]:
-        written: list[Edit] = []
-        self.sync()
-        group = stack[-1].group if stack else ""
-        while stack and (not written or (group and stack[-1].group == group)):
-            row = stack[-1]
-            edit = self._db.edit(row.n)
-            edit = edit.inverse() if tool == "undo" else replace(edit, tool=tool)
-            before = len(stack)
-            written.append(self.apply(edit, undoes=row.n))
-            if len(stack) == before:  # it changed nothing any more, so it was not logged
-                stack.pop()
-        return written
+    def _all(self, verb: Verb) -> list[Edit]:
+        edit, group = self.step(verb)
+        written = [edit]
+        while group:
+            edit, group = self.step(verb, group)
+            written.append(edit)
+        return [edit for edit in written if edit is not None]
 
     def _write(self, edit: Edit) -> None:
         edit.write_to(self.labels, self.state)
