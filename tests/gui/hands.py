@@ -16,13 +16,17 @@ import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
+from scipy.ndimage import distance_transform_edt
 
 from napari_cellseg.gui.tools import BY_NAME
 
 KEYS = {"Shift-": Qt.KeyboardModifier.ShiftModifier}
 KINDS = (
-    "grow", "shrink", "smooth", "fill holes", "keep largest", "split", "merge", "delete", "relabel", "approve",
-    "polygon", "convex polygon", "scribble", "brush", "erase", "undo", "redo", "review",
+    # first, and undone: a review asks about nothing that a person has corrected
+    "review", "undo",
+    # what makes objects comes before what uses them up
+    "polygon", "convex polygon", "scribble", "brush", "erase", "grow", "shrink", "smooth", "fill holes", "keep largest",
+    "split", "merge", "relabel", "delete", "approve", "undo", "redo",
 )  # fmt: skip
 VOLUME = ("copy up", "copy down", "interpolate")
 WANTED = int(os.environ.get("CELLSEG_HANDS", "20"))
@@ -78,6 +82,7 @@ class Hands:
     def many(self, kind: str) -> int:
         """Do it until twenty edits were logged (or it becomes clear that this image has no more)."""
         done = 0
+        self.viewer.reset_view()  # a review zooms in, and no mouse reaches what is out of view
         for _ in range(8 * WANTED):
             if self.volume:
                 depth = self.control.canvas().labels.shape[0]
@@ -95,8 +100,10 @@ class Hands:
         return done
 
     def once(self, kind: str) -> None:
-        ids = np.unique(self.plane[4:-4, 4:-4])
-        ids = ids[ids > 0]
+        ids = self.ids_here()
+        if kind == "interpolate":  # only what goes on below and above
+            labels = self.control.canvas().labels
+            ids = ids[np.isin(ids, labels[self.z - 1]) & np.isin(ids, labels[self.z + 1])]
         if not ids.size:
             return
         y, x = self.inside(int(self.rng.choice(ids)))
@@ -118,8 +125,7 @@ class Hands:
         if kind == "review":
             if self.control.session.place < 0:
                 self.control.review("random")
-                end = time.monotonic() + 20
-                while self.control.session.place < 0 and time.monotonic() < end:
+                while self.control.busy:
                     settle()
             self.key("0")
             return
@@ -133,13 +139,11 @@ class Hands:
                 return
             y, x = (int(v) for v in rest[0])
         if kind == "keep largest":
-            box = self.control.canvas().objects.box(self.control.canvas().labels, int(self.plane[y, x] or ids[0]))
             layer.selected_label = int(self.plane[y, x] or ids[0])
             layer.mode, layer.brush_size = "paint", 1
             free = np.argwhere(self.plane[2:-2, 2:-2] == 0)
             where = free[self.rng.integers(len(free))] + 2
             self.drag([tuple(where), tuple(where)])
-            del box
         if kind == "interpolate":  # make a gap, then fill it from the slice below
             id, z = int(self.plane[y, x]), self.z
             self.control.choose(through=False)
@@ -148,8 +152,6 @@ class Hands:
             self.control.choose(through=True)
             self.control.go_to_slice(z - 1)
             settle()
-            if not (self.plane == id).any():
-                return
             y, x = self.inside(id)
         tool = BY_NAME[kind]
         if tool.gesture == "object":
@@ -171,9 +173,18 @@ class Hands:
         else:
             self.drag([(top, left), (top, left + 12), (top + 9, left + 14), (top + 8, left + 1)])
 
+    def ids_here(self) -> np.ndarray:
+        """Objects in this slice, without those that only its border has."""
+        ids = np.unique(self.plane[4:-4, 4:-4])
+        return ids[ids > 0]
+
     def inside(self, id: int) -> tuple[int, int]:
+        """The voxel that is deepest in it: a hole made there is one."""
         places = np.argwhere(self.plane == id)
-        y, x = places[len(places) // 2]
+        start = places.min(0)
+        piece = self.plane[tuple(slice(a, b + 1) for a, b in zip(start, places.max(0), strict=True))] == id
+        deep = distance_transform_edt(np.pad(piece, 1))[1:-1, 1:-1]
+        y, x = start + np.unravel_index(deep.argmax(), deep.shape)
         return int(y), int(x)
 
     def pixel(self, point: tuple[float, float]) -> QPoint:
