@@ -138,6 +138,21 @@ def measure(name: str, repeats: int) -> dict[str, float]:
         out["undo_delete"] = times(control.undo, lambda: control.correct_at("delete", point(next(turn))))
         out["approve"] = times(lambda: control.correct_at("approve", point(next(turn))))
         out["grow"] = times(lambda: control.correct_at("grow", point(next(turn))))
+        nothing = np.zeros(shape, np.uint32)
+        control.writer.cut(control.session.image, tuple(slice(0, n) for n in shape), nothing, "predict-0")
+        for begin in (lambda: None, control.undo):  # a prediction of nothing is written, then undone bit by bit
+            start = time.perf_counter()
+            begin()
+            settle()
+            moments = [time.perf_counter() - start]
+            while control.busy:
+                start = time.perf_counter()
+                control.tick()
+                settle()
+                moments.append(time.perf_counter() - start)
+        out["undo_prediction"] = sum(moments) * 1e3
+        out["undo_prediction_longest"] = max(moments) * 1e3
+        out["undo_prediction_edits"] = sum(r.group == "predict-0" for r in control.canvas().rows())
         assert control.session.problem is None, control.session.problem
         control.close()
     viewer.close()
@@ -159,7 +174,7 @@ def main() -> None:
             results[name] = measure(name, options.repeats)
             print(name)
             for key, value in results[name].items():
-                print(f"  {key:<18} {value:8.2f}" + ("" if key.endswith("bare") else " ms"))
+                print(f"  {key:<18} {value:8.2f}" + ("" if key.endswith(("bare", "edits")) else " ms"))
             options.json.parent.mkdir(exist_ok=True)
             options.json.write_text(json.dumps(results, indent=1))
 

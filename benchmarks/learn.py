@@ -122,7 +122,10 @@ def starts() -> dict[str, dict[str, float]]:
                     done = done or isinstance(event, Finished)
                 time.sleep(0.005)
             out[name] = {"event_s": first["TrainStarted"], "step_s": first["StepDone"]}
-            print(f"{name} child: first event {first['TrainStarted']:.2f} s, first step {first['StepDone']:.2f} s")
+            print(
+                f"{name} child: first event {first['TrainStarted']:.2f} s, first step {first['StepDone']:.2f} s",
+                flush=True,
+            )
         engine.close()
     return out
 

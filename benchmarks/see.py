@@ -171,7 +171,7 @@ def first_tile(pixels: np.ndarray) -> dict[str, float]:
         def weights(path: Path) -> None:
             from napari_cellseg.models import save_weights
 
-            save_weights(path, config.model.build(1, 2))
+            save_weights(path / "weights.safetensors", config.model.build(1, 2))
 
         write_model(project.models_folder, card, config, weights)
         engine, seen = Engine(), []

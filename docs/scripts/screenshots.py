@@ -101,7 +101,7 @@ def main() -> None:
         dock.open_step("Fine-tune")
         show_patches(dock, spin)
         shot("step_finetune_patches")
-        hide_patches(dock)
+        fold(dock).collapse()
         control.fine_tune()
         spin(120, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
         shot("step_finetune")
@@ -138,10 +138,8 @@ def main() -> None:
 
 def show_patches(dock: Any, spin: Callable[..., None]) -> None:
     """Open the fold of patches and network, and let the engine fill it."""
-    from superqt import QCollapsible
-
     control = dock.controller
-    dock.page("Fine-tune").findChildren(QCollapsible)[0].expand()
+    fold(dock).expand()
     plain = control.session.config
     control.configure(plain.with_values(["augmentation.kind=two_stage", "train.patch=128"]))
     control.show_training()
@@ -149,11 +147,11 @@ def show_patches(dock: Any, spin: Callable[..., None]) -> None:
     control.configure(plain)
 
 
-def hide_patches(dock: Any) -> None:
-    """Close it again."""
+def fold(dock: Any) -> Any:
+    """The fold of patches and network."""
     from superqt import QCollapsible
 
-    dock.page("Fine-tune").findChildren(QCollapsible)[0].collapse()
+    return dock.page("Fine-tune").findChildren(QCollapsible)[0]
 
 
 def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:
