@@ -2,24 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.uint32]
+Ints = NDArray[np.int64]
+STRIP = 1 << 22
+"""Voxels that are counted at once."""
 
 
-def overlap_iou(truth: Labels, predicted: Labels) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """IoU of every true object with every predicted one, (n_true, n_predicted), and their ids."""
-    true_ids, t = np.unique(truth, return_inverse=True)
-    predicted_ids, p = np.unique(predicted, return_inverse=True)
-    pairs = np.bincount(t.ravel() * predicted_ids.size + p.ravel(), minlength=true_ids.size * predicted_ids.size)
-    shared = pairs.reshape(true_ids.size, predicted_ids.size).astype(np.float64)
-    union = shared.sum(1, keepdims=True) + shared.sum(0, keepdims=True) - shared
-    rows, columns = true_ids > 0, predicted_ids > 0
-    iou = (shared / union)[rows][:, columns]
-    return iou, true_ids[rows].astype(np.int64), predicted_ids[columns].astype(np.int64)
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """Which objects of two label images share voxels; as large as the pairs that do are many.
+
+    Attributes
+    ----------
+    left_ids, right_ids
+        Sorted ids of each side, (n,).
+    left_sizes, right_sizes
+        Voxels of each object, (n,).
+    left, right
+        The pairs, (pairs,): positions in `left_ids` and `right_ids`.
+    shared
+        Voxels of each pair, (pairs,).
+    """
+
+    left_ids: Ints
+    right_ids: Ints
+    left_sizes: Ints
+    right_sizes: Ints
+    left: Ints
+    right: Ints
+    shared: Ints
+
+    @cached_property
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union of every pair."""
+        return self.shared / (self.left_sizes[self.left] + self.right_sizes[self.right] - self.shared)
+
+    @cached_property
+    def of_left(self) -> tuple[NDArray[np.float64], Ints]:
+        """For every left object the highest IoU and the position of that partner (0.0 and -1 where it has none)."""
+        return _best(self.left, self.iou, self.right, len(self.left_ids))
+
+    @cached_property
+    def of_right(self) -> tuple[NDArray[np.float64], Ints]:
+        """The same for every right object."""
+        return _best(self.right, self.iou, self.left, len(self.right_ids))
+
+    @property
+    def mutual(self) -> tuple[Ints, Ints, NDArray[np.float64]]:
+        """Positions of objects that are each other's best partner, and their IoU."""
+        iou, partner = self.of_left
+        mine = np.flatnonzero(partner >= 0)
+        mine = mine[self.of_right[1][partner[mine]] == mine]
+        return mine, partner[mine], iou[mine]
+
+
+def overlaps(left: Labels, right: Labels) -> Overlaps:
+    """Count what two label images of one shape share, strip by strip."""
+    pairs, shared = _count(left, right)
+    ids, sizes, places = [], [], []
+    for side, half in ((left, pairs >> np.uint64(32)), (right, pairs & np.uint64(0xFFFFFFFF))):
+        found, counts = _count(side)
+        ids.append(found.astype(np.int64))
+        sizes.append(counts)
+        places.append(np.searchsorted(found, half).astype(np.int64))
+    return Overlaps(ids[0], ids[1], sizes[0], sizes[1], places[0], places[1], shared)
 
 
 def join_slices(labels: NDArray[np.uint32], min_iou: float) -> NDArray[np.uint32]:
@@ -64,40 +117,41 @@ def join_planes(labels: Any, n: int, min_iou: float) -> int:
     return len(kept) - 1
 
 
-def _partners(below: Labels, above: Labels, min_iou: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids of objects of two planes that are each other's best partner, memory in proportion to a few rows."""
-    keys, counts = _count((below, above))
-    if not len(keys):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    a, b = (keys >> np.uint64(32)).astype(np.int64), (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    sizes = [dict(zip(*(v.tolist() for v in _count((plane,))), strict=True)) for plane in (below, above)]
-    size_a = np.array([sizes[0][i] for i in a.tolist()])
-    size_b = np.array([sizes[1][i] for i in b.tolist()])
-    iou = counts / (size_a + size_b - counts)
-    best_a, best_b = _best(a, iou, b), _best(b, iou, a)
-    keep = best_a & best_b & (iou >= min_iou)
-    return a[keep], b[keep]
+def _partners(below: Labels, above: Labels, min_iou: float) -> tuple[Ints, Ints]:
+    """Ids of objects of two planes that are each other's best partner."""
+    found = overlaps(below, above)
+    a, b, iou = found.mutual
+    keep = iou >= min_iou
+    return found.left_ids[a[keep]], found.right_ids[b[keep]]
 
 
-def _count(planes: tuple[Labels, ...], rows: int = 512) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """How often each id, or each pair of ids (one in the upper 32 bits), occurs; strip by strip."""
+def _count(*images: Labels) -> tuple[NDArray[np.uint64], Ints]:
+    """How often each id, or each pair of ids (one in the upper 32 bits), occurs; sorted, without background."""
     keys, counts = [], []
-    for y in range(0, planes[0].shape[0], rows):
-        parts = [p[y : y + rows].ravel().astype(np.uint64) for p in planes]
-        both = np.logical_and.reduce([p > 0 for p in parts])
-        key = parts[0][both] if len(parts) == 1 else (parts[0][both] << np.uint64(32)) | parts[1][both]
-        found, times = np.unique(key, return_counts=True)
+    flat = [np.asarray(image).reshape(-1) for image in images]
+    for start in range(0, flat[0].size, STRIP):
+        key = flat[0][start : start + STRIP].astype(np.uint64)
+        some = key > 0
+        for other in flat[1:]:
+            part = other[start : start + STRIP]
+            some &= part > 0
+            key = (key << np.uint64(32)) | part
+        begins = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))  # runs: far fewer than voxels
+        lengths = np.diff(begins, append=key.size)
+        begins, lengths = begins[some[begins]], lengths[some[begins]]
+        found, run = np.unique(key[begins], return_inverse=True)
         keys.append(found)
-        counts.append(times)
+        counts.append(np.bincount(run, lengths, minlength=len(found)))
+    if not keys:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
     whole, place = np.unique(np.concatenate(keys), return_inverse=True)
-    total = np.bincount(place, np.concatenate(counts), minlength=len(whole)).astype(np.int64)
-    return whole, total
+    return whole, np.bincount(place, np.concatenate(counts), minlength=len(whole)).astype(np.int64)
 
 
-def _best(ids: NDArray[np.int64], iou: NDArray[np.float64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pairs are the best of their id; ties go to the smaller partner."""
-    order = np.lexsort((other, -iou, ids))
-    first = np.r_[True, ids[order][1:] != ids[order][:-1]]
-    out = np.zeros(len(ids), bool)
-    out[order[first]] = True
-    return out
+def _best(own: Ints, iou: NDArray[np.float64], other: Ints, n: int) -> tuple[NDArray[np.float64], Ints]:
+    """The best pair of each of `n` objects; ties go to the smaller partner."""
+    order = np.lexsort((other, -iou, own))
+    first = order[np.concatenate([[True], own[order][1:] != own[order][:-1]])] if order.size else order
+    best, partner = np.zeros(n), np.full(n, -1, np.int64)
+    best[own[first]], partner[own[first]] = iou[first], other[first]
+    return best, partner

@@ -58,17 +58,17 @@ def _overlay(image: NDArray[Any], labels: NDArray[np.uint32], truth: NDArray[np.
     from matplotlib.colors import to_rgb
     from skimage.segmentation import find_boundaries
 
-    from .matching import overlap_iou
+    from .matching import overlaps
 
     low, high = np.percentile(image, (1, 99.8))
     grey = np.clip((image.astype(np.float64) - low) / max(float(high - low), 1e-9), 0, 1) ** 0.6
     picture = np.repeat(grey[..., None], 3, axis=-1)
-    iou, true_ids, ids = overlap_iou(truth, labels)
-    right = ids[iou.max(0, initial=0) > 0.5] if iou.size else ids[:0]
-    missed = true_ids[iou.max(1, initial=0) <= 0.5] if iou.size else true_ids
+    both = overlaps(truth, labels)
+    right = both.right_ids[both.of_right[0] > 0.5]
+    missed = both.left_ids[both.of_left[0] <= 0.5]
     for source, chosen, colour in (
         (truth, missed, _MISSED),
-        (labels, np.setdiff1d(ids, right), _WRONG),
+        (labels, np.setdiff1d(both.right_ids, right), _WRONG),
         (labels, right, _RIGHT),
     ):
         edges = find_boundaries(np.where(np.isin(source, chosen), source, 0), mode="inner")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matching import overlap_iou
+from ..matching import overlaps
 
 Labels = NDArray[np.uint32]
 Metrics = dict[str, float]
@@ -25,18 +25,15 @@ def instance_counts(
 
     With `known`, objects of either side count where at least half of them lies in known voxels.
     """
-    iou, true_ids, predicted_ids = overlap_iou(truth, predicted)
+    found = overlaps(truth, predicted)
+    rows, columns = np.ones(found.left_ids.size, bool), np.ones(found.right_ids.size, bool)
     if known is not None:
-        rows, columns = _mostly_known(truth, known, true_ids), _mostly_known(predicted, known, predicted_ids)
-        iou = iou[rows][:, columns]
-    matched = iou > threshold  # above 0.5 no object can have two partners
-    tp = float(matched.any(1).sum()) if iou.size else 0.0
-    return {
-        "tp": tp,
-        "fp": float(iou.shape[1]) - tp,
-        "fn": float(iou.shape[0]) - tp,
-        "iou_sum": float(iou[matched].sum()) if iou.size else 0.0,
-    }
+        rows = _mostly_known(truth, known, found.left_ids)
+        columns = _mostly_known(predicted, known, found.right_ids)
+    # above 0.5 no object can have two partners
+    matched = found.iou[(found.iou > threshold) & rows[found.left] & columns[found.right]]
+    tp = float(matched.size)
+    return {"tp": tp, "fp": columns.sum() - tp, "fn": rows.sum() - tp, "iou_sum": float(matched.sum())}
 
 
 def voxel_counts(
@@ -117,14 +114,11 @@ def worst_objects(truth: Labels, predicted: Labels) -> list[tuple[float, int, in
 
     Every true object with its best partner's IoU, and every predicted object without any partner.
     """
-    iou, true_ids, predicted_ids = overlap_iou(truth, predicted)
-    found = []
-    for row, id in enumerate(true_ids):
-        best = int(iou[row].argmax()) if iou.shape[1] else -1
-        value = float(iou[row, best]) if best >= 0 else 0.0
-        found.append((value, int(id), int(predicted_ids[best]) if value > 0 else 0))
-    lonely = predicted_ids[iou.max(0, initial=0.0) <= 0.1] if predicted_ids.size else predicted_ids
-    found += [(0.0, 0, int(id)) for id in lonely]
+    both = overlaps(truth, predicted)
+    iou, partner = both.of_left
+    ids = np.where(partner >= 0, both.right_ids[partner] if both.right_ids.size else 0, 0)
+    found = list(zip(iou.tolist(), both.left_ids.tolist(), ids.tolist(), strict=True))
+    found += [(0.0, 0, id) for id in both.right_ids[both.of_right[0] <= 0.1].tolist()]
     return sorted(found)
 
 
