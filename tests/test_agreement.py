@@ -212,3 +212,22 @@ def test_background_in_doubt_does_not_crowd_out_objects():
     order = [(items[i].id, items[i].score) for i in by_worth(items)]
     assert order == [(2, 0.4), (0, 0.95), (4, 0.3), (1, 0.2), (0, 0.9), (3, 0.1)]
     assert by_worth([]) == []
+
+
+def test_jumps_in_time_are_seen():
+    centres = [(y, x, 7, 10 * y + x) for y in (20, 50, 80) for x in (20, 50, 80)]
+    before, now, after = (disks(*((y, x + t, r, id) for y, x, r, id in centres), shape=(110, 130)) for t in range(3))
+    now[now == 10 * 50 + 50] = 0  # missed in this frame
+    now[100:108, 110:124] = 7  # and debris that comes and goes
+    state = np.zeros(now.shape, np.uint8)
+    items = review_order(now, state, beside=[before, after])
+    assert items[0].id == 7
+    assert items[0].why[0] == "jumps in time"
+    assert all("jumps in time" not in item.why for item in items if item.id != 7)
+    (gone,) = (item for item in items if not item.id)
+    assert gone.why == ("there before and after, not here",)
+    assert gone.box == ((44, 57), (44, 57))
+    state[50, 50] = 1  # a person has spoken there
+    assert all(item.id for item in review_order(now, state, beside=[before, after]))
+    assert {i.id for i in review_order(now, state, beside=[before])} == {i.id for i in review_order(now, state)}
+    assert review_order(now, state, beside=[np.zeros_like(now)]) == review_order(now, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from napari_cellseg.gui.layers import OUTLINE
 from napari_cellseg.gui.resolve import resolve
 from napari_cellseg.gui.tools import KEYS, TOOLS, shortcuts
 from napari_cellseg.images import write_labels
-from napari_cellseg.project import Project
+from napari_cellseg.project import Project, frames_beside
 
 from .waiting import spin
 
@@ -344,6 +345,26 @@ def test_a_review_goes_from_place_to_place_and_remembers(opened):
     spin(opened, lambda: "nothing left" in opened.session.status)
 
 
+def test_a_review_of_a_frame_looks_at_the_frames_beside(tmp_path):
+    cells = boxes(2)
+    debris = cells.copy()
+    debris[52:58, 30:36] = 9
+    series = np.stack([cells, debris, cells])
+    np.save(tmp_path / "s.npy", (series > 0) * 200.0)
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "s.npy", labels=series, axes="TYX", draft=True)
+        ids = [r.id for r in project.images()]
+        assert [frames_beside(project.images(), id) for id in ids] == [[ids[1]], [ids[0], ids[2]], [ids[1]]]
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "p.cellseg")
+    controller.select_image(ids[1])
+    controller.review("worth")
+    spin(controller, lambda: controller.session.place == 0)
+    assert controller.session.queue[0].id == 9
+    assert "jumps in time" in controller.session.queue[0].why
+    controller.close()
+
+
 # --- comparing ------------------------------------------------------------------------------------
 
 
@@ -373,6 +394,31 @@ def test_two_annotators_are_compared_and_either_side_is_taken(opened, tmp_path):
     assert (labels == 5).any()
     opened.reviewing.stop()
     assert opened.family.overlays.agreement is None
+
+
+def test_several_annotators_are_compared_by_what_most_say(opened, tmp_path):
+    mine = opened.session.canvas.labels.copy()
+    anna, ben = mine.copy(), mine.copy()
+    for other in (anna, ben):
+        other[..., 50:58, 50:56] = 9  # an object that I have missed
+    ben[ben == 5] = 0  # alone with that
+    shutil.copytree(opened.session.project.path, tmp_path / "anna.cellseg")
+    with Project.open(tmp_path / "anna.cellseg") as copy:
+        copy.approve_labels("a", anna)
+    opened.compare(tmp_path / "anna.cellseg", write_labels(tmp_path / "ben.tif", ben))
+    spin(opened, lambda: bool(opened.session.compared))
+    first, *pairs = opened.session.compared.splitlines()
+    assert "the consensus of 3" in first
+    assert [pair.split(": ")[0] for pair in pairs] == [
+        "mine - anna.cellseg",
+        "mine - ben.tif",
+        "anna.cellseg - ben.tif",
+    ]
+    assert [item.why for item in opened.session.queue] == [("only in theirs",)]
+    opened.accept("theirs")
+    labels = opened.session.canvas.labels
+    assert (labels[anna == 9] > 5).all()
+    np.testing.assert_array_equal(labels[anna != 9], mine[anna != 9])
 
 
 def test_comparing_with_another_shape_says_so(flat, tmp_path):
@@ -429,8 +475,6 @@ def test_a_window_reopens_where_it_was(volume, tmp_path):
     volume.go_to_slice(3)
     volume.where.remember(at_once=True)
     folder = tmp_path / "copy.cellseg"
-    import shutil
-
     shutil.copytree(volume.session.project.path, folder)  # what a crash would leave
     (tmp_path / "copy.cellseg" / "window.lock").unlink(missing_ok=True)
     other = Controller(ViewerModel())
@@ -583,8 +627,6 @@ def test_theirs_changes_only_the_region_that_is_shown(tmp_path):
 
 
 def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
-    import shutil
-
     folder = tmp_path / "t.cellseg"
     shutil.copytree(trained, folder)
     for picture in trained.parent.glob("*.npy"):

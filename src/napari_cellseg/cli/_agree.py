@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from argparse import Namespace
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import images
 from ..errors import CellsegError
-from ..evaluate import agreement, agreement_map, consensus
+from ..evaluate import agreement_map, consensus, pairwise
 from ..evaluate import compare as differences
-from ..project import Project, write_history
+from ..project import Project, labels_of_others, write_history
 
 DONE = 0
 
@@ -25,18 +23,15 @@ def compare(options: Namespace) -> int:
     """Dice, IoU and kappa of every pair, differences to the first, and the consensus."""
     with Project.open(options.project) as project:
         record, instances = project.image(options.image), project.task == "instance"
-        sides: dict[str, NDArray[np.uint32]] = {project.name: project.load_labels(record.id)[0]}
-        for name in options.labels:
-            sides[_unused(Path(name).name, sides)] = _labels(Path(name), record.id, record.shape)
-        n_classes = 1 if instances else len(project.classes)
+        mine = project.load_labels(record.id)[0]
+        sides = {project.name: mine, **labels_of_others([Path(p) for p in options.labels], record, [project.name])}
         pairs: dict[str, Any] = {}
-        for (a, left), (b, right) in itertools.combinations(sides.items(), 2):
-            found = differences(left, right, instances=instances)
-            pairs[f"{a} - {b}"] = {**agreement(left, right, n_classes), "differences": len(found)}
-            figures = pairs[f"{a} - {b}"]
+        for (a, b), figures in pairwise(sides, 1 if instances else len(project.classes)).items():
+            found = len(differences(sides[a], sides[b], instances=instances))
+            pairs[f"{a} - {b}"] = {**figures, "differences": found}
             print(
                 f"{a} - {b}: Dice {figures['dice']:.3f}, IoU {figures['iou']:.3f}, kappa {figures['kappa']:.3f}, "
-                f"{figures['differences']} differences"
+                f"{found} differences"
             )
         everybody = list(sides.values())
         if options.map:
@@ -68,15 +63,3 @@ def history(options: Namespace) -> int:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.time))
             print(f"{row.n:6d}  {when}  {row.author:<12} {row.image:<20} {row.tool:<16} {row.voxels:>10,} voxels")
     return DONE
-
-
-def _labels(path: Path, image: str, shape: tuple[int, ...]) -> NDArray[np.uint32]:
-    if (path / "project.toml").is_file():
-        with Project.open(path) as other:
-            return other.load_labels(image)[0]
-    return images.read_labels(path, shape=shape)
-
-
-def _unused(name: str, taken: dict[str, Any]) -> str:
-    names = itertools.chain([name], (f"{name} ({k})" for k in itertools.count(2)))
-    return next(n for n in names if n not in taken)

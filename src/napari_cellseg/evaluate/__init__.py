@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._agreement import Difference, agreement, agreement_map, compare, consensus, regions
+from ._agreement import Difference, agreement, agreement_map, compare, consensus, pairwise, regions
 from ._metrics import (
     Metrics,
     headline,
@@ -28,6 +28,7 @@ __all__ = [
     "headline",
     "instance_counts",
     "mean_scores",
+    "pairwise",
     "rates",
     "regions",
     "review_order",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..boxes import around
 from ..errors import CellsegError
-from ..matching import overlap_iou
+from ..matching import STRIP, overlaps
 from ..project import Objects
 
 Labels = NDArray[np.uint32]
@@ -103,12 +105,10 @@ def agreement_map(left: Labels, right: Labels) -> NDArray[np.uint8]:
     `BOTH` where the two objects are each other's best partner (for classes: where they are equal).
     """
     check_same_grid(left, right)
-    iou, left_ids, right_ids = overlap_iou(left, right)
+    found = overlaps(left, right)
+    mine, theirs, _ = found.mutual
     partner = np.zeros(int(left.max(initial=0)) + 1, np.uint32)
-    if iou.size:
-        best = iou.argmax(1)
-        mutual = (iou.argmax(0)[best] == np.arange(len(best))) & (iou.max(1) > 0)
-        partner[left_ids[mutual]] = right_ids[best[mutual]]
+    partner[found.left_ids[mine]] = found.right_ids[theirs]
     same = (left > 0) & (partner[left] == right) & (right > 0)
     out = np.where(left > 0, LEFT, 0) + np.where(right > 0, RIGHT, 0)
     return np.where(same, BOTH, np.where(out == LEFT + RIGHT, OTHER, out)).astype(np.uint8)
@@ -121,12 +121,14 @@ def agreement(left: Labels, right: Labels, n_classes: int = 1) -> dict[str, floa
     Meas. 20, 1960) takes chance agreement off: 1 is perfect, 0 is what chance gives.
     """
     check_same_grid(left, right)
-    a, b = ((left > 0).astype(np.int64), (right > 0).astype(np.int64)) if n_classes == 1 else (left, right)
     n = n_classes + 1
-    if max(int(a.max(initial=0)), int(b.max(initial=0))) >= n:
+    if n_classes > 1 and max(int(left.max(initial=0)), int(right.max(initial=0))) >= n:
         raise CellsegError(f"There are more than {n_classes} classes.", "Compare labels of the same project.")
-    table = np.bincount((a.astype(np.int64) * n + b.astype(np.int64)).ravel(), minlength=n * n).reshape(n, n)
-    shares = table / max(1, left.size)
+    table = np.zeros(n * n, np.int64)
+    for start in range(0, left.size, STRIP):
+        a, b = (np.minimum(side.reshape(-1)[start : start + STRIP], n_classes) for side in (left, right))
+        table += np.bincount(a.astype(np.int64) * n + b, minlength=n * n)
+    shares = table.reshape(n, n) / max(1, left.size)
     dice, iou = [], []
     for c in range(1, n):
         both, one, other = shares[c, c], shares[c].sum(), shares[:, c].sum()
@@ -136,6 +138,11 @@ def agreement(left: Labels, right: Labels, n_classes: int = 1) -> dict[str, floa
     observed = float(np.trace(shares))
     kappa = (observed - chance) / (1 - chance) if chance < 1 else 1.0
     return {"dice": float(np.mean(dice)), "iou": float(np.mean(iou)), "kappa": kappa}
+
+
+def pairwise(sides: Mapping[str, Labels], n_classes: int = 1) -> dict[tuple[str, str], dict[str, float]]:
+    """The `agreement` of every two annotators, by their names."""
+    return {(a, b): agreement(sides[a], sides[b], n_classes) for a, b in itertools.combinations(sides, 2)}
 
 
 def consensus(annotators: list[Labels], *, instances: bool = True) -> Labels:
@@ -185,30 +192,22 @@ def _groups(
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    iou, left_ids, right_ids = overlap_iou(left, right)
-    sizes = [_sizes(side, ids) for side, ids in ((left, left_ids), (right, right_ids))]
-    shared = iou * (sizes[0][:, None] + sizes[1][None]) / (1 + iou)
-    linked = shared * 2 > np.minimum(sizes[0][:, None], sizes[1][None])
+    found = overlaps(left, right)
+    ids = found.left_ids, found.right_ids
+    smaller = np.minimum(found.left_sizes[found.left], found.right_sizes[found.right])
+    linked = found.shared * 2 > smaller
     if classes is not None:  # regions of different classes do not belong together
-        kinds = [_first_values(side, given, ids) for side, given, ids in
-                 ((left, classes[0], left_ids), (right, classes[1], right_ids))]  # fmt: skip
-        linked &= kinds[0][:, None] == kinds[1][None]
-    n = len(left_ids) + len(right_ids)
-    rows, columns = np.nonzero(linked)
-    graph = coo_array((np.ones(len(rows)), (rows, columns + len(left_ids))), shape=(n, n))
+        kinds = [_first_values(side, given, of) for side, given, of in zip((left, right), classes, ids, strict=True)]
+        linked &= kinds[0][found.left] == kinds[1][found.right]
+    n = len(ids[0]) + len(ids[1])
+    rows, columns = found.left[linked], found.right[linked] + len(ids[0])
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
     count, member = connected_components(graph, directed=False)
     groups: list[tuple[list[int], list[int]]] = [([], []) for _ in range(count)]
-    for k, group in enumerate(member.tolist()):
-        if k < len(left_ids):
-            groups[group][0].append(int(left_ids[k]))
-        else:
-            groups[group][1].append(int(right_ids[k - len(left_ids)]))
+    for side, (begin, end) in enumerate(((0, len(ids[0])), (len(ids[0]), n))):
+        for id, group in zip(ids[side].tolist(), member[begin:end].tolist(), strict=True):
+            groups[group][side].append(id)
     return [(tuple(a), tuple(b)) for a, b in groups]
-
-
-def _sizes(labels: Labels, ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    found, counts = np.unique(labels, return_counts=True)
-    return np.asarray(counts[np.searchsorted(found, ids)], np.float64)
 
 
 def _first_values(regions: Labels, classes: Labels, ids: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -228,8 +227,9 @@ def _mean_agreement(annotators: list[Labels], k: int) -> float:
     others = [labels for n, labels in enumerate(annotators) if n != k]
     means = []
     for other in others:
-        iou, *_ = overlap_iou(annotators[k], other)
-        means.append(float(iou.max(1).mean()) if iou.size else 0.0)
+        found = overlaps(annotators[k], other)  # of both sides: a miss counts as much as an object too many
+        best = np.concatenate([found.of_left[0], found.of_right[0]])
+        means.append(float(best.mean()) if best.size else 0.0)
     return float(np.mean(means))
 
 

@@ -1,8 +1,9 @@
 """In which order a person should look: objects and empty tiles by how much a look is worth.
 
 Every object gets features between 0 and 1: doubt (mean entropy), disagreement of models, odd size and odd shape
-(compared with the other objects), contact with neighbours, being cut by the border of the image, and a jump between
-slices. The score is their weighted mean; the features that stand out are named, so that a person knows why to look.
+(compared with the other objects), contact with neighbours, being cut by the border of the image, a jump between
+slices, and a jump between time points. The score is their weighted mean; the features that stand out are named, so that
+a person knows why to look.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..matching import Overlaps, overlaps
 from ..project import Objects
 
 Labels = NDArray[np.uint32]
@@ -22,10 +24,12 @@ Box = tuple[tuple[int, int], ...]
 Order = Literal["worth", "random", "reading"]
 WEIGHTS = {
     "in doubt": 4.0, "models disagree": 2.0, "odd size": 1.5, "odd shape": 1.5, "touches others": 1.0,
-    "jumps between slices": 1.5, "cut by the border": 0.25,
+    "jumps between slices": 1.5, "jumps in time": 2.0, "cut by the border": 0.25,
 }  # fmt: skip
 """How much each feature counts. Set by hand before anything was measured; `simulate` shows what the order is worth."""
 STANDS_OUT = 0.35
+SAME = 0.5
+"""IoU from which objects of two time points are taken for one that has hardly moved."""
 TILE = 128
 
 
@@ -58,6 +62,7 @@ def review_order(
     *,
     doubt: NDArray[np.uint8] | None = None,
     disagreement: NDArray[np.uint8] | None = None,
+    beside: Sequence[Labels] = (),
     seed: int = 0,
     tiles: bool = True,
 ) -> list[Item]:
@@ -69,15 +74,21 @@ def review_order(
         (Z, Y, X) or (Y, X).
     doubt, disagreement
         Entropy and spread of models, uint8 of the same shape, where known.
+    beside
+        Labels of the time points before and after, where the image is a frame of a series. An object that neither has
+        in its place is worth a look, and so is a place where both have the same one and this frame has none.
     order
         ``worth``: see `by_worth`; ``random``; ``reading``: slice by slice, row by row.
     tiles
         Whether background tiles of `TILE` pixels with doubt in them count as places: what a network has missed lies
         there.
     """
-    items = _objects(labels, state, doubt, disagreement)
+    frames = [overlaps(labels, other) for other in beside if other.any()]
+    items = _objects(labels, state, doubt, disagreement, _jumps_in_time(frames))
     if tiles and doubt is not None:
         items += _tiles(labels, state, doubt)
+    if tiles and len(frames) == 2:
+        items += _gone(labels, state, beside[0], beside[1])
     if order == "random":
         return [items[i] for i in np.random.default_rng(seed).permutation(len(items))]
     if order == "reading":
@@ -107,7 +118,11 @@ def _line_of_text(box: Box) -> tuple[int, ...]:
 
 
 def _objects(
-    labels: Labels, state: State, doubt: NDArray[np.uint8] | None, disagreement: NDArray[np.uint8] | None
+    labels: Labels,
+    state: State,
+    doubt: NDArray[np.uint8] | None,
+    disagreement: NDArray[np.uint8] | None,
+    jumps: dict[int, float],
 ) -> list[Item]:
     objects = Objects(labels, state)
     found: list[tuple[int, Box, dict[str, float]]] = []
@@ -127,6 +142,8 @@ def _objects(
             features["models disagree"] = min(1.0, float(disagreement[box][mask].mean()) / 64)
         if labels.ndim == 3:
             features["jumps between slices"] = _jump(mask)
+        if jumps:
+            features["jumps in time"] = jumps[id]
         found.append((id, tuple((s.start, s.stop) for s in box), features))
         sizes.append(float(mask.sum()))
     odd = _odd_sizes(np.asarray(sizes))
@@ -192,6 +209,32 @@ def _jump(mask: NDArray[np.bool_]) -> float:
     both = (mask[:-1] & mask[1:]).sum((1, 2))
     either = np.maximum(areas[:-1] + areas[1:] - both, 1)
     return float(1 - (both / either)[1:-1].min())
+
+
+def _jumps_in_time(frames: list[Overlaps]) -> dict[int, float]:
+    """By id: how much less it overlaps (IoU) with its best partner in the frames beside than objects usually do."""
+    if not frames or not frames[0].left_ids.size:
+        return {}
+    best = np.max([frame.of_left[0] for frame in frames], axis=0)
+    usual = max(float(np.median(best)), 1e-9)
+    jumps = np.clip(1 - best / usual, 0, 1)
+    return dict(zip(frames[0].left_ids.tolist(), jumps.tolist(), strict=True))
+
+
+def _gone(labels: Labels, state: State, before: Labels, after: Labels) -> list[Item]:
+    """Places that hold one object before and after, and none that a person or a network has seen in between."""
+    found, objects, items = overlaps(before, after), Objects(before, np.zeros(before.shape, np.uint8)), []
+    for mine, _, iou in zip(*found.mutual, strict=True):
+        if iou < SAME:
+            continue
+        id = int(found.left_ids[mine])
+        box = objects.box(before, id)
+        mask = before[box] == id
+        if (labels[box][mask] > 0).mean() < 0.25 and not state[box][mask].any():
+            items.append(
+                Item(0, tuple((s.start, s.stop) for s in box), float(iou), ("there before and after, not here",))
+            )
+    return items
 
 
 def _tiles(labels: Labels, state: State, doubt: NDArray[np.uint8]) -> list[Item]:

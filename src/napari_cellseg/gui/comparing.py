@@ -1,28 +1,53 @@
 """Two label sets of the open image: where they differ, and whose outline counts. No Qt.
 
-Data flow: other labels (a file, a copy of the project, the model) -> `compare` in the helper thread -> differences in
-the review queue and an agreement layer -> mine (approve) or theirs (an edit).
+Data flow: other labels (files, copies of the project, the model) -> their consensus, if there are several -> `compare`
+in the helper thread -> differences in the review queue and an agreement layer -> mine (approve) or theirs (an edit).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import edits, images
+from .. import edits
 from ..boxes import around
 from ..engine import DecodeJob
 from ..errors import CellsegError
-from ..evaluate import Difference, Item, agreement, agreement_map, compare, regions
-from ..project import Project
+from ..evaluate import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
+from ..project import labels_of_others
 
 if TYPE_CHECKING:
     from .controller import Controller
 
 Labels = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    theirs
+        The other labels, or what most annotators (the open image's among them) say.
+    text
+        Figures, for people.
+    map
+        See `agreement_map`.
+    regions
+        Connected regions of both sides, in projects of classes.
+    """
+
+    theirs: Labels
+    text: str
+    differences: list[Difference]
+    map: NDArray[np.uint8]
+    regions: tuple[Labels, Labels] | None
 
 
 class Comparing:
@@ -37,16 +62,10 @@ class Comparing:
 
     # --- where theirs come from -------------------------------------------------------------------
 
-    def with_file(self, path: Path) -> None:
-        """Masks in any format that can be read, or a copy of this project by another annotator."""
-        c = self._c
-        canvas, image = c.canvas(), c.session.image
-        if (path / "project.toml").is_file():
-            with Project.open(path) as other:
-                theirs, _ = other.load_labels(image)
-        else:
-            theirs = images.read_labels(path, shape=canvas.labels.shape)
-        self.show(theirs, path.name)
+    def with_files(self, paths: Sequence[Path]) -> None:
+        """Masks in any format that can be read, or copies of this project by other annotators."""
+        record = self._c.canvas().record
+        self._compare(lambda: labels_of_others(paths, record, [_MINE]))
 
     def with_model(self) -> None:
         """What the current model says, from its kept probabilities."""
@@ -58,36 +77,31 @@ class Comparing:
         self.waits_for_model = True
 
     def show(self, theirs: Labels, name: str) -> None:
-        """Compare with labels of the image's shape, off the main thread."""
+        """Compare with labels of the image's shape."""
+        self._compare(lambda: {name: theirs})
+
+    def _compare(self, load: Callable[[], dict[str, Labels]]) -> None:
+        """Load what others say and compare, off the main thread."""
         c = self._c
         canvas, image, instances = c.canvas(), c.session.image, c.instances()
         n_classes = 1 if instances else len(c.project().classes)
 
-        def work() -> tuple[list[Difference], dict[str, float], NDArray[np.uint8], tuple[Labels, Labels] | None]:
-            mine = canvas.labels.copy()
-            return (
-                compare(mine, theirs, instances=instances),
-                agreement(mine, theirs, n_classes),
-                agreement_map(mine, theirs),
-                None if instances else (regions(mine), regions(theirs)),
-            )
-
-        def take(
-            found: tuple[list[Difference], dict[str, float], NDArray[np.uint8], tuple[Labels, Labels] | None],
-        ) -> None:
-            if image != c.session.image or c.family is None:
-                return
-            self._differences, figures, shown, self._regions = found
-            self._theirs = theirs
-            c.family.overlays.show_agreement(shown)
-            text = f"Dice {figures['dice']:.3f}, kappa {figures['kappa']:.3f}, {len(self._differences)} differences"
-            ids = [d.left[0] if d.left and instances else 0 for d in self._differences]
-            items = [Item(i, d.box, 1 - d.iou, (_WORDS[d.kind],)) for i, d in zip(ids, self._differences, strict=True)]
-            c.session.update(compared=f"{image} against {name}: {text}.")
-            c.reviewing.load(items, "difference")
+        def take(found: Found) -> None:
+            if image == c.session.image and c.family is not None:
+                self._take(found)
 
         c.session.update(status="Comparing...")
-        c.helper.later(work, take)
+        c.helper.later(lambda: _found(canvas.labels.copy(), load(), n_classes, instances), take)
+
+    def _take(self, found: Found) -> None:
+        c = self._c
+        self._theirs, self._regions, self._differences = found.theirs, found.regions, found.differences
+        assert c.family is not None
+        c.family.overlays.show_agreement(found.map)
+        ids = [d.left[0] if d.left and c.instances() else 0 for d in found.differences]
+        items = [Item(i, d.box, 1 - d.iou, (_WORDS[d.kind],)) for i, d in zip(ids, found.differences, strict=True)]
+        c.session.update(compared=f"{c.session.image} against {found.text}")
+        c.reviewing.load(items, "difference")
 
     def stop(self) -> None:
         """Take the comparison away."""
@@ -145,3 +159,23 @@ _WORDS = {
     "only left": "only in mine", "only right": "only in theirs", "split": "one in mine, several in theirs",
     "merged": "several in mine, one in theirs", "outline": "another outline",
 }  # fmt: skip
+_MINE = "mine"
+
+
+def _found(mine: Labels, others: dict[str, Labels], n_classes: int, instances: bool) -> Found:
+    sides = {_MINE: mine, **others}
+    if len(others) == 1:
+        ((name, theirs),) = others.items()
+        pairs = {}
+    else:
+        name, theirs = f"the consensus of {len(sides)}", consensus(list(sides.values()), instances=instances)
+        pairs = pairwise(sides, n_classes)
+    differences = compare(mine, theirs, instances=instances)
+    lines = [f"{name}: {_figures(agreement(mine, theirs, n_classes))}, {len(differences)} differences."]
+    lines += [f"{a} - {b}: {_figures(figures)}" for (a, b), figures in pairs.items()]
+    both = None if instances else (regions(mine), regions(theirs))
+    return Found(theirs, "\n".join(lines), differences, agreement_map(mine, theirs), both)
+
+
+def _figures(figures: dict[str, float]) -> str:
+    return f"Dice {figures['dice']:.3f}, kappa {figures['kappa']:.3f}"

@@ -101,12 +101,12 @@ class Corrections:
         self.reviewing.approve_current()
 
     @shown
-    def compare(self, path: str | Path | None = None) -> None:
-        """Compare the labels with a mask file or another copy of the project, or (None) with the model."""
-        if path is None:
-            self.comparing.with_model()
+    def compare(self, *paths: str | Path) -> None:
+        """Compare the labels with mask files or copies of the project (several: their consensus), or with the model."""
+        if paths:
+            self.comparing.with_files([Path(path) for path in paths])
         else:
-            self.comparing.with_file(Path(path))
+            self.comparing.with_model()
 
     @changing
     def accept(self, side: Literal["mine", "theirs"]) -> None:

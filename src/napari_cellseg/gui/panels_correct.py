@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _WRITE = (
     "Label TIFF (*.tif);;OME-TIFF (*.ome.tif);;ImageJ ROIs (*.roi.zip);;PNG (*.png);;COCO (*.coco.json);;"
     "QuPath GeoJSON (*.geojson)"
 )
+_COMPARE = "Compare these labels with other annotators' or the model's, and take either side."
 _READ = "Masks (*.tif *.tiff *.png *.zip *.roi *.json *.geojson *_seg.npy *.npy);;All files (*)"
 
 
@@ -95,8 +97,12 @@ class ComparePanel(_Panel):
     def build(self) -> None:
         """Make the controls."""
         c = self.controller
-        self.text = hint("Compare these labels with a second annotator's or the model's, and take either side.")
-        self.file = ActionButton("Masks...", "A mask file in any format that can be read.", self._file)
+        self.text = hint(_COMPARE)
+        self.file = ActionButton(
+            "Masks...",
+            "Mask files in any format that can be read; with several, these labels are compared with what most say.",
+            self._file,
+        )
         self.copy = ActionButton("Project...", "Another annotator's copy of this project.", self._copy)
         self.model = ActionButton("Model", "What the current model says, as it was predicted last.", c.compare)
         self.form.addWidget(self.text)
@@ -109,14 +115,15 @@ class ComparePanel(_Panel):
         self.model.show_control(view.compare_model if view.correct.enabled else view.correct)
         if view.compared:
             colours = "grey: both; <span style='color:#3b8ee0'>mine</span>; <span style='color:#d1495b'>theirs</span>"
-            self.text.setText(f"{view.compared}<br>{colours}; <span style='color:#e6c229'>other objects</span>.")
+            said = html.escape(view.compared).replace("\n", "<br>")
+            self.text.setText(f"{said}<br>{colours}; <span style='color:#e6c229'>other objects</span>.")
         else:
-            self.text.setText("Compare these labels with a second annotator's or the model's, and take either side.")
+            self.text.setText(_COMPARE)
 
     def _file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Labels to compare with", "", _READ)
-        if path:
-            self.controller.compare(path)
+        paths, _ = QFileDialog.getOpenFileNames(self, "Labels to compare with (one annotator's or several)", "", _READ)
+        if paths:
+            self.controller.compare(*paths)
 
     def _copy(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Another copy of this project (NAME.cellseg)")

@@ -17,7 +17,7 @@ from .. import edits
 from ..errors import CellsegError
 from ..evaluate import Item, Order, review_order
 from ..probabilities import kept_path, open_kept
-from ..project import ReviewRecord
+from ..project import Project, ReviewRecord, frames_beside
 
 if TYPE_CHECKING:
     from .controller import Controller
@@ -55,6 +55,7 @@ class Reviewing:
         canvas, project, image = c.canvas(), c.project(), c.session.image
         maps = c.family.overlays.maps if c.family is not None else {}
         spread = maps["disagreement"].data if "disagreement" in maps else None
+        near = frames_beside(project.images(), image) if c.instances() else []
         exclusive = not c.instances() and len(project.classes) > 1
         self._generation += 1
         generation = self._generation
@@ -68,7 +69,9 @@ class Reviewing:
                 doubt[whole] = kept.doubt(exclusive)
             except CellsegError:
                 doubt = None
-            return review_order(labels, state, order, doubt=doubt, disagreement=spread)
+            with Project.open(project.path) as other:  # frames as they stand on disk, in this thread
+                beside = [other.load_labels(id)[0] for id in near]
+            return review_order(labels, state, order, doubt=doubt, disagreement=spread, beside=beside)
 
         def taken(items: list[Item]) -> None:
             if generation == self._generation and image == c.session.image:

@@ -15,7 +15,17 @@ from ._holdout import assign_holdouts, holdout_mask
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
 from ._objects import Objects
-from ._records import EditRow, Holdout, ImageRecord, ModelCard, ReviewRecord, RoundRecord, write_history
+from ._others import labels_of_others
+from ._records import (
+    EditRow,
+    Holdout,
+    ImageRecord,
+    ModelCard,
+    ReviewRecord,
+    RoundRecord,
+    frames_beside,
+    write_history,
+)
 from ._split import stratified_split
 
 __all__ = [
@@ -38,8 +48,10 @@ __all__ = [
     "decode_edit",
     "difference",
     "encode_edit",
+    "frames_beside",
     "holdout_mask",
     "known_mask",
+    "labels_of_others",
     "member_paths",
     "read_card",
     "read_model_config",

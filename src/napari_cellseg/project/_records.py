@@ -39,6 +39,14 @@ class ImageRecord:
         return "ZYX"[-len(self.shape) :]
 
 
+def frames_beside(records: Iterable[ImageRecord], id: str) -> list[str]:
+    """The images that are the time points before and after one, where it is a frame of a series; in that order."""
+    records = list(records)
+    (mine,) = (r for r in records if r.id == id)
+    near = (r for r in records if r.source == mine.source and abs(r.frame - mine.frame) == 1)
+    return [r.id for r in sorted(near, key=lambda r: r.frame)]
+
+
 @dataclass(frozen=True)
 class EditRow:
     """One row of the log, without its voxels."""
