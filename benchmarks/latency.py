@@ -152,7 +152,7 @@ def measure(name: str, repeats: int) -> dict[str, float]:
                 moments.append(time.perf_counter() - start)
         out["undo_prediction"] = sum(moments) * 1e3
         out["undo_prediction_longest"] = max(moments) * 1e3
-        out["undo_prediction_edits"] = sum(r.group == "predict-0" for r in control.canvas().rows())
+        out["undo_prediction_edits"] = next(e.pieces for e in control.canvas().history() if e.tool == "predict")
         assert control.session.problem is None, control.session.problem
         control.close()
     viewer.close()

@@ -26,11 +26,11 @@ from napari_cellseg.project._canvas import SNAPSHOT_EVERY
 from napari_cellseg.project._snapshot import read_snapshot, write_snapshot
 
 
-def dab(canvas: Canvas, y: int, x: int, value: int, size: int = 5) -> None:
+def dab(canvas: Canvas, y: int, x: int, value: int, group: str = "") -> None:
     """Paint a square."""
     mask = np.zeros(canvas.labels.shape, bool)
-    mask[..., y : y + size, x : x + size] = True
-    canvas.apply(edits.paint(edits.Scene.on(canvas), np.flatnonzero(mask), value))
+    mask[..., y : y + 5, x : x + 5] = True
+    canvas.apply(edits.paint(edits.Scene.on(canvas), np.flatnonzero(mask), value), group)
 
 
 def test_the_folder_is_what_the_design_says(project):
@@ -86,6 +86,23 @@ def test_a_group_is_undone_together(project):
     np.testing.assert_array_equal(canvas.labels, before)
     canvas.redo()
     assert canvas.labels[45, 5] == 7
+
+
+def test_the_history_lists_what_a_person_sees_as_one_thing(project):
+    canvas = project.canvas("cells")
+    dab(canvas, 0, 0, 1)
+    for k in range(3):
+        dab(canvas, 10 * k, 30, k + 2, "predict-1")
+    for k in range(2):
+        dab(canvas, 10 * k, 60, k + 7, "predict-2")
+    canvas.undo()
+    assert [(e.pieces, e.tool == "undo") for e in canvas.history()] == [(2, True), (2, False), (3, False), (1, False)]
+    newest, _, whole, _ = canvas.history()
+    assert newest.n == canvas.n
+    assert whole.voxels == sum(r.voxels for r in canvas.rows()[1:4])
+    assert whole.box[0][0] == 0
+    assert whole.box[0][1] > 20
+    assert [r.n for r in project.db.newest_rows("cells", 3)] == [r.n for r in reversed(canvas.rows())]
 
 
 ACTIONS = st.lists(

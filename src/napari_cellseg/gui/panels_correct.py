@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import itertools
 import time
 from pathlib import Path
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
@@ -20,6 +22,9 @@ _WRITE = (
     "QuPath GeoJSON (*.geojson)"
 )
 _COMPARE = "Compare these labels with other annotators' or the model's, and take either side."
+SHOWN = 300
+"""Entries of the history that are listed at once."""
+_ENTRY = Qt.ItemDataRole.UserRole
 _READ = "Masks (*.tif *.tiff *.png *.zip *.roi *.json *.geojson *_seg.npy *.npy);;All files (*)"
 
 
@@ -141,45 +146,52 @@ class HistoryPanel(_Panel):
         self.list.setToolTip("The newest first. Choose one to see where it was.")
         self.list.currentItemChanged.connect(self._look)
         self.restore = ActionButton("Restore", "Bring back the labels as they were after this edit.", self._restore)
+        self.older = ActionButton("Older", "List more of what was done before.", self._older)
         self.export = ActionButton("Export...", "Write the whole log as a table (CSV).", self._export)
         self.form.addWidget(self.list)
-        self.form.addWidget(row(self.restore, self.export))
+        self.form.addWidget(row(self.restore, self.older, self.export))
         self._shown: tuple[str, int] = ("", -1)
+        self._many = SHOWN
 
     def show_view(self, view: View) -> None:
         """List the newest edits."""
         self.restore.show_control(view.correct)
         self.export.show_control(view.needs_image)
         if self._shown != (view.image, view.edits) and self.isVisible():
+            if self._shown[0] != view.image:
+                self._many = SHOWN
             self._shown = (view.image, view.edits)
             self._fill()
 
     def _fill(self) -> None:
         canvas = self.controller.session.canvas
-        rows = canvas.rows()[-300:] if canvas is not None else []
+        found = list(itertools.islice(canvas.history(), self._many + 1)) if canvas is not None else []
         with signals_blocked(self.list):
             self.list.clear()
-            for r in reversed(rows):
-                when = time.strftime("%d %b %H:%M:%S", time.localtime(r.time))
-                entry = QListWidgetItem(f"{when}   {r.tool}   {r.voxels:,} voxels   {r.author}")
-                entry.setData(256, r.n)
+            for e in found[: self._many]:
+                when = time.strftime("%d %b %H:%M:%S", time.localtime(e.time))
+                pieces = f" in {e.pieces:,} pieces" if e.pieces > 1 else ""
+                entry = QListWidgetItem(f"{when}   {e.tool}{pieces}   {e.voxels:,} voxels   {e.author}")
+                entry.setData(_ENTRY, e)
                 self.list.addItem(entry)
+        self.older.setEnabled(len(found) > self._many)
+
+    def _older(self) -> None:
+        self._many += SHOWN
+        self._fill()
 
     def showEvent(self, event: object) -> None:
         """The fold was opened."""
         self._fill()
 
     def _look(self, item: QListWidgetItem | None) -> None:
-        canvas, family = self.controller.session.canvas, self.controller.family
-        if item is None or canvas is None or family is None:
-            return
-        found = next((r for r in canvas.rows() if r.n == item.data(256)), None)
-        if found is not None and found.voxels:
-            family.look_at(tuple(slice(a, b) for a, b in found.box))
+        family = self.controller.family
+        if item is not None and family is not None and item.data(_ENTRY).voxels:
+            family.look_at(tuple(slice(a, b) for a, b in item.data(_ENTRY).box))
 
     def _restore(self) -> None:
         if (item := self.list.currentItem()) is not None:
-            self.controller.restore(int(item.data(256)))
+            self.controller.restore(item.data(_ENTRY).n)
 
     def _export(self) -> None:
         canvas = self.controller.session.canvas

@@ -18,6 +18,7 @@ from ._objects import Objects
 from ._others import labels_of_others
 from ._records import (
     EditRow,
+    Entry,
     Holdout,
     ImageRecord,
     ModelCard,
@@ -36,6 +37,7 @@ __all__ = [
     "Canvas",
     "Edit",
     "EditRow",
+    "Entry",
     "Holdout",
     "ImageRecord",
     "ModelCard",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from ._db import Database
 from ._edit import Edit, difference, encode_edit
 from ._known import PREDICTED
 from ._objects import Objects
-from ._records import EditRow, ImageRecord
+from ._records import EditRow, Entry, ImageRecord, entries
 from ._snapshot import read_snapshot, write_snapshot
 
 Verb = Literal["undo", "redo"]
@@ -135,7 +135,8 @@ class Canvas:
             return None, ""
         row, before = stack[-1], len(stack)
         edit = self._db.edit(row.n)
-        written = self.apply(edit.inverse() if verb == "undo" else replace(edit, tool=verb), undoes=row.n)
+        change = edit.inverse() if verb == "undo" else replace(edit, tool=verb)
+        written = self.apply(change, row.group, undoes=row.n)
         if len(stack) == before:  # it changed nothing any more, so it was not logged
             stack.pop()
         return written, row.group if stack and stack[-1].group == row.group else ""
@@ -233,6 +234,10 @@ class Canvas:
     def rows(self) -> list[EditRow]:
         """The whole log of this image, oldest first."""
         return self._db.rows_after(self.record.id, 0)
+
+    def history(self) -> Iterator[Entry]:
+        """What was done to this image, the newest first, read from the log as it is asked for."""
+        return entries(self._db.newest_rows(self.record.id))
 
     def last_row(self) -> EditRow | None:
         """The newest row of this image's log."""

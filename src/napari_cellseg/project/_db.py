@@ -118,6 +118,14 @@ class Database:
         query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? AND n > ? ORDER BY n"
         return [_edit_row(row) for row in self._rows(query, image, n)]
 
+    def newest_rows(self, image: str, at_once: int = 500) -> Iterator[EditRow]:
+        """Log rows of one image, the newest first, read as they are asked for."""
+        query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? AND n < ? ORDER BY n DESC LIMIT ?"
+        before = 1 << 62
+        while rows := self._rows(query, image, before, at_once):
+            yield from map(_edit_row, rows)
+            before = rows[-1][0]
+
     def edit(self, n: int) -> Edit:
         """The voxels of one row."""
         rows = self._rows("SELECT tool, data FROM edits WHERE n = ?", n)

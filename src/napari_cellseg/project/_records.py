@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -68,6 +68,49 @@ class EditRow:
     def by_hand(self) -> bool:
         """Whether a person did it: neither a prediction nor a draft."""
         return self.tool not in self.MACHINE
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a person sees as one thing done: an edit, or all pieces of a prediction (or of undoing one).
+
+    Attributes
+    ----------
+    n
+        The newest edit of it.
+    pieces
+        How many edits it was.
+    box
+        (start, stop) per axis, round all of them.
+    """
+
+    n: int
+    time: float
+    author: str
+    tool: str
+    voxels: int
+    pieces: int
+    box: tuple[tuple[int, int], ...]
+
+    def follows(self, row: EditRow) -> Entry:
+        """The same with the edit before it, too."""
+        box = tuple((min(a, c), max(b, d)) for (a, b), (c, d) in zip(self.box, row.box, strict=True))
+        return replace(self, voxels=self.voxels + row.voxels, pieces=self.pieces + 1, box=box)
+
+
+def entries(newest_first: Iterable[EditRow]) -> Iterator[Entry]:
+    """The log as a person sees it, the newest first."""
+    entry, last = None, None
+    for row in newest_first:
+        if entry and last and row.group and (row.group, row.tool) == (last.group, last.tool):
+            entry = entry.follows(row)
+        else:
+            if entry:
+                yield entry
+            entry = Entry(row.n, row.time, row.author, row.tool, row.voxels, 1, row.box)
+        last = row
+    if entry:
+        yield entry
 
 
 @dataclass(frozen=True)
