@@ -385,6 +385,36 @@ def test_copy_and_interpolate():
             tool()
 
 
+def test_what_takes_background_only_may_be_drawn_over_one_object_only():
+    empty = Scene.of(np.zeros((60, 60), np.uint32), np.zeros((60, 60), np.uint8), over="object")
+    bright = np.zeros((60, 60), np.float32)
+    bright[20:30, 20:30] = 1
+    new, _ = done(edits.scribble(empty, np.array([[22.0, 22], [27, 27]]), lambda box: bright[box], kind="image"), empty)
+    assert new[25, 25] == 1
+    labels = np.zeros((3, 20, 20), np.uint32)
+    labels[0, 5:9, 5:9] = labels[2, 5:9, 5:9] = 4
+    gap = Scene.of(labels, np.zeros(labels.shape, np.uint8), over="object")
+    assert done(edits.interpolate(gap, 4), gap)[0][1].any()
+
+
+def test_debris_at_the_border_of_the_image_is_seen_whole():
+    volume = np.zeros((3, 60, 60), np.uint32)
+    volume[1, 0:2, 0:2], volume[1, 30:32, 30:32], volume[1, 8:10, 20:22] = 5, 6, 7
+    s = Scene.of(volume, np.zeros(volume.shape, np.uint8), z=1)
+    new, _ = done(edits.remove_small(s, (slice(1, 2), slice(0, 60), slice(0, 60)), 30), s)
+    assert not new.any()
+    new, _ = done(edits.remove_small(s, (slice(1, 2), slice(9, 60), slice(0, 60)), 30), s)
+    assert np.unique(new).tolist() == [0, 5, 7]  # 7 goes on beyond the view
+
+
+def test_a_row_of_pixels_has_no_holes():
+    labels = np.zeros((9, 9), np.uint32)
+    labels[4, 2] = labels[4, 6] = 3
+    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    with pytest.raises(CellsegError, match="no holes"):
+        edits.fill_holes(s, s.piece(3))
+
+
 def test_nothing_at_a_place():
     s = scene()
     assert s.id_at((6, 6)) == 1
@@ -653,8 +683,8 @@ def test_a_prediction_never_changes_what_a_person_said(seed):
     labels = rng.integers(0, 5, (30, 30)).astype(np.uint32)
     state = rng.integers(0, 3, (30, 30)).astype(np.uint8)
     proposal = np.kron(rng.integers(0, 6, (6, 6)), np.ones((5, 5), int)).astype(np.uint32)
-    first = edits.first_free_id(labels, state)
-    new = edits.reconcile(labels, state, proposal, first)
+    before = labels if rng.random() < 0.5 else None
+    new = edits.reconcile(labels, state, proposal, 5, before=before)
     np.testing.assert_array_equal(new[state > 0], labels[state > 0])
     assert not set(np.unique(new[state == 0])) & (set(np.unique(labels[state > 0])) - {0})
     edit = edits.predicted(labels, state, (slice(0, 30), slice(0, 30)), rng.integers(0, 9, (30, 30)).astype(np.uint32))
@@ -670,9 +700,25 @@ def test_a_deleted_object_does_not_come_back():
     proposal = np.zeros_like(s.labels)
     proposal[24:36, 29:41] = 1  # the network insists, a little larger
     proposal[5:15, 5:15] = 2
-    new = edits.reconcile(after, after_state, proposal, edits.first_free_id(after, after_state))
+    new = edits.reconcile(after, after_state, proposal, 50)
     assert not new[20:, 25:].any()
-    assert new[6, 6] == 1
+    assert new[6, 6] == 50
+
+
+def test_what_is_predicted_again_keeps_its_number():
+    s = scene()
+    state = s.state.copy()
+    assert not state.any()
+    proposal = np.zeros_like(s.labels)
+    for k, id in enumerate(np.unique(s.labels)[1:][::-1].tolist()):  # other numbers, a little moved
+        proposal[np.roll(s.labels == id, 1, axis=-1)] = k + 1
+    proposal[0:3, 0:3] = 40  # and one that is new
+    same = edits.reconcile(s.labels, state, proposal, 100, before=s.labels)
+    assert {int(same[p]) for p in zip(*np.nonzero(same), strict=True)} == {*np.unique(s.labels)[1:].tolist(), 100}
+    spoken = int(np.unique(s.labels)[1])
+    state.reshape(-1)[np.flatnonzero(s.labels == spoken)[:1]] = 1  # a person's number is not given to a prediction
+    new = edits.reconcile(s.labels, state, proposal, 100, before=s.labels)
+    assert not ((new == spoken) & (state == 0)).any()
 
 
 # --- the index ------------------------------------------------------------------------------------

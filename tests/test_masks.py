@@ -85,6 +85,75 @@ def test_outlines_of_other_programs(tmp_path):
     assert (read_labels(tmp_path / "one.roi", shape=shape) == (expected == 2)).all()
 
 
+def zipped(path: Path, rois: list) -> None:
+    """ROIs as ImageJ's ROI manager writes them: files of names of their own."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for k, roi in enumerate(rois):
+            archive.writestr(f"{k:04}.roi", roi.tobytes())
+
+
+def test_what_is_no_area_is_no_mask_and_names_are_no_numbers(tmp_path):
+    import roifile
+
+    square = np.array([[10, 10], [40, 10], [40, 40], [10, 40]])
+    for kind in ("POINT", "LINE", "POLYLINE", "FREELINE", "ANGLE"):
+        roi = roifile.ImagejRoi.frompoints(square, name=kind)
+        roi.roitype = getattr(roifile.ROI_TYPE, kind)
+        roi.tofile(tmp_path / "line.roi")
+        with pytest.raises(CellsegError, match="no outlines"):
+            read_labels(tmp_path / "line.roi", shape=(64, 64))
+    cells = [roifile.ImagejRoi.frompoints(square + by, name="cell", position=5) for by in (0, 45)]
+    zipped(tmp_path / "cells.zip", cells)
+    found = read_labels(tmp_path / "cells.zip", shape=(128, 128))  # of the fifth slice of something
+    assert np.unique(found).tolist() == [0, 1, 2]
+    ring = {"type": "Polygon", "coordinates": [[[1, 1], [9, 1], [9, 9], [1, 1]]]}
+    odd = [
+        {"type": "Feature", "properties": {"label": "tumour"}, "geometry": ring},
+        {"type": "Feature", "properties": {}, "geometry": {"type": "GeometryCollection", "geometries": []}},
+        {"type": "Feature", "properties": None, "geometry": None},
+    ]
+    for content in ({"type": "FeatureCollection", "features": odd}, odd, odd[0]):
+        (tmp_path / "odd.geojson").write_text(json.dumps(content))
+        assert (read_labels(tmp_path / "odd.geojson", shape=(64, 64)) == 1).sum() > 20
+
+
+CLASSES = ("wall", "core", "rim")
+
+
+def test_classes_of_other_tools_are_known_by_their_names(tmp_path):
+    import roifile
+
+    corners = [(5, "core"), (25, "core"), (45, "wall")]
+    expected = np.zeros((64, 64), np.uint32)
+    for x, name in corners:
+        expected[5:15, x : x + 10] = CLASSES.index(name) + 1
+    rings = {x: [[x, 5], [x + 10, 5], [x + 10, 15], [x, 15], [x, 5]] for x, _ in corners}
+    kinds = {"core": 70, "wall": 3}
+    annotations = [
+        {"id": x, "image_id": 1, "category_id": kinds[name], "segmentation": [[v for xy in rings[x][:-1] for v in xy]]}
+        for x, name in corners
+    ]
+    coco = {"images": [{"id": 1, "width": 64, "height": 64}], "annotations": annotations,
+            "categories": [{"id": id, "name": name} for name, id in kinds.items()]}  # fmt: skip
+    features = [
+        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [rings[x]]},
+         "properties": {"classification": {"name": name}}}
+        for x, name in corners
+    ]  # fmt: skip
+    (tmp_path / "m.json").write_text(json.dumps(coco))
+    (tmp_path / "m.geojson").write_text(json.dumps(features))
+    rois = [roifile.ImagejRoi.frompoints(np.array(rings[x][:-1]), name=name) for x, name in corners]
+    zipped(tmp_path / "m.zip", rois)
+    for name in ("m.json", "m.geojson", "m.zip"):
+        np.testing.assert_array_equal(read_labels(tmp_path / name, shape=(64, 64), classes=CLASSES), expected)
+        with pytest.raises(CellsegError, match="core"):
+            read_labels(tmp_path / name, shape=(64, 64), classes=("wall", "rim"))
+    for name in ("w.coco.json", "w.geojson", "w.roi.zip"):
+        path = write_labels(tmp_path / name, expected, classes=CLASSES)
+        np.testing.assert_array_equal(read_labels(path, shape=(64, 64), classes=CLASSES), expected)
+    assert [c["name"] for c in json.loads((tmp_path / "w.coco.json").read_text())["categories"]] == list(CLASSES)
+
+
 def _letters(value: int) -> str:
     out, more = "", True
     while more:

@@ -75,6 +75,11 @@ def overlaps(left: Labels, right: Labels) -> Overlaps:
     return Overlaps(ids[0], ids[1], sizes[0], sizes[1], places[0], places[1], shared)
 
 
+def ids_in(labels: Labels) -> Ints:
+    """The ids of a label image, rising, (N,)."""
+    return _count(labels)[0].astype(np.int64)
+
+
 def join_slices(labels: NDArray[np.uint32], min_iou: float) -> NDArray[np.uint32]:
     """Join objects of neighbouring slices, numbered in each slice for itself (see `join_planes`)."""
     out = labels.copy()

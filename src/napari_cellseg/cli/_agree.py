@@ -24,7 +24,8 @@ def compare(options: Namespace) -> int:
     with Project.open(options.project) as project:
         record, instances = project.image(options.image), project.task == "instance"
         mine = project.load_labels(record.id)[0]
-        sides = {project.name: mine, **labels_of_others([Path(p) for p in options.labels], record, [project.name])}
+        others = labels_of_others([Path(p) for p in options.labels], record, project.meanings, [project.name])
+        sides = {project.name: mine, **others}
         pairs: dict[str, Any] = {}
         for (a, b), figures in pairwise(sides, 1 if instances else len(project.classes)).items():
             found = len(differences(sides[a], sides[b], instances=instances))
@@ -37,7 +38,9 @@ def compare(options: Namespace) -> int:
         if options.map:
             images.write_labels(options.map, agreement_map(everybody[0], everybody[1]).astype(np.uint32))
         if options.consensus:
-            images.write_labels(options.consensus, consensus(everybody, instances=instances), record.spacing_um)
+            images.write_labels(
+                options.consensus, consensus(everybody, instances=instances), record.spacing_um, project.meanings
+            )
         if options.json:
             Path(options.json).write_text(json.dumps({"image": record.id, "pairs": pairs}, indent=2), encoding="utf-8")
     return DONE

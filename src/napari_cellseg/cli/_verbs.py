@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import images
 from ..config import Config, read_config
-from ..edits import first_free_id, predicted, reconcile
+from ..edits import predicted, reconcile
 from ..engine import EvaluateJob, PredictJob, Simulation, TrainJob, decide, open_round, record_round, run
 from ..engine import simulate as run_simulation
 from ..errors import CellsegError
@@ -51,7 +51,7 @@ def add(options: Namespace) -> int:
             )
         pairs = [_pair(Path(p), options, n) for n, p in enumerate(options.images)]
         for picture, masks in pairs:
-            truth = _read_masks(picture, masks, options)
+            truth = _read_masks(picture, masks, options, project.meanings)
             ids = project.add_image(
                 picture, labels=truth, axes=options.axes, spacing_um=options.spacing, split=options.split,
                 draft=options.draft,
@@ -166,10 +166,10 @@ def take_prediction(project: Project, event: Predicted, min_size: int) -> None:
     """Write a prediction where nobody has spoken."""
     canvas, instances = project.canvas(event.image), project.task == "instance"
     box = tuple(slice(a, b) for a, b in event.box)
-    first = max(first_free_id(canvas.labels, canvas.state), 1 if _whole(event, canvas.labels) else canvas.next_id())
     new = reconcile(
-        canvas.labels[box], canvas.state[box], np.asarray(event.labels), first, min_size=min_size, instances=instances
-    )
+        canvas.labels[box], canvas.state[box], np.asarray(event.labels), canvas.next_id(),
+        before=canvas.labels[box], min_size=min_size, instances=instances,
+    )  # fmt: skip
     canvas.apply(predicted(canvas.labels, canvas.state, box, new))
 
 
@@ -186,22 +186,20 @@ def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | Non
     return path, Path(options.labels[number]) if options.labels else None
 
 
-def _read_masks(picture: Path, masks: Path | None, options: Namespace) -> NDArray[np.uint32] | None:
+def _read_masks(
+    picture: Path, masks: Path | None, options: Namespace, classes: tuple[str, ...]
+) -> NDArray[np.uint32] | None:
     if masks is None:
         return None
     axes = options.axes.replace("C", "") if options.axes else None
     shape = images.read(picture, options.axes).spatial_shape
     fitting = None if masks.is_dir() or images.is_foreign(masks) else _fitting(masks, axes)
-    return images.read_labels(masks, fitting, split_components=options.components, shape=shape)
+    return images.read_labels(masks, fitting, split_components=options.components, shape=shape, classes=classes)
 
 
 def _fitting(masks: Path, axes: str | None) -> str | None:
     """The image's axes, where the mask file has as many dimensions."""
     return axes if axes is not None and images.read(masks).data.ndim == len(axes) else None
-
-
-def _whole(event: Predicted, labels: NDArray[Any]) -> bool:
-    return tuple(b - a for a, b in event.box) == labels.shape
 
 
 def _for_prediction(config: Config, options: Namespace) -> Config:
@@ -316,7 +314,8 @@ def _export(project: Project, ids: list[str], out: Path, format: str, *, known_o
     for id in ids:
         labels, state = project.load_labels(id)
         chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
-        paths.append(images.write_labels(out / f"{id}_labels.{format}", chosen, project.image(id).spacing_um))
+        path, spacing = out / f"{id}_labels.{format}", project.image(id).spacing_um
+        paths.append(images.write_labels(path, chosen, spacing, project.meanings))
     return paths
 
 

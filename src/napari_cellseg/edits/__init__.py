@@ -27,7 +27,7 @@ from ._objects import (
     smooth,
 )
 from ._scene import Over, Piece, Scene
-from ._states import approve_background, approve_box, approve_mask, approve_object, first_free_id, predicted, reconcile
+from ._states import approve_background, approve_box, approve_mask, approve_object, predicted, reconcile
 
 __all__ = [
     "Over",
@@ -41,7 +41,6 @@ __all__ = [
     "copy_to_slice",
     "delete",
     "fill_holes",
-    "first_free_id",
     "forbidden",
     "grow",
     "ids_along",

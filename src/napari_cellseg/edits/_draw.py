@@ -83,6 +83,7 @@ def scribble(
     """
     from scipy import ndimage as ndi
 
+    scene = _on_background(scene)
     plane, points = rasterise(line, scene.labels.shape)
     box2d = box_around(points, REACH, scene.labels.shape)
     box: Box = (*(slice(p, p + 1) for p in plane), *box2d)
@@ -138,6 +139,7 @@ def interpolate(scene: Scene, id: int) -> Edit:
     """
     if scene.labels.ndim == 2:
         raise CellsegError("There are no slices to fill.", "Interpolation needs a volume.")
+    scene = _on_background(scene)
     piece = scene.at(None).piece(id)
     scene.refuse_approved(piece)
     present = np.flatnonzero(piece.mask.any((1, 2)))
@@ -158,6 +160,11 @@ def interpolate(scene: Scene, id: int) -> Edit:
 
 
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _on_background(scene: Scene) -> Scene:
+    """For what takes background only: "one object only" would forbid all of it."""
+    return replace(scene, over="background") if scene.over == "object" else scene
 
 
 def _drawn(scene: Scene, tool: str, box: Box, mask: Mask, id: int) -> Edit:

@@ -13,7 +13,7 @@ from ..boxes import around, relative
 from ..errors import CellsegError
 from ..project import Edit
 from ._lines import rasterise
-from ._scene import Box, Labels, Mask, Piece, Scene, protected, reach_of
+from ._scene import Box, Labels, Mask, Piece, Scene, faces, protected, reach_of
 
 
 def delete(scene: Scene, piece: Piece) -> Edit:
@@ -67,7 +67,7 @@ def fill_holes(scene: Scene, piece: Piece) -> Edit:
         When there are none, or the object is approved and locked.
     """
     scene.refuse_approved(piece)
-    flat = piece.mask[0] if piece.mask.shape[0] == 1 else piece.mask
+    flat = piece.mask[0] if piece.mask.ndim == 3 and len(piece.mask) == 1 else piece.mask
     filled = np.asarray(ndi.binary_fill_holes(flat)).reshape(piece.mask.shape)
     return _reshape(scene, "fill holes", piece, piece.box, filled, "has no holes")
 
@@ -148,9 +148,8 @@ def remove_small(scene: Scene, box: Box, min_size: int) -> Edit:
     else:
         pieces = cc3d.connected_components(new)
         sizes = np.bincount(pieces.ravel())
-        rims = [pieces.take(side, axis) for axis in range(pieces.ndim) for side in (0, -1) if pieces.shape[axis] > 1]
-        sizes[np.unique(np.concatenate([r.ravel() for r in rims]))] = min_size  # not seen as a whole
-        sizes[0] = min_size
+        rims = faces(pieces, box, scene.labels.shape, scene.z is not None)
+        sizes[np.unique(np.concatenate([r.ravel() for r in rims]))] = min_size  # not seen as a whole; background
         gone = sizes[pieces] < min_size
     gone &= ~protected(scene, scene.labels[box], scene.state[box])
     if not gone.any():

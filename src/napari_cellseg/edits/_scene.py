@@ -221,6 +221,22 @@ def reach_of(scene: Scene, box: Box, ids: NDArray[np.uint32]) -> Box:
     return tuple(spans)
 
 
+def faces(inside: NDArray[Any], box: Box, shape: tuple[int, ...], one_slice: bool) -> list[NDArray[Any]]:
+    """The outermost planes of a box where it does not end at the image's border (or at the slice that counts).
+
+    One background voxel is always among them.
+    """
+    found: list[NDArray[Any]] = [np.zeros(1, inside.dtype)]
+    for axis, span in enumerate(box):
+        if one_slice and axis == 0:
+            continue
+        if span.start > 0:
+            found.append(np.asarray(inside.take([0], axis)))
+        if span.stop < shape[axis]:
+            found.append(np.asarray(inside.take([-1], axis)))
+    return found
+
+
 def protected(scene: Scene, labels: NDArray[np.uint32], state: State) -> Mask:
     """Approved objects, while they are locked; approved background may be drawn on."""
     if not scene.locked:

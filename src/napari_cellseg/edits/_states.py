@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..boxes import around, relative, size
+from ..matching import ids_in, overlaps
 from ..project import APPROVED, PREDICTED, Edit, difference
-from ._scene import Box, Labels, Mask, Piece, Scene, State
+from ._scene import Box, Labels, Mask, Piece, Scene, State, faces
+
+SAME = 0.5
+"""IoU from which a predicted object is the one of an earlier prediction."""
 
 
 def approve_object(scene: Scene, piece: Piece) -> Edit:
@@ -42,7 +47,7 @@ def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
         return difference(tool, labels, state, box, inside, np.full(inside.shape, APPROVED, np.uint8))
     if labels.ndim == 3 and box[0].stop - box[0].start == 1:  # one slice was seen
         scene = scene.at(box[0].start)
-    cut = np.unique(np.concatenate([f.ravel() for f in _faces(inside, box, labels.shape, scene.z is not None)]))
+    cut = np.unique(np.concatenate([f.ravel() for f in faces(inside, box, labels.shape, scene.z is not None)]))
     outer = box
     whole, partial = [], []
     for id in cut[cut > 0]:
@@ -60,13 +65,22 @@ def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
 
 
 def reconcile(
-    labels: Labels, state: State, proposal: Labels, first_id: int, *, min_size: int = 0, instances: bool = True
+    labels: Labels,
+    state: State,
+    proposal: Labels,
+    first_id: int,
+    *,
+    before: Labels | None = None,
+    min_size: int = 0,
+    instances: bool = True,
 ) -> Labels:
     """What a prediction may become: labels of the same shape, unchanged where a person has spoken.
 
     Proposed objects that lie for more than half in corrected or approved voxels are what the person has dealt
     with already (also by deleting), so they are left out; of the others, what remains below `min_size` goes
-    too. The rest is numbered from `first_id` in the order of the proposal.
+    too. Of the rest, an object that was there `before` keeps its number: each is the other's best partner, with IoU
+    of at least `SAME`, and no person's voxel has that number. The others are numbered from `first_id` in the order of
+    the proposal.
     """
     known = state > 0
     if not instances:
@@ -76,7 +90,12 @@ def reconcile(
     keep = (free * 2 >= sizes) & (free >= max(min_size, 1))
     keep[0] = False
     lookup = np.zeros(sizes.size, np.uint32)
-    lookup[keep] = np.arange(first_id, first_id + int(keep.sum()), dtype=np.uint32)
+    if before is not None:
+        new, old = _the_same(np.where(known, 0, proposal), before, ids_in(np.where(known, labels, 0)))
+        lookup[new] = old
+        lookup[~keep] = 0
+    fresh = keep & (lookup == 0)
+    lookup[fresh] = np.arange(first_id, first_id + int(fresh.sum()), dtype=np.uint32)
     return np.where(known, labels, lookup[proposal]).astype(np.uint32)
 
 
@@ -86,28 +105,21 @@ def predicted(labels: Labels, state: State, box: Box, new_labels: Labels, tool: 
     return difference(tool, labels, state, box, allowed, state[box])
 
 
-def first_free_id(labels: Labels, state: State) -> int:
-    """One above the largest id that a person's voxels carry."""
-    return int(labels.max(initial=0, where=state > 0)) + 1
-
-
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _the_same(
+    proposal: Labels, before: Labels, taken: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids of proposed objects, and those that they had before."""
+    found = overlaps(proposal, before)
+    new, old, iou = found.mutual
+    new, old = found.left_ids[new[iou >= SAME]], found.right_ids[old[iou >= SAME]]
+    free = ~np.isin(old, taken)
+    return new[free], old[free]
 
 
 def _within(box: Box, shape: tuple[int, ...]) -> Box:
     return tuple(
         slice(max(0, s.start or 0), min(n, n if s.stop is None else s.stop)) for s, n in zip(box, shape, strict=True)
     )
-
-
-def _faces(inside: Labels, box: Box, shape: tuple[int, ...], one_slice: bool) -> list[Labels]:
-    """The outermost planes of a box where it does not end at the image's border (or at the slice that counts)."""
-    faces: list[Labels] = [np.zeros(1, np.uint32)]
-    for axis, span in enumerate(box):
-        if one_slice and axis == 0:
-            continue
-        if span.start > 0:
-            faces.append(np.asarray(inside.take([0], axis)))
-        if span.stop < shape[axis]:
-            faces.append(np.asarray(inside.take([-1], axis)))
-    return faces

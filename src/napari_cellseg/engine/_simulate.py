@@ -138,8 +138,7 @@ class Annotator:
     def take(self, predicted: Predicted) -> None:
         """Write a prediction where nobody has spoken."""
         canvas = self.project.canvas(predicted.image)
-        first = edits.first_free_id(canvas.labels, canvas.state)
-        labels = edits.reconcile(canvas.labels, canvas.state, np.asarray(predicted.labels), first)
+        labels = edits.reconcile(canvas.labels, canvas.state, np.asarray(predicted.labels), canvas.next_id())
         box = tuple(slice(0, n) for n in labels.shape)
         canvas.apply(edits.predicted(canvas.labels, canvas.state, box, labels))
 

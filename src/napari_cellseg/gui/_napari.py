@@ -101,6 +101,11 @@ def canvas_size(viewer: ViewerModel) -> NDArray[Any]:
     return np.asarray(viewer._canvas_size, float)
 
 
+def pointed(viewer: ViewerModel) -> tuple[Any, Any]:
+    """Where the mouse is, in world coordinates, and the direction of the view (None in a plane)."""
+    return viewer.cursor.position, viewer.cursor._view_direction
+
+
 def camera(viewer: ViewerModel) -> Any:
     """The camera, wherever this napari keeps it."""
     return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera

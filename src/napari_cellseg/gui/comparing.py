@@ -58,14 +58,16 @@ class Comparing:
         self._theirs: Labels | None = None
         self._regions: tuple[Labels, Labels] | None = None
         self._differences: list[Difference] = []
-        self.waits_for_model = False
+        self.job: int | None = None
+        """The job whose labels are for comparing, and for nothing else."""
+        self._waits = False
 
     # --- where theirs come from -------------------------------------------------------------------
 
     def with_files(self, paths: Sequence[Path]) -> None:
         """Masks in any format that can be read, or copies of this project by other annotators."""
-        record = self._c.canvas().record
-        self._compare(lambda: labels_of_others(paths, record, [_MINE]))
+        record, classes = self._c.canvas().record, self._c.project().meanings
+        self._compare(lambda: labels_of_others(paths, record, classes, [_MINE]))
 
     def with_model(self) -> None:
         """What the current model says, from its kept probabilities."""
@@ -74,7 +76,13 @@ class Comparing:
         if target is None or not c.session.kept:
             raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
         c.begin(DecodeJob(c.project().path, c.session.image, c.predicting.models(), target), "decode")
-        self.waits_for_model = True
+        self.job, self._waits = c.job, True
+
+    def answered(self, theirs: Labels, name: str) -> None:
+        """What the model says is there; nobody may be interested any more."""
+        if self._waits:
+            self._waits = False
+            self.show(theirs, name)
 
     def show(self, theirs: Labels, name: str) -> None:
         """Compare with labels of the image's shape."""
@@ -105,7 +113,7 @@ class Comparing:
 
     def stop(self) -> None:
         """Take the comparison away."""
-        self._theirs, self._regions, self._differences, self.waits_for_model = None, None, [], False
+        self._theirs, self._regions, self._differences, self._waits = None, None, [], False
         if self._c.family is not None:
             self._c.family.overlays.show_agreement(None)
         self._c.session.update(compared="")

@@ -15,6 +15,7 @@ from ..evaluate import Order
 from ..project import APPROVED, Canvas, Edit, Project
 from .session import Session
 from .shown import changing, shown
+from .tools import IN_SLICES
 
 if TYPE_CHECKING:
     from .comparing import Comparing
@@ -56,14 +57,14 @@ class Corrections:
     @changing
     def approve_field(self) -> None:
         """Approve what is visible: its background, and objects that lie in it for at least half."""
-        if self.family is not None:
-            self._approve(self.family.visible_box(), "field")
+        if (family := self._sliced()) is not None:
+            self._approve(family.visible_box(), "field")
 
     @changing
     def approve_slice(self) -> None:
         """Approve the whole current slice."""
-        if self.family is not None:
-            self._approve(self.family.slice_box(), "slice")
+        if (family := self._sliced()) is not None:
+            self._approve(family.slice_box(), "slice")
 
     @changing
     def approve_image(self) -> None:
@@ -88,7 +89,20 @@ class Corrections:
     @changing
     def correct_now(self, tool: str) -> None:
         """Use a tool that needs no place."""
+        self._sliced()
         self.correcting.now(tool)
+
+    def _sliced(self) -> LayerFamily | None:
+        """The layers, where what is visible is a field in a plane.
+
+        Raises
+        ------
+        CellsegError
+            When the view is 3D.
+        """
+        if self.family is not None and not self.family.in_slices:
+            raise CellsegError("What is visible here is the whole volume: this view is 3D.", IN_SLICES)
+        return self.family
 
     @shown
     def review(self, order: Order) -> None:
@@ -117,7 +131,7 @@ class Corrections:
     def take_masks(self, path: str | Path, approved: bool = False) -> None:
         """Masks of another tool for the open image: as a draft, or as approved truth."""
         project, canvas = self.project(), self.canvas()
-        labels = images.read_labels(path, shape=canvas.labels.shape)
+        labels = images.read_labels(path, shape=canvas.labels.shape, classes=project.meanings)
         if approved and self.session.choices.locked and bool(((canvas.state == APPROVED) & (canvas.labels > 0)).any()):
             raise CellsegError(
                 "Some objects of this image are approved, so they are protected.",
@@ -127,13 +141,14 @@ class Corrections:
             self.show(project.approve_labels(self.session.image, labels))
         else:
             self.show(project.draft_labels(self.session.image, labels))
+        self.writer.promise_again()
         self.session.update(status=f"Took {len(canvas.objects)} objects from {Path(path).name}.")
 
     @shown
     def write_masks(self, path: str | Path) -> None:
         """Write the open image's labels in the format of the name's ending."""
         canvas = self.canvas()
-        path = images.write_labels(path, canvas.labels, canvas.record.spacing_um)
+        path = images.write_labels(path, canvas.labels, canvas.record.spacing_um, self.project().meanings)
         self.session.update(status=f"Wrote {path.name}.")
 
     @shown

@@ -134,6 +134,21 @@ class LayerFamily:
         """Whether the person is painting right now."""
         return _napari.stroke_open(self.labels)
 
+    @property
+    def in_slices(self) -> bool:
+        """Whether the view shows one plane, not a volume."""
+        return bool(self.viewer.dims.ndisplay == 2)
+
+    def voxel_in_view(self, position: Any, direction: Any) -> tuple[int, ...] | None:
+        """A voxel of the object that is seen at a world position in a 3D view; None where none is."""
+        axes = list(self.viewer.dims.displayed)
+        id = self.labels.get_value(position, view_direction=direction, dims_displayed=axes, world=True)
+        if not id or int(id) not in self.canvas.objects:
+            return None
+        box = self.canvas.objects.box(self.canvas.labels, int(id))
+        place = np.argwhere(self.canvas.labels[box] == id)[0]
+        return tuple(int(p + s.start) for p, s in zip(place, box, strict=True))
+
     def visible_box(self) -> tuple[slice, ...]:
         """What the person sees: the field in the plane, the current slice in a volume."""
         corners = np.asarray(self.labels.corner_pixels)
@@ -155,7 +170,7 @@ class LayerFamily:
         if len(box) == 3:
             self.go_to_slice(round(middle[0]))
         world = self.labels.data_to_world(middle)
-        _napari.camera(self.viewer).center = tuple(float(v) for v in world[-2:])
+        _napari.camera(self.viewer).center = tuple(float(v) for v in world[-self.viewer.dims.ndisplay :])
         sides = np.array([(s.stop - s.start + 16) * c for s, c in zip(box, self.labels.scale, strict=True)][-2:])
         _napari.camera(self.viewer).zoom = float(np.min(_napari.canvas_size(self.viewer) / sides) / 3)
 

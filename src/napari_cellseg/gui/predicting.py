@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from ..matching import join_slices
 from ..probabilities import kept_path, open_kept
 from ..targets import Target
 from .session import Progress
-from .writing import PROVISIONAL
 
 if TYPE_CHECKING:
     from .controller import Controller
@@ -40,6 +40,7 @@ class Predicting:
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
         self._own: tuple[object, Any] = (None, None)
+        self._window = uuid.uuid4().hex[:8]
 
     # --- what the dock does -----------------------------------------------------------------------
 
@@ -75,9 +76,14 @@ class Predicting:
         )
         self._clear_outlines()
         c.begin(job, "predict")
-        c.writer.next_id = c.writer.fresh_id() + PROVISIONAL
+        c.writer.begin()
         if c.family is not None:
             c.family.overlays.clear_maps()
+
+    @property
+    def group(self) -> str:
+        """Edits of the running job are undone together: a name that no other job has, of any window, ever."""
+        return f"predict-{self._window}-{self._c.job}" if self._c.job is not None else ""
 
     def models(self) -> tuple[str, ...]:
         """The current model and those that predict with it."""
@@ -229,7 +235,7 @@ class Predicting:
         c.session.update(progress=Progress("predict", text, event.done / event.total, remaining))
         if event.image == c.session.image and event.labels.size:  # the only tile comes with the whole
             box = tuple(slice(a, b) for a, b in event.box)
-            c.writer.tile(event.image, box, event.labels, f"predict-{c.job}")
+            c.writer.tile(event.image, box, event.labels, self.group)
             if event.uncertainty is not None and c.family is not None:
                 c.family.overlays.show_map("uncertainty", box, event.uncertainty)
 
@@ -238,13 +244,12 @@ class Predicting:
         c = self._c
         if event.image != c.session.image or c.session.canvas is None:
             return
-        if c.comparing.waits_for_model:
-            c.comparing.waits_for_model = False
-            c.comparing.show(self._in_image(event), event.model)
+        if c.job == c.comparing.job:
+            c.comparing.answered(self._in_image(event), event.model)
             return
         box = tuple(slice(a, b) for a, b in event.box)
         target = self.target()
-        c.writer.whole(event.image, box, np.asarray(event.labels), target.min_size if target else 0, f"predict-{c.job}")
+        c.writer.whole(event.image, box, np.asarray(event.labels), target.min_size if target else 0, self.group)
         for name, values in (("uncertainty", event.uncertainty), ("disagreement", event.disagreement)):
             if values is not None and c.family is not None:
                 c.family.overlays.show_map(name, box, values)

@@ -165,7 +165,10 @@ class Reviewing:
             piece = scene.at(None).piece(item.id)
             if (canvas.state[piece.box][piece.mask] != 2).any():
                 c.apply(edits.approve_object(scene, piece))
-        elif not item.id:
+        elif item.id:
+            self.leave("gone")
+            return
+        else:
             c.apply(edits.approve_background(scene, box))
         self.leave("approved" if not self._edits else "fixed")
 

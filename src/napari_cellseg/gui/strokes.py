@@ -28,6 +28,7 @@ class Strokes:
         self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._verb: Verb = "undo"
         self._group = ""  # what is being taken back bit by bit
+        self._wish: Verb | None = None  # what follows when a piece of a prediction is written
         self._said = ""
 
     def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any]) -> None:
@@ -85,29 +86,43 @@ class Strokes:
         self._unsaved = []
 
     def step(self, verb: Verb) -> None:
-        """Begin to undo or redo; ignored while a stroke is open, a prediction is being written or undone."""
-        if self._c.family is None or self._c.family.stroke_open() or self._c.writer.pieces or self.stepping:
+        """Begin to undo or redo; ignored while a stroke is open, or something is being undone.
+
+        A prediction that runs is left alone (Cancel ends it); what a person did last is taken back, as soon as the
+        piece that is being written is whole.
+        """
+        if self._c.family is None or self._c.family.stroke_open() or self.stepping:
+            return
+        if self._c.writer.pieces:
+            self._wish = verb
+            self._c.session.update(status=f"{verb.capitalize()} follows when this part of the prediction is written.")
             return
         self.take_back_unsaved()
         canvas = self._c.canvas()
         self._c.correcting.forget()
-        name = canvas.undo_name if verb == "undo" else canvas.redo_name
+        name = canvas.name_of(verb, self._c.predicting.group)
         if not name:
-            self._c.session.update(status=f"Nothing to {verb}.")
+            cancel = " Cancel ends the prediction." if self._c.predicting.group and canvas.can_undo else ""
+            self._c.session.update(status=f"Nothing to {verb}.{cancel}")
             return
         self._verb, self._said = verb, f"{verb.capitalize()}: {name}"
         self._go_on("", time.perf_counter() + AT_ONCE_S)
 
     def go_on(self, end: float) -> None:
         """Undo or redo more of what was begun, for as long as the clock of `time.perf_counter` allows."""
-        if self.stepping and not (self._c.family and self._c.family.stroke_open()):
+        if self._c.family and self._c.family.stroke_open():
+            return
+        if self._wish and not self._c.writer.pieces:
+            verb, self._wish = self._wish, None
+            self.step(verb)
+        elif self._group:
             self._go_on(self._group, end)
 
     def _go_on(self, group: str, end: float) -> None:
         more = True
         try:
             while more:
-                edit, group = self._c.canvas().step(self._verb, group)
+                edit, group = self._c.canvas().step(self._verb, group, self._c.predicting.group)
                 if edit is not None:
                     self._c.show(edit)
                 more = bool(group) and time.perf_counter() < end
@@ -120,9 +135,9 @@ class Strokes:
 
     def stop(self) -> None:
         """Leave what is not undone yet; Undo goes on with it."""
-        self._group = ""
+        self._group, self._wish = "", None
 
     @property
     def stepping(self) -> bool:
         """Whether a long undo (of a prediction of thousands of pieces) is under way."""
-        return bool(self._group)
+        return bool(self._group or self._wish)

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ..errors import CellsegError
+from . import _napari
+
 if TYPE_CHECKING:
     from .controller import Controller
     from .layers import LayerFamily
 
+IN_SLICES = "Switch to the 2D view (Ctrl+Y). Merge, Delete, Approve and the like on whole objects work in 3D, too."
 Gesture = Literal["object", "click or line", "line", "loop", "box", "now"]
 
 
@@ -125,7 +129,7 @@ class Tools:
         self._choosing = True
         self.family.labels.mode = "pan_zoom"
         self._choosing = False
-        self.family.labels.mouse_pan = not name
+        self.family.labels.mouse_pan = not name or not self.family.in_slices  # a drag turns a 3D view
         self.family.labels.cursor = "cross" if name else "standard"
         self.family.line.visible = tool is not None and tool.gesture != "object"
         self.controller.session.update(tool=name, status=f"{tool.title}: {tool.tip}" if tool else "")
@@ -144,14 +148,32 @@ class Tools:
         if self.family is None:
             return
         if tool.gesture == "object":
-            position = self.controller.viewer.cursor.position[-len(self.family.record.shape) :]
-            self.controller.correct_at(tool.name, self.family.voxel(position))
+            if (point := self._point(tool, *_napari.pointed(self.controller.viewer))) is not None:
+                self.controller.correct_at(tool.name, point)
         else:
             self.choose(tool.name)
+
+    def _point(self, tool: Tool, position: Any, direction: Any) -> tuple[int, ...] | None:
+        """The voxel that is pointed at; in a 3D view one of the object that is seen there."""
+        family, through = self.family, self.controller.session.choices.through
+        assert family is not None
+        if family.in_slices:
+            return family.voxel(position[-len(family.record.shape) :])
+        by_object = tool.name == "merge" or (tool.gesture == "object" and tool.only != "volume")
+        if not by_object or not through:
+            self.controller.fail(CellsegError(f"{tool.title} needs a slice: this view is 3D.", IN_SLICES))
+            return None
+        point = family.voxel_in_view(position, direction)
+        if point is None:
+            self.controller.fail(CellsegError("There is no object.", "Point at one."))
+        return point
 
     def _drag(self, layer: Any, event: Any) -> Generator[None, None, None]:
         tool = BY_NAME.get(self.controller.session.tool)
         if tool is None or self.family is None or event.button != 1:
+            return
+        if not self.family.in_slices:
+            yield from self._click(tool, event)
             return
         points = [np.asarray(layer.world_to_data(event.position), float)]
         yield
@@ -170,6 +192,14 @@ class Tools:
             self.controller.correct_inside(tool.name, _box(line))
         else:
             self.controller.correct_along(tool.name, line)
+
+    def _click(self, tool: Tool, event: Any) -> Generator[None, None, None]:
+        """A click in a 3D view; a drag turns the view."""
+        yield
+        if event.type == "mouse_move":
+            return
+        if (point := self._point(tool, event.position, event.view_direction)) is not None:
+            self.controller.correct_at(tool.name, point)
 
 
 def shortcuts() -> str:

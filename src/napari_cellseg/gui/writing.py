@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import edits
+from ..boxes import relative
 from ..errors import CellsegError
 
 if TYPE_CHECKING:
+    from ..project import Canvas
     from .controller import Controller
 
 PIECE = 256
 """Predictions are written in boxes of this side, each in a few milliseconds."""
 PROVISIONAL = 1_000_000
-"""Objects of single tiles are numbered this far above all others, so that none that a person touches meanwhile can
-meet an object of the whole image."""
+"""Objects of single tiles are numbered this far above those of the whole image that replace them. No id is used twice:
+one that is remembered (by the brush, a review, a comparison) is the object it was, or is gone."""
 Piece = tuple[str, tuple[slice, ...], NDArray[np.uint32], str]
 
 
@@ -37,14 +39,21 @@ class PredictionWriter:
         self._c = controller
         self.pieces: deque[Piece] = deque()
         self.next_id = 1
-        self._promised = 0
+        self.promised = 0
+        self._first = 0  # of the prediction that runs,
+        self._before: NDArray[np.uint32] | None = None  # and what it replaces
         self._generation = 0
-        self._whole = False  # the end of what waits is the end of a prediction
+        self._whole: tuple[tuple[slice, ...], NDArray[np.uint32]] | None = (
+            None  # box and labels, while they are written
+        )
+        self._heeded = 0  # the newest edit that they know of
 
     def reset(self) -> None:
-        """Another image is open: forget what waits and what was promised."""
+        """Another image comes: finish what is half written, forget what was promised."""
+        while self._whole is not None and self.pieces:
+            self.step()
         self.drop()
-        self.next_id, self._promised = 1, 0
+        self.next_id, self.promised = 1, 0
 
     def fresh_id(self) -> int:
         """The first id above every one that is in use, promised or about to be written."""
@@ -52,9 +61,20 @@ class PredictionWriter:
 
     def promise(self) -> int:
         """A fresh id for the person's brush, which no prediction will use."""
-        self._promised = self.fresh_id()
-        self.next_id = self._promised + 1
-        return self._promised
+        self.promised = self.fresh_id()
+        self.next_id = self.promised + 1
+        return self.promised
+
+    def promise_again(self) -> None:
+        """Masks came that may have the number that was promised: give the brush another."""
+        layer = self._c.family.labels if self._c.family else None
+        if layer is not None and self.promised and layer.selected_label == self.promised:
+            layer.selected_label = self.promise()
+
+    def begin(self) -> None:
+        """A prediction begins: keep ids for the whole of it, number its tiles above them; recall what was before."""
+        self._first, self._before = self.fresh_id(), self._c.canvas().labels.copy()
+        self.next_id = self._first + PROVISIONAL
 
     def tile(self, image: str, box: tuple[slice, ...], proposal: NDArray[np.uint32], group: str) -> None:
         """Number a proposed tile, then cut it into pieces that are written one by one."""
@@ -72,35 +92,38 @@ class PredictionWriter:
 
         Numbering runs in the helper thread.
         """
-        canvas, promised = self._c.canvas(), self._promised
-        everything = proposal.shape == canvas.labels.shape
-        n, used = int(proposal.max(initial=0)), self.fresh_id()
-        everything = everything and n < PROVISIONAL
-        self.next_id = used + n + 1  # nobody gets an id that is on its way
-        generation = self._generation
+        canvas, n = self._c.canvas(), int(proposal.max(initial=0))
+        first = self._first if self._first and n < PROVISIONAL else self.fresh_id()
+        before = canvas.labels[box].copy() if self._before is None else self._before[box]
+        self._first, self._before = 0, None
+        self.next_id = max(self.next_id, first + n + 1)  # nobody gets an id that is on its way
+        generation, heeded = self._generation, canvas.n
         labels, state, instances = canvas.labels[box].copy(), canvas.state[box].copy(), self._c.instances()
 
         def number() -> NDArray[np.uint32]:
-            # outside a part of the image ids are in use; in the whole image all but a person's are replaced
-            first = max(edits.first_free_id(labels, state) if everything else used, promised + 1)
-            return edits.reconcile(labels, state, proposal, first, min_size=min_size, instances=instances)
+            return edits.reconcile(
+                labels, state, proposal, first, before=before, min_size=min_size, instances=instances
+            )
 
         def take(new: NDArray[np.uint32]) -> None:
             if generation == self._generation:
-                self.next_id = max(int(new.max(initial=0)), self._promised) + 1
+                self.next_id = max(int(new.max(initial=0)), self.promised) + 1
                 self.cut(image, box, new, group)
-                self._whole = True
+                self._whole, self._heeded = (box, new), heeded
 
         self._c.helper.later(number, take)
 
     def drop(self) -> None:
         """Write nothing more of what is on its way."""
         self.pieces.clear()
-        self._whole = False
+        self._whole, self._first, self._before = None, 0, None
         self._generation += 1
 
     def cut(self, image: str, box: tuple[slice, ...], labels: NDArray[np.uint32], group: str) -> None:
-        """Cut labels of a box into pieces that are written one by one."""
+        """Cut labels of a box into pieces that are written one by one; a comparison with what they replace ends."""
+        if self._c.session.compared:
+            self._c.reviewing.stop()
+            self._c.session.update(notice="The comparison has ended: a prediction changed the labels. Compare again.")
         y0, x0 = box[-2].start, box[-1].start
         depth = range(box[0].start, box[0].stop) if len(box) == 3 else (None,)
         for z in depth:
@@ -118,12 +141,33 @@ class PredictionWriter:
         if image != self._c.session.image or self._c.session.canvas is None:
             return
         canvas = self._c.session.canvas
+        if self._whole is not None:
+            self._heed(canvas, *self._whole)
         try:
             edit = edits.predicted(canvas.labels, canvas.state, box, labels)
             self._c.show(canvas.apply(edit, group))
         except CellsegError as error:
             self.drop()
             self._c.fail(error)
-        if self._whole and not self.pieces:
-            self._whole = False
+        if self._whole is not None and not self.pieces:
+            self._whole = None
+            canvas.objects.settle_top()
             self._c.reviewing.renew()
+
+    def _heed(self, canvas: Canvas, box: tuple[slice, ...], labels: NDArray[np.uint32]) -> None:
+        """Leave out objects that a person has dealt with for more than half since they were numbered."""
+        for row in canvas.rows(self._heeded):
+            if not row.by_hand:
+                continue
+            near = tuple(
+                slice(max(s.start, a - (PIECE if axis >= len(box) - 2 else 0)), min(s.stop, b + PIECE))
+                for axis, (s, (a, b)) in enumerate(zip(box, row.box, strict=True))
+            )
+            if any(s.stop <= s.start for s in near):
+                continue
+            view, now, known = labels[relative(near, box)], canvas.labels[near], canvas.state[near] > 0
+            for id in np.unique(view[known]).tolist():
+                mine = view == id
+                if id and known[mine].mean() > 0.5:
+                    view[mine] = now[mine]
+        self._heeded = canvas.n

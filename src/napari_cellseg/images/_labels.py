@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def read_labels(
     *,
     split_components: bool = False,
     shape: tuple[int, ...] | None = None,
+    classes: Sequence[str] = (),
 ) -> NDArray[np.uint32]:
     """Read masks as labels: (T, Z, Y, X), (Z, Y, X), (T, Y, X) or (Y, X) uint32, 0 is background.
 
@@ -36,6 +38,8 @@ def read_labels(
         Give every connected piece of a binary mask an id of its own.
     shape
         Spatial shape of the image, which formats with outlines only need.
+    classes
+        Names of the classes, where labels are classes (see `read_foreign`).
 
     Raises
     ------
@@ -46,7 +50,7 @@ def read_labels(
     if path.is_dir() and not any((path / name).exists() for name in (".zattrs", "zarr.json", ".zarray")):
         return merge_masks(path)
     if is_foreign(path):
-        return read_foreign(path, shape)
+        return read_foreign(path, shape, classes)
     image = read(path, axes)
     values = _grey(image, path)
     if values.dtype.kind == "f" and (not np.isfinite(values).all() or (values != np.round(values)).any()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,13 @@ _SMALLEST = 256
 """A pyramid ends where Y and X are no longer than this."""
 
 
-def write_labels(path: str | Path, labels: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
+def write_labels(
+    path: str | Path, labels: Any, spacing_um: tuple[float, ...] | None = None, classes: Sequence[str] = ()
+) -> Path:
     """Write labels (Z, Y, X) or (Y, X) in the format of the name's ending.
 
     These are ``.tif``, ``.ome.tif``, ``.ome.zarr``, ``.png``, ``.roi.zip`` (ImageJ), ``.coco.json`` and ``.geojson``
-    (QuPath).
+    (QuPath). COCO and GeoJSON take the names of `classes`, where labels are classes.
 
     `labels` is array-like; the first three formats take those larger than memory, too. Label TIFFs are uint16 where
     the ids fit and uint32 otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel. The file
@@ -37,7 +39,7 @@ def write_labels(path: str | Path, labels: Any, spacing_um: tuple[float, ...] | 
     """
     path = Path(path)
     if path.name.endswith((".png", ".roi.zip", ".coco.json", ".geojson")):
-        return write_foreign(path, np.asarray(labels, np.uint32))
+        return write_foreign(path, np.asarray(labels, np.uint32), classes)
     top = max((int(part.max(initial=0)) for _, part in _blocks(labels)), default=0)
     dtype = np.dtype(np.uint16 if top < 65536 and not str(path).endswith(".zarr") else np.uint32)
     return _write(path, labels, dtype, "ZYX"[-len(labels.shape) :], spacing_um, label=True)

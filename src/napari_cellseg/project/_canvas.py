@@ -119,8 +119,8 @@ class Canvas:
         """Do again what was undone last; returns what was written, [] if nothing."""
         return self._all("redo")
 
-    def step(self, verb: Verb, group: str = "") -> tuple[Edit | None, str]:
-        """Undo or redo one edit, of the group that was begun where one is given.
+    def step(self, verb: Verb, group: str = "", leave: str = "") -> tuple[Edit | None, str]:
+        """Undo or redo one edit, of the group that was begun where one is given; one group may be left alone.
 
         Returns
         -------
@@ -131,15 +131,16 @@ class Canvas:
         """
         self.sync()
         stack = self._undo if verb == "undo" else self._redo
-        if not stack or (group and stack[-1].group != group):
+        row = _newest(stack, leave)
+        if row is None or (group and row.group != group):
             return None, ""
-        row, before = stack[-1], len(stack)
         edit = self._db.edit(row.n)
         change = edit.inverse() if verb == "undo" else replace(edit, tool=verb)
         written = self.apply(change, row.group, undoes=row.n)
-        if len(stack) == before:  # it changed nothing any more, so it was not logged
-            stack.pop()
-        return written, row.group if stack and stack[-1].group == row.group else ""
+        if row in stack:  # it changed nothing any more, so it was not logged
+            stack.remove(row)
+        more = _newest(stack, leave)
+        return written, row.group if more and more.group == row.group else ""
 
     def restore(self, n: int) -> Edit:
         """Bring back labels and state as they were after edit `n`, as a new edit that can be undone itself.
@@ -159,15 +160,10 @@ class Canvas:
         box = around([tuple(slice(a, b) for a, b in row.box) for row in later]) or (slice(0, 0),) * self.labels.ndim
         return self.apply(difference(f"restore {n}", self.labels, self.state, box, labels[box], state[box]))
 
-    @property
-    def undo_name(self) -> str:
-        """The tool whose edit `undo` would take back, "" where there is none."""
-        return self._undo[-1].tool if self._undo else ""
-
-    @property
-    def redo_name(self) -> str:
-        """The tool whose edit `redo` would do again, "" where there is none."""
-        return self._redo[-1].tool if self._redo else ""
+    def name_of(self, verb: Verb, leave: str = "") -> str:
+        """The tool whose edit `step` would take back or do again, "" where there is none."""
+        row = _newest(self._undo if verb == "undo" else self._redo, leave)
+        return row.tool if row else ""
 
     @property
     def can_undo(self) -> bool:
@@ -231,9 +227,9 @@ class Canvas:
         """An id above every id in use."""
         return self.objects.top + 1
 
-    def rows(self) -> list[EditRow]:
-        """The whole log of this image, oldest first."""
-        return self._db.rows_after(self.record.id, 0)
+    def rows(self, after: int = 0) -> list[EditRow]:
+        """The log of this image after an edit, oldest first."""
+        return self._db.rows_after(self.record.id, after)
 
     def history(self) -> Iterator[Entry]:
         """What was done to this image, the newest first, read from the log as it is asked for."""
@@ -308,6 +304,11 @@ class Canvas:
             old_state[keep],
             edit.new_state[keep],
         )
+
+
+def _newest(stack: list[EditRow], leave: str) -> EditRow | None:
+    """The newest row that is not of a group that is left alone."""
+    return next((row for row in reversed(stack) if not leave or row.group != leave), None)
 
 
 def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], int]:

@@ -56,6 +56,7 @@ class Project:
         self.name = str(settings["name"])
         self.task: Task = settings["task"]
         self.classes: tuple[str, ...] = tuple(settings["classes"])
+        self.meanings = self.classes if self.task == "semantic" else ()  # of labels; ids of objects have none
         self.config: Config = validated(Config, settings.get("config", {}))
         self.db = Database(path / "project.db")
         self.author = _author()
@@ -281,7 +282,7 @@ class Project:
         self._check_fit(labels, canvas.labels.shape)
         box = tuple(slice(0, n) for n in canvas.labels.shape)
         free = canvas.state == PREDICTED
-        shift = canvas.next_id() if self.task == "instance" and (~free).any() else 0
+        shift = canvas.next_id() - 1 if self.task == "instance" else 0
         new = np.where(free, np.where(labels > 0, labels + np.uint32(shift), 0), canvas.labels)
         return canvas.apply(difference(tool, canvas.labels, canvas.state, box, new, canvas.state))
 

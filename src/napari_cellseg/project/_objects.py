@@ -35,8 +35,13 @@ class Objects:
 
     @property
     def top(self) -> int:
-        """A number that no id in use exceeds."""
+        """A number that no id in use exceeds, nor one that was in use since the last `settle_top`."""
         return self._top
+
+    def settle_top(self) -> None:
+        """Let ids that nobody uses any more be free again."""
+        ids = self.ids()
+        self._top = int(ids[-1]) if ids.size else 0
 
     def __len__(self) -> int:
         return self._n

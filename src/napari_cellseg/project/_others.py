@@ -15,7 +15,7 @@ from ._records import ImageRecord
 
 
 def labels_of_others(
-    paths: Sequence[Path], record: ImageRecord, taken: Sequence[str] = ()
+    paths: Sequence[Path], record: ImageRecord, classes: Sequence[str] = (), taken: Sequence[str] = ()
 ) -> dict[str, NDArray[np.uint32]]:
     """What others say of an image, by the names of their files and folders: (Z, Y, X) or (Y, X) uint32.
 
@@ -23,6 +23,8 @@ def labels_of_others(
     ----------
     paths
         Masks in any format that can be read, or copies of the project.
+    classes
+        Names of the classes, where labels are classes.
     taken
         Names that are in use already: a number makes others different.
 
@@ -37,7 +39,7 @@ def labels_of_others(
             with Project.open(path) as other:
                 labels, _ = other.load_labels(record.id)
         else:
-            labels = images.read_labels(path, shape=record.shape)
+            labels = images.read_labels(path, shape=record.shape, classes=classes)
         names = itertools.chain([path.name], (f"{path.name} ({k})" for k in itertools.count(2)))
         found[next(n for n in names if n not in found and n not in taken)] = labels
     return found

@@ -1,0 +1,180 @@
+"""What a person does while predictions come: a number names one object, and a word of a person stands. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cc3d
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_cellseg.gui.controller import Controller
+from napari_cellseg.images import write_labels
+from napari_cellseg.project import Project
+
+from .waiting import spin
+
+SHAPE = (512, 600)
+WHOLE = tuple(slice(0, n) for n in SHAPE)
+
+
+def grid(step: int = 40, shift: int = 0) -> np.ndarray:
+    """Squares, numbered from 1."""
+    labels = np.zeros(SHAPE, np.uint32)
+    corners = [(y, x) for y in range(10 + shift, 490, step) for x in range(10 + shift, 580, step)]
+    for id, (y, x) in enumerate(corners, 1):
+        labels[y : y + 16, x : x + 16] = id
+    return labels
+
+
+@pytest.fixture
+def drafted(tmp_path: Path) -> Iterator[Controller]:
+    labels = grid()
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", (labels > 0) * 200.0)
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "a.npy", labels=labels, draft=True)
+        project.add_image(tmp_path / "b.npy")
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "p.cellseg")
+    yield controller
+    controller.close()
+
+
+def predict(controller: Controller, proposal: np.ndarray) -> None:
+    """A whole prediction is numbered; its pieces wait."""
+    controller.writer.begin()
+    controller.writer.whole("a", WHOLE, proposal, 0, "predict-x")
+    while not controller.writer.pieces:
+        controller.helper.collect()
+
+
+def written(controller: Controller) -> None:
+    spin(controller, lambda: not controller.writer.pieces)
+
+
+def split_up(labels: np.ndarray) -> list[int]:
+    """Ids that name more than one thing."""
+    pieces = cc3d.connected_components(labels)
+    return [i for i in np.unique(labels).tolist() if i and len(np.unique(pieces[labels == i])) > 1]
+
+
+MOVED = {"elsewhere": grid(44, 6), "hardly moved": np.roll(grid(), 3, axis=1)}
+
+
+@pytest.mark.parametrize("proposal", MOVED.values(), ids=MOVED)
+def test_a_correction_between_the_pieces_shares_its_number_with_nothing(drafted, proposal):
+    canvas = drafted.session.canvas
+    predict(drafted, proposal)
+    y, x = 458, 218  # a place that is written late
+    assert canvas.labels[y, x]
+    id = int(canvas.labels[y, x])
+    drafted.correct_at("grow", (y, x))
+    written(drafted)
+    assert split_up(canvas.labels) == []
+    assert (canvas.state[canvas.labels == id] == 1).all()
+    before = canvas.labels.copy()
+    drafted.correct_at("delete", (y, x))
+    assert set(np.unique(before[before != canvas.labels])) == {id}
+
+
+def test_an_object_keeps_its_number_from_prediction_to_prediction(drafted):
+    canvas = drafted.session.canvas
+    before = canvas.labels.copy()
+    moved = np.roll(before, 3, axis=1)
+    moved[3:7, 3:7] = 7777
+    predict(drafted, np.unique(moved, return_inverse=True)[1].reshape(SHAPE).astype(np.uint32)[:, ::1])
+    written(drafted)
+    np.testing.assert_array_equal(canvas.labels[moved != 7777], moved[moved != 7777])
+    assert canvas.labels[5, 5] == before.max() + 1
+
+
+def test_another_image_does_not_leave_half_of_a_prediction_behind(drafted):
+    predict(drafted, MOVED["elsewhere"])
+    drafted.writer.step()
+    drafted.select_image("b")
+    drafted.select_image("a")
+    np.testing.assert_array_equal(drafted.session.canvas.labels > 0, MOVED["elsewhere"] > 0)
+
+
+def test_a_correction_during_a_long_undo_leaves_no_number_twice(drafted, monkeypatch):
+    predict(drafted, MOVED["elsewhere"])
+    written(drafted)
+    monkeypatch.setattr("napari_cellseg.gui.strokes.AT_ONCE_S", -1.0)
+    monkeypatch.setattr("napari_cellseg.gui.controller.BUDGET_S", -1.0)
+    drafted.undo()
+    assert drafted.strokes.stepping
+    drafted.correct_at("grow", tuple(np.argwhere(drafted.session.canvas.labels)[0]))
+    spin(drafted, lambda: not drafted.strokes.stepping)
+    labels = drafted.session.canvas.labels
+    for id in split_up(labels):  # one that was cut at the border of a piece
+        places = np.argwhere(labels == id)
+        assert np.ptp(places, axis=0).max() < 20
+
+
+def test_a_place_of_the_review_that_is_gone_is_not_called_approved(drafted):
+    canvas = drafted.session.canvas
+    drafted.review("reading")
+    spin(drafted, lambda: drafted.session.place == 0)
+    predict(drafted, MOVED["elsewhere"])
+    while drafted.writer.pieces:
+        drafted.writer.step()  # written, and the queue is not made anew yet
+    drafted.reviewing.approve()
+    assert not canvas.state.any()
+    assert drafted.session.project.db.reviews()[-1].outcome == "gone"
+
+
+def test_a_prediction_ends_a_comparison_with_what_it_replaces(drafted, tmp_path):
+    drafted.compare(write_labels(tmp_path / "t.tif", np.roll(grid(), 9, axis=0)))
+    spin(drafted, lambda: bool(drafted.session.compared))
+    predict(drafted, MOVED["elsewhere"])
+    assert not drafted.session.compared
+    assert "Compare again" in drafted.session.notice
+    drafted.accept("theirs")
+    assert "Compare with other labels first" in drafted.session.problem.hint
+
+
+def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
+    canvas = drafted.session.canvas
+    before = canvas.labels.copy()
+    drafted.correct_at("delete", (18, 18))
+    drafted.job = 1_000  # as if the engine were at it
+    drafted.writer.begin()
+    box = (slice(200, 512), slice(300, 600))
+    for start in (300, 450):
+        box = (slice(200, 512), slice(start, start + 150))
+        drafted.writer.tile("a", box, MOVED["elsewhere"][box], drafted.predicting.group)
+    drafted.undo()
+    assert "follows" in drafted.session.status
+    spin(drafted, lambda: not drafted.writer.pieces and not drafted.strokes.stepping)
+    assert drafted.session.status == "Undo: delete"
+    np.testing.assert_array_equal(canvas.labels[:200], before[:200])
+    assert (canvas.labels[box] > 0).sum() == (MOVED["elsewhere"][box] > 0).sum()
+    drafted.undo()  # the draft is what remains; the prediction is left alone
+    assert drafted.session.status == "Undo: draft"
+    drafted.undo()
+    assert "Cancel ends the prediction" in drafted.session.status
+    drafted.redo()
+    drafted.job = None
+
+
+def test_predictions_of_two_windows_are_undone_one_by_one(drafted):
+    other = Controller(ViewerModel())
+    for controller in (drafted, other):
+        controller.job = 1
+    assert drafted.predicting.group != other.predicting.group
+    drafted.job = other.job = None
+    other.close()
+
+
+def test_masks_never_take_a_number_that_the_brush_was_promised(drafted, tmp_path):
+    drafted.new_label()
+    promised = drafted.family.labels.selected_label
+    theirs = np.zeros(SHAPE, np.uint32)
+    theirs[300:316, 300:316] = promised
+    for approved in (False, True):
+        drafted.take_masks(write_labels(tmp_path / "t.tif", theirs), approved=approved)
+        assert drafted.session.problem is None
+        assert drafted.family.labels.selected_label not in drafted.session.canvas.objects
