@@ -493,3 +493,24 @@ def test_the_project_folder_may_move(project, tmp_path, picture):
     with Project.open(Path(target / "p.cellseg")) as again:
         assert again.read_image("cells").spatial_shape == (128, 160)
         assert again.canvas("cells").labels[11, 11] == 3
+
+
+@given(st.data())
+def test_a_difference_is_what_changed_in_the_box(data):
+    shape = data.draw(st.sampled_from([(5, 7), (3, 5, 4), (1, 6), (4, 1, 3)]))
+    spans = [sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))) for n in shape]
+    spans = [(0, n) if data.draw(st.booleans()) else span for span, n in zip(spans, shape, strict=True)]
+    box = tuple(slice(a, b) for a, b in spans)
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    labels, state = rng.integers(0, 3, shape).astype(np.uint32), rng.integers(0, 3, shape).astype(np.uint8)
+    inner = labels[box].shape
+    new, new_state = rng.integers(0, 3, inner).astype(np.uint32), rng.integers(0, 3, inner).astype(np.uint8)
+    edit = difference("x", labels, state, box, new, new_state)
+    expected, expected_state = labels.copy(), state.copy()
+    expected[box], expected_state[box] = new, new_state
+    changed = np.flatnonzero((expected != labels) | (expected_state != state))
+    np.testing.assert_array_equal(edit.index, changed)
+    np.testing.assert_array_equal(edit.old_labels, labels.reshape(-1)[changed])
+    edit.write_to(labels, state)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(state, expected_state)

@@ -178,3 +178,110 @@ def test_masks_never_take_a_number_that_the_brush_was_promised(drafted, tmp_path
         drafted.take_masks(write_labels(tmp_path / "t.tif", theirs), approved=approved)
         assert drafted.session.problem is None
         assert drafted.family.labels.selected_label not in drafted.session.canvas.objects
+
+
+# --- approving what is large --------------------------------------------------------------------------
+
+
+def test_a_large_part_is_approved_piece_by_piece_and_undone_at_once(drafted, monkeypatch):
+    canvas = drafted.session.canvas
+    drafted.approve_image()
+    assert (canvas.state == 2).all()  # not large
+    drafted.undo()
+    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", 1_000)
+    drafted.approve_image()
+    assert drafted.session.status == "Approving the image..."
+    assert drafted.busy
+    drafted.writer.step()
+    assert 0 < (canvas.state == 2).mean() < 1
+    spin(drafted, lambda: not drafted.busy)
+    assert drafted.session.status == "Approved the image."
+    assert (canvas.state == 2).all()
+    drafted.undo()
+    spin(drafted, lambda: not drafted.busy)
+    assert not canvas.state.any()
+
+
+def test_a_field_approves_the_same_in_pieces(drafted, monkeypatch):
+    box = (slice(30, 333), slice(18, 580))  # cuts some objects
+    monkeypatch.setattr(drafted.family, "visible_box", lambda: box)
+    drafted.approve_field()
+    at_once = drafted.session.canvas.state.copy()
+    assert at_once.any()
+    drafted.undo()
+    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", 1_000)
+    drafted.approve_field()
+    spin(drafted, lambda: not drafted.busy)
+    np.testing.assert_array_equal(drafted.session.canvas.state, at_once)
+
+
+# --- other plugins and scripts ------------------------------------------------------------------------
+
+
+def logged(controller: Controller) -> np.ndarray:
+    with Project.open(controller.session.project.path) as project:
+        return project.load_labels(controller.session.image)[0]
+
+
+def test_another_array_in_the_layer_is_a_stroke(drafted):
+    canvas, layer = drafted.session.canvas, drafted.family.labels
+    before = canvas.labels.copy()
+    other = before.astype(np.int64)
+    other[300:310, 300:310] = 4_000
+    layer.data = other
+    assert layer.data is canvas.labels
+    np.testing.assert_array_equal(canvas.labels, other)
+    np.testing.assert_array_equal(logged(drafted), other)
+    assert (canvas.state[300:310, 300:310] == 1).all()
+    assert "100 voxels" in drafted.session.notice
+    drafted.undo()
+    np.testing.assert_array_equal(layer.data, before)
+    for wrong in (other[:50], other * -1):
+        layer.data = wrong
+        assert "no label image" in drafted.session.problem.message
+        drafted.dismiss()
+        assert layer.data is canvas.labels
+        np.testing.assert_array_equal(canvas.labels, before)
+
+
+def test_what_is_written_behind_our_back_is_logged(drafted):
+    canvas = drafted.session.canvas
+    drafted.correct_at("delete", (18, 18))
+    assert canvas.is_as_logged()
+    before = canvas.labels.copy()
+    canvas.labels[100:105, 100:105] += 7_000  # as a script may do with layer.data
+    assert not canvas.is_as_logged()
+    drafted.correct_at("grow", (58, 58))  # we go on, unaware
+    drafted.watching.look()
+    spin(drafted, lambda: not drafted.helper.busy)
+    assert "25 voxels" in drafted.session.notice
+    assert canvas.is_as_logged()
+    np.testing.assert_array_equal(logged(drafted), canvas.labels)
+    assert (canvas.labels[100:105, 100:105] >= 7_000).all()
+    drafted.undo()
+    np.testing.assert_array_equal(canvas.labels[100:105, 100:105], before[100:105, 100:105])
+    drafted.watching.look()
+    spin(drafted, lambda: not drafted.helper.busy)
+    assert drafted.session.canvas.last_row().tool == "undo"
+
+
+def test_what_was_written_last_is_logged_when_the_image_closes(drafted):
+    drafted.session.canvas.labels[0, :7] = 9_000
+    drafted.select_image("b")
+    drafted.select_image("a")
+    assert (drafted.session.canvas.labels[0, :7] == 9_000).all()
+    assert (drafted.session.canvas.state[0, :7] == 1).all()
+    assert drafted.session.canvas.last_row().tool == "outside"
+
+
+def test_the_clock_looks_by_itself_and_not_during_a_stroke(drafted, monkeypatch):
+    monkeypatch.setattr("napari_cellseg.gui.watching.EVERY_S", 0.0)
+    drafted.watching._due = 0.0
+    drafted.session.canvas.labels[0, 0] = 9_000
+    monkeypatch.setattr(drafted.family, "stroke_open", lambda: True)
+    drafted.tick()
+    assert not drafted.helper.busy
+    monkeypatch.undo()
+    drafted.watching._due = 0.0
+    spin(drafted, lambda: "a voxel of" in drafted.session.notice)
+    assert logged(drafted)[0, 0] == 9_000

@@ -27,12 +27,13 @@ from ._objects import (
     smooth,
 )
 from ._scene import Over, Piece, Scene
-from ._states import approve_background, approve_box, approve_mask, approve_object, predicted, reconcile
+from ._states import approval, approve_background, approve_box, approve_mask, approve_object, predicted, reconcile
 
 __all__ = [
     "Over",
     "Piece",
     "Scene",
+    "approval",
     "approve_background",
     "approve_box",
     "approve_mask",

@@ -21,10 +21,10 @@ def approve_object(scene: Scene, piece: Piece) -> Edit:
     return difference("approve object", scene.labels, scene.state, box, scene.labels[box], new)
 
 
-def approve_mask(scene: Scene, box: Box, mask: Mask) -> Edit:
+def approve_mask(scene: Scene, box: Box, mask: Mask, *, tool: str = "approve") -> Edit:
     """Approve the voxels of a mask of the box's shape."""
-    state = scene.state[box]
-    return difference("approve", scene.labels, scene.state, box, scene.labels[box], np.where(mask, APPROVED, state))
+    new = np.where(mask, APPROVED, scene.state[box])
+    return difference(tool, scene.labels, scene.state, box, scene.labels[box], new)
 
 
 def approve_background(scene: Scene, box: Box) -> Edit:
@@ -35,16 +35,28 @@ def approve_background(scene: Scene, box: Box) -> Edit:
 
 
 def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
-    """Approve what lies in a box: its background, and whole objects of which at least half lies inside.
+    """Approve what lies in a box (see `approval`)."""
+    outer, mask = approval(scene, box)
+    new = np.where(mask, APPROVED, scene.state[outer])
+    return difference(tool, scene.labels, scene.state, outer, scene.labels[outer], new)
+
+
+def approval(scene: Scene, box: Box) -> tuple[Box, Mask]:
+    """What approving a box approves: its background, and whole objects of which at least half lies inside.
 
     Objects that only reach into the box are left as they are, since their other part was not seen. Of a single slice
     of a volume, only the objects' parts in it count.
+
+    Returns
+    -------
+    Box, Mask
+        A box that holds all of it, and which of its voxels.
     """
-    labels, state = scene.labels, scene.state
+    labels = scene.labels
     box = _within(box, labels.shape)
     inside = labels[box]
     if not scene.instances or all(s.stop - s.start == n for s, n in zip(box, labels.shape, strict=True)):
-        return difference(tool, labels, state, box, inside, np.full(inside.shape, APPROVED, np.uint8))
+        return box, np.ones(inside.shape, bool)
     if labels.ndim == 3 and box[0].stop - box[0].start == 1:  # one slice was seen
         scene = scene.at(box[0].start)
     cut = np.unique(np.concatenate([f.ravel() for f in faces(inside, box, labels.shape, scene.z is not None)]))
@@ -61,7 +73,7 @@ def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
     mask[relative(box, outer)] = True
     mask |= np.isin(labels[outer], np.asarray(whole, np.uint32))
     mask &= ~np.isin(labels[outer], np.asarray(partial, np.uint32))
-    return difference(tool, labels, state, outer, labels[outer], np.where(mask, APPROVED, state[outer]))
+    return outer, mask
 
 
 def reconcile(

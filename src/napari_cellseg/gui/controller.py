@@ -38,8 +38,9 @@ from .shown import shown
 from .strokes import Strokes
 from .tools import Tools
 from .training import Trainings
+from .watching import Watching
 from .whereabouts import Whereabouts
-from .writing import PredictionWriter
+from .writing import PieceWriter
 
 READ_ONLY = (
     "This project is open in another window, so this one only looks. Close the other window and open the project again "
@@ -67,10 +68,10 @@ class Controller(Corrections, Trainings):
         self.tools, self.correcting, self.reviewing = Tools(self), Correcting(self), Reviewing(self)
         self.where, self.comparing = Whereabouts(self), Comparing(self)
         self.helper = Helper(self.session)
-        self.writer = PredictionWriter(self)
+        self.writer = PieceWriter(self)
         self.previewer, self.predicting = Previewer(self), Predicting(self)
         self._reactions = Reactions(self)
-        self.strokes = Strokes(self)
+        self.strokes, self.watching = Strokes(self), Watching(self)
         self.job: int | None = None
         self.cancelled: int | None = None
         self._count_due = 0.0
@@ -182,6 +183,7 @@ class Controller(Corrections, Trainings):
             image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False,
             spoken=project.db.spoken(),
         )  # fmt: skip
+        self.watching.opened()
         self.predicting.opened()
         self._look_for_images()
         self._count()
@@ -293,6 +295,7 @@ class Controller(Corrections, Trainings):
         self.previewer.follow()
         self.predicting.follow()
         self.where.remember()
+        self.watching.follow()
         self.strokes.go_on(end)
         while time.perf_counter() < end and not self._writing_waits():
             if self.writer.pieces:
@@ -362,8 +365,7 @@ class Controller(Corrections, Trainings):
         return bool(self.writer.pieces) and self.family is not None and self.family.stroke_open()
 
     def _approve(self, box: tuple[slice, ...], what: str) -> None:
-        self.apply(edits.approve_box(self.correcting.scene(), box, tool=f"approve {what}"))
-        self.session.update(status=f"Approved the {what}.")
+        self.writer.approve(*edits.approval(self.correcting.scene(), box), what)
 
     def instances(self) -> bool:
         """Whether ids are objects (else classes)."""
@@ -415,6 +417,7 @@ class Controller(Corrections, Trainings):
 
     def _close_image(self) -> None:
         self.settle()
+        self.watching.settle()
         self._stop_helper.set()
         self.strokes.stop()
         self.reviewing.stop()

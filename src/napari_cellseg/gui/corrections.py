@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .layers import LayerFamily
     from .reviewing import Reviewing
     from .strokes import Strokes
-    from .writing import PredictionWriter
+    from .writing import PieceWriter
 
 
 class Corrections:
@@ -35,7 +35,7 @@ class Corrections:
     correcting: Correcting
     reviewing: Reviewing
     comparing: Comparing
-    writer: PredictionWriter
+    writer: PieceWriter
     project: Callable[[], Project]
     canvas: Callable[[], Canvas]
     instances: Callable[[], bool]

@@ -31,7 +31,7 @@ class Strokes:
         self._wish: Verb | None = None  # what follows when a piece of a prediction is written
         self._said = ""
 
-    def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any]) -> None:
+    def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any], tool: str = "") -> None:
         """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
         canvas = self._c.canvas()
         flat = canvas.labels.reshape(-1)
@@ -41,7 +41,8 @@ class Strokes:
             scene = self._c.correcting.scene()
             index, old = self._put_back(edits.forbidden(scene, index, old, new), index, old)
             mode = str(self._c.family.labels.mode) if self._c.family else "paint"
-            tool = mode if mode in ("paint", "erase", "fill", "polygon") else "script"  # nobody paints while panning
+            # nobody paints while panning
+            tool = tool or (mode if mode in ("paint", "erase", "fill", "polygon") else "script")
             self._c.show(canvas.commit(edits.stroke(scene, index, old, tool=tool)), labels=False)
             self._c.reviewing.touched()
         except CellsegError as error:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..boxes import around
 from ..errors import CellsegError
+from ..kernels.checksum import change, checksum
 from ._db import Database
 from ._edit import Edit, difference, encode_edit
 from ._known import PREDICTED
@@ -53,6 +54,7 @@ class Canvas:
         self.state: NDArray[np.uint8] = state
         self.n = min(self._labels_at, self._state_at)
         self._objects: Objects | None = None
+        self._checksum: int | None = None
         self._undo: list[EditRow] = []
         self._redo: list[EditRow] = []
         self.taken_in: list[Edit] = []
@@ -189,12 +191,14 @@ class Canvas:
 
     def prepare_snapshot(self, copy: bool = True) -> Callable[[], None]:
         """Work that writes both arrays as they are now; it may run in another thread while painting goes on."""
-        n, record = self.n, json.dumps(asdict(self.record))
+        n, record, expected = self.n, json.dumps(asdict(self.record)), self._checksum
         labels = self.labels.copy() if copy else self.labels
         state = self.state.copy() if copy else self.state
         self._snapshot_at = n
 
         def write() -> None:
+            if expected is not None and checksum(labels) != expected:
+                return  # somebody wrote into it, and that is not in the log yet
             with self._writing:
                 if self._labels_at < n or not (self._folder / "labels.zarr").exists():
                     write_snapshot(self._folder / "labels.zarr", labels, n, record)
@@ -218,6 +222,14 @@ class Canvas:
         if self._objects is None:
             self._objects = Objects(self.labels, self.state)
         return self._objects
+
+    def watch(self) -> None:
+        """From now on `is_as_logged` can be asked."""
+        self._checksum = checksum(self.labels)
+
+    def is_as_logged(self) -> bool:
+        """Whether the labels hold what edits wrote since `watch`, and nothing else; False while a stroke is open."""
+        return self._checksum is None or checksum(self.labels) == self._checksum
 
     def forget_objects(self) -> None:
         """Scan anew at the next use: the arrays held something that was never logged."""
@@ -255,6 +267,8 @@ class Canvas:
 
     def _write(self, edit: Edit) -> None:
         edit.write_to(self.labels, self.state)
+        if self._checksum is not None:
+            self._checksum = (self._checksum + change(edit.index, edit.old_labels, edit.new_labels)) % (1 << 64)
         if self._objects is not None:
             self._objects.update(edit)
 

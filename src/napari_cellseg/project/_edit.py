@@ -86,18 +86,32 @@ def difference(
 ) -> Edit:
     """The edit that turns `box` of the given arrays into new values of the box's shape."""
     old_labels, old_state = labels[box], state[box]
-    changed = np.nonzero((old_labels != new_labels) | (old_state != new_state))
-    places = tuple(c + (s.start or 0) for c, s in zip(changed, box, strict=True))
-    index = np.ravel_multi_index(places, labels.shape) if places[0].size else np.zeros(0, np.int64)
+    changed = (old_labels != new_labels) | (old_state != new_state)
     return Edit(
         tool,
         labels.shape,
-        np.asarray(index, np.int64),
+        _places(np.flatnonzero(changed), box, changed.shape, labels.shape),
         np.asarray(old_labels[changed], np.uint32),
         np.asarray(new_labels[changed], np.uint32),
         np.asarray(old_state[changed], np.uint8),
         np.asarray(new_state[changed], np.uint8),
     )
+
+
+def _places(flat: NDArray[np.int64], box: Box, inner: tuple[int, ...], outer: tuple[int, ...]) -> NDArray[np.int64]:
+    """Flat positions in a box of shape `inner` as flat positions in the whole of shape `outer`."""
+    axes, block = list(zip((span.start or 0 for span in box), inner, outer, strict=True)), 1
+    while len(axes) > 1 and axes[-1][1] == axes[-1][2]:  # whole rows lie side by side in both
+        block *= axes.pop()[2]
+    first = axes.pop(0)[0]
+    if not axes:
+        return flat + first * block
+    rest, index = np.divmod(flat, block) if block > 1 else (flat, np.zeros_like(flat))
+    for start, n, whole in reversed(axes):
+        rest, at = np.divmod(rest, n)
+        index += (at + start) * block
+        block *= whole
+    return np.asarray(index + (rest + first) * block)
 
 
 def encode_edit(edit: Edit) -> bytes:
