@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_cellseg.events import Predicted
 from napari_cellseg.gui.controller import Controller
 from napari_cellseg.images import write_labels
 from napari_cellseg.project import Project
@@ -285,3 +286,105 @@ def test_the_clock_looks_by_itself_and_not_during_a_stroke(drafted, monkeypatch)
     drafted.watching._due = 0.0
     spin(drafted, lambda: "a voxel of" in drafted.session.notice)
     assert logged(drafted)[0, 0] == 9_000
+
+
+# --- a volume seen in 3D --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Controller]:
+    labels = np.zeros((12, 40, 40), np.uint32)
+    labels[3:6, 10:20, 10:20], labels[7:10, 10:20, 10:20], labels[3:9, 25:35, 25:35] = 1, 2, 3
+    np.save(tmp_path / "v.npy", (labels > 0) * 200.0)
+    with Project.create(tmp_path / "v") as project:
+        project.add_image(tmp_path / "v.npy", labels=labels, draft=True, spacing_um=(2.0, 1.0, 1.0))
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "v.cellseg")
+    yield controller
+    controller.close()
+
+
+def look_from_above(controller: Controller, y: float, x: float) -> None:
+    """A 3D view along Z, the mouse at a place."""
+    controller.viewer.dims.ndisplay = 3
+    controller.viewer.cursor._view_direction = np.array([1.0, 0.0, 0.0])
+    controller.viewer.cursor.position = (-5.0, y, x)
+
+
+def press(controller: Controller, name: str) -> None:
+    from napari_cellseg.gui.tools import BY_NAME
+
+    controller.tools._pressed(BY_NAME[name])
+
+
+def test_object_tools_take_the_object_that_is_seen(volume):
+    canvas = volume.session.canvas
+    look_from_above(volume, 15, 15)
+    press(volume, "delete")
+    assert volume.session.problem is None
+    assert np.unique(canvas.labels).tolist() == [0, 2, 3]  # 1 hid 2
+    press(volume, "approve")
+    assert (canvas.state[canvas.labels == 2] == 2).all()
+    look_from_above(volume, 2, 2)
+    press(volume, "delete")
+    assert "no object" in volume.session.problem.message
+
+
+@pytest.mark.parametrize("name", ["copy up", "interpolate"])
+def test_tools_of_slices_say_that_a_3d_view_has_none(volume, name):
+    look_from_above(volume, 15, 15)
+    before = volume.session.canvas.n
+    press(volume, name)
+    assert "needs a slice" in volume.session.problem.message
+    assert volume.session.canvas.n == before
+
+
+def test_a_3d_view_approves_nothing_unseen(volume):
+    volume.viewer.dims.ndisplay = 3
+    for act in (volume.approve_field, volume.approve_slice, lambda: volume.correct_now("remove small")):
+        volume.dismiss()
+        act()
+        assert "3D" in volume.session.problem.message
+    assert not volume.session.canvas.state.any()
+    volume.choose(through=False)
+    look_from_above(volume, 15, 15)
+    press(volume, "delete")
+    assert "needs a slice" in volume.session.problem.message
+
+
+def test_a_review_moves_a_3d_view_too(volume):
+    volume.viewer.dims.ndisplay = 3
+    volume.review("reading")
+    spin(volume, lambda: volume.session.place == 0)
+    item = volume.session.queue[0]
+    middle = [(a + b - 1) / 2 * s for (a, b), s in zip(item.box, (2.0, 1.0, 1.0), strict=True)]
+    from napari_cellseg.gui import _napari
+
+    np.testing.assert_allclose(_napari.camera(volume.viewer).center, middle)
+
+
+# --- comparing with the model ---------------------------------------------------------------------------
+
+
+def answer(controller: Controller, labels: np.ndarray) -> None:
+    """The engine's answer to the running job."""
+    controller.predicting.whole(Predicted("a", "v1", labels, 0.1, tuple((0, n) for n in SHAPE)))
+
+
+def test_a_comparison_with_the_model_that_nobody_waits_for_changes_nothing(drafted, monkeypatch):
+    before = drafted.session.canvas.labels.copy()
+    drafted.job = drafted.comparing.job = 5
+    drafted.comparing._waits = True
+    drafted.reviewing.stop()  # something else was begun before the answer came
+    answer(drafted, MOVED["elsewhere"])
+    assert not drafted.helper.busy
+    assert not drafted.writer.pieces
+    drafted.job = 6  # a prediction
+    answer(drafted, MOVED["elsewhere"])
+    spin(drafted, lambda: not drafted.helper.busy and not drafted.writer.pieces)
+    assert (drafted.session.canvas.labels != before).any()
+    drafted.job = drafted.comparing.job = 7
+    drafted.comparing._waits = True
+    answer(drafted, before)
+    spin(drafted, lambda: bool(drafted.session.compared))
+    drafted.job = None
