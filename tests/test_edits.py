@@ -705,6 +705,29 @@ def test_a_deleted_object_does_not_come_back():
     assert new[6, 6] == 50
 
 
+def test_a_part_that_is_predicted_anew_joins_what_goes_on_outside():
+    labels = np.zeros((40, 60), np.uint32)
+    labels[10:20, 30:50] = 7  # goes on to the left
+    labels[22:30, 30:50] = 8  # a person's
+    labels[0:6, 30:40] = 9  # faces two
+    state = np.zeros(labels.shape, np.uint8)
+    state[labels == 8] = 2
+    box = (slice(0, 40), slice(10, 30))
+    proposal = np.zeros((40, 20), np.uint32)
+    proposal[11:20, 5:20] = 1
+    proposal[22:30, 12:20] = 2
+    proposal[0:3, 12:20], proposal[3:6, 12:20] = 3, 4
+    proposal[33:36, 2:6] = 5
+    new = edits.fitted(labels, state, box, proposal, 20)
+    assert [int(new[p]) for p in ((12, 10), (24, 15), (1, 15), (4, 15), (34, 3))] == [7, 21, 22, 23, 24]
+    np.testing.assert_array_equal(new > 0, proposal > 0)
+    whole = tuple(slice(0, n) for n in labels.shape)
+    np.testing.assert_array_equal(
+        edits.fitted(labels, state, whole, labels, 50), edits.reconcile(labels, state, labels, 50)
+    )
+    np.testing.assert_array_equal(edits.fitted(labels, state, box, proposal, 1, instances=False), proposal)
+
+
 def test_what_is_predicted_again_keeps_its_number():
     s = scene()
     state = s.state.copy()

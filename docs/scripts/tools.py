@@ -26,14 +26,15 @@ SIDE = 46
 class Studio:
     """A viewer with one image, and panels cut out of its canvas."""
 
-    def __init__(self, folder: Path, picture: Path, labels: np.ndarray) -> None:
+    def __init__(self, folder: Path, picture: Path, labels: np.ndarray, classes: tuple[str, ...] = ()) -> None:
         import napari
 
         from napari_cellseg.project import Project
 
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(1280, 820)
-        with Project.create(folder / picture.stem) as project:
+        task = "semantic" if classes else "instance"
+        with Project.create(folder / picture.stem, task, classes) as project:
             project.add_image(picture, labels=labels, draft=True, axes="ZYX" if labels.ndim == 3 else None)
             path = project.path
         _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
@@ -69,6 +70,19 @@ class Studio:
         y, x = shot.shape[0] // 2, shot.shape[1] // 2
         half = min(y, x)
         return shot[y - half : y + half, x - half : x + half]
+
+    def fold(self, title: str) -> Any:
+        """Open a fold of the step and show the end of its page."""
+        from qtpy.QtWidgets import QScrollArea
+        from superqt import QCollapsible
+
+        page = self.dock.page("Correct")
+        found = next(f for f in page.findChildren(QCollapsible) if title in f.text())
+        found.expand()
+        self.spin(0.3)
+        area = next(a for a in self.dock.findChildren(QScrollArea) if a.isAncestorOf(page))
+        area.ensureWidgetVisible(found, 0, 0)
+        return found
 
     def window(self, name: str) -> None:
         """The whole window."""
@@ -162,6 +176,11 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
         for k in range(0, 12, 3):
             labels.paint((*front, int(middle[0] + radius - 3), int(middle[1] - 6 + k)), id)
         control.tick()
+    if name == "remove small":
+        for k in range(4):
+            labels.selected_label, labels.mode, labels.brush_size = control.writer.promise(), "paint", 2
+            labels.paint((*front, int(middle[0] - radius - 4), int(middle[1] - 9 + 6 * k)), labels.selected_label)
+        control.tick()
     if name in ("scribble", "polygon", "convex polygon"):
         control.correct_at("delete", point)
     if name == "interpolate":
@@ -197,11 +216,57 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
         labels.selected_label = 777
         control.correct_at(name, point)
     elif name == "remove small":
-        control.choose(smallest=control.canvas().objects.count(id) + 1)
+        control.choose(smallest=20)
         control.correct_now(name)
     else:
         control.correct_at(name, point)
     return before, studio.panel()
+
+
+def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
+    """A network learns for half a minute; then a part of the image that lacks its objects is labelled anew."""
+    from napari_cellseg import edits
+
+    control = studio.control
+    canvas = control.canvas()
+    control.approve_image()
+    studio.spin(30, lambda: not control.busy)
+    values = ["train.seconds=40", "model.weights=none", "train.patch=128"]
+    control.configure(control.session.config.with_values(values))
+    control.fine_tune()
+    studio.spin(240, lambda: not control.busy)
+    control.keep()
+    control.undo()  # approval: the network may write again
+    studio.spin(30, lambda: not control.busy)
+    id = next(i for i in canvas.objects.ids().tolist()[60:] if canvas.objects.count(i) > 200)
+    box = canvas.objects.box(canvas.labels, id)
+    middle = [(s.start + s.stop) // 2 for s in box]
+    wide = tuple(slice(m - 22, m + 22) for m in middle)
+    nothing = np.zeros([s.stop - s.start for s in wide], np.uint32)
+    control.apply(edits.predicted(canvas.labels, canvas.state, wide, nothing))
+    studio.look(tuple(middle))
+    corners = np.array([[wide[0].start, wide[1].start], [wide[0].start, wide[1].stop], [wide[0].stop, wide[1].stop],
+                        [wide[0].stop, wide[1].start], [wide[0].start, wide[1].start]], float)  # fmt: skip
+    control.family.line.visible = True
+    control.family.show_line(corners)
+    before = studio.panel()
+    control.family.show_line(None)
+    control.correct_inside("predict box", wide)
+    studio.spin(120, lambda: not control.busy)
+    return "predict box", before, studio.panel()
+
+
+def assigned_class(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
+    """A region of an electron micrograph gets another class."""
+    control = studio.control
+    labels = control.canvas().labels
+    place = np.argwhere(labels == 2)
+    point = tuple(int(v) for v in place[len(place) // 2])
+    control.family.labels.selected_label = 3
+    studio.look(point)
+    before = studio.panel()
+    control.correct_at("assign class", point)
+    return "assign class", before, studio.panel()
 
 
 def sheet(found: list[tuple[str, np.ndarray, np.ndarray]], path: Path) -> None:
@@ -232,7 +297,7 @@ def sheet(found: list[tuple[str, np.ndarray, np.ndarray]], path: Path) -> None:
 
 def main() -> None:
     """All pictures."""
-    from napari_cellseg.images import read_labels
+    from napari_cellseg.images import read_labels, write_labels
 
     rows = list(csv.DictReader((DATA / "dsb2018" / "index.csv").open()))
     name = max((r for r in rows if r["modality"] == "fluo_large"), key=lambda r: int(r["n_nuclei"]))["name"]
@@ -257,14 +322,29 @@ def main() -> None:
         control.reviewing.stop()
         theirs = np.roll(control.canvas().labels, 2, axis=1)
         theirs[theirs % 7 == 0] = 0
-        control.comparing.show(theirs, "second annotator")
+        third = np.where(theirs % 5 == 0, 0, theirs)
+        paths = [write_labels(folder / name, labels) for name, labels in (("anna.tif", theirs), ("ben.tif", third))]
+        control.compare(*paths)
         studio.spin(20, lambda: bool(control.session.compared))
+        fold = studio.fold("compare")
         studio.window("step_compare")
+        fold.collapse()
+        control.reviewing.stop()
+        found.insert(-3, predicted_box(studio))
+        fold = studio.fold("history")
+        studio.window("step_history")
+        fold.collapse()
         control.close()
         studio.viewer.close()
         studio = Studio(folder, DATA / "nuclei3d" / "images" / volume.name, read_labels(volume, "ZYX"))
         found += pairs(studio, ["copy up", "interpolate"])
         studio.window("step_correct_volume")
+        studio.control.close()
+        studio.viewer.close()
+        band = DATA / "hela_em" / "bands" / "slice130_image.tif"
+        classes = ("envelope", "nucleus", "cell", "background")
+        studio = Studio(folder, band, read_labels(band.with_name("slice130_labels_4class.tif")), classes)
+        found.append(assigned_class(studio))
         studio.control.close()
         studio.viewer.close()
     sheet(found, IMAGES / "tools.png")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import images
 from ..config import Config, read_config
-from ..edits import predicted, reconcile
+from ..edits import fitted, predicted
 from ..engine import EvaluateJob, PredictJob, Simulation, TrainJob, decide, open_round, record_round, run
 from ..engine import simulate as run_simulation
 from ..errors import CellsegError
@@ -166,8 +166,8 @@ def take_prediction(project: Project, event: Predicted, min_size: int) -> None:
     """Write a prediction where nobody has spoken."""
     canvas, instances = project.canvas(event.image), project.task == "instance"
     box = tuple(slice(a, b) for a, b in event.box)
-    new = reconcile(
-        canvas.labels[box], canvas.state[box], np.asarray(event.labels), canvas.next_id(),
+    new = fitted(
+        canvas.labels, canvas.state, box, np.asarray(event.labels), canvas.next_id(),
         before=canvas.labels[box], min_size=min_size, instances=instances,
     )  # fmt: skip
     canvas.apply(predicted(canvas.labels, canvas.state, box, new))

@@ -27,7 +27,16 @@ from ._objects import (
     smooth,
 )
 from ._scene import Over, Piece, Scene
-from ._states import approval, approve_background, approve_box, approve_mask, approve_object, predicted, reconcile
+from ._states import (
+    approval,
+    approve_background,
+    approve_box,
+    approve_mask,
+    approve_object,
+    fitted,
+    predicted,
+    reconcile,
+)
 
 __all__ = [
     "Over",
@@ -42,6 +51,7 @@ __all__ = [
     "copy_to_slice",
     "delete",
     "fill_holes",
+    "fitted",
     "forbidden",
     "grow",
     "ids_along",

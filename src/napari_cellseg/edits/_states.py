@@ -111,6 +111,40 @@ def reconcile(
     return np.where(known, labels, lookup[proposal]).astype(np.uint32)
 
 
+def fitted(
+    labels: Labels,
+    state: State,
+    box: Box,
+    proposal: Labels,
+    first_id: int,
+    *,
+    before: Labels | None = None,
+    min_size: int = 0,
+    instances: bool = True,
+) -> Labels:
+    """As `reconcile`, for a box of an image: an object that goes on beyond its border is one with that.
+
+    They are one where each holds most of the other's contact with the border, unless a person has spoken about either.
+
+    Parameters
+    ----------
+    labels, state
+        Of the image, or of a part that reaches a voxel further than the box where the image does.
+    proposal, before
+        Of the box's shape.
+    """
+    new = reconcile(labels[box], state[box], proposal, first_id, before=before, min_size=min_size, instances=instances)
+    known = state[box] > 0
+    for axis, (span, n) in enumerate(zip(box, labels.shape, strict=True)) if instances else ():
+        for inside, beyond in ((0, span.start - 1), (-1, span.stop)):
+            if 0 <= beyond < n:
+                across = (*box[:axis], beyond, *box[axis + 1 :])
+                here = np.where(known.take(inside, axis), 0, new.take(inside, axis))
+                for mine, theirs in _joined(here, np.where(state[across] > 0, 0, labels[across])):
+                    new[(new == mine) & ~known] = theirs
+    return new
+
+
 def predicted(labels: Labels, state: State, box: Box, new_labels: Labels, tool: str = "predict") -> Edit:
     """Write new labels of a box's shape, only where the state is still *predicted*."""
     allowed = np.where(state[box] == PREDICTED, new_labels, labels[box])
@@ -129,6 +163,15 @@ def _the_same(
     new, old = found.left_ids[new[iou >= SAME]], found.right_ids[old[iou >= SAME]]
     free = ~np.isin(old, taken)
     return new[free], old[free]
+
+
+def _joined(here: Labels, beyond: Labels) -> list[tuple[int, int]]:
+    """Ids on both sides of a border that are one object."""
+    found = overlaps(here, beyond)
+    longer = np.maximum(found.left_sizes[found.left], found.right_sizes[found.right])
+    most = found.shared * 2 > longer
+    left, right = found.left_ids[found.left[most]], found.right_ids[found.right[most]]
+    return list(zip(left.tolist(), right.tolist(), strict=True))
 
 
 def _within(box: Box, shape: tuple[int, ...]) -> Box:

@@ -40,7 +40,7 @@ class CorrectPage(Page):
         )
         self.slice = ActionButton("Slice", "Approve the whole current slice.", c.approve_slice)
         self.image = ActionButton("Image", "Approve the whole image.", c.approve_image)
-        self.form.addWidget(row(self.field, self.slice, self.image))
+        self.form.addWidget(row(self.field, self.slice, self.image, first=2))
         self.counts = hint()
         self.form.addWidget(self.counts)
         self.form.addWidget(
@@ -145,7 +145,7 @@ class ChoicesRow(QWidget):
         self.smallest = QSpinBox()
         self.smallest.setRange(2, 10_000_000)
         self.smallest.setPrefix("Small: < ")
-        self.smallest.setToolTip("Objects below this size (voxels; pixels in a slice) are removed by Remove small.")
+        self.smallest.setToolTip("Objects below this size (voxels; pixels in a slice) are debris.")
         self.smallest.valueChanged.connect(lambda n: controller.choose(smallest=n))
         grid.addWidget(self.over, 0, 0)
         grid.addWidget(self.locked, 0, 1)

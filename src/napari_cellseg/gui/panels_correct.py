@@ -52,6 +52,7 @@ class ReviewPanel(_Panel):
         self.order.setToolTip(
             "What nobody has spoken about yet: by doubt, odd size or shape, contact and jumps; random; or row by row."
         )
+        self.comparing = hint("The differences, the largest first.")
         self.start = ActionButton("Start review", "Go from place to place.", self._start)
         self.end = ActionButton("End", "Close the queue.", c.reviewing.stop)
         self.place = hint()
@@ -66,6 +67,7 @@ class ReviewPanel(_Panel):
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(6)
         line.addWidget(self.order, 1)
+        line.addWidget(self.comparing, 1)
         line.addWidget(self.start)
         line.addWidget(self.end)
         self.steps = row(self.back, self.skip, self.fix, self.approve, self.mine, self.theirs)
@@ -78,6 +80,7 @@ class ReviewPanel(_Panel):
         self.start.show_control(view.correct)
         self.order.setEnabled(view.correct.enabled)
         self.order.setVisible(not comparing)
+        self.comparing.setVisible(comparing)
         self.end.setVisible(running)
         self.start.setVisible(not running)
         self.steps.setVisible(running)
@@ -143,6 +146,7 @@ class HistoryPanel(_Panel):
         """Make the controls."""
         self.list = QListWidget()
         self.list.setMinimumHeight(140)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setToolTip("The newest first. Choose one to see where it was.")
         self.list.currentItemChanged.connect(self._look)
         self.restore = ActionButton("Restore", "Bring back the labels as they were after this edit.", self._restore)
@@ -169,9 +173,10 @@ class HistoryPanel(_Panel):
         with signals_blocked(self.list):
             self.list.clear()
             for e in found[: self._many]:
-                when = time.strftime("%d %b %H:%M:%S", time.localtime(e.time))
                 pieces = f" in {e.pieces:,} pieces" if e.pieces > 1 else ""
-                entry = QListWidgetItem(f"{when}   {e.tool}{pieces}   {e.voxels:,} voxels   {e.author}")
+                text = f"{e.tool}{pieces}   {e.voxels:,} voxels   {e.author}"
+                entry = QListWidgetItem(f"{_when(e.time)}   {text}")
+                entry.setToolTip(f"{time.strftime('%d %B %Y %H:%M:%S', time.localtime(e.time))}\n{text}")
                 entry.setData(_ENTRY, e)
                 self.list.addItem(entry)
         self.older.setEnabled(len(found) > self._many)
@@ -198,6 +203,12 @@ class HistoryPanel(_Panel):
         path, _ = QFileDialog.getSaveFileName(self, "Write the log", "history.csv", "Table (*.csv)")
         if path and canvas is not None:
             write_history(Path(path), canvas.rows())
+
+
+def _when(moment: float) -> str:
+    """The time of day, or the day of what is not of today."""
+    then, now = time.localtime(moment), time.localtime()
+    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%d %b %H:%M", then)
 
 
 class MasksPanel(_Panel):

@@ -64,14 +64,14 @@ def heading(text: str) -> QLabel:
     return label
 
 
-def row(*widgets: QWidget) -> QWidget:
-    """Widgets side by side, sharing the width."""
+def row(*widgets: QWidget, first: int = 1) -> QWidget:
+    """Widgets side by side, sharing the width; the first may have several shares."""
     box = QWidget()
     layout = QHBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(6)
     for widget in widgets:
-        layout.addWidget(widget)
+        layout.addWidget(widget, first if widget is widgets[0] else 1)
         if isinstance(widget, QPushButton):  # they share what there is; none makes the dock wider
             widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box

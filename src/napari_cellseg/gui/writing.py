@@ -110,18 +110,22 @@ class PieceWriter:
 
         Numbering runs in the helper thread.
         """
-        canvas, n = self._c.canvas(), int(proposal.max(initial=0))
-        first = self._first if self._first and n < PROVISIONAL else self.fresh_id()
+        canvas, count = self._c.canvas(), int(proposal.max(initial=0))
+        first = self._first if self._first and count < PROVISIONAL else self.fresh_id()
         before = canvas.labels[box].copy() if self._before is None else self._before[box]
         self._first, self._before = 0, None
-        self.next_id = max(self.next_id, first + n + 1)  # nobody gets an id that is on its way
+        self.next_id = max(self.next_id, first + count + 1)  # nobody gets an id that is on its way
         generation, heeded = self._generation, canvas.n
-        labels, state, instances = canvas.labels[box].copy(), canvas.state[box].copy(), self._c.instances()
+        wide = tuple(
+            slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, canvas.labels.shape, strict=True)
+        )
+        labels, state, instances = canvas.labels[wide].copy(), canvas.state[wide].copy(), self._c.instances()
 
         def number() -> Labels:
-            return edits.reconcile(
-                labels, state, proposal, first, before=before, min_size=min_size, instances=instances
-            )
+            return edits.fitted(
+                labels, state, relative(box, wide), proposal, first,
+                before=before, min_size=min_size, instances=instances,
+            )  # fmt: skip
 
         def take(new: Labels) -> None:
             if generation == self._generation:
