@@ -138,27 +138,37 @@ def measure(name: str, repeats: int) -> dict[str, float]:
         out["undo_delete"] = times(control.undo, lambda: control.correct_at("delete", point(next(turn))))
         out["approve"] = times(lambda: control.correct_at("approve", point(next(turn))))
         out["grow"] = times(lambda: control.correct_at("grow", point(next(turn))))
-        nothing = np.zeros(shape, np.uint32)
-        control.writer.cut(control.session.image, tuple(slice(0, n) for n in shape), nothing, "predict-0")
-        for begin in (lambda: None, control.undo):  # a prediction of nothing is written, then undone bit by bit
-            start = time.perf_counter()
-            begin()
-            settle()
-            moments = [time.perf_counter() - start]
-            while control.busy:
-                start = time.perf_counter()
-                control.tick()
-                settle()
-                moments.append(time.perf_counter() - start)
-        out["undo_prediction"] = sum(moments) * 1e3
-        out["undo_prediction_longest"] = max(moments) * 1e3
-        out["undo_prediction_edits"] = next(e.pieces for e in control.canvas().history() if e.tool == "predict")
+        control.writer.cut(
+            control.session.image, tuple(slice(0, n) for n in shape), np.zeros(shape, np.uint32), "predict-0"
+        )
+        for name, begin in (
+            ("write_prediction", lambda: None),  # of nothing: everything goes
+            ("undo_prediction", control.undo),
+            ("approve_image", control.approve_image),
+            ("undo_approval", control.undo),
+        ):
+            moments = bit_by_bit(control, begin, settle)
+            out[name], out[f"{name}_longest"] = sum(moments) * 1e3, max(moments) * 1e3
+        out["prediction_edits"] = next(e.pieces for e in control.canvas().history() if e.tool == "predict")
         assert control.session.problem is None, control.session.problem
         control.close()
     viewer.close()
     out["stroke_over_bare"] = out["stroke"] / out["bare_stroke"]
     out["undo_over_bare"] = out["undo_stroke"] / out["bare_undo"]
     return out
+
+
+def bit_by_bit(control: Any, begin: Callable[[], None], settle: Callable[[], None]) -> list[float]:
+    """Begin something long and let the clock do it: seconds in which the viewer did nothing else, one by one."""
+    moments = []
+    do = begin
+    while do is begin or control.busy:
+        start = time.perf_counter()
+        do()
+        settle()
+        moments.append(time.perf_counter() - start)
+        do = control.tick
+    return moments
 
 
 def main() -> None:

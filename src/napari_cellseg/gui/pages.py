@@ -42,6 +42,9 @@ def more(title: str, *widgets: QWidget) -> QCollapsible:
     """Controls that most people do not need, folded away."""
     box = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     box.setDuration(0)
+    if (layout := box.layout()) is not None:  # in line with what is not folded
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
     for widget in widgets:
         box.addWidget(widget)
     return box
