@@ -22,7 +22,7 @@ from napari_cellseg.project import (
     encode_edit,
     known_mask,
 )
-from napari_cellseg.project._canvas import SNAPSHOT_EVERY
+from napari_cellseg.project._canvas import RETRY, SNAPSHOT_EVERY
 from napari_cellseg.project._snapshot import read_snapshot, write_snapshot
 
 
@@ -411,6 +411,30 @@ def test_long_sessions_ask_for_snapshots(project):
     assert not canvas.snapshot_due
     dab(canvas, 0, 0, 1)
     assert canvas.snapshot_due
+
+
+def test_a_snapshot_waits_for_arrays_that_are_what_the_log_says(project):
+    canvas, path = project.canvas("cells"), project.path / "images" / "cells" / "labels.zarr"
+    canvas.watch()
+    first = read_snapshot(path).n
+    dab(canvas, 0, 0, 1)
+    write = canvas.prepare_snapshot()
+    dab(canvas, 20, 20, 2)  # before the copy is made
+    write()
+    assert read_snapshot(path).n == first
+    assert not canvas.snapshot_due
+    for k in range(RETRY):
+        dab(canvas, 40, k, 3 + k)
+    assert canvas.snapshot_due
+    canvas.labels[30, 30] = 9  # nobody's edit
+    canvas.prepare_snapshot()()
+    assert read_snapshot(path).n == first
+    canvas.labels[30, 30] = 0
+    canvas.prepare_snapshot()()
+    found = read_snapshot(path)
+    assert found.n == canvas.n
+    np.testing.assert_array_equal(found.array, canvas.labels)
+    assert not canvas.snapshot_due
 
 
 # --- what is known, what is held out --------------------------------------------------------------

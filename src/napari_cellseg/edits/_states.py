@@ -56,7 +56,7 @@ def approval(scene: Scene, box: Box) -> tuple[Box, Mask]:
     box = _within(box, labels.shape)
     inside = labels[box]
     if not scene.instances or all(s.stop - s.start == n for s, n in zip(box, labels.shape, strict=True)):
-        return box, np.ones(inside.shape, bool)
+        return box, np.broadcast_to(np.True_, inside.shape)
     if labels.ndim == 3 and box[0].stop - box[0].start == 1:  # one slice was seen
         scene = scene.at(box[0].start)
     cut = np.unique(np.concatenate([f.ravel() for f in faces(inside, box, labels.shape, scene.z is not None)]))

@@ -25,6 +25,8 @@ from ._snapshot import read_snapshot, write_snapshot
 Verb = Literal["undo", "redo"]
 SNAPSHOT_EVERY = 500
 """Edits between snapshots while an image stays open."""
+RETRY = 20
+"""Edits until the next try of a snapshot that was not to be had."""
 
 
 class Canvas:
@@ -190,15 +192,19 @@ class Canvas:
         self.prepare_snapshot(copy=False)()
 
     def prepare_snapshot(self, copy: bool = True) -> Callable[[], None]:
-        """Work that writes both arrays as they are now; it may run in another thread while painting goes on."""
+        """Work that writes both arrays as they are now; it may run in another thread while painting goes on.
+
+        It copies the arrays there. Where an edit comes meanwhile, or they hold what no edit has written (an open
+        stroke, another plugin), nothing is written; a snapshot is due again some edits later.
+        """
         n, record, expected = self.n, json.dumps(asdict(self.record)), self._checksum
-        labels = self.labels.copy() if copy else self.labels
-        state = self.state.copy() if copy else self.state
         self._snapshot_at = n
 
         def write() -> None:
-            if expected is not None and checksum(labels) != expected:
-                return  # somebody wrote into it, and that is not in the log yet
+            labels, state = (self.labels.copy(), self.state.copy()) if copy else (self.labels, self.state)
+            if self.n != n or (expected is not None and checksum(labels) != expected):
+                self._snapshot_at = n - SNAPSHOT_EVERY + RETRY
+                return
             with self._writing:
                 if self._labels_at < n or not (self._folder / "labels.zarr").exists():
                     write_snapshot(self._folder / "labels.zarr", labels, n, record)

@@ -86,7 +86,8 @@ def _try_read(path: Path) -> Snapshot | None:
 
 
 def _checksum(array: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).tobytes())
+    # no copy of the bytes: making it would hold up all threads
+    return zlib.crc32(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
 
 
 def _swap(part: Path, path: Path, old: Path) -> None:
