@@ -26,9 +26,11 @@ KINDS = (
     "review", "undo",
     # what makes objects comes before what uses them up
     "polygon", "convex polygon", "scribble", "brush", "erase", "grow", "shrink", "smooth", "fill holes", "keep largest",
-    "split", "merge", "relabel", "delete", "approve", "undo", "redo",
+    "remove small", "split", "merge", "relabel", "delete", "approve", "undo", "redo",
 )  # fmt: skip
 VOLUME = ("copy up", "copy down", "interpolate")
+CLASSES = ("polygon", "brush", "erase", "grow", "smooth", "assign class", "undo", "redo")
+"""In a project of classes."""
 WANTED = int(os.environ.get("CELLSEG_HANDS", "20"))
 
 
@@ -44,7 +46,8 @@ def main(project: str, out: str) -> None:
     settle(20)
     hands = Hands(viewer, control)
     counts = {}
-    for kind in (*KINDS, *(VOLUME if hands.volume else ())):
+    kinds = (*KINDS, *(VOLUME if hands.volume else ()), *(("predict box",) if control.session.current_model else ()))
+    for kind in kinds if control.instances() else CLASSES:
         counts[kind] = hands.many(kind)
         print(kind, counts[kind], flush=True)
     canvas = control.canvas()
@@ -93,7 +96,7 @@ class Hands:
             self.control.dismiss()
             row = self.control.canvas().last_row()
             # what prepares a chance (a hole, a gap) does not count
-            prepared = kind in ("fill holes", "interpolate", "keep largest") and row.tool != kind
+            prepared = kind in ("fill holes", "interpolate", "keep largest", "remove small") and row.tool != kind
             done += int(self.control.canvas().n > before and not prepared)
             if done >= WANTED:
                 break
@@ -138,8 +141,10 @@ class Hands:
             if not len(rest):
                 return
             y, x = (int(v) for v in rest[0])
-        if kind == "keep largest":
-            layer.selected_label = int(self.plane[y, x] or ids[0])
+        if kind in ("keep largest", "remove small"):  # a speck: of the object, or of its own
+            self.control.choose(smallest=5)
+            fresh = self.control.canvas().next_id()
+            layer.selected_label = int((self.plane[y, x] or ids[0]) if kind == "keep largest" else fresh)
             layer.mode, layer.brush_size = "paint", 1
             free = np.argwhere(self.plane[2:-2, 2:-2] == 0)
             where = free[self.rng.integers(len(free))] + 2
@@ -157,10 +162,16 @@ class Hands:
         if tool.gesture == "object":
             if kind == "relabel":
                 layer.selected_label = int(self.control.canvas().next_id())
+            if kind == "assign class":
+                layer.selected_label = int(self.plane[y, x]) % len(self.control.project().classes) + 1
             self.move((y, x))
             self.key(tool.key)
             return
+        if not self.control.instances():
+            layer.selected_label = int(self.rng.integers(1, len(self.control.project().classes) + 1))
         self.key(tool.key)
+        if tool.gesture == "now":
+            return
         top, left = self.rng.integers(12, self.plane.shape[0] - 30), self.rng.integers(12, self.plane.shape[1] - 30)
         if kind == "split":
             self.drag([(y - 12, x), (y, x), (y + 12, x)])
@@ -168,6 +179,10 @@ class Hands:
             other = self.inside(int(self.rng.choice(ids)))
             self.drag([(y, x), (y, x)])
             self.drag([other, other])
+        elif kind == "predict box":
+            self.drag([(y - 20, x - 20), (y, x), (y + 20, x + 20)])
+            while self.control.busy:
+                settle()
         elif kind == "scribble":
             self.drag([(top, left), (top + 2, left + 4), (top + 3, left + 8)])
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,10 +23,16 @@ LIMIT = 300 + 60 * WANTED
 """Seconds: a correction in a volume is a second or two on a slow machine, and there are some twenty kinds."""
 
 
-@pytest.fixture(params=["nuclei", "volume"])
-def real(request, tmp_path) -> Path:
-    """A project of one real picture with drafted labels."""
-    if request.param == "nuclei":
+@pytest.fixture(params=["nuclei", "volume", "classes"])
+def real(request, tmp_path, trained) -> Path:
+    """A project of one real picture with drafted labels; that of nuclei has a model."""
+    task, classes, axes = "instance", (), None
+    if request.param == "classes":
+        open_or_skip("hela_em").close()
+        task, classes = "semantic", ("envelope", "nucleus", "cell", "background")
+        picture = SHARED / "hela_em" / "bands" / "slice130_image.tif"
+        labels = read_labels(picture.with_name("slice130_labels_4class.tif"))
+    elif request.param == "nuclei":
         rows = list(csv.DictReader(open_or_skip("dsb2018")))
         name = max((r for r in rows if r["modality"] == "fluo_large"), key=lambda r: int(r["n_nuclei"]))["name"]
         picture, masks = (SHARED / "dsb2018" / kind / f"{name}.tif" for kind in ("images", "labels"))
@@ -33,9 +40,16 @@ def real(request, tmp_path) -> Path:
     else:
         open_or_skip("nuclei3d").close()
         masks = max((SHARED / "nuclei3d").rglob("silver_labels/*.tif"), key=lambda p: p.stat().st_size)
-        picture, labels = SHARED / "nuclei3d" / "images" / masks.name, read_labels(masks, "ZYX")
-    with Project.create(tmp_path / "p") as project:
-        project.add_image(picture, labels=labels, draft=True, axes="ZYX" if labels.ndim == 3 else None)
+        axes = "ZYX"
+        picture, labels = SHARED / "nuclei3d" / "images" / masks.name, read_labels(masks, axes)
+    with Project.create(tmp_path / "p", task, classes) as project:
+        project.add_image(picture, labels=labels, draft=True, axes=axes)
+        if request.param == "nuclei":
+            with Project.open(trained) as other:
+                model = other.current_model
+            shutil.copytree(trained / "models" / model, project.models_folder / model)
+            project.db.put_model(model, None)
+            project.db.put_setting("current_model", model)
         return project.path
 
 

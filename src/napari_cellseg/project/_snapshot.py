@@ -87,7 +87,7 @@ def _try_read(path: Path) -> Snapshot | None:
 
 def _checksum(array: NDArray[Any]) -> int:
     # no copy of the bytes: making it would hold up all threads
-    return zlib.crc32(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _swap(part: Path, path: Path, old: Path) -> None:
