@@ -161,6 +161,23 @@ def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
     drafted.job = None
 
 
+def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
+    canvas = drafted.session.canvas
+    predict(drafted, MOVED["elsewhere"])
+    drafted.writer.step()
+    y, x = 458, 218
+    drafted.correct_at("delete", (y, x))
+    drafted.undo()
+    written(drafted)
+    spin(drafted, lambda: not drafted.strokes.stepping)
+    assert drafted.session.status == "Undo: delete"
+    np.testing.assert_array_equal(canvas.labels[:400] > 0, MOVED["elsewhere"][:400] > 0)
+    drafted.undo()  # now all of the prediction
+    spin(drafted, lambda: not drafted.strokes.stepping)
+    assert drafted.session.status == "Undo: predict"
+    np.testing.assert_array_equal(canvas.labels, grid())
+
+
 def test_predictions_of_two_windows_are_undone_one_by_one(drafted):
     other = Controller(ViewerModel())
     for controller in (drafted, other):

@@ -29,6 +29,7 @@ class Strokes:
         self._verb: Verb = "undo"
         self._group = ""  # what is being taken back bit by bit
         self._wish: Verb | None = None  # what follows when a piece of a prediction is written
+        self._leave = ""  # the prediction that was running or being written then: it stays
         self._said = ""
 
     def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any], tool: str = "") -> None:
@@ -94,16 +95,20 @@ class Strokes:
         """
         if self._c.family is None or self._c.family.stroke_open() or self.stepping:
             return
+        self._leave = self._c.writer.group or self._c.predicting.group
         if self._c.writer.pieces:
             self._wish = verb
-            self._c.session.update(status=f"{verb.capitalize()} follows when this part of the prediction is written.")
-            return
+            self._c.session.update(status=f"{verb.capitalize()} follows when what is under way is written.")
+        else:
+            self._begin(verb)
+
+    def _begin(self, verb: Verb) -> None:
         self.take_back_unsaved()
         canvas = self._c.canvas()
         self._c.correcting.forget()
-        name = canvas.name_of(verb, self._c.predicting.group)
+        name = canvas.name_of(verb, self._leave)
         if not name:
-            cancel = " Cancel ends the prediction." if self._c.predicting.group and canvas.can_undo else ""
+            cancel = " Cancel ends the prediction." if self._leave and canvas.can_undo else ""
             self._c.session.update(status=f"Nothing to {verb}.{cancel}")
             return
         self._verb, self._said = verb, f"{verb.capitalize()}: {name}"
@@ -115,7 +120,7 @@ class Strokes:
             return
         if self._wish and not self._c.writer.pieces:
             verb, self._wish = self._wish, None
-            self.step(verb)
+            self._begin(verb)
         elif self._group:
             self._go_on(self._group, end)
 
@@ -123,7 +128,7 @@ class Strokes:
         more = True
         try:
             while more:
-                edit, group = self._c.canvas().step(self._verb, group, self._c.predicting.group)
+                edit, group = self._c.canvas().step(self._verb, group, self._leave)
                 if edit is not None:
                     self._c.show(edit)
                 more = bool(group) and time.perf_counter() < end

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Found = tuple[NDArray[np.int64], NDArray[np.uint32]]
 EVERY_S = 10.0
-"""Seconds between two looks at the array; one takes 0.1 s for 67 million voxels, in the helper thread."""
+"""Seconds between two looks at the array; one takes 30 ms for 268 million voxels, in the helper thread."""
 SAID = "Another plugin or script changed {voxels} of the labels. They count as corrections; Undo takes them back."
 
 
@@ -101,6 +101,8 @@ class Watching:
         self._take(index, ours[index].copy(), flat[index].astype(np.uint32))
 
     def _take(self, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]) -> None:
+        changed = old != new  # what was put back meanwhile is not
+        index, old, new = index[changed], old[changed], new[changed]
         if not index.size:
             return
         c = self._c

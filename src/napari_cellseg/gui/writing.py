@@ -50,6 +50,8 @@ class PieceWriter:
     ----------
     pieces
         What waits.
+    group
+        Of the whole prediction that is being written, "" where none is.
     next_id
         The id that the first object of the next tile gets.
     """
@@ -63,13 +65,14 @@ class PieceWriter:
         self._generation = 0
         self._first = 0  # of the prediction that runs
         self._before: Labels | None = None  # what it replaces
-        self._whole: tuple[Box, Labels] | None = None  # the prediction that is being written
+        self._whole: tuple[Box, Labels] | None = None  # the prediction that is being written,
+        self.group = ""  # and its group
         self._heeded = 0  # the newest edit that it knows of
 
     def reset(self) -> None:
         """Another image comes: finish what is half written, forget what was promised."""
         while self._ends and self.pieces:
-            self.step()
+            self._write(self.pieces.popleft())  # nobody sees it any more
         self.drop()
         self.next_id, self.promised = 1, 0
 
@@ -131,7 +134,7 @@ class PieceWriter:
             if generation == self._generation:
                 self.next_id = max(int(new.max(initial=0)), self.promised) + 1
                 self.cut(image, box, new, group)
-                self._whole, self._heeded = (box, new), heeded
+                self._whole, self._heeded, self.group = (box, new), heeded, group
                 self._ends.append(self._predicted)
 
         self._c.helper.later(number, take)
@@ -161,31 +164,36 @@ class PieceWriter:
         """Write nothing more of what is on its way."""
         self.pieces.clear()
         self._ends.clear()
-        self._whole, self._first, self._before = None, 0, None
+        self._whole, self._first, self._before, self.group = None, 0, None, ""
         self._generation += 1
 
     # --- writing ----------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Write the next piece; one of an image that is not open any more is dropped."""
-        image, group, change = self.pieces.popleft()
-        canvas = self._c.session.canvas
-        if image != self._c.session.image or canvas is None:
-            return
-        if self._whole is not None:
-            self._heed(canvas, *self._whole)
-        try:
-            self._c.show(canvas.apply(change(canvas), group))
-        except CellsegError as error:
-            self.drop()
-            self._c.fail(error)
+        edit = self._write(self.pieces.popleft())
+        if edit is not None:
+            self._c.show(edit)
         if not self.pieces:
             ends, self._ends = self._ends, []
             for end in ends:
                 end()
 
+    def _write(self, piece: Piece) -> Edit | None:
+        canvas = self._c.session.canvas
+        if piece.image != self._c.session.image or canvas is None:
+            return None
+        if self._whole is not None:
+            self._heed(canvas, *self._whole)
+        try:
+            return canvas.apply(piece.edit(canvas), piece.group)
+        except CellsegError as error:
+            self.drop()
+            self._c.fail(error)
+            return None
+
     def _predicted(self) -> None:
-        self._whole = None
+        self._whole, self.group = None, ""
         self._c.canvas().objects.settle_top()
         self._c.reviewing.renew()
 

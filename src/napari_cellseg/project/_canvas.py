@@ -139,8 +139,8 @@ class Canvas:
         if row is None or (group and row.group != group):
             return None, ""
         edit = self._db.edit(row.n)
-        change = edit.inverse() if verb == "undo" else replace(edit, tool=verb)
-        written = self.apply(change, row.group, undoes=row.n)
+        turned = edit.inverse() if verb == "undo" else replace(edit, tool=verb)
+        written = self.apply(turned, row.group, undoes=row.n)
         if row in stack:  # it changed nothing any more, so it was not logged
             stack.remove(row)
         more = _newest(stack, leave)
