@@ -728,6 +728,19 @@ def test_a_part_that_is_predicted_anew_joins_what_goes_on_outside():
     np.testing.assert_array_equal(edits.fitted(labels, state, box, proposal, 1, instances=False), proposal)
 
 
+def test_what_a_part_separates_stays_separate():
+    labels = np.zeros((40, 60), np.uint32)
+    labels[10:30, 20:50] = 5  # two that the network had taken for one; the box begins at 30
+    box = (slice(0, 40), slice(0, 30))
+    proposal = np.zeros((40, 30), np.uint32)
+    proposal[10:25, 12:24], proposal[10:30, 25:30] = 1, 2
+    new = edits.fitted(
+        labels, np.zeros(labels.shape, np.uint8), box, proposal, 20, before=np.where(labels > 0, 5, 0)[box]
+    )
+    assert new[15, 28] == 5
+    assert new[15, 15] not in (0, 5)
+
+
 def test_what_is_predicted_again_keeps_its_number():
     s = scene()
     state = s.state.copy()

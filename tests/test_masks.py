@@ -151,6 +151,8 @@ def test_classes_of_other_tools_are_known_by_their_names(tmp_path):
     for name in ("w.coco.json", "w.geojson", "w.roi.zip"):
         path = write_labels(tmp_path / name, expected, classes=CLASSES)
         np.testing.assert_array_equal(read_labels(path, shape=(64, 64), classes=CLASSES), expected)
+        turned = read_labels(path, shape=(64, 64), classes=CLASSES[::-1]) if "roi" not in name else None
+        assert turned is None or (turned[10, 10], turned[10, 50]) == (2, 3)  # core, wall
     assert [c["name"] for c in json.loads((tmp_path / "w.coco.json").read_text())["categories"]] == list(CLASSES)
 
 

@@ -62,3 +62,9 @@ def test_thousands_of_objects_take_little_memory():
     assert len(found.left_ids) == 16_384
     assert len(found.shared) == 2 * 16_384
     np.testing.assert_allclose(found.of_left[0], 12 / 20)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16])
+def test_any_integers_will_do(dtype):
+    labels = np.array([[0, 1, 1, 2]], dtype)
+    assert overlaps(labels, labels.astype(np.int64)).of_left[0].tolist() == [1, 1]

@@ -140,7 +140,7 @@ def _count(*images: Labels) -> tuple[NDArray[np.uint64], Ints]:
         for other in flat[1:]:
             part = other[start : start + STRIP]
             some &= part > 0
-            key = (key << np.uint64(32)) | part
+            key = (key << np.uint64(32)) | part.astype(np.uint64)
         begins = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))  # runs: far fewer than voxels
         lengths = np.diff(begins, append=key.size)
         begins, lengths = begins[some[begins]], lengths[some[begins]]

@@ -147,10 +147,10 @@ def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
     for start in (300, 450):
         box = (slice(200, 512), slice(start, start + 150))
         drafted.writer.tile("a", box, MOVED["elsewhere"][box], drafted.predicting.group)
+    assert drafted.writer.pieces
     drafted.undo()
-    assert "follows" in drafted.session.status
-    spin(drafted, lambda: not drafted.writer.pieces and not drafted.strokes.stepping)
     assert drafted.session.status == "Undo: delete"
+    spin(drafted, lambda: not drafted.writer.pieces)
     np.testing.assert_array_equal(canvas.labels[:200], before[:200])
     assert (canvas.labels[box] > 0).sum() == (MOVED["elsewhere"][box] > 0).sum()
     drafted.undo()  # the draft is what remains; the prediction is left alone
@@ -168,14 +168,56 @@ def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
     y, x = 458, 218
     drafted.correct_at("delete", (y, x))
     drafted.undo()
-    written(drafted)
-    spin(drafted, lambda: not drafted.strokes.stepping)
     assert drafted.session.status == "Undo: delete"
+    written(drafted)
+    assert canvas.labels[y, x] == grid()[y, x]  # as it was before the person deleted it
+    assert canvas.can_redo
     np.testing.assert_array_equal(canvas.labels[:400] > 0, MOVED["elsewhere"][:400] > 0)
     drafted.undo()  # now all of the prediction
     spin(drafted, lambda: not drafted.strokes.stepping)
     assert drafted.session.status == "Undo: predict"
     np.testing.assert_array_equal(canvas.labels, grid())
+
+
+def test_the_redo_of_a_person_outlives_the_tiles_of_a_prediction(drafted):
+    drafted.correct_at("delete", (18, 18))
+    drafted.undo()
+    predict(drafted, MOVED["elsewhere"])
+    written(drafted)
+    drafted.redo()
+    assert drafted.session.status == "Redo: delete"
+    assert drafted.session.canvas.state[18, 18] == 1
+    assert drafted.session.canvas.labels[18, 18] == 0
+
+
+@pytest.mark.parametrize("when", ["before the whole", "while it is written"])
+def test_numbers_that_napari_gives_meet_none_of_a_prediction(drafted, when):
+    """Its key M and its spin box know nothing of what is on its way."""
+    canvas, layer = drafted.session.canvas, drafted.family.labels
+    drafted.writer.begin()
+    taken = int(canvas.labels.max()) + 1
+    if when == "before the whole":
+        layer.data_setitem((np.array([0, 1]), np.array([0, 0])), taken)
+    drafted.writer.whole("a", WHOLE, MOVED["elsewhere"], 0, "predict-x")
+    while not drafted.writer.pieces:
+        drafted.helper.collect()
+    if when == "while it is written":
+        taken = int(drafted.writer._whole.labels.max())  # of the last object, which is far away
+        layer.data_setitem((np.array([0, 1]), np.array([0, 0])), taken)
+    written(drafted)
+    assert split_up(canvas.labels) == []
+    assert (canvas.labels == taken).sum() == 2
+
+
+def test_a_job_that_ends_without_a_prediction_keeps_no_numbers(drafted):
+    drafted.writer.begin()
+    drafted.writer.forget()
+    assert drafted.writer._before is None
+    theirs = np.zeros(SHAPE, np.uint32)
+    theirs[300:316, 300:316] = 1
+    drafted.writer.promise()
+    edit = drafted.session.project.draft_labels("a", theirs, first_id=drafted.writer.fresh_id())
+    assert edit.new_labels.max() >= drafted.writer.promised
 
 
 def test_predictions_of_two_windows_are_undone_one_by_one(drafted):
@@ -198,6 +240,35 @@ def test_masks_never_take_a_number_that_the_brush_was_promised(drafted, tmp_path
         assert drafted.family.labels.selected_label not in drafted.session.canvas.objects
 
 
+def test_an_object_dealt_with_for_less_than_half_is_written_whole(drafted):
+    canvas = drafted.session.canvas
+    long = np.zeros(SHAPE, np.uint32)
+    long[5:505, 100:140] = 1
+    predict(drafted, long)
+    drafted.writer.approve((slice(0, 200), slice(60, 200)), np.ones((200, 140), bool), "field")
+    written(drafted)
+    assert (canvas.state[:200, 60:200] == 2).all()
+    free = canvas.state == 0
+    np.testing.assert_array_equal(canvas.labels[free] > 0, long[free] > 0)
+
+
+def test_classes_are_written_wherever_nobody_has_spoken(tmp_path):
+    np.save(tmp_path / "c.npy", grid())
+    with Project.create(tmp_path / "c", "semantic", ("wall", "core")) as project:
+        project.add_image(tmp_path / "c.npy")
+    controller = Controller(ViewerModel())
+    controller.open_project(tmp_path / "c.cellseg")
+    predicted = np.full(SHAPE, 2, np.uint32)
+    controller.writer.whole("c", WHOLE, predicted, 0, "predict-x")
+    while not controller.writer.pieces:
+        controller.helper.collect()
+    controller.writer.approve((slice(0, 400), slice(0, 600)), np.ones((400, 600), bool), "field")
+    written(controller)
+    assert (controller.session.canvas.labels[400:] == 2).all()
+    assert (controller.session.canvas.labels[:400] == 0).all()
+    controller.close()
+
+
 # --- approving what is large --------------------------------------------------------------------------
 
 
@@ -218,6 +289,28 @@ def test_a_large_part_is_approved_piece_by_piece_and_undone_at_once(drafted, mon
     drafted.undo()
     spin(drafted, lambda: not drafted.busy)
     assert not canvas.state.any()
+
+
+@pytest.mark.parametrize("at_once", [1_000, 1 << 20])
+def test_what_is_approved_is_what_was_seen_and_stays_after_cancel(drafted, monkeypatch, at_once):
+    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", at_once)
+    canvas = drafted.session.canvas
+    seen = canvas.labels.copy()
+    predict(drafted, MOVED["elsewhere"])
+    drafted.approve_image()
+    drafted.cancel()
+    spin(drafted, lambda: not drafted.busy)
+    assert (canvas.state == 2).all()
+    np.testing.assert_array_equal(canvas.labels, seen)
+    assert drafted.session.status == "Approved the image."
+
+
+def test_a_large_approval_is_finished_before_another_image_opens(drafted, monkeypatch):
+    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", 1_000)
+    drafted.approve_image()
+    drafted.select_image("b")
+    drafted.select_image("a")
+    assert (drafted.session.canvas.state == 2).all()
 
 
 def test_a_field_approves_the_same_in_pieces(drafted, monkeypatch):
@@ -281,6 +374,31 @@ def test_what_is_written_behind_our_back_is_logged(drafted):
     drafted.watching.look()
     spin(drafted, lambda: not drafted.helper.busy)
     assert drafted.session.canvas.last_row().tool == "undo"
+
+
+def test_what_is_written_while_we_look_is_found_the_next_time(drafted):
+    canvas = drafted.session.canvas
+    canvas.labels[0, :5] = 8_000
+    drafted.watching.look()
+    while not drafted.helper._waiting[0][0].done():
+        pass
+    canvas.labels[1, :5] = 8_001  # after the comparison
+    spin(drafted, lambda: not drafted.helper.busy)
+    assert logged(drafted)[0, 0] == 8_000
+    assert not canvas.is_as_logged()
+    drafted.watching.look()
+    spin(drafted, lambda: not drafted.helper.busy)
+    assert logged(drafted)[1, 4] == 8_001
+    assert canvas.is_as_logged()
+
+
+def test_numbers_too_large_for_us_are_refused(drafted):
+    before = drafted.session.canvas.labels.copy()
+    wrong = before.astype(np.uint64)
+    wrong[0, 0] = 2**32
+    drafted.family.labels.data = wrong
+    assert drafted.session.problem is not None
+    np.testing.assert_array_equal(drafted.session.canvas.labels, before)
 
 
 def test_what_was_written_last_is_logged_when_the_image_closes(drafted):

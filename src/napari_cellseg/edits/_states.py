@@ -102,10 +102,12 @@ def reconcile(
     keep = (free * 2 >= sizes) & (free >= max(min_size, 1))
     keep[0] = False
     lookup = np.zeros(sizes.size, np.uint32)
+    taken = ids_in(np.where(known, labels, 0))
     if before is not None:
-        new, old = _the_same(np.where(known, 0, proposal), before, ids_in(np.where(known, labels, 0)))
+        new, old = _the_same(np.where(known, 0, proposal), before, taken)
         lookup[new] = old
         lookup[~keep] = 0
+    first_id = max(first_id, int(taken.max(initial=0)) + 1)  # napari's own ways to a new label know nothing of us
     fresh = keep & (lookup == 0)
     lookup[fresh] = np.arange(first_id, first_id + int(fresh.sum()), dtype=np.uint32)
     return np.where(known, labels, lookup[proposal]).astype(np.uint32)
@@ -141,7 +143,9 @@ def fitted(
                 across = (*box[:axis], beyond, *box[axis + 1 :])
                 here = np.where(known.take(inside, axis), 0, new.take(inside, axis))
                 for mine, theirs in _joined(here, np.where(state[across] > 0, 0, labels[across])):
-                    new[(new == mine) & ~known] = theirs
+                    if mine != theirs:  # another that kept this number was parted from what goes on outside
+                        new[(new == theirs) & ~known] = max(first_id, int(new.max()) + 1)
+                        new[(new == mine) & ~known] = theirs
     return new
 
 

@@ -140,7 +140,7 @@ class Corrections:
         if approved:
             self.show(project.approve_labels(self.session.image, labels))
         else:
-            self.show(project.draft_labels(self.session.image, labels))
+            self.show(project.draft_labels(self.session.image, labels, first_id=self.writer.fresh_id()))
         self.writer.promise_again()
         self.session.update(status=f"Took {len(canvas.objects)} objects from {Path(path).name}.")
 

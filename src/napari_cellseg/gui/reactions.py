@@ -79,6 +79,7 @@ class Reactions:
                 self._c.session.update(status=kept)
             case Finished():
                 self._c.job = None
+                self._c.writer.forget()
                 if self._c.session.project is not None:
                     self._c.session.update(unfinished=self._c.interrupted())
                 self._c.session.update(progress=None)

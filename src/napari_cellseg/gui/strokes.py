@@ -28,8 +28,7 @@ class Strokes:
         self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._verb: Verb = "undo"
         self._group = ""  # what is being taken back bit by bit
-        self._wish: Verb | None = None  # what follows when a piece of a prediction is written
-        self._leave = ""  # the prediction that was running or being written then: it stays
+        self._leave = ""  # the prediction that was running or being written when that began: it stays
         self._said = ""
 
     def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any], tool: str = "") -> None:
@@ -90,19 +89,11 @@ class Strokes:
     def step(self, verb: Verb) -> None:
         """Begin to undo or redo; ignored while a stroke is open, or something is being undone.
 
-        A prediction that runs is left alone (Cancel ends it); what a person did last is taken back, as soon as the
-        piece that is being written is whole.
+        A prediction that runs or is being written is left alone (Cancel ends it): what a person did last is taken back.
         """
         if self._c.family is None or self._c.family.stroke_open() or self.stepping:
             return
         self._leave = self._c.writer.group or self._c.predicting.group
-        if self._c.writer.pieces:
-            self._wish = verb
-            self._c.session.update(status=f"{verb.capitalize()} follows when what is under way is written.")
-        else:
-            self._begin(verb)
-
-    def _begin(self, verb: Verb) -> None:
         self.take_back_unsaved()
         canvas = self._c.canvas()
         self._c.correcting.forget()
@@ -116,12 +107,7 @@ class Strokes:
 
     def go_on(self, end: float) -> None:
         """Undo or redo more of what was begun, for as long as the clock of `time.perf_counter` allows."""
-        if self._c.family and self._c.family.stroke_open():
-            return
-        if self._wish and not self._c.writer.pieces:
-            verb, self._wish = self._wish, None
-            self._begin(verb)
-        elif self._group:
+        if self.stepping and not (self._c.family and self._c.family.stroke_open()):
             self._go_on(self._group, end)
 
     def _go_on(self, group: str, end: float) -> None:
@@ -141,9 +127,9 @@ class Strokes:
 
     def stop(self) -> None:
         """Leave what is not undone yet; Undo goes on with it."""
-        self._group, self._wish = "", None
+        self._group = ""
 
     @property
     def stepping(self) -> bool:
         """Whether a long undo (of a prediction of thousands of pieces) is under way."""
-        return bool(self._group or self._wish)
+        return bool(self._group)

@@ -96,6 +96,7 @@ class Tools:
         labels, c = family.labels, self.controller
         labels.mouse_drag_callbacks.append(self._drag)
         labels.events.mode.connect(self._left)
+        c.viewer.dims.events.ndisplay.connect(self._turned)
         bindings: dict[str, Callable[[], object]] = {
             "N": c.new_label,
             "Y": c.approve_field,
@@ -113,8 +114,14 @@ class Tools:
         """Forget the layer."""
         if self.family is not None:
             self.family.labels.events.mode.disconnect(self._left)
+            self.controller.viewer.dims.events.ndisplay.disconnect(self._turned)
             self.family = None
         self.controller.correcting.forget()
+
+    def _turned(self, event: Any = None) -> None:
+        """A tool's drag draws in a plane; it turns a 3D view."""
+        if self.family is not None and self.controller.session.tool:
+            self.family.labels.mouse_pan = not self.family.in_slices
 
     def choose(self, name: str) -> None:
         """Start a tool ("" ends it); one that needs no place acts at once."""
@@ -129,10 +136,11 @@ class Tools:
         self._choosing = True
         self.family.labels.mode = "pan_zoom"
         self._choosing = False
-        self.family.labels.mouse_pan = not name or not self.family.in_slices  # a drag turns a 3D view
         self.family.labels.cursor = "cross" if name else "standard"
         self.family.line.visible = tool is not None and tool.gesture != "object"
+        self.family.labels.mouse_pan = not name
         self.controller.session.update(tool=name, status=f"{tool.title}: {tool.tip}" if tool else "")
+        self._turned()
 
     # --- inside ---------------------------------------------------------------------------------
 

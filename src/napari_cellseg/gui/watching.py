@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
+from ..kernels.checksum import checksum
 from ..project import Canvas, Project
 
 if TYPE_CHECKING:
     from .controller import Controller
 
-Found = tuple[NDArray[np.int64], NDArray[np.uint32]]
 EVERY_S = 10.0
 """Seconds between two looks at the array; one takes 30 ms for 268 million voxels, in the helper thread."""
 SAID = "Another plugin or script changed {voxels} of the labels. They count as corrections; Undo takes them back."
+
+
+class Found(NamedTuple):
+    """Where the array is not what was logged (flat positions), what was logged there, and the sum of all that was."""
+
+    places: NDArray[np.int64]
+    old: NDArray[np.uint32]
+    checksum: int
 
 
 class Watching:
@@ -60,8 +68,7 @@ class Watching:
             self._looking = False
             self._due = time.monotonic() + EVERY_S
             if found is not None and canvas is self._c.session.canvas and canvas.n == n and self._quiet():
-                self._take(*found, canvas.labels.reshape(-1)[found[0]])
-                canvas.watch()
+                self._log(canvas, found)
 
         self._looking = True
         self._c.helper.later(work, take)
@@ -73,8 +80,7 @@ class Watching:
         if canvas is None or c.session.read_only or canvas.is_as_logged():
             return
         if (found := _difference(canvas, c.project().path, c.session.image)) is not None:
-            self._take(*found, canvas.labels.reshape(-1)[found[0]])
-            canvas.watch()
+            self._log(canvas, found)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -92,13 +98,19 @@ class Watching:
         layer, canvas = c.family.labels, c.family.canvas
         given = np.asarray(layer.data)
         layer.data = canvas.labels
-        if given.shape != canvas.labels.shape or given.dtype.kind not in "ui" or int(given.min(initial=0)) < 0:
+        fits = given.shape == canvas.labels.shape and given.dtype.kind in "ui"
+        if not fits or int(given.min(initial=0)) < 0 or int(given.max(initial=0)) > np.iinfo(np.uint32).max:
             c.fail(CellsegError("Another array was put into the labels layer; it is no label image of this picture.",
                                 "The labels are as they were. Masks come in by More: masks in and out."))  # fmt: skip
             return
         flat, ours = given.reshape(-1), canvas.labels.reshape(-1)
         index = np.flatnonzero(flat != ours)
         self._take(index, ours[index].copy(), flat[index].astype(np.uint32))
+
+    def _log(self, canvas: Canvas, found: Found) -> None:
+        """Let what was found be a stroke; what was written since then does not fit the sum, and is found next time."""
+        canvas.watch(found.checksum)
+        self._take(found.places, found.old, canvas.labels.reshape(-1)[found.places])
 
     def _take(self, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]) -> None:
         changed = old != new  # what was put back meanwhile is not
@@ -121,4 +133,4 @@ def _difference(canvas: Canvas, folder: Path, image: str) -> Found | None:
     except CellsegError:
         return None
     index = np.flatnonzero(labels.reshape(-1) != canvas.labels.reshape(-1))
-    return index, labels.reshape(-1)[index]
+    return Found(index, labels.reshape(-1)[index], checksum(labels))

@@ -10,6 +10,7 @@ import itertools
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from .. import edits
 from ..boxes import relative
 from ..errors import CellsegError
-from ..project import Canvas, Edit
+from ..project import PREDICTED, Canvas, Edit, Objects
 
 if TYPE_CHECKING:
     from .controller import Controller
@@ -43,13 +44,46 @@ class Piece(NamedTuple):
     edit: Callable[[Canvas], Edit]
 
 
-class PieceWriter:
-    """A queue of boxes to write; every piece is an edit of its own.
+@dataclass
+class Queue:
+    """Pieces that wait, and what follows when all of them are written."""
+
+    pieces: deque[Piece] = field(default_factory=deque)
+    ends: list[Callable[[], None]] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.pieces.clear()
+        self.ends.clear()
+
+    def end(self) -> None:
+        """Do what follows."""
+        ends, self.ends = self.ends, []
+        for end in ends:
+            end()
+
+
+class Waiting(NamedTuple):
+    """A whole prediction that is being written.
 
     Attributes
     ----------
-    pieces
-        What waits.
+    labels
+        Of the box's shape; the pieces are views of it.
+    objects
+        Where its objects lie.
+    """
+
+    box: Box
+    labels: Labels
+    objects: Objects
+
+
+class PieceWriter:
+    """Queues of boxes to write; every piece is an edit of its own. What a person approves comes before predictions.
+
+    Attributes
+    ----------
     group
         Of the whole prediction that is being written, "" where none is.
     next_id
@@ -58,21 +92,32 @@ class PieceWriter:
 
     def __init__(self, controller: Controller) -> None:
         self._c = controller
-        self.pieces: deque[Piece] = deque()
-        self._ends: list[Callable[[], None]] = []  # what follows when all of it is written
+        self._approvals, self._predictions = Queue(), Queue()
         self.next_id = 1
         self.promised = 0
         self._generation = 0
         self._first = 0  # of the prediction that runs
         self._before: Labels | None = None  # what it replaces
-        self._whole: tuple[Box, Labels] | None = None  # the prediction that is being written,
+        self._whole: Waiting | None = None  # the prediction that is being written,
         self.group = ""  # and its group
         self._heeded = 0  # the newest edit that it knows of
 
+    @property
+    def pieces(self) -> deque[Piece]:
+        """What waits and comes next."""
+        return self._approvals.pieces or self._predictions.pieces
+
     def reset(self) -> None:
         """Another image comes: finish what is half written, forget what was promised."""
-        while self._ends and self.pieces:
-            self._write(self.pieces.popleft())  # nobody sees it any more
+        canvas, image = self._c.session.canvas, self._c.session.image
+        while self._approvals.pieces:
+            self._write(self._approvals.pieces.popleft())
+        if self._whole is not None and canvas is not None:
+            box, labels, _ = self._whole  # in as few edits as planes: what is written already does not count
+            for span in _spans(box, max(labels.shape)):
+                change = partial(_predicted, span, labels[relative(span, box)])
+                self._write(Piece(image, self.group, change))
+        self._approvals.clear()
         self.drop()
         self.next_id, self.promised = 1, 0
 
@@ -124,18 +169,19 @@ class PieceWriter:
         )
         labels, state, instances = canvas.labels[wide].copy(), canvas.state[wide].copy(), self._c.instances()
 
-        def number() -> Labels:
-            return edits.fitted(
+        def number() -> Waiting:
+            new = edits.fitted(
                 labels, state, relative(box, wide), proposal, first,
                 before=before, min_size=min_size, instances=instances,
             )  # fmt: skip
+            return Waiting(box, new, Objects(new, np.zeros((), np.uint8)))
 
-        def take(new: Labels) -> None:
+        def take(found: Waiting) -> None:
             if generation == self._generation:
-                self.next_id = max(int(new.max(initial=0)), self.promised) + 1
-                self.cut(image, box, new, group)
-                self._whole, self._heeded, self.group = (box, new), heeded, group
-                self._ends.append(self._predicted)
+                self.next_id = max(found.objects.top, self.promised) + 1
+                self.cut(image, box, found.labels, group)
+                self._whole, self._heeded, self.group = found, heeded, group
+                self._predictions.ends.append(self._predicted)
 
         self._c.helper.later(number, take)
 
@@ -145,49 +191,54 @@ class PieceWriter:
             self._c.reviewing.stop()
             self._c.session.update(notice="The comparison has ended: a prediction changed the labels. Compare again.")
         for span in _spans(box, PIECE):
-            self.pieces.append(Piece(image, group, partial(_predicted, span, labels[relative(span, box)])))
+            change = partial(_predicted, span, labels[relative(span, box)])
+            self._predictions.pieces.append(Piece(image, group, change))
 
     def approve(self, box: Box, mask: NDArray[np.bool_], what: str) -> None:
         """Approve the voxels of a mask of the box's shape: at once, or piece by piece where they are many."""
-        c, small = self._c, mask.size <= AT_ONCE and not self.pieces
+        c, small = self._c, mask.size <= AT_ONCE and not self._approvals.pieces
         group = f"approve-{uuid.uuid4().hex[:8]}"
         for span in [box] if small else _spans(box, 2 * PIECE):
             change = partial(_approved, span, mask[relative(span, box)], f"approve {what}")
-            self.pieces.append(Piece(c.session.image, group, change))
-        self._ends.append(lambda: c.session.update(status=f"Approved the {what}."))
+            self._approvals.pieces.append(Piece(c.session.image, group, change))
+        self._approvals.ends.append(lambda: c.session.update(status=f"Approved the {what}."))
         if small:
             self.step()
         else:
             c.session.update(status=f"Approving the {what}...")
 
     def drop(self) -> None:
-        """Write nothing more of what is on its way."""
-        self.pieces.clear()
-        self._ends.clear()
-        self._whole, self._first, self._before, self.group = None, 0, None, ""
+        """Write nothing more of a prediction that is on its way."""
+        self._predictions.clear()
+        self._whole, self.group = None, ""
         self._generation += 1
+        self.forget()
+
+    def forget(self) -> None:
+        """The job has ended: nothing is kept for it."""
+        self._first, self._before = 0, None
 
     # --- writing ----------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Write the next piece; one of an image that is not open any more is dropped."""
-        edit = self._write(self.pieces.popleft())
+        queue = self._approvals if self._approvals.pieces else self._predictions
+        edit = self._write(queue.pieces.popleft())
         if edit is not None:
             self._c.show(edit)
-        if not self.pieces:
-            ends, self._ends = self._ends, []
-            for end in ends:
-                end()
+        if not queue.pieces:
+            queue.end()
 
     def _write(self, piece: Piece) -> Edit | None:
         canvas = self._c.session.canvas
         if piece.image != self._c.session.image or canvas is None:
             return None
-        if self._whole is not None:
-            self._heed(canvas, *self._whole)
         try:
+            if self._whole is not None:
+                self._heed(canvas, self._whole)
             return canvas.apply(piece.edit(canvas), piece.group)
         except CellsegError as error:
+            self._approvals.clear()
             self.drop()
             self._c.fail(error)
             return None
@@ -197,21 +248,44 @@ class PieceWriter:
         self._c.canvas().objects.settle_top()
         self._c.reviewing.renew()
 
-    def _heed(self, canvas: Canvas, box: Box, labels: Labels) -> None:
-        """Leave out objects that a person has dealt with for more than half since they were numbered."""
-        for row in canvas.rows(self._heeded):
-            near = tuple(
-                slice(max(s.start, a - (PIECE if axis >= len(box) - 2 else 0)), min(s.stop, b + PIECE))
-                for axis, (s, (a, b)) in enumerate(zip(box, row.box, strict=True))
-            )
-            if not row.by_hand or any(s.stop <= s.start for s in near):
-                continue
-            view, now, known = labels[relative(near, box)], canvas.labels[near], canvas.state[near] > 0
-            for id in np.unique(view[known]).tolist():
-                mine = view == id
-                if id and known[mine].mean() > 0.5:
-                    view[mine] = now[mine]
+    def _heed(self, canvas: Canvas, waiting: Waiting) -> None:
+        """What a person has done since the prediction was numbered counts for what is not written yet, too."""
+        for row in canvas.rows(self._heeded) if canvas.n > self._heeded else ():
+            if row.by_hand:
+                self._obey(canvas, waiting, canvas.edit(row.n))
         self._heeded = canvas.n
+
+    def _obey(self, canvas: Canvas, waiting: Waiting, edit: Edit) -> None:
+        """Leave out objects that the person has dealt with for more than half; give way where a number was taken."""
+        places = np.unravel_index(edit.index, edit.shape)
+        within = np.logical_and.reduce(
+            [(p >= s.start) & (p < s.stop) for p, s in zip(places, waiting.box, strict=True)]
+        )
+        at = tuple(p[within] - s.start for p, s in zip(places, waiting.box, strict=True))
+        met = np.unique(waiting.labels[at])
+        if edit.tool in ("undo", "redo"):
+            waiting.labels[at] = edit.new_labels[within]
+        if not self._c.instances():
+            return
+        here, state = canvas.labels[waiting.box], canvas.state[waiting.box]
+        for id in met[met > 0].tolist():
+            span, mine = self._of(waiting, id)
+            if mine.any() and (state[span][mine] > 0).mean() > 0.5:
+                waiting.labels[span][mine] = here[span][mine]
+        for id in np.unique(edit.new_labels[edit.new_labels != edit.old_labels]).tolist():
+            span, mine = self._of(waiting, id)
+            if id and mine.any() and not (here[span][mine] == id).any():  # of that object nothing is there yet
+                fresh = self.fresh_id()
+                waiting.labels[span][mine & (state[span] == PREDICTED)] = fresh
+                self.next_id = fresh + 1
+
+    @staticmethod
+    def _of(waiting: Waiting, id: int) -> tuple[Box, NDArray[np.bool_]]:
+        """The box of an object of the prediction, in the prediction, and its mask there."""
+        span = (
+            waiting.objects.box(waiting.labels, id) if id in waiting.objects else (slice(0, 0),) * waiting.labels.ndim
+        )
+        return span, np.asarray(waiting.labels[span] == id)
 
 
 def _spans(box: Box, side: int) -> Iterator[Box]:

@@ -197,10 +197,10 @@ def _from_coco(data: Any, shape: Shape, name: str, classes: Sequence[str]) -> La
     kinds = {c["id"]: str(c.get("name", "")) for c in data.get("categories", [])}
     for annotation in data["annotations"]:
         z = slices.get(annotation.get("image_id"), 0)
-        if "label" in annotation:
+        if classes:
+            id = _class(annotation.get("label", ""), kinds.get(annotation.get("category_id"), ""), classes, name)
+        elif "label" in annotation:
             id = int(annotation["label"])
-        elif classes:
-            id = int(_class("", kinds.get(annotation.get("category_id"), ""), classes, name))
         else:
             id, next_id = next_id, next_id + 1
         segmentation = annotation["segmentation"]

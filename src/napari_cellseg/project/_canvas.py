@@ -229,9 +229,9 @@ class Canvas:
             self._objects = Objects(self.labels, self.state)
         return self._objects
 
-    def watch(self) -> None:
-        """From now on `is_as_logged` can be asked."""
-        self._checksum = checksum(self.labels)
+    def watch(self, logged: int | None = None) -> None:
+        """From now on `is_as_logged` can be asked; `logged` is the checksum of what the log holds."""
+        self._checksum = checksum(self.labels) if logged is None else logged
 
     def is_as_logged(self) -> bool:
         """Whether the labels hold what edits wrote since `watch`, and nothing else; False while a stroke is open."""
@@ -288,7 +288,8 @@ class Canvas:
                 target.append(r)
         else:
             self._undo.append(row)
-            self._redo.clear()
+            if row.by_hand:  # a tile of a prediction takes nobody's redo away
+                self._redo.clear()
 
     def _take_in(self, rows: list[EditRow]) -> bool:
         for row in rows:

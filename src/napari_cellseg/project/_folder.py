@@ -270,8 +270,8 @@ class Project:
                 f"Classes are 1 to {len(self.classes)}: {', '.join(self.classes)}.",
             )
 
-    def draft_labels(self, id: str, labels: NDArray[np.uint32], tool: str = "draft") -> Edit:
-        """Take labels from anywhere as a first draft: only where nobody has spoken, as one edit.
+    def draft_labels(self, id: str, labels: NDArray[np.uint32], tool: str = "draft", first_id: int = 1) -> Edit:
+        """Take labels from anywhere as a first draft: only where nobody has spoken, numbered from `first_id` or above.
 
         Raises
         ------
@@ -282,7 +282,7 @@ class Project:
         self._check_fit(labels, canvas.labels.shape)
         box = tuple(slice(0, n) for n in canvas.labels.shape)
         free = canvas.state == PREDICTED
-        shift = canvas.next_id() - 1 if self.task == "instance" else 0
+        shift = max(canvas.next_id(), first_id) - 1 if self.task == "instance" else 0
         new = np.where(free, np.where(labels > 0, labels + np.uint32(shift), 0), canvas.labels)
         return canvas.apply(difference(tool, canvas.labels, canvas.state, box, new, canvas.state))
 
