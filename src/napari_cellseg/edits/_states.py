@@ -37,8 +37,7 @@ def approve_background(scene: Scene, box: Box) -> Edit:
 def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
     """Approve what lies in a box (see `approval`)."""
     outer, mask = approval(scene, box)
-    new = np.where(mask, APPROVED, scene.state[outer])
-    return difference(tool, scene.labels, scene.state, outer, scene.labels[outer], new)
+    return approve_mask(scene, outer, mask, tool=tool)
 
 
 def approval(scene: Scene, box: Box) -> tuple[Box, Mask]:
