@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import edits
 from ..errors import CellsegError
@@ -69,8 +71,7 @@ class Reviewing:
                 doubt[whole] = kept.doubt(exclusive)
             except CellsegError:
                 doubt = None
-            with Project.open(project.path) as other:  # frames as they stand on disk, in this thread
-                beside = [other.load_labels(id)[0] for id in near]
+            beside = _on_disk(project.path, near)
             return review_order(labels, state, order, doubt=doubt, disagreement=spread, beside=beside)
 
         def taken(items: list[Item]) -> None:
@@ -228,6 +229,14 @@ class Reviewing:
                 time.monotonic() - self._began, self._edits, c.session.order,
             )
         )  # fmt: skip
+
+
+def _on_disk(folder: Path, ids: list[str]) -> list[NDArray[np.uint32]]:
+    """Labels of other images as they stand on disk; with a connection of its own, so in any thread."""
+    if not ids:
+        return []
+    with Project.open(folder) as project:
+        return [project.load_labels(id)[0] for id in ids]
 
 
 def _shared(item: Item, other: Item) -> float:

@@ -141,7 +141,7 @@ class Canvas:
         edit = self._db.edit(row.n)
         turned = edit.inverse() if verb == "undo" else replace(edit, tool=verb)
         written = self.apply(turned, row.group, undoes=row.n)
-        if row in stack:  # it changed nothing any more, so it was not logged
+        if written.empty:  # so it was not logged, and the stacks do not know
             stack.remove(row)
         more = _newest(stack, leave)
         return written, row.group if more and more.group == row.group else ""
