@@ -23,7 +23,10 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 SHARED = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
-SMALL = ["model.weights=none", "model.width=4", "train.patch=64", "train.batch=4", "train.steps=60", "train.checks=2"]
+SMALL = [
+    "model.encoder=resnet18", "model.weights=none", "model.width=4", "train.patch=64", "train.batch=4", "train.steps=60",
+    "train.checks=2",
+]  # fmt: skip
 
 
 @pytest.fixture

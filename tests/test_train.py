@@ -18,7 +18,7 @@ from napari_cellseg.data import AHEAD, Loader, TrainingSet
 from napari_cellseg.engine import PredictJob, TrainJob, decide, open_round, record_round, run
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Judged, Notice, Predicted, Saved, StepDone, Stopped, TrainStarted, Validated
-from napari_cellseg.project import Project, difference, unfinished_runs
+from napari_cellseg.project import Project, difference, kinds_of_images, unfinished_runs
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.train import Loop, rate, show_training, train
 
@@ -65,7 +65,7 @@ def test_the_child_starts_from_the_parent_and_rounds_are_recorded(project, pictu
     assert set(judged.before) == set(judged.after)
     record = record_round(project, judged)
     assert record.decision == "open"
-    assert project.current_model == judged.child
+    assert project.current_model == (judged.child if judged.better else first)
     assert decide(project, "roll back").decision == "roll back"
     assert project.current_model == first
     decide(project, "keep")
@@ -385,22 +385,64 @@ def test_a_run_goes_on_where_tensorboard_is_missing(project, picture, small_conf
     assert list(train(project, small_config, resume=""))[-1].stopped_by == "steps"
 
 
-def test_what_models_have_learnt_from_never_judges(tmp_path, small_config):
+def test_the_newest_corrections_are_learnt_and_judged_and_what_was_learnt_never_judges(tmp_path, small_config):
     """Images are corrected one by one, the last one first, and learnt from every time."""
     with Project.create(tmp_path / "p") as project:
-        for n in range(6):
-            image, labels = synthetic_cells((64, 64), 6, radius=8, seed=n)
+        for n in range(4):
+            image, labels = synthetic_cells((96, 96), 20, radius=7, seed=n)
             np.save(tmp_path / f"i{n}.npy", image)
             project.add_image(tmp_path / f"i{n}.npy")
-        learnt: set[str] = set()
-        for n in reversed(range(6)):
-            project.approve_labels(f"i{n}", synthetic_cells((64, 64), 6, radius=8, seed=n)[1])
+        before: dict[str, tuple] = {}
+        for n in reversed(range(4)):
+            project.approve_labels(f"i{n}", synthetic_cells((96, 96), 20, radius=7, seed=n)[1])
             open_round(project)
-            whole = {id for id, h in project.db.holdouts().items() if h.box == ((0, 64), (0, 64))}
-            assert not whole & learnt
+            held = {id: h.boxes for id, h in project.db.holdouts().items()}
+            assert f"i{n}" in held
+            assert {id: held[id] for id in before} == before
             saved = list(train(project, small_config.with_values([*TINY, "train.steps=1"])))[-1]
-            learnt |= set(project.model_card(saved.model).images)
-        assert whole
+            assert f"i{n}" in project.model_card(saved.model).images
+            before = held
+
+
+def test_a_new_kind_of_image_is_learnt_and_judged(tmp_path, small_config):
+    """Nine dark images, then eight bright ones at once: of each kind some are learnt and some judge."""
+    with Project.create(tmp_path / "p") as project:
+        for n in range(17):
+            image, labels = synthetic_cells((64, 64), 8, radius=8, seed=n)
+            np.save(tmp_path / f"i{n:02d}.npy", image if n < 9 else image.max() + image.min() - image)
+            project.add_image(tmp_path / f"i{n:02d}.npy", labels=labels)
+        open_round(project)
+        kinds = kinds_of_images(project)
+        assert len(set(kinds.values())) == 2
+        held = {kinds[id] for id in project.db.holdouts()}
+        assert held == set(kinds.values())
+        assert len(project.db.holdouts()) == 2
+        saved = list(train(project, small_config.with_values([*TINY, "train.steps=1"])))[-1]
+        assert {kinds[id] for id in project.model_card(saved.model).images} == held
+
+
+def test_the_clock_does_not_end_a_training_before_the_least_steps(project, picture, small_config):
+    approve_a_field(project, picture[1])
+    open_round(project)
+    slow = ["train.seconds=0.001", "train.least=5", "train.extend=0", "train.checks=1"]
+    events = list(train(project, small_config.with_values([*TINY, *slow, "train.steps=1000"])))
+    assert [e.step for e in events if isinstance(e, StepDone)] == [1, 2, 3, 4, 5]
+    assert events[-1].stopped_by == "time"
+
+
+def test_a_training_goes_on_while_it_improves(project, picture, small_config):
+    """The learning rate is so small that every validation is a little better than the one before."""
+    approve_a_field(project, picture[1])
+    open_round(project)
+    quick = ["train.seconds=0.001", "train.least=8", "train.checks=2", "train.learning_rate=1e-4"]
+    quick += ["train.averaging=0.0", "train.steps=1000"]
+
+    def steps(extend: int) -> int:
+        config = small_config.with_values([*TINY, *quick, f"train.extend={extend}"])
+        return len([e for e in train(project, config) if isinstance(e, StepDone)])
+
+    assert steps(0) == 8
+    assert steps(1) == 12
 
 
 def test_a_damaged_checkpoint_is_said_to_be_one(project, picture, small_config):

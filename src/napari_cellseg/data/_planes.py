@@ -40,6 +40,8 @@ class Plane:
         Positions of the other known voxels.
     exclusive
         Whether the target's channels are classes.
+    objects, held_objects
+        How many objects (or classes) are learnt from, and how many judge.
     """
 
     image: str
@@ -50,6 +52,8 @@ class Plane:
     new: Places
     old: Places
     exclusive: bool = True
+    objects: int = 0
+    held_objects: int = 0
     _places: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -100,6 +104,7 @@ def read_planes(
             Plane(
                 record.id, pixels[:, z], target, learnt, plane_held,
                 np.argwhere(plane_fresh), np.argwhere(learnt & ~plane_fresh), config.target.exclusive,
+                _count(plane_labels, learnt), _count(plane_labels, plane_held),
             )
         )  # fmt: skip
     return planes
@@ -119,3 +124,8 @@ def _fresh(project: Project, record: ImageRecord, edits_until: int) -> NDArray[n
         if row.by_hand:
             mask[tuple(slice(a, b) for a, b in row.box)] = True
     return mask
+
+
+def _count(labels: NDArray[np.uint32], mask: NDArray[np.bool_]) -> int:
+    ids = np.unique(labels[mask])
+    return int((ids > 0).sum())

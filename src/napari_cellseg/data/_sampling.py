@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..augmentation import Cut, Patch
 from ..config import Config
 from ..errors import CellsegError
-from ..project import Holdout, Project
+from ..project import Project, kinds_of_images
 from ._planes import Places, Plane, read_planes
 
 AHEAD = 2
@@ -66,7 +67,7 @@ class TrainingSet:
         self.planes: list[Plane] = []
         self.hard: deque[Hard] = deque()
         records = [r for r in project.images() if r.split != "test"]
-        holdouts = project.db.holdouts()
+        holdouts, kinds = project.db.holdouts(), kinds_of_images(project)
         for record in records:
             self.planes += read_planes(project, record, config, holdouts.get(record.id), edits_until)
         if not any(p.known.any() for p in self.planes):
@@ -81,11 +82,12 @@ class TrainingSet:
                 f"The corrected images have different numbers of channels: {shown}.",
                 "Keep images of one kind in one project.",
             )
-        self.held_out = _describe(holdouts)
+        self.held_out = _describe(self.planes)
         self._rare = self._rarest() if config.sampling.rare else 0
         self._new = [n for n, p in enumerate(self.planes) if len(p.new)]
         self._old = [n for n, p in enumerate(self.planes) if len(p.old)]
         self._grids: dict[int, Places] = {}
+        self._share = _shares([kinds[p.image] for p in self.planes], config.sampling.kinds)
 
     @property
     def n_channels(self) -> int:
@@ -106,6 +108,10 @@ class TrainingSet:
     def depth(self) -> int:
         """Slices of a patch: 1 for planes."""
         return min(self.config.train.depth, max(p.known.shape[0] for p in self.planes)) if self.volumes else 1
+
+    def count_objects(self) -> tuple[int, int]:
+        """How many objects are learnt from, and how many judge; in volumes, per slice."""
+        return sum(p.objects for p in self.planes), sum(p.held_objects for p in self.planes)
 
     def known_voxels(self) -> tuple[int, int]:
         """How many voxels are learnt from, and how many of them are new since the parent."""
@@ -181,9 +187,9 @@ class TrainingSet:
     def _voxel(
         self, planes: list[int], places: list[Places], rng: np.random.Generator
     ) -> tuple[int, tuple[int, int, int]]:
-        """Every picture counts the same, however large, unless less than a patch of it is known."""
+        """Every picture of a kind counts the same, however large, unless less than a patch of it is known."""
         sizes = np.array([len(p) for p in places], float)
-        weights = np.minimum(sizes / self.config.train.patch**2, 1) ** 0.5
+        weights = np.minimum(sizes / self.config.train.patch**2, 1) ** 0.5 * self._share[planes]
         chosen = rng.choice(len(planes), p=weights / weights.sum())
         z, y, x = places[chosen][rng.integers(len(places[chosen]))]
         return planes[chosen], (int(z), int(y), int(x))
@@ -211,6 +217,12 @@ class TrainingSet:
         sizes = np.sum([p.class_sizes(n) for p in self.planes], axis=0)[1:]
         there = np.flatnonzero(sizes)
         return int(there[sizes[there].argmin()]) + 1 if there.size else 0
+
+
+def _shares(kinds: Sequence[str], balance: float) -> NDArray[np.float64]:
+    """How often each plane is drawn: a kind of n planes counts n ** (1 - balance), shared equally among them."""
+    sizes = Counter(kinds)
+    return np.array([sizes[kind] ** -balance for kind in kinds], float)
 
 
 def stack(patches: Sequence[Patch], volumes: bool = False) -> Batch:
@@ -248,6 +260,11 @@ def _slices(
     return (index[::-1], outside[::-1]) if rng.random() < 0.5 else (index, outside)
 
 
-def _describe(holdouts: dict[str, Holdout]) -> str:
-    names = ", ".join(list(holdouts)[:3]) + (", ..." if len(holdouts) > 3 else "")
-    return f"{len(holdouts)} held out: {names}" if holdouts else "nothing held out"
+def _describe(planes: Sequence[Plane]) -> str:
+    """What judges, in words: so many images as a whole, so many fields of others."""
+    held = [p for p in planes if p.held_out.any()]
+    whole = {p.image for p in held} - {p.image for p in planes if p.known.any()}
+    fields = len({p.image for p in held} - whole)
+    words = [f"{len(whole)} image{'s' if len(whole) > 1 else ''}"] if whole else []
+    words += [f"parts of {fields} image{'s' if fields > 1 else ''}"] if fields else []
+    return f"{' and '.join(words)} held out" if words else "nothing held out"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import CellsegError
 from ._edit import Edit, decode_edit
-from ._records import EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord
+from ._records import EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord, Span
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, position INTEGER, record TEXT NOT NULL);
@@ -138,6 +138,22 @@ class Database:
         marks = ",".join("?" * len(EditRow.MACHINE))
         return bool(self._rows(f"SELECT 1 FROM edits WHERE tool NOT IN ({marks}) LIMIT 1", *EditRow.MACHINE))
 
+    def log_ends(self) -> dict[str, int]:
+        """The number of the newest edit of every image that has any."""
+        return {str(image): int(n) for image, n in self._rows("SELECT image, MAX(n) FROM edits GROUP BY image")}
+
+    def has_edit(self, image: str, n: int) -> bool:
+        """Whether an edit of this number belongs to this image."""
+        return bool(self._rows("SELECT 1 FROM edits WHERE n = ? AND image = ?", n, image))
+
+    def undone(self, tool: str) -> dict[str, int]:
+        """Per image, the newest *undo* that took back an edit of a tool."""
+        query = (
+            "SELECT back.image, MAX(back.n) FROM edits AS back JOIN edits AS done ON done.n = back.undoes "
+            "WHERE back.tool = 'undo' AND done.tool = ? GROUP BY back.image"
+        )
+        return {str(image): int(n) for image, n in self._rows(query, tool)}
+
     def last_edit(self) -> int:
         """The number of the newest edit, 0 where there is none."""
         return int(self._rows("SELECT COALESCE(MAX(n), 0) FROM edits")[0][0])
@@ -160,12 +176,15 @@ class Database:
     def holdouts(self) -> dict[str, Holdout]:
         """Held-out parts by image id."""
         rows = self._rows("SELECT image, box FROM holdouts")
-        return {image: Holdout(image, tuple((int(a), int(b)) for a, b in json.loads(box))) for image, box in rows}
+        return {image: Holdout(image, _boxes(text)) for image, text in rows}
 
     def put_holdout(self, holdout: Holdout) -> None:
-        """Fix a held-out part; one that exists stays as it is, since it was promised never to be learnt from."""
+        """Fix held-out parts beside those that exist, which stay: they were promised never to be learnt from."""
         with self.transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO holdouts VALUES (?, ?)", (holdout.image, json.dumps(holdout.box)))
+            row = connection.execute("SELECT box FROM holdouts WHERE image = ?", (holdout.image,)).fetchone()
+            before = _boxes(row[0]) if row else ()
+            boxes = (*before, *(b for b in holdout.boxes if b not in before))
+            connection.execute("INSERT OR REPLACE INTO holdouts VALUES (?, ?)", (holdout.image, json.dumps(boxes)))
 
     def set_splits(self, splits: dict[str, str]) -> None:
         """Move images to other splits, all or none; what judges is fixed anew by the next training."""
@@ -259,8 +278,18 @@ class Database:
 
     def put_setting(self, key: str, value: str) -> None:
         """Remember a value."""
-        with self.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value))
+        self.put_settings({key: value})
+
+    def put_settings(self, values: dict[str, str]) -> None:
+        """Remember values, all or none."""
+        if values:
+            with self.transaction() as connection:
+                connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
+
+    def settings(self, prefix: str) -> dict[str, str]:
+        """Remembered values whose keys begin with a prefix, by the rest of their keys."""
+        rows = self._rows("SELECT key, value FROM settings WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
+        return {str(key)[len(prefix) :]: str(value) for key, value in rows}
 
 
 def image_from_json(text: str) -> ImageRecord:
@@ -301,6 +330,14 @@ def salvage_tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         except sqlite3.Error:
             found[table] = []
     return found
+
+
+def _boxes(text: str) -> tuple[Span, ...]:
+    """Boxes of a held-out image; until version 0.4 there was one, without a list round it."""
+    values = json.loads(text)
+    if values and not isinstance(values[0][0], list):
+        values = [values]
+    return tuple(tuple((int(a), int(b)) for a, b in box) for box in values)
 
 
 def _edit_row(row: tuple[Any, ...]) -> EditRow:

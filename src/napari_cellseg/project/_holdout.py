@@ -1,79 +1,134 @@
-"""What judges and is never learnt from."""
+"""What judges and is never learnt from.
+
+Data flow: known images -> kinds (`remember_kinds`) -> of every kind at most a fifth: whole images where at least
+`WHOLE` of them came at once, otherwise the boxes of single objects, drawn at random from those that came since the last
+training. So every kind is judged, and of every kind the newest corrections are learnt from.
+"""
 
 from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from itertools import product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._folder import Project
-from ._records import Holdout, ImageRecord
+from ._kinds import remember_kinds
+from ._objects import Objects
+from ._records import Holdout, ImageRecord, Span
 
+T = TypeVar("T")
 VAL_SHARE = 0.2
-"""This share of the known images (or of the known length of a single image) is held out."""
+"""This share of every kind is held out."""
+WHOLE = 5
+"""From so many new images of a kind on, whole images are held out."""
+LEAST = 2
+"""From so many objects on, one is held out."""
+MARGIN = 4
+"""A held-out box reaches so many pixels beyond its object."""
+CELLS = 5
+"""Where there are no objects (classes), the known part is cut into so many fields along each axis."""
 
 
 def assign_holdouts(project: Project) -> dict[str, Holdout]:
-    """Fix what judges and is never learnt from; what was fixed once stays.
+    """Fix what judges and is never learnt from; what was fixed once stays, what is new may be added.
 
-    Images of the split *val* judge as a whole. Without any, a fifth of the images with known voxels does (the
-    later ones that no model has learnt from); where there is only one such image, the last fifth of its known length
-    along its longest axis.
+    Images of the split *val* judge as a whole, and alone, for their kind. The draw depends only on the project's images
+    and corrections.
     """
-    records = [r for r in project.images() if r.split != "test"]
-    for record in records:
-        if record.split == "val" and project.load_labels(record.id)[1].any():
+    kinds = remember_kinds(project)
+    known = {r.id: r for r in project.images() if r.split != "test" and project.load_labels(r.id)[1].any()}
+    for record in known.values():
+        if record.split == "val":
             project.db.put_holdout(_whole(record))
-    holdouts = project.db.holdouts()
-    if any(r.split == "val" and r.id in holdouts for r in records):
-        return holdouts
-    extents = {r.id: _extent(project, r) for r in records if r.split == "train"}
-    known = [r for r in records if extents.get(r.id)]
-    if len(known) == 1 and not holdouts:
-        project.db.put_holdout(_field(project, known[0], extents[known[0].id]))
-    wanted = max(int(VAL_SHARE * len(known)), 0 if project.db.holdouts() else 1)
-    whole = [r for r in known if holdouts.get(r.id) == _whole(r)]
-    learnt = {id for card in project.models() for id in card.images}
-    free = [r for r in reversed(known) if r.id not in holdouts and r.id not in learnt]
-    for record in free[: max(0, wanted - len(whole))]:
-        if len(known) > 1:
-            project.db.put_holdout(_whole(record))
+    judged_by_val = {kinds[id] for id, r in known.items() if r.split == "val"}
+    for kind in dict.fromkeys(kinds[id] for id in known):
+        if kind not in judged_by_val:
+            _hold_of_kind(project, [r for r in known.values() if kinds[r.id] == kind])
     return project.db.holdouts()
 
 
 def holdout_mask(record: ImageRecord, holdout: Holdout | None) -> NDArray[np.bool_]:
     """Where an image is held out, on its spatial grid."""
     mask = np.zeros(record.shape, bool)
-    if holdout is not None:
-        mask[tuple(slice(a, b) for a, b in holdout.box)] = True
+    for box in holdout.boxes if holdout is not None else ():
+        mask[tuple(slice(a, b) for a, b in box)] = True
     return mask
 
 
-def _extent(project: Project, record: ImageRecord) -> tuple[tuple[int, int], ...]:
-    """The box of all touched voxels of an image, () where there are none."""
-    state = project.load_labels(record.id)[1]
-    spans = []
-    for axis in range(state.ndim):
-        hits = np.flatnonzero(state.any(tuple(a for a in range(state.ndim) if a != axis)))
-        if not hits.size:
-            return ()
-        spans.append((int(hits[0]), int(hits[-1]) + 1))
-    return tuple(spans)
+def _hold_of_kind(project: Project, records: list[ImageRecord]) -> None:
+    """Images that came together in number are held out as a whole, of the rest single objects."""
+    learnt = {id: card.edits_until for card in project.models() for id in card.images}
+    holdouts = project.db.holdouts()
+    whole = [r for r in records if _whole(r) == holdouts.get(r.id)]
+    fresh = [r for r in records if r.id not in learnt and r.id not in holdouts]
+    seed = f"{records[0].id} {len(whole)}"
+    if len(fresh) + len(whole) >= WHOLE and len(fresh) >= len(whole):
+        for record in _draw(fresh, int(VAL_SHARE * len(records)) - len(whole), seed):
+            project.db.put_holdout(_whole(record))
+        return
+    pieces, n_known, n_held, n_new, n_new_held = [], 0, 0, 0, 0
+    for record in (r for r in records if r not in whole):
+        boxes, held, new = _pieces(project, record, holdouts.get(record.id), learnt.get(record.id, 0))
+        n_known, n_held = n_known + len(boxes), n_held + int(held.sum())
+        n_new, n_new_held = n_new + int(new.sum()), n_new_held + int((new & held).sum())
+        pieces += [(record, box) for box, is_new in zip(boxes, new & ~held, strict=True) if is_new]
+    wanted = max(round(VAL_SHARE * n_known), 1 if n_known >= LEAST and not whole else 0) - n_held
+    if n_new >= WHOLE and not n_new_held:  # of what is new, something judges
+        wanted = max(wanted, 1)
+    for record, box in _draw(pieces, min(wanted, len(pieces) - 1), f"{seed} {n_held}"):
+        project.db.put_holdout(Holdout(record.id, (box,)))
+
+
+def _draw(candidates: Sequence[T], n: int, seed: str) -> list[T]:
+    rng = np.random.default_rng(zlib.crc32(seed.encode()))
+    return [candidates[i] for i in sorted(rng.permutation(len(candidates))[: max(0, n)])]
+
+
+def _pieces(
+    project: Project, record: ImageRecord, holdout: Holdout | None, learnt_until: int
+) -> tuple[list[Span], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Boxes of the known objects (or fields) of an image; which of them are held out, and which are new."""
+    labels, state = project.load_labels(record.id)
+    known = state > 0
+    boxes = _objects(labels, known) if project.task == "instance" else []
+    boxes = boxes or _fields(known)
+    held, changed = holdout_mask(record, holdout), np.zeros(record.shape, bool)
+    for row in project.db.rows_after(record.id, learnt_until):
+        if row.by_hand:
+            changed[tuple(slice(a, b) for a, b in row.box)] = True
+
+    def mostly(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.array([mask[tuple(slice(a, b) for a, b in box)].mean() > 0.5 for box in boxes], bool)
+
+    return boxes, mostly(held), mostly(changed)
+
+
+def _objects(labels: NDArray[np.uint32], known: NDArray[np.bool_]) -> list[Span]:
+    """Boxes, a little larger, of the objects of which at least half is known."""
+    found = Objects(labels, np.zeros((), np.uint8))
+    out: list[Span] = []
+    for id in found.ids().tolist():
+        box = found.box(labels, id)
+        if known[box][labels[box] == id].mean() >= 0.5:
+            flat = (0,) * (labels.ndim - 2) + (MARGIN, MARGIN)
+            sides = zip(box, flat, labels.shape, strict=True)
+            out.append(tuple((max(0, s.start - m), min(n, s.stop + m)) for s, m, n in sides))
+    return out
+
+
+def _fields(known: NDArray[np.bool_]) -> list[Span]:
+    """Fields of a grid over the image that are mostly known, or those that are known at all."""
+    ends = [np.linspace(0, n, min(CELLS, n) + 1).round().astype(int) for n in known.shape]
+    spans = [list(zip(e[:-1].tolist(), e[1:].tolist(), strict=True)) for e in ends]
+    cells: list[Span] = [tuple(cell) for cell in product(*spans)]
+    shares = [float(known[tuple(slice(a, b) for a, b in cell)].mean()) for cell in cells]
+    full = [cell for cell, share in zip(cells, shares, strict=True) if share > 0.5]
+    return full or [cell for cell, share in zip(cells, shares, strict=True) if share > 0]
 
 
 def _whole(record: ImageRecord) -> Holdout:
-    return Holdout(record.id, tuple((0, n) for n in record.shape))
-
-
-def _field(project: Project, record: ImageRecord, extent: tuple[tuple[int, int], ...]) -> Holdout:
-    """The end of the image along the known part's longest axis, with about a fifth of its object voxels."""
-    labels, state = project.load_labels(record.id)
-    axis = int(np.argmax([b - a for a, b in extent]))
-    others = tuple(a for a in range(labels.ndim) if a != axis)
-    weight = ((labels > 0) & (state > 0)).sum(others).astype(float)
-    if not weight.any():
-        weight = (state > 0).sum(others).astype(float)
-    cut = int(np.searchsorted(np.cumsum(weight) / weight.sum(), 1 - VAL_SHARE)) + 1
-    start, stop = extent[axis]
-    box = [(0, n) for n in record.shape]
-    box[axis] = (min(max(cut, start + 1), stop - 1), record.shape[axis])
-    return Holdout(record.id, tuple(box))
+    return Holdout(record.id, (tuple((0, n) for n in record.shape),))

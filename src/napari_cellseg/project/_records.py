@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+Span = tuple[tuple[int, int], ...]
+"""A box as (start, stop) per axis."""
+
 
 @dataclass(frozen=True)
 class ImageRecord:
@@ -115,10 +118,10 @@ def entries(newest_first: Iterable[EditRow]) -> Iterator[Entry]:
 
 @dataclass(frozen=True)
 class Holdout:
-    """A part of an image that judges and is never learnt from: all of it, or the box of one field."""
+    """Parts of an image that judge and are never learnt from: all of it, or the boxes of some objects or fields."""
 
     image: str
-    box: tuple[tuple[int, int], ...]
+    boxes: tuple[Span, ...]
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ def _started(project: Project, record: RunRecord, patches: TrainingSet) -> Train
     # a cancelled training has saved its model; going on makes another
     taken = not record.id or (project.models_folder / record.id).exists()
     id = project.db.new_model_id(record.parent) if taken else record.id
-    return TrainStarted(id, record.parent, len(patches.images), known, new, patches.held_out)
+    objects, held = patches.count_objects()
+    return TrainStarted(id, record.parent, len(patches.images), known, new, patches.held_out, objects, held)
 
 
 def _learn(

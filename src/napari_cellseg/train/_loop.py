@@ -42,6 +42,8 @@ class Progress:
         Validations since the best one.
     falls
         How often the plateau schedule lowered the rate.
+    extended
+        How often the training went on after its end, since it was still improving.
     """
 
     step: int = 0
@@ -51,6 +53,7 @@ class Progress:
     best_loss: float = math.inf
     worse: int = 0
     falls: int = 0
+    extended: int = 0
 
 
 class Loop:
@@ -113,7 +116,7 @@ class Loop:
         clock, saved = time.monotonic() - self.at.elapsed, time.monotonic()
         self.network.train()
         with Loader(patches, self.at.step + 1, self.fabric.global_rank) as loader:
-            while not self._ends(stop):
+            while not self._ends(stop, bool(validation)):
                 step, progress = self.at.step + 1, self._progress()
                 draws, batch = loader.take()
                 loss = self._safe_step(batch, draws, patches, step, progress)
@@ -135,8 +138,11 @@ class Loop:
         if self.stopped_by not in ("nan", "memory") and self.at.step:
             yield self._validate(validation)
 
-    def _ends(self, stop: Callable[[], bool]) -> bool:
+    def _ends(self, stop: Callable[[], bool], judged: bool) -> bool:
         """Whether it is over; the first process decides for all, and its clock and validations count."""
+        if judged and self._progress() >= 1 and self._improves():
+            self.at.extended += 1
+            self.at.checked = int(self._progress() * self.config.train.checks)
         if self.fabric.world_size > 1:
             self.at = self.fabric.broadcast(self.at)
         reason = ""
@@ -151,14 +157,24 @@ class Loop:
         self.stopped_by = reason or self.stopped_by
         return bool(reason)
 
+    def _improves(self) -> bool:
+        """Whether it is worth going on after the end: the last validation was the best, and steps are left."""
+        train, at = self.config.train, self.at
+        return at.extended < train.extend and at.step < train.steps and at.best_step > 0 and at.worse == 0
+
     def _progress(self) -> float:
-        train = self.config.train
-        return max(self.at.elapsed / train.seconds, self.at.step / train.steps)
+        """Share of the training that is over: by the clock, but not before the least number of steps; or by steps.
+
+        Where it is extended, the share falls back by so much, and with it the learning rate rises once more.
+        """
+        train, at = self.config.train, self.at
+        clock = min(at.elapsed / train.seconds, at.step / train.least) / (1 + 0.5 * at.extended)
+        return max(clock, at.step / train.steps)
 
     def _remaining(self) -> float:
-        train = self.config.train
-        by_steps = (train.steps - self.at.step) * self.at.elapsed / self.at.step
-        return min(max(0.0, train.seconds - self.at.elapsed), by_steps)
+        """Seconds."""
+        share = self._progress()
+        return self.at.elapsed * (1 / share - 1) if 0 < share < 1 else 0.0
 
     def _safe_step(self, batch: Batch, draws: list[Draw], patches: TrainingSet, step: int, progress: float) -> float:
         """A step; infinite, and `stopped_by` memory, where it did not fit."""
