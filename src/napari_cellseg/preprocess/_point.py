@@ -177,6 +177,41 @@ class ChannelMix(StepBase):
         return mixed[None]
 
 
+class Grey(StepBase):
+    """Make one channel of any number, so that one network serves pictures of every kind.
+
+    Colour pictures (three channels of 8 bits) become the mean of their channels. Of others, whose channels show
+    different things, the one with the most contrast is taken: the largest distance between its 1st and its 99.8th
+    percentile, in units of its full range.
+    """
+
+    title: ClassVar[str] = "One grey channel"
+    kind: Literal["grey"] = "grey"
+    how: Literal["auto", "mean", "contrast"] = Field(
+        "auto", description="Mean of the channels, the one with the most contrast, or what suits the picture."
+    )
+    needs: ClassVar[Literal["nothing", "image", "plane"]] = "image"
+
+    def channels(self, n: int) -> int:
+        """One."""
+        return 1
+
+    def fit(self, whole: Whole) -> int:
+        """The channel to take; -1 stands for their mean."""
+        values = _channels(whole)
+        colour = len(values) == 3 and values[0].dtype == np.uint8
+        if len(values) == 1 or self.how == "mean" or (self.how == "auto" and colour):
+            return -1
+        ranges = [np.diff(percentiles(np.asarray(unit(v)), (1.0, 99.8)))[0] for v in values]
+        return int(np.argmax(ranges))
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """(1, Z, Y, X): one of the channels as it is, or their mean as float32."""
+        if len(pixels) == 1:
+            return pixels
+        return pixels[known : known + 1] if known >= 0 else unit(pixels).mean(0, dtype=np.float32, keepdims=True)
+
+
 def percentiles(values: NDArray[Any], at: tuple[float, float]) -> tuple[float, float]:
     """As `numpy.percentile`, from the histogram for uint8 and uint16."""
     if values.dtype not in (np.uint8, np.uint16):

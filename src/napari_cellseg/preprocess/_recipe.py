@@ -16,6 +16,7 @@ from ._point import (
     ChannelPick,
     Cutoff,
     Gamma,
+    Grey,
     Invert,
     MinMaxNormalize,
     PercentileNormalize,
@@ -25,11 +26,11 @@ from ._point import (
 
 STEPS: tuple[type[StepBase], ...] = (
     PercentileNormalize, MinMaxNormalize, ZScoreNormalize, Window, Cutoff, Gamma, Invert, Clahe, TVDenoise, Gaussian,
-    Median, TopHat, Background, ChannelPick, ChannelMix,
+    Median, TopHat, Background, ChannelPick, ChannelMix, Grey,
 )  # fmt: skip
 Step = Annotated[
     PercentileNormalize | MinMaxNormalize | ZScoreNormalize | Window | Cutoff | Gamma | Invert | Clahe | TVDenoise
-    | Gaussian | Median | TopHat | Background | ChannelPick | ChannelMix,
+    | Gaussian | Median | TopHat | Background | ChannelPick | ChannelMix | Grey,
     Field(discriminator="kind"),
 ]  # fmt: skip
 _KEPT_BYTES = 1 << 27

@@ -7,15 +7,18 @@ every edit logged after it; models are folders that appear whole. All changes of
 
 from __future__ import annotations
 
+from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._canvas import Canvas, Verb
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import member_paths, save_ensemble
+from ._export import export_labels
 from ._folder import Project
 from ._holdout import assign_holdouts, holdout_mask
+from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
 from ._objects import Objects
-from ._others import labels_of_others
+from ._others import labels_before, labels_of_others
 from ._records import (
     EditRow,
     Entry,
@@ -28,6 +31,7 @@ from ._records import (
     write_history,
 )
 from ._split import stratified_split
+from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
 
 __all__ = [
     "APPROVED",
@@ -40,21 +44,34 @@ __all__ = [
     "Entry",
     "Holdout",
     "ImageRecord",
+    "ImageStatus",
     "ModelCard",
     "Objects",
+    "Prediction",
     "Project",
     "ReviewRecord",
     "RoundRecord",
     "Verb",
+    "adopt_model",
     "assign_holdouts",
+    "begin_with",
     "decode_edit",
     "difference",
     "encode_edit",
+    "export_labels",
+    "find_model",
     "frames_beside",
     "holdout_mask",
+    "image_status",
+    "image_statuses",
+    "kinds_of_images",
     "known_mask",
+    "labels_before",
     "labels_of_others",
+    "last_predictions",
     "member_paths",
+    "new_project",
+    "note_prediction",
     "read_card",
     "read_model_config",
     "save_ensemble",

@@ -43,3 +43,14 @@ def labels_of_others(
         names = itertools.chain([path.name], (f"{path.name} ({k})" for k in itertools.count(2)))
         found[next(n for n in names if n not in found and n not in taken)] = labels
     return found
+
+
+def labels_before(project: Project, id: str) -> NDArray[np.uint32] | None:
+    """Labels as they were before a person changed anything; None where nothing was there."""
+    shape = project.image(id).shape
+    labels, state = np.zeros(shape, np.uint32), np.zeros(shape, np.uint8)
+    for row in project.db.rows_after(id, 0):
+        if row.by_hand:
+            break
+        project.db.edit(row.n).write_to(labels, state)
+    return labels if labels.any() else None

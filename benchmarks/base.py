@@ -1,0 +1,138 @@
+"""Train the base model that ships with the package: ``make base``.
+
+Data flow: images of ``../shared/data/base`` and of the *train* splits of dsb2018 and phase_contrast (nothing else may
+be learnt from) -> a project whose labels are approved -> the ordinary training, with stronger augmentation -> the
+model's folder, weights as float16 -> ``src/napari_cellseg/base/NAME``.
+
+An interrupted run goes on where it was (``--resume``). Seeded; on processors the same steps give the same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from napari_cellseg import images
+from napari_cellseg.config import Config
+from napari_cellseg.events import Notice, Saved, StepDone, Validated
+from napari_cellseg.project import Project
+
+HERE = Path(__file__).resolve().parents[1]
+DATA = HERE.parent / "shared" / "data"
+EVERY = 16
+"""One image in so many of each modality chooses the best step and is never learnt from."""
+
+CONFIG = (
+    'recipe.steps=[{kind="grey"}, {kind="percentile"}]',
+    "model.encoder=tu-tf_efficientnet_lite0", "model.width=16", "model.detail=16",
+    "augmentation.scale=2.0", "augmentation.strength=1.6", "augmentation.invert=0.25",
+    "sampling.kinds=0.5", "train.patch=160", "train.batch=8", "train.learning_rate=2e-3",
+    "train.averaging=0.998", "train.checks=16", "train.checkpoint=120",
+)  # fmt: skip
+
+
+def pool(without: str = "") -> list[tuple[Path, Path, str]]:
+    """(image, labels, modality) of everything that may be learnt from, without one modality (a part of its name)."""
+    found = []
+    for folder in (
+        DATA / "base" / "dsb2018",
+        DATA / "base" / "phase_contrast",
+        DATA / "dsb2018",
+        DATA / "phase_contrast",
+    ):
+        for row in csv.DictReader((folder / "index.csv").open()):
+            if row.get("split", "train") != "train":
+                continue
+            modality = row.get("modality", "phase_contrast")
+            name = f"{row['name']}.tif"
+            if not without or without not in modality:
+                found.append((folder / "images" / name, folder / "labels" / name, modality))
+    return found
+
+
+def make_project(path: Path, items: list[tuple[Path, Path, str]]) -> Project:
+    """A project of approved images; of each modality, one in `EVERY` only judges."""
+    project = Project.create(path)
+    seen: dict[str, int] = {}
+    for image, labels, modality in items:
+        n = seen[modality] = seen.get(modality, 0) + 1
+        split = "val" if n % EVERY == EVERY // 2 else "train"
+        project.add_image(image, labels=images.read_labels(labels), split=split)
+    return project
+
+
+def train_base(project: Project, config: Config, resume: bool) -> str:
+    """Train and say how it goes; returns the id of the model."""
+    from napari_cellseg.engine import open_round
+    from napari_cellseg.train import train
+
+    open_round(project)
+    model, start, losses = "", time.monotonic(), []
+    for event in train(project, config, resume="" if resume else None):
+        if isinstance(event, StepDone):
+            losses.append(event.loss)
+        elif isinstance(event, Validated):
+            mean = sum(losses) / max(len(losses), 1)
+            print(
+                f"{time.monotonic() - start:6.0f} s  step {event.step}: loss {mean:.4f}, held out {event.loss:.4f}"
+                f"{' *' if event.best else ''}", flush=True,
+            )  # fmt: skip
+            losses = []
+        elif isinstance(event, Notice):
+            print(event.text, flush=True)
+        elif isinstance(event, Saved):
+            model = event.model
+    return model
+
+
+def ship(source: Path, out: Path, card: dict[str, object]) -> None:
+    """Write a model folder with float16 weights, and what a person should know of it."""
+    import torch
+    from napari_cellseg.models import read_weights, write_tensors
+    from napari_cellseg.project import read_card, read_model_config, write_model
+
+    weights = {
+        name: value.half() if value.dtype == torch.float32 else value
+        for name, value in read_weights(source / "weights.safetensors").items()
+    }
+    config = read_model_config(source)
+    fresh = Config()  # a child learns with the ordinary augmentation and schedule, not with the base's
+    config = config.model_copy(update={"train": fresh.train, "augmentation": fresh.augmentation})
+    known = read_card(source)
+    new = replace(known, id=out.name, parent=None, images=(), edits_until=0, metrics=card)
+    write_model(out.parent, new, config, lambda path: write_tensors(path / "weights.safetensors", weights))
+    print(json.dumps(asdict(new), indent=1))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("base-training"), help="folder of the training project")
+    parser.add_argument("--seconds", type=float, default=7200.0)
+    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--without", default="", help="leave a modality out, for experiments")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--out", type=Path, default=None, help="where the model goes; not shipped if not given")
+    parser.add_argument("--set", action="append", default=[], dest="values")
+    options = parser.parse_args()
+    path = options.work / "base.cellseg"
+    if path.exists():
+        project = Project.open(path)
+    else:
+        options.work.mkdir(parents=True, exist_ok=True)
+        project = make_project(path, pool(options.without))
+    timing = [f"train.seconds={options.seconds}", f"train.steps={options.steps}"]
+    config = Config().with_values([*CONFIG, *timing, *options.values])
+    with project:
+        model = train_base(project, config, options.resume)
+        if options.out is not None:
+            folder = project.model_path(model)
+            ship(folder, options.out, {})
+
+
+if __name__ == "__main__":
+    main()
