@@ -1,0 +1,93 @@
+"""Samples to fit a head to: single known pixels with their features, the network's logits and what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..nets.features import Maps, at_pixels
+
+Float = NDArray[np.float32]
+MOST = 4000
+"""Pixels a head is fitted to."""
+CELL = 32
+"""Background is left out by squares of this side when a head is judged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """M pixels: features (M, F), logits (M, K), target (M, K) in [0, 1], groups (M,), places (M, 2) in the image.
+
+    A group is an object (above 0) or a square of background (below).
+    """
+
+    features: Float
+    logits: Float
+    target: Float
+    groups: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    def of(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Samples:
+        """Some of them."""
+        return Samples(
+            self.features[chosen], self.logits[chosen], self.target[chosen], self.groups[chosen], self.places[chosen]
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable[Samples], most: int = MOST) -> Samples | None:
+        """All of several parts, thinned to `most` pixels, half of them objects where there are as many."""
+        parts = list(parts)
+        if not parts:
+            return None
+        names = ("features", "logits", "target", "groups", "places")
+        every = cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+        rng = np.random.default_rng(0)
+        inside, outside = np.flatnonzero(every.groups > 0), np.flatnonzero(every.groups <= 0)
+        n_inside = min(len(inside), max(most // 2, most - len(outside)))
+        n_outside = min(len(outside), most - n_inside)
+        return every.of(np.sort(np.r_[rng.permutation(inside)[:n_inside], rng.permutation(outside)[:n_outside]]))
+
+
+def read_samples(
+    logits: torch.Tensor,
+    maps: Maps,
+    target: Float,
+    labels: NDArray[np.uint32],
+    known: NDArray[np.bool_],
+    origin: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    most: int = MOST,
+) -> Samples | None:
+    """Known pixels of a field, at most `most`; None where nothing is known.
+
+    The maps may reach beyond the field, which is what `target`, `labels` and `known` cover.
+
+    Parameters
+    ----------
+    logits, maps
+        What `Features` gave: (1, K, Y, X), and (1, F, y, x) each.
+    target
+        (K, Y, X).
+    labels, known
+        (Y, X).
+    origin
+        Where the field begins in the maps, and in the image: row and column.
+    """
+    rows, columns = np.nonzero(known)
+    if not rows.size:
+        return None
+    if rows.size > most:
+        chosen = np.sort(np.random.default_rng(0).choice(rows.size, most, replace=False))
+        rows, columns = rows[chosen], columns[chosen]
+    (top, left), (row, column) = origin
+    places = torch.from_numpy(np.stack([rows + top, columns + left], 1)).to(logits.device)
+    found = at_pixels(maps, places, (int(logits.shape[-2]), int(logits.shape[-1]))).cpu().numpy()
+    own = logits[0].float().cpu()[:, rows + top, columns + left].T.contiguous().numpy()
+    square = -1 - ((rows + row) // CELL * 100_000 + (columns + column) // CELL)
+    ids = labels[rows, columns].astype(np.int64)
+    inside = np.stack([rows + row, columns + column], 1)
+    wanted = np.ascontiguousarray(target[:, rows, columns].T)
+    return Samples(found, own, wanted, np.where(ids > 0, ids, square), inside)

@@ -1,0 +1,24 @@
+"""What views are made of: controls that say why they are off, and lines of lists. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Control:
+    """Whether a control works, and if not, why."""
+
+    enabled: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of a list: its key, text and the group it belongs to; a mark before it, and what that means."""
+
+    key: str
+    text: str
+    detail: str = ""
+    mark: str = ""
+    tip: str = ""
