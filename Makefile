@@ -11,13 +11,14 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libopengl0 libdbus-1-3 libfo
 	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 \
 	libxcb-xinerama0 libxcb-xkb1 libglib2.0-0 fonts-dejavu-core
 
-.PHONY: help setup system demo test fast lint bench kill images docs test-lowest simulate clean
+.PHONY: help setup system demo test fast lint bench kill images docs test-lowest simulate base clean
 
 help:
 	@echo "make demo      the whole loop on real nuclei images; leaves demo-output/"
 	@echo "make test      set-up, lint, types, import contracts, tests"
 	@echo "make fast      tests only, without the slow ones"
 	@echo "make simulate  the 10-minute curve of docs/benchmarks.md (needs ../shared/data)"
+	@echo "make base      trains the base model that ships with the package (hours; needs ../shared/data)"
 	@echo "make kill      the 50-kill run of docs/benchmarks.md"
 	@echo "make bench     speed ratios     make images  docs/images     make docs  the site"
 
@@ -54,6 +55,9 @@ bench: setup
 
 simulate: setup
 	$(BIN)/python benchmarks/simulate_nuclei.py --out benchmarks/results
+
+base: setup
+	$(BIN)/python benchmarks/base.py --out src/napari_cellseg/base/cells
 
 kill: setup
 	$(BIN)/python benchmarks/kill.py --kills 50

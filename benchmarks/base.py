@@ -92,6 +92,7 @@ def train_base(project: Project, config: Config, resume: bool) -> str:
 def ship(source: Path, out: Path, card: dict[str, object]) -> None:
     """Write a model folder with float16 weights, and what a person should know of it."""
     import torch
+
     from napari_cellseg.models import read_weights, write_tensors
     from napari_cellseg.project import read_card, read_model_config, write_model
 
