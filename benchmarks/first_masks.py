@@ -22,7 +22,7 @@ import numpy as np
 from napari_cellseg import images
 from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.config import Config
-from napari_cellseg.drafts import OtsuWatershed, PixelClassifier
+from napari_cellseg.drafts import Example, OtsuWatershed, PixelClassifier
 from napari_cellseg.engine import LiveJob, PredictJob, TrainJob, open_round, run
 from napari_cellseg.evaluate import mean_scores, score_image
 from napari_cellseg.events import Predicted, Refined, Saved
@@ -55,7 +55,7 @@ def without_corrections() -> dict[str, Any]:
         examples = []
         for image, labels in pool[group][:30]:
             pixels, truth = recipe(images.read(image).load()), images.read_labels(labels)
-            examples.append((pixels.mean(0, keepdims=True), truth, np.ones(truth.shape, bool)))
+            examples.append(Example(pixels.mean(0, keepdims=True), truth, np.ones(truth.shape, bool)))
         forest = PixelClassifier().fit(examples)
         methods: dict[str, Any] = {
             "base model": lambda picture, pixels: _predicted(picture, model),

@@ -95,7 +95,9 @@ def test_a_project_of_classes_begins_with_the_base_models_features(tmp_path):
         name = "network.encoder.model.blocks.0.0.conv_dw.weight"
         np.testing.assert_allclose(own[name].numpy(), given[name].float().numpy())
         stem = own["network.encoder.model.conv_stem.weight"].sum(1).numpy()
-        np.testing.assert_allclose(stem, given["network.encoder.model.conv_stem.weight"].float().sum(1), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            stem, given["network.encoder.model.conv_stem.weight"].float().sum(1), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_imagenet_weights_come_as_a_package():
