@@ -1,0 +1,78 @@
+"""The subcommand draft."""
+
+from __future__ import annotations
+
+import tomllib
+from argparse import Namespace
+from typing import Any
+
+from .. import drafts
+from ..edits import fitted, predicted
+from ..errors import CellsegError
+from ..project import Project
+from ..settings import validated
+from ._verbs import LeftOut
+
+
+def draft(options: Namespace) -> int:
+    """Draft the images that have no labels, or the given ones."""
+    own = _method(options)
+    with Project.open(options.project) as project:
+        ids = [project.image(id).id for id in options.image] or _without_labels(project)
+        if not ids:
+            print(f"Every image of {project.name} has labels: say which to draft with --image ID.")
+        method = drafts.learn(project, own) if isinstance(own, drafts.PixelClassifier) else own
+        left_out, doubtful = LeftOut(), False
+        for id in ids:
+            try:
+                found = _drafted(project, id, method, own.min_size)
+            except CellsegError as error:
+                left_out.tell(id, error.message, error.hint)
+                continue
+            doubtful |= bool(found.doubt)
+            print(f"{id}: {found.n_objects} objects" + (f"; doubtful: {found.doubt}." if found.doubt else "."))
+        if doubtful:
+            print(drafts.ADVICE)
+    return left_out.status
+
+
+def _drafted(project: Project, id: str, method: drafts.Method, min_size: int) -> drafts.Drafted:
+    """Draft one image and write it as a prediction is written, in one edit."""
+    image, canvas, instances = project.read_image(id), project.canvas(id), project.task == "instance"
+    found = drafts.draft(method, project.config.recipe(image.load()), image.spacing_um, instances=instances)
+    box = tuple(slice(0, n) for n in canvas.labels.shape)
+    new = fitted(
+        canvas.labels, canvas.state, box, found.labels, canvas.next_id(),
+        before=canvas.labels, min_size=min_size, instances=instances,
+    )  # fmt: skip
+    canvas.apply(predicted(canvas.labels, canvas.state, box, new, tool="draft"))
+    project.release(id)
+    return found
+
+
+def _without_labels(project: Project) -> list[str]:
+    """Images without any label in which something is still to be said."""
+    found = []
+    for record in project.images():
+        labels, state = project.load_labels(record.id)
+        if not labels.any() and not state.all():
+            found.append(record.id)
+    return found
+
+
+def _method(options: Namespace) -> drafts.OtsuWatershed | drafts.PixelClassifier:
+    values = dict(_value(text) for text in options.values)
+    if options.method == "otsu":
+        return validated(drafts.OtsuWatershed, values)
+    return validated(drafts.PixelClassifier, values)
+
+
+def _value(assignment: str) -> tuple[str, Any]:
+    """One ``key=value``; values are TOML, bare words are strings."""
+    key, separator, text = assignment.partition("=")
+    if not separator:
+        raise CellsegError(f"{assignment!r} is not an assignment.", "Write key=value, for example polarity=dark.")
+    try:
+        return key.strip(), tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), text.strip()
