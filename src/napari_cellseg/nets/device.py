@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from .place import Device, cores, out_of_memory
 
-@dataclass(frozen=True)
-class Device:
-    """A place to compute: CUDA, Apple's MPS or the CPU, and float32 or bfloat16."""
-
-    torch: torch.device
-    bfloat16: bool
-
-    @property
-    def name(self) -> str:
-        """For people: ``NVIDIA H200`` or ``CPU``."""
-        return torch.cuda.get_device_name() if self.torch.type == "cuda" else self.torch.type.upper()
-
-    @property
-    def precision(self) -> str:
-        """``bf16`` or ``fp32``."""
-        return "bf16" if self.bfloat16 else "fp32"
-
-    def place(self, network: nn.Module) -> nn.Module:
-        """The network on this device, in the memory format that convolutions like."""
-        network.to(self.torch)
-        volume = any(isinstance(m, nn.Conv3d) for m in network.modules())
-        memory = torch.channels_last_3d if volume else torch.channels_last
-        return network.to(memory_format=memory)  # type: ignore[call-overload,no-any-return]
-
-    @contextmanager
-    def autocast(self) -> Iterator[None]:
-        """A context in which convolutions run in the chosen precision, where that gives right answers."""
-        with torch.autocast(self.torch.type, torch.bfloat16) if self.bfloat16 else nullcontext(), ThinInFloat32():
-            yield
+__all__ = ["Device", "ThinInFloat32", "choose", "fused", "out_of_memory"]
 
 
 class ThinInFloat32(TorchFunctionMode):
@@ -74,8 +43,8 @@ def choose(precision: str = "auto") -> Device:
         kind, native = "mps", False
     else:
         kind, native = "cpu", _cpu_has_bfloat16()
-        torch.set_num_threads(max(1, _cores()))
-    return Device(torch.device(kind), native if precision == "auto" else precision == "bf16")
+        torch.set_num_threads(max(1, cores()))
+    return Device(kind, native if precision == "auto" else precision == "bf16")
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -98,14 +67,6 @@ def fused(network: nn.Module) -> nn.Module:
     return network
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Torch says it in several ways: its own error on GPUs, RuntimeErrors of the CPU allocator and of oneDNN."""
-    text = str(error).lower()
-    return not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError) or (
-        "allocate memory" in text or "out of memory" in text or "could not create a" in text
-    )  # fmt: skip
-
-
 def _with_facts(traced: nn.Module, original: nn.Module) -> nn.Module:
     """Plain values of a module that others ask it for (an encoder's output stride): tracing loses them."""
     for name in dir(original):
@@ -119,12 +80,6 @@ def _with_facts(traced: nn.Module, original: nn.Module) -> nn.Module:
 def _optional(module: nn.Module) -> bool:
     parameters = inspect.signature(module.forward).parameters.values()
     return any(p.default is not inspect.Parameter.empty for p in parameters)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cpu_has_bfloat16() -> bool:

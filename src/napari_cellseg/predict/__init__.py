@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ._again import decode_again
-from ._model import Predictor, load_model
 from ._plan import Plan, make_plan
+from ._predictor import Predictor, load_model
 from ._run import Request, plan_for, predict
 from ._store import Blend
 from ._tiles import Queue, Span, Tile, spans, tiles

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..config import Predict
 from ..errors import CellsegError
-from ._model import Predictor
+from ._predictor import Predictor
 from ._store import fits
 from ._tiles import Shape, Tile, tiles
 
@@ -139,6 +139,6 @@ def _steps(model: Predictor, axis: int | None) -> tuple[int, int, int]:
 
 def _batch(model: Predictor, voxels: int, per_voxel: float, budget: float) -> int:
     """One at a time on processors; on GPUs as many as the budget holds, since small work leaves them idle."""
-    if model.device.torch.type == "cpu":
+    if model.device.kind == "cpu":
         return 1
     return max(1, min(16, int(budget / (voxels * per_voxel))))

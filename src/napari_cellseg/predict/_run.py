@@ -26,8 +26,8 @@ from ..preprocess import Processed
 from ..probabilities import entropy
 from ..targets import DecodingStopped, Target, decode_into, typical_radius
 from ._again import decode_joined
-from ._model import Predictor
 from ._plan import Plan, make_plan
+from ._predictor import Predictor
 from ._store import Blend, OnlyPlane, allocate, chunk_shape, make_zarr
 from ._tiles import Box, Queue, Shape, Tile
 from ._tiles import Span as Extent
@@ -35,6 +35,8 @@ from ._tiles import Span as Extent
 Float = NDArray[np.float32]
 GLIMPSE = 256
 """Side of the piece at the centre of view that is shown before the first tile."""
+STRETCH, DEPTH = 2.5, 16
+"""Volumes of voxels at most so many times as deep as wide, and of so many slices, are seen along three axes."""
 PART = "probabilities.part.zarr"
 """Probabilities get their own name when they are complete."""
 
@@ -90,7 +92,8 @@ def predict(
     Yields
     ------
     Event
-        Planned, TileDone for every tile, Notice where a tile did not fit, then Predicted, or Stopped.
+        Planned, TileDone for every tile, Notice where a tile did not fit or torch had to predict, then Predicted, or
+        Stopped.
 
     Raises
     ------
@@ -101,6 +104,8 @@ def predict(
     run = _Run(image, together, name, request or Request(), look)
     yield run.planned()
     yield from run.tiles(stop)
+    for model in run.models:
+        model.rest()
     if run.stopped:
         yield Stopped("cancelled")
         return
@@ -130,8 +135,9 @@ class _Run:
     def __post_init__(self) -> None:
         self._check()
         self.start = time.monotonic()
+        self.options = self.request.options or self.models[0].config.predict
+        self.models = [m.through(self.options.runtime) for m in self.models]
         self.first = self.models[0]
-        self.options = self.request.options or self.first.config.predict
         self.target = self.request.target or self.first.config.target
         self.spacing = self.image.spacing_um
         pixels = self.image.channels_first()
@@ -141,10 +147,20 @@ class _Run:
         span = region if len(region) == 3 else ((0, 1), *region)
         self.origin = tuple(a for a, _ in span)
         self.shape: Shape = tuple(b - a for a, b in span)  # type: ignore[assignment]
-        self.plan = make_plan(self.models, self.shape, self.options, self._stretch())
+        options = self.options.model_copy(update={"mode": self._mode()})
+        self.plan = make_plan(self.models, self.shape, options, self._stretch())
         self.queue = Queue(self.plan.tiles, (max(self.plan.side[1:]) / 3.0, 1.0, 1.0))
         self.blend: Blend | None = None
         self.spread: Blend | None = None
+
+    def _mode(self) -> str:
+        """What *auto* means: volumes whose voxels are nearly cubes are seen by 2D networks along three axes.
+
+        On 16 embryo volumes (1.75 x 0.8 x 0.8 um) an early base model reached AP@0.5 0.669 so, 0.385 slice by slice.
+        """
+        auto = self.options.mode == "auto" and self.first.dimensions == 2
+        cubes = bool(self.spacing) and self._stretch() <= STRETCH
+        return "three axes" if auto and cubes and self.shape[0] >= DEPTH else self.options.mode
 
     @property
     def flat(self) -> bool:
@@ -161,6 +177,8 @@ class _Run:
     def tiles(self, stop: Callable[[], bool]) -> Iterator[Event]:
         """Compute all tiles, the nearest to the person first."""
         self._open()
+        if self.request.show:
+            yield from (Notice(text) for m in self.models if (text := m.notice()))
         if self.request.show and self.plan.seconds > 0.3:
             if self.stopped_by(stop):
                 return
