@@ -10,10 +10,11 @@ from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, read_labels
 from ._masks import is_foreign
 from ._read import check_content, fingerprint, read
-from ._write import write_labels, write_probabilities
+from ._write import LABEL_FORMATS, write_labels, write_probabilities
 
 __all__ = [
     "AXES",
+    "LABEL_FORMATS",
     "Image",
     "canonical",
     "check_content",

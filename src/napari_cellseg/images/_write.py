@@ -20,6 +20,11 @@ from numpy.typing import NDArray
 from ..errors import CellsegError
 from ._masks import write_foreign
 
+LABEL_FORMATS = {
+    "tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr", "png": "PNG (16 bit)", "roi.zip": "ImageJ ROIs",
+    "coco.json": "COCO", "geojson": "GeoJSON (QuPath)",
+}  # fmt: skip
+"""Endings that `write_labels` knows, and what people call them."""
 _BLOCK = (16, 1024, 1024)
 _SMALLEST = 256
 """A pyramid ends where Y and X are no longer than this."""

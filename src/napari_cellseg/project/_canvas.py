@@ -102,7 +102,7 @@ class Canvas:
             return edit
         if self.read_only:
             raise CellsegError("This project is open in another window.", "Close the other one to edit here.")
-        data = encode_edit(edit)  # before the write lock: compressing a large edit takes time
+        data, _ = encode_edit(edit), edit.box()  # before the write lock, for which others wait: both take time
         with self._db.transaction() as connection:
             if rows := self._db.rows_after(self.record.id, self.n):
                 edit = self._rebase(edit, rows)

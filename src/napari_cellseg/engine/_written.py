@@ -1,0 +1,63 @@
+"""The one way in which a prediction is written into an image that nobody has open, and who was predicted by what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+
+from ..edits import fitted, predicted
+from ..events import Predicted
+from ..project import Edit, Project, last_predictions, note_prediction
+from ..targets import Target
+from ._jobs import PredictJob, options_of
+
+_DECIDES = {"mode", "flips", "combine", "join_overlap"}
+"""Options that decide what is found; the others decide what it costs."""
+
+
+def write_prediction(project: Project, found: Predicted, job: PredictJob) -> Edit:
+    """Write what a job found in one image: only where nobody has spoken, in one edit, which is returned.
+
+    Objects that were there before keep their numbers. A prediction of the whole image is remembered (see
+    `unpredicted`); writing the same one again changes nothing.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be saved; the labels are as before.
+    """
+    canvas, instances = project.canvas(found.image), project.task == "instance"
+    box = tuple(slice(a, b) for a, b in found.box)
+    new = fitted(
+        canvas.labels, canvas.state, box, np.asarray(found.labels), canvas.next_id(),
+        before=canvas.labels[box], min_size=target_of(project, job).min_size, instances=instances,
+    )  # fmt: skip
+    edit = canvas.apply(predicted(canvas.labels, canvas.state, box, new))
+    note_predicted(project, found.image, job)
+    return edit
+
+
+def note_predicted(project: Project, image: str, job: PredictJob) -> None:
+    """Remember that what a job found in an image is written; of a part of an image nothing is remembered."""
+    if not job.region:
+        note_prediction(project, image, "+".join(job.models), _how(project, job))
+
+
+def unpredicted(project: Project, job: PredictJob) -> tuple[str, ...]:
+    """The images of a job that these models, with these settings, have not predicted yet, or were undone."""
+    models, how, done = "+".join(job.models), _how(project, job), last_predictions(project)
+    return tuple(id for id in job.images if id not in done or (done[id].models, done[id].how) != (models, how))
+
+
+def target_of(project: Project, job: PredictJob) -> Target:
+    """What a job decodes with: its own target, or that of its first model."""
+    return job.target or project.model_config(job.models[0]).target
+
+
+def _how(project: Project, job: PredictJob) -> str:
+    """A digest of everything beside the models that decides what is found."""
+    options = options_of(project, job.models, job.options) or project.model_config(job.models[0]).predict
+    values = [target_of(project, job).model_dump(mode="json"), options.model_dump(mode="json", include=_DECIDES)]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

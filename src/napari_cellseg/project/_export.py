@@ -1,0 +1,35 @@
+"""Labels out of a project, one image at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import images as pictures
+from ._folder import Project
+
+
+def export_labels(
+    project: Project, id: str, folder: str | Path, format: str = "tif", *, known_only: bool = False
+) -> Path:
+    """Write the labels of one image, as they stand on disk, to ``folder/<id>_labels.<format>``; returns that path.
+
+    Parameters
+    ----------
+    format
+        One of `images.LABEL_FORMATS`.
+    known_only
+        Only corrected and approved voxels.
+
+    Raises
+    ------
+    CellsegError
+        When there is no such image, the format does not suit it, or the file cannot be written.
+    """
+    record = project.image(id)
+    labels, state = project.load_labels(id)
+    chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
+    return pictures.write_labels(Path(folder) / f"{id}_labels.{format}", chosen, record.spacing_um, project.meanings)
