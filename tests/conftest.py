@@ -24,8 +24,8 @@ if os.environ.get("CI"):
 
 SHARED = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SMALL = [
-    "model.encoder=resnet18", "model.weights=none", "model.width=4", "train.patch=64", "train.batch=4", "train.steps=60",
-    "train.checks=2",
+    "model.encoder=resnet18", "model.weights=none", "model.width=4", "train.patch=64", "train.batch=4",
+    "train.steps=60", "train.checks=2",
 ]  # fmt: skip
 
 

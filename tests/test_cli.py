@@ -104,6 +104,9 @@ MISTAKES = [
     pytest.param(["evaluate", "{own}"], "No test image", id="nothing-to-evaluate"),
     pytest.param(["export", "{tmp}/none.cellseg", "--out", "x"], "not a cellseg project", id="no-project"),
     pytest.param(["predict", "{tmp}/a.tif"], "not a project", id="loose-without-model"),
+    pytest.param(
+        ["predict", "{tmp}/a.tif", "--model", "m", "--out", "o", "--resume"], "not a project", id="resume-loose"
+    ),
 ]
 
 
@@ -214,3 +217,62 @@ def test_a_region_of_a_project_image_changes_only_that_region(own):
     outside = labels.copy()
     outside[10:60, 20:90] = 0
     assert not outside.any()
+
+
+@pytest.fixture
+def many(own: Path) -> Path:
+    """The trained project with three pictures more, of which one is missing and one was damaged since."""
+    with Project.open(own) as project:
+        for seed in (3, 4, 5):
+            np.save(own.parent / f"more{seed}.npy", synthetic_cells((96, 128), 10, radius=11, seed=seed)[0])
+            project.add_image(own.parent / f"more{seed}.npy")
+    (own.parent / "more3.npy").unlink()
+    (own.parent / "more4.npy").write_bytes(b"no picture")
+    return own
+
+
+def test_images_that_cannot_be_predicted_are_left_out_and_the_rest_goes_on(many, tmp_path, capsys):
+    assert main(["predict", str(many), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert "napari-cellseg: more3 was left out: The picture of more3 is not at" in said.err
+    assert "--relocate more3" in said.err
+    assert "more4 was left out" in said.err
+    assert "Predicted more5" in said.out
+    with Project.open(many) as project:
+        assert project.load_labels("more5")[0].any()
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        f"{id}_labels.tif" for id in ("cells1", "cells2", "more5")
+    }
+    assert main(["predict", str(many), "--image", "more5"]) == 0
+
+
+def test_resume_predicts_what_this_model_has_not_predicted(many, capsys):
+    assert main(["predict", str(many), "--image", "cells2", "more5"]) == 0
+    with Project.open(many) as project:
+        before = project.db.last_edit()
+    capsys.readouterr()
+    assert main(["predict", str(many), "--resume"]) == 2
+    said = capsys.readouterr()
+    assert "Predicted cells1" in said.out
+    assert "Predicted cells2" not in said.out
+    assert "Predicted more5" not in said.out
+    assert "more3" in said.err
+    with Project.open(many) as project:
+        assert project.db.last_edit() == before  # cells1 is approved
+    assert main(["predict", str(many), "--resume", "--image", "cells1", "more5"]) == 0
+    assert "all 2 images already" in capsys.readouterr().out
+    assert main(["predict", str(many), "--resume", "--image", "more5", "--set", "target.threshold=0.3"]) == 0
+    assert "Predicted more5" in capsys.readouterr().out  # other thresholds find something else
+    assert main(["predict", str(many), "--resume", "--image", "cells1", "--region", "0:50,0:50"]) == 0
+    assert "already" in capsys.readouterr().out
+
+
+def test_an_export_leaves_out_what_cannot_be_read_and_the_rest_goes_on(many, tmp_path, capsys):
+    with Project.open(many) as project, project.db.transaction() as connection:
+        connection.execute("UPDATE edits SET data = x'00' WHERE image = 'cells1'")
+    shutil.rmtree(many / "images" / "cells1")
+    assert main(["export", str(many), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert "cells1 was left out" in said.err
+    assert said.out.count("_labels.tif") == 4  # labels need no picture
+    assert main(["export", str(many), "--out", str(tmp_path / "out"), "--image", "nobody"]) == 2

@@ -17,10 +17,10 @@ from napari_cellseg.project import (
     Canvas,
     Project,
     assign_holdouts,
-    holdout_mask,
     decode_edit,
     difference,
     encode_edit,
+    holdout_mask,
     known_mask,
 )
 from napari_cellseg.project._canvas import RETRY, SNAPSHOT_EVERY

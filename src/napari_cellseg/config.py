@@ -23,7 +23,11 @@ Precision = Literal["auto", "fp32", "bf16"]
 class Train(Settings):
     """How long and with what patches a network learns."""
 
-    seconds: float = Field(60.0, gt=0, le=604_800, description="Training stops after this time (s).")
+    seconds: float = Field(60.0, gt=0, le=604_800, description="Training aims to end after this time (s).")
+    least: int = Field(100, ge=1, le=1_000_000, description="The clock does not end a training before so many steps.")
+    extend: int = Field(
+        2, ge=0, le=100, description="While it improves on what is held out, it goes on, at most so often by half."
+    )
     steps: int = Field(100_000, ge=1, le=10_000_000, description="Training stops after this many steps, if earlier.")
     patch: int = Field(192, ge=32, le=2048, multiple_of=32, description="Side of the training patches (pixels).")
     depth: int = Field(16, ge=4, le=256, description="Slices of the training patches of 3D networks.")
@@ -49,6 +53,9 @@ class Sampling(Settings):
     )
     overlap: float = Field(0.5, ge=0, le=0.9, description="Share that neighbouring patches of the grid have in common.")
     empty: float = Field(1.0, ge=0, le=1, description="Share of the patches without any object that is kept.")
+    kinds: float = Field(
+        0.5, ge=0, le=1, description="0: every image counts the same; 1: every kind of image does, however few it has."
+    )
     rare: float = Field(0.0, ge=0, le=1, description="Share of patches round voxels of the rarest class.")
     hard: float = Field(0.0, ge=0, le=1, description="Share of patches from places with a high recent loss.")
 
@@ -77,7 +84,7 @@ class Predict(Settings):
     mode: Literal["auto", "slices", "volume", "three axes"] = Field(
         "auto",
         description="Volumes: slice by slice, as a volume (3D networks), or along three axes and averaged. "
-        "auto takes what the network was made for.",
+        "auto: volumes for 3D networks; for 2D ones three axes where voxels are nearly cubes, else slices.",
     )
     tile: int = Field(
         0, ge=0, le=8192, multiple_of=32, description="Side of a tile (pixels); 0 chooses by memory and speed."
@@ -92,6 +99,10 @@ class Predict(Settings):
         "mean", description="Several models: average their probabilities, or let the majority decide."
     )
     uncertainty: bool = Field(False, description="Also show where the prediction is uncertain (entropy).")
+    runtime: Literal["auto", "torch", "openvino"] = Field(
+        "auto",
+        description="What computes on processors; auto: OpenVINO where it is installed and agrees with torch.",
+    )
     join_overlap: float = Field(
         0.25, gt=0, le=1, description="Objects of neighbouring slices are one where they share this much (IoU)."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -95,9 +95,25 @@ class Decoded(Event):
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Refined(Event):
+    """A field labelled anew after a correction; `labels` has the shape of `box`, or is None where nothing changes.
+
+    `adapted` says whether a head was found that beats the model alone on objects it has not seen; `learnt` tells it in
+    words.
+    """
+
+    image: str
+    box: Span
+    labels: NDArray[np.uint32] | None
+    adapted: bool
+    learnt: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class TrainStarted(Event):
-    """What is learnt from and what judges."""
+    """What is learnt from and what judges: images, voxels, objects (of volumes: per slice)."""
 
     model: str
     parent: str | None
@@ -105,6 +121,8 @@ class TrainStarted(Event):
     known_voxels: int
     new_voxels: int
     held_out: str
+    objects: int = 0
+    held_objects: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,13 +172,19 @@ class Saved(Event):
 
 @dataclass(frozen=True)
 class Judged(Event):
-    """Parent and child on the same held-out corrections; metrics by name, `before` empty without a parent."""
+    """A new model against what was there before it, on the same held-out corrections; metrics by name.
+
+    `before` is of the parent, or of the labels that stood on the screen before the first correction (a draft, imported
+    masks): round 0. It is empty where neither was there. `kinds` holds both for every kind of image, where there are
+    several. `better` is whether the child has proved itself.
+    """
 
     parent: str | None
     child: str
     before: dict[str, Any]
     after: dict[str, Any]
     better: bool
+    kinds: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,6 +220,15 @@ class StudyScored(Event):
 
 
 @dataclass(frozen=True)
+class Skipped(Event):
+    """An image was left out for a reason that its person can mend; the job goes on with the others."""
+
+    image: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class Stopped(Event):
     """The job ended early at a person's wish; what was finished stays."""
 
@@ -221,7 +254,7 @@ class Finished(Event):
 def describe(event: Event) -> dict[str, Any]:
     """An event as plain JSON values; arrays become their shape."""
     values: dict[str, Any] = {"event": type(event).__name__}
-    for field in fields(event):
-        value = getattr(event, field.name)
-        values[field.name] = list(value.shape) if hasattr(value, "shape") else value
+    for item in fields(event):
+        value = getattr(event, item.name)
+        values[item.name] = list(value.shape) if hasattr(value, "shape") else value
     return values

@@ -20,10 +20,12 @@ def plot_curve(scores: Sequence[RoundScored], path: Path, metrics: Sequence[str]
 
     names = {"iou": "mean IoU", "ap50": "AP@0.5", "dice": "Dice"}
     figure = Figure(figsize=(4.2 * len(metrics), 3.4), layout="constrained")
-    rounds = [s for s in scores if s.round > 0]
+    rounds = [s for s in scores if s.name.startswith("round")]
     for axis, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
         axis.plot([s.objects for s in rounds], [s.metrics[metric] for s in rounds], "o-", color="#3182bd", label="loop")
-        for baseline, colour in zip([s for s in scores if s.round == 0], ("#969696", "#636363"), strict=False):
+        for baseline, colour in zip(
+            [s for s in scores if not s.name.startswith("round")], ("#969696", "#636363"), strict=False
+        ):
             axis.axhline(baseline.metrics[metric], ls="--", lw=1, color=colour, label=baseline.name)
         axis.set(xlabel="corrected objects", ylabel=names.get(metric, metric))
         axis.grid(alpha=0.25)

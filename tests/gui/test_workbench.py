@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_cellseg import edits
 from napari_cellseg.cli import main
+from napari_cellseg.gui.resolve import resolve
 from napari_cellseg.preprocess import Clahe, TVDenoise
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
@@ -263,3 +264,41 @@ def test_thresholds_show_outlines_live_and_apply_on_request(viewer, trained, tmp
     press(dock, "Predict", "Reset")
     assert page._target.value().threshold == 0.5
     assert control.session.problem is None
+
+
+def test_all_images_are_predicted_and_exported_by_the_real_buttons(viewer, trained, tmp_path, monkeypatch):
+    shutil.copytree(trained.parent, tmp_path / "own")
+    folder = tmp_path / "own" / trained.name
+    with Project.open(folder) as project:
+        for seed in (5, 6, 7):
+            np.save(folder.parent / f"new{seed}.npy", synthetic_cells((96, 128), 10, radius=11, seed=seed)[0])
+            project.add_image(folder.parent / f"new{seed}.npy")
+    (folder.parent / "new6.npy").unlink()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    control, page = dock.controller, dock.page("Image")
+    control.open_project(folder)
+    spin(lambda: not control.busy)
+    assert resolve(control.session).summary == "5 images: 2 approved, 3 not begun"
+    assert "2&nbsp;approved" in page.summary.text()
+    press(dock, "Image", "Predict all images")
+    assert "wait, or cancel" in page.export_all.toolTip()
+    assert not page.predict_all.isEnabled()
+    spin(lambda: control.engine.ready is not None and control.session.progress.done > 0)
+    QTest.mouseClick(dock.status.cancel, Qt.MouseButton.LeftButton)
+    spin(lambda: control.session.progress is None)
+    press(dock, "Image", "Predict all images")
+    spin(lambda: control.session.progress is None)
+    assert "new6: The picture" in dock.status._message.text()
+    assert resolve(control.session).summary == "5 images: 2 approved, 2 predicted, 1 not begun"
+    tips = [page.list.item(n).toolTip() for n in range(5)]
+    assert "Approved as a whole. v1 has predicted it." in tips[0]
+    assert tips[3] == "Not begun: no labels yet."
+    images = [page.list.item(n).icon().pixmap(16).toImage() for n in range(5)]
+    assert images[0] == images[1] != images[2] == images[4] != images[3]
+    monkeypatch.setattr(
+        "napari_cellseg.gui.dock_image.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path / "x")
+    )
+    page.format.setCurrentIndex(page.format.findData("ome.tif"))
+    press(dock, "Image", "Export all...")
+    spin(lambda: control.session.progress is None)
+    assert len(list((tmp_path / "x").glob("*_labels.ome.tif"))) == 5

@@ -55,7 +55,7 @@ def demo(options: Namespace) -> int:
                 printer.show(event)
                 if isinstance(event, RoundScored):
                     scores.append(event)
-                    if event.round:
+                    if event.name.startswith("round"):
                         pictures.draw(out / "loop" / "truth.cellseg", event.round)
                 if printer.stopped():
                     return 130
@@ -79,18 +79,19 @@ class Pictures:
         self.last = np.zeros(truth.image(self.id).shape, np.uint32)
 
     def draw(self, scratch: Path, number: int) -> None:
-        """Predict with the current model and write ``round_N.png``."""
+        """Predict with the current model and write ``round_N.png``; round 0 is only remembered."""
         with Project.open(scratch) as project:
             model = project.current_model or ""
         events = list(run(PredictJob(scratch, (self.id,), (model,))))
         labels = next(e.labels for e in events if isinstance(e, Predicted))
         image = self.truth.read_image(self.id).load().mean(0)
         truth = self.truth.load_labels(self.id)[0]
-        before = "before: no model" if number == 1 else f"before round {number}"
-        plot_before_after(
-            [(before, image, self.last, truth), (f"after round {number} ({model})", image, labels, truth)],
-            self.out / f"round_{number}.png",
-        )
+        if number:
+            before = "before: the base model" if number == 1 else f"before round {number}"
+            plot_before_after(
+                [(before, image, self.last, truth), (f"after round {number} ({model})", image, labels, truth)],
+                self.out / f"round_{number}.png",
+            )
         self.last = labels
 
 

@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _split, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export, _compare, _history,
-        _recover, _gui, _demo,
+        _new, _add, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export, _compare,
+        _history, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -63,6 +63,12 @@ def _new(verbs: Any) -> None:
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--task", choices=("instance", "semantic"), default="instance")
     sub.add_argument("--classes", type=_names, default=(), metavar="A,B,C", help="names of the classes 1, 2, ...")
+    sub.add_argument(
+        "--model",
+        metavar="MODEL",
+        default="base",
+        help="start from this: base (the default, for objects), a model folder, another project, or none",
+    )
 
 
 def _add(verbs: Any) -> None:
@@ -97,10 +103,27 @@ def _predict(verbs: Any) -> None:
         "--region", type=_region, default=(), metavar="A:B,C:D", help="only this box, start:stop per axis (Z,)Y,X"
     )
     sub.add_argument(
+        "--resume", action="store_true", help="only images that this model, with these settings, has not predicted yet"
+    )
+    sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
         help="instead of the model's own: predict.mode='three axes', predict.flips=true, target.threshold=0.4...",
     )  # fmt: skip
     _progress(sub)
+
+
+def _draft(verbs: Any) -> None:
+    sub = _verb(verbs, "draft", "First labels by a classical method, only where nobody has spoken.", "_draft")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument(
+        "--method", choices=("otsu", "forest"), default="otsu",
+        help="Otsu's threshold, or a random forest that learns from what is corrected in the train images",
+    )  # fmt: skip
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images without labels")
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
+        help="of the method: polarity=dark, sigma=2, min_size=100...",
+    )  # fmt: skip
 
 
 def _train(verbs: Any) -> None:
@@ -165,6 +188,9 @@ def _simulate(verbs: Any) -> None:
     sub.add_argument("--order", choices=("queue", "random", "worst"), default="queue", help="worst: an oracle's")
     sub.add_argument("--seconds", type=float, default=600.0, metavar="S", help="training time in all")
     sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument(
+        "--model", metavar="MODEL", default="base", help="what the loop begins with: base, any model, or none"
+    )
     sub.add_argument("--json", metavar="FILE")
     sub.add_argument("--figure", metavar="FILE.png", help="the curve")
     _config(sub)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,25 +16,36 @@ from numpy.typing import NDArray
 
 from .. import images
 from ..config import Config, read_config
-from ..edits import fitted, predicted
-from ..engine import EvaluateJob, PredictJob, Simulation, TrainJob, decide, open_round, record_round, run
+from ..engine import (
+    EvaluateJob,
+    PredictJob,
+    Simulation,
+    TrainJob,
+    decide,
+    open_round,
+    record_round,
+    run,
+    unpredicted,
+    write_prediction,
+)
 from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
-from ..events import Evaluated, Event, Judged, Predicted, RoundScored, Span, StudyScored
+from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
 from ..presets import preset
 from ..probabilities import open_kept
-from ..project import Project
+from ..project import Project, export_labels, new_project
 from ._progress import Printer
 
-DONE, CANCELLED = 0, 130
+DONE, MISTAKE, CANCELLED = 0, 2, 130
 Score = TypeVar("Score", RoundScored, StudyScored)
 
 
 def new(options: Namespace) -> int:
-    """Make a project."""
-    with Project.create(options.project, options.task, options.classes) as project:
-        print(f"Made {project.path}.")
+    """Make a project that begins with a model."""
+    with new_project(options.project, options.task, options.classes, options.model) as project:
+        model = project.current_model
+        print(f"Made {project.path}" + (f", which begins with the model {model}." if model else "."))
     return DONE
 
 
@@ -77,16 +89,22 @@ def predict(options: Namespace) -> int:
         ids = tuple(options.image) or tuple(r.id for r in project.images())
         for id in ids:
             check_region(options.region, project.image(id).shape, id)
-        job = PredictJob(project.path, ids, models, config.predict, config.target, region=options.region)
+        job = PredictJob(
+            project.path, ids, models, config.predict, config.target, region=options.region, show=False, skip=True
+        )
+        left_out = LeftOut()
         with Printer(options.events) as printer:
-            for event in run(job, printer.stopped):
+            for event in _wanted(project, job, options, printer):
                 printer.show(event)
                 if isinstance(event, Predicted):
-                    take_prediction(project, event, config.target.min_size)
+                    write_prediction(project, event, job)
+                    project.release(event.image)
                     _probabilities(event, project.image(event.image).spacing_um, options)
+                elif isinstance(event, Skipped):
+                    left_out.tell(event.image, event.message, event.hint)
         if options.out:
-            _export(project, list(ids), Path(options.out), options.format, known_only=False)
-    return CANCELLED if printer.stopped() else DONE
+            list(_export(project, [id for id in ids if id not in left_out.images], options, left_out))
+    return CANCELLED if printer.stopped() else left_out.status
 
 
 def train(options: Namespace) -> int:
@@ -128,7 +146,9 @@ def evaluate(options: Namespace) -> int:
 
 def simulate(options: Namespace) -> int:
     """The loop without a person."""
-    plan = Simulation(options.rounds, options.objects, options.seconds, options.order, options.seed)
+    plan = Simulation(
+        options.rounds, options.objects, options.seconds, options.order, options.seed, start=options.model
+    )
     scores, end = through(options, run_simulation, plan, RoundScored)
     if options.figure and any(s.round for s in scores):
         from ..report import plot_curve
@@ -140,10 +160,10 @@ def simulate(options: Namespace) -> int:
 def export(options: Namespace) -> int:
     """Write labels."""
     with Project.open(options.project) as project:
-        ids = options.image or [r.id for r in project.images()]
-        for path in _export(project, ids, Path(options.out), options.format, known_only=options.known_only):
+        ids, left_out = [project.image(id).id for id in options.image] or [r.id for r in project.images()], LeftOut()
+        for path in _export(project, ids, options, left_out, known_only=options.known_only):
             print(path)
-    return DONE
+    return left_out.status
 
 
 def recover(options: Namespace) -> int:
@@ -162,15 +182,23 @@ def gui(options: Namespace) -> int:
     return DONE
 
 
-def take_prediction(project: Project, event: Predicted, min_size: int) -> None:
-    """Write a prediction where nobody has spoken."""
-    canvas, instances = project.canvas(event.image), project.task == "instance"
-    box = tuple(slice(a, b) for a, b in event.box)
-    new = fitted(
-        canvas.labels, canvas.state, box, np.asarray(event.labels), canvas.next_id(),
-        before=canvas.labels[box], min_size=min_size, instances=instances,
-    )  # fmt: skip
-    canvas.apply(predicted(canvas.labels, canvas.state, box, new))
+class LeftOut:
+    """Images that could not be done, told on stderr while the rest goes on."""
+
+    def __init__(self) -> None:
+        self.images: list[str] = []
+
+    @property
+    def status(self) -> int:
+        """The exit status: a mistake where any image was left out."""
+        return MISTAKE if self.images else DONE
+
+    def tell(self, image: str, message: str, hint: str) -> None:
+        """Say which image was left out and why."""
+        self.images.append(image)
+        print(f"napari-cellseg: {image} was left out: {message}", file=sys.stderr)
+        if hint:
+            print(f"  {hint}", file=sys.stderr)
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -219,6 +247,8 @@ def _for_prediction(config: Config, options: Namespace) -> Config:
 
 def _predict_loose(options: Namespace) -> int:
     """Any images with model folders: results go to --out, also those larger than memory."""
+    if options.resume:
+        raise CellsegError(f"{options.paths[0]} is not a project.", "--resume goes on with the images of a project.")
     if not options.model or not options.out:
         raise CellsegError(
             f"{options.paths[0]} is not a project.", "Without a project give --model MODEL_DIR and --out DIR."
@@ -309,14 +339,24 @@ def _decide(project: Project, judged: Judged, keep: str) -> None:
     )
 
 
-def _export(project: Project, ids: list[str], out: Path, format: str, *, known_only: bool) -> list[Path]:
-    paths = []
+def _wanted(project: Project, job: PredictJob, options: Namespace, printer: Printer) -> Iterator[Event]:
+    """The events of a job, with --resume for the images only that these models have not predicted yet."""
+    left = unpredicted(project, job) if options.resume else job.images
+    if not left:
+        yield Notice(f"{'+'.join(job.models)} has predicted all {len(job.images)} images already.")
+        return
+    yield from run(replace(job, images=left), printer.stopped)
+
+
+def _export(
+    project: Project, ids: list[str], options: Namespace, left_out: LeftOut, *, known_only: bool = False
+) -> Iterator[Path]:
+    """Write labels of images to --out, one after another; what cannot be written is told, and the rest goes on."""
     for id in ids:
-        labels, state = project.load_labels(id)
-        chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
-        path, spacing = out / f"{id}_labels.{format}", project.image(id).spacing_um
-        paths.append(images.write_labels(path, chosen, spacing, project.meanings))
-    return paths
+        try:
+            yield export_labels(project, id, options.out, options.format, known_only=known_only)
+        except CellsegError as error:
+            left_out.tell(id, error.message, error.hint)
 
 
 def _table(metrics: dict[str, float]) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from ._client import Engine, Reply
 from ._jobs import DecodeJob, EvaluateJob, Job, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
+from ._live import LiveJob, live_reason
 from ._rounds import decide, judged_better, open_round, record_round
 from ._simulate import Simulation, simulate
 from ._study import Study, study, study_table
+from ._written import note_predicted, target_of, unpredicted, write_prediction
 
 __all__ = [
     "DecodeJob",
     "Engine",
     "EvaluateJob",
     "Job",
+    "LiveJob",
     "PlanJob",
     "PredictJob",
     "Reply",
@@ -26,10 +29,15 @@ __all__ = [
     "TrainJob",
     "decide",
     "judged_better",
+    "live_reason",
+    "note_predicted",
     "open_round",
     "record_round",
     "run",
     "simulate",
     "study",
     "study_table",
+    "target_of",
+    "unpredicted",
+    "write_prediction",
 ]

@@ -14,9 +14,10 @@ import numpy as np
 from ..config import Config, Predict
 from ..errors import CellsegError
 from ..evaluate import Metrics, mean_scores, score_image
-from ..events import Evaluated, Event, Judged, Predicted, Saved, Span, Stopped
-from ..project import ImageRecord, Project, holdout_mask, known_mask, member_paths
+from ..events import Evaluated, Event, Judged, Predicted, Saved, Skipped, Span, Stopped
+from ..project import ImageRecord, Project, holdout_mask, kinds_of_images, known_mask, labels_before, member_paths
 from ..targets import Target
+from ._live import LiveJob, live, network_with_features, refit
 from ._rounds import judged_better
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ class PredictJob:
         Where the person looks at the start, in voxels.
     region
         Only this box, (start, stop) per spatial axis.
+    show
+        Whether somebody watches: tiles come with labels.
+    skip
+        Leave out images that cannot be read or do not fit the models, and go on with the others.
+    live
+        With what was fitted to the corrections since the model was made (see `LiveJob`).
     """
 
     project: Path
@@ -46,6 +53,9 @@ class PredictJob:
     target: Target | None = None
     centre: tuple[float, ...] | None = None
     region: Span = ()
+    show: bool = True
+    skip: bool = False
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ class EvaluateJob:
     model: str
 
 
-Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob | ShowTrainingJob
+Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob | ShowTrainingJob | LiveJob
 Look = Callable[[], tuple[float, ...] | None]
 """Answers where the person looks now, in voxels; None if nobody said."""
 
@@ -123,6 +133,9 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
             return
         if isinstance(job, DecodeJob):
             yield _decode(project, job, stop)
+            return
+        if isinstance(job, LiveJob):
+            yield from live(project, job)
             return
         if isinstance(job, TrainJob) and not _tells():  # helps another process to train, which notes the run
             yield from _events(project, job, stop, look)
@@ -157,17 +170,28 @@ def _events(project: Project, job: PredictJob | TrainJob | EvaluateJob, stop: St
 def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Iterator[Event]:
     from ..predict import Request, predict
 
-    models, options = _loaded(project, job.models), _options(project, job.models, job.options)
+    models, options = _loaded(project, job.models, job.live), options_of(project, job.models, job.options)
     for id in job.images:
-        request = Request(options, job.target, job.region, _kept(project, id), keep=True)
+        request = Request(options, job.target, job.region, _kept(project, id), keep=True, show=job.show)
 
         def where() -> tuple[float, ...] | None:
             return look() or job.centre
 
-        for event in predict(project.read_image(id), models, id, request=request, look=where, stop=stop):
-            yield event
-            if isinstance(event, Stopped):
-                return
+        try:
+            for event in predict(project.read_image(id), models, id, request=request, look=where, stop=stop):
+                yield event
+                if isinstance(event, Stopped):
+                    return
+        except (CellsegError, OSError) as error:
+            if not job.skip:
+                raise
+            yield _skipped(id, error)
+
+
+def _skipped(image: str, error: CellsegError | OSError) -> Skipped:
+    if isinstance(error, CellsegError):
+        return Skipped(image, error.message, error.hint)
+    return Skipped(image, f"The picture of {image} cannot be read: {error}.", "Check the drive and your rights.")
 
 
 def _plan(project: Project, job: PlanJob) -> Event:
@@ -175,7 +199,7 @@ def _plan(project: Project, job: PlanJob) -> Event:
 
     models = _loaded(project, job.models)
     return plan_for(
-        project.read_image(job.image), models, job.image, _options(project, job.models, job.options), job.region
+        project.read_image(job.image), models, job.image, options_of(project, job.models, job.options), job.region
     )
 
 
@@ -191,7 +215,7 @@ def _members(project: Project, model: str) -> list[Path]:
     return member_paths(project.model_path(model), project.model_card(model).members)
 
 
-def _options(project: Project, models: tuple[str, ...], options: Predict | None) -> Predict | None:
+def options_of(project: Project, models: tuple[str, ...], options: Predict | None) -> Predict | None:
     """What was asked for; an ensemble combines its members as it was saved."""
     if len(models) > 1 or not models or not project.model_card(models[0]).members:
         return options
@@ -217,22 +241,28 @@ def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
 
 
 def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
-    """Both models on the same held-out corrections."""
-    held = project.db.holdouts()
-    records = [r for r in project.images() if r.id in held and r.split != "test"]
+    """Both models on the same held-out corrections; without a parent, what stood there before any correction."""
+    held, kinds = project.db.holdouts(), kinds_of_images(project)
+    if parent:
+        refit(project, parent)
     margin = project.model_config(child).train.margin
-    truths = {r.id: _held_out(project, r, margin) for r in records}
-    scores: dict[str, list[Metrics]] = {}
-    for model in [m for m in (parent, child) if m]:
-        scores[model] = []
-        for record in records:
-            truth, known = truths[record.id]
-            if known.any():
-                labels = _labels_of(project, record, model)
-                scores[model].append(_score(project, truth, labels, known))
-    before = mean_scores(scores[parent]) if parent else {}
-    after = mean_scores(scores[child])
-    yield Judged(parent, child, before, after, judged_better(before, after))
+    before: dict[str, list[Metrics]] = {}
+    after: dict[str, list[Metrics]] = {}
+    for record in [r for r in project.images() if r.id in held and r.split != "test"]:
+        truth, known = _held_out(project, record, margin)
+        if not known.any():
+            continue
+        kind = kinds[record.id]
+        earlier = _labels_of(project, record, parent, live=True) if parent else labels_before(project, record.id)
+        if earlier is not None:
+            before.setdefault(kind, []).append(_score(project, truth, earlier, known))
+        after.setdefault(kind, []).append(_score(project, truth, _labels_of(project, record, child), known))
+    by_kind = {k: (mean_scores(before.get(k, [])), mean_scores(after[k])) for k in after}
+    old, new = (mean_scores([s for scores in side.values() for s in scores]) for side in (before, after))
+    yield Judged(
+        parent, child, old if before else {}, new, judged_better(list(by_kind.values()), parent),
+        by_kind if len(by_kind) > 1 else {},
+    )  # fmt: skip
 
 
 def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]:
@@ -248,12 +278,14 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
             yield Evaluated(id, job.model, _score(project, truth, labels, known), time.monotonic() - start)
 
 
-def _labels_of(project: Project, record: ImageRecord, model: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
+def _labels_of(
+    project: Project, record: ImageRecord, model: str, *, live: bool = False
+) -> np.ndarray[Any, np.dtype[np.uint32]]:
     from ..predict import Request, predict
 
-    options = _options(project, (model,), None)
+    options = options_of(project, (model,), None)
     request = Request(options, folder=project.path / "cache" / "judged" / record.id, show=False)
-    events = predict(project.read_image(record.id), _loaded(project, (model,)), record.id, request=request)
+    events = predict(project.read_image(record.id), _loaded(project, (model,), live), record.id, request=request)
     return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
 
 
@@ -268,8 +300,32 @@ def _score(project: Project, truth: Any, labels: Any, known: Any) -> Metrics:
     return score_image(truth, labels, project.classes, whole, instances=project.task == "instance")
 
 
-def _loaded(project: Project, models: tuple[str, ...]) -> list[Predictor]:
-    return [p for m in models for p in _load(project.model_path(m).resolve())]
+def _loaded(project: Project, models: tuple[str, ...], live: bool = False) -> list[Predictor]:
+    """Models ready to predict; `live`: those that have a head, with it."""
+    out: list[Predictor] = []
+    for model in models:
+        path = project.model_path(model).resolve()
+        adapted = _adapted(project, model) if live else None
+        out += [adapted] if adapted is not None else _load(path)
+    return out
+
+
+def _adapted(project: Project, model: str) -> Predictor | None:
+    """A model with the head that was fitted to the corrections, None where there is none."""
+    from ..adapt import load_head
+
+    head = load_head(project.path, model)
+    if head is None:
+        return None
+    import torch
+
+    from ..nets.features import WithHead
+    from ..predict import Predictor
+
+    path = project.model_path(model)
+    features, device = network_with_features(path)
+    network = device.place(WithHead(features, torch.from_numpy(head.weight), torch.from_numpy(head.bias)).eval())
+    return Predictor(model, network, project.model_config(model), project.model_card(model), device)
 
 
 @lru_cache(maxsize=3)

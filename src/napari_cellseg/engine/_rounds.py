@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..errors import CellsegError
@@ -12,9 +13,20 @@ from ..project import Project, RoundRecord, assign_holdouts
 Decision = Literal["keep", "roll back"]
 
 
-def judged_better(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether the child is at least as good as its parent on the same held-out corrections."""
-    return not before or headline(after) >= headline(before)
+def judged_better(kinds: Sequence[tuple[dict[str, Any], dict[str, Any]]], parent: str | None = None) -> bool:
+    """Whether a child is at least as good as what was there before it.
+
+    Every kind of image counts the same, however many images it has. Where nothing can be measured, a parent stays.
+
+    Parameters
+    ----------
+    kinds
+        Metrics before and after of every kind; before is empty (or of no images) where nothing was there.
+    """
+    measured = [(before, after) for before, after in kinds if after.get("images")]
+    if not measured:
+        return parent is None
+    return sum(headline(after) - headline(before) for before, after in measured) >= 0
 
 
 def open_round(project: Project) -> None:
@@ -23,9 +35,10 @@ def open_round(project: Project) -> None:
 
 
 def record_round(project: Project, judged: Judged) -> RoundRecord:
-    """Record a judged round; the child is used from now on until the person decides."""
-    n = project.db.add_round(judged.parent, judged.child, judged.before, judged.after)
-    project.db.put_setting("current_model", judged.child)
+    """Record a judged round; the better one is used from now on until the person decides."""
+    after = judged.after | ({"kinds": judged.kinds} if judged.kinds else {})
+    n = project.db.add_round(judged.parent, judged.child, judged.before, after)
+    project.db.put_setting("current_model", judged.child if judged.better else judged.parent or "")
     return next(r for r in project.db.rounds() if r.n == n)
 
 

@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 from .. import edits
 from ..config import Config
-from ..drafts import OtsuWatershed, PixelClassifier
+from ..drafts import Example, OtsuWatershed, PixelClassifier
 from ..edits import Scene
 from ..errors import CellsegError
 from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, worst_objects
 from ..events import Event, Judged, Notice, Predicted, RoundScored
 from ..probabilities import kept_path, open_kept
-from ..project import CORRECTED, Project, difference
+from ..project import CORRECTED, Project, begin_with, difference
 from ._jobs import PredictJob, TrainJob
 from ._rounds import decide, open_round, record_round
 from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
+from ._written import write_prediction
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Simulation:
     keep
         ``judged``: a child that is not better is rolled back; ``always``: every child is kept, which shows what the
         labels alone are worth.
+    start
+        The model that the loop begins with: ``base``, any model, or ``none`` (the annotator draws the first objects).
     """
 
     rounds: int = 5
@@ -60,6 +63,7 @@ class Simulation:
     seed: int = 0
     baselines: bool = True
     keep: Literal["judged", "always"] = "judged"
+    start: str = "base"
 
 
 def simulate(source: Project, plan: Simulation, config: Config, folder: Path, run: Runner) -> Iterator[Event]:
@@ -73,7 +77,8 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
     Yields
     ------
     Event
-        Everything the jobs yield, and RoundScored: first the classical baselines, then every round.
+        Everything the jobs yield, and RoundScored: the classical baselines, round 0 (what the loop begins with), then
+        every round.
 
     Raises
     ------
@@ -86,6 +91,10 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
         yield from _baselines(scratch, config, given)
     annotator = Annotator(scratch, truth, np.random.default_rng(plan.seed))
     start = time.monotonic()
+    begin_with(scratch, plan.start)
+    if scratch.current_model is not None:
+        scores = measured(scratch, tests, scratch.current_model, run)
+        yield RoundScored(0, "round 0", 0, 0.0, time.monotonic() - start, scores)
     for number in range(1, plan.rounds + 1):
         yield from _annotated(scratch, annotator, pool, plan, run)
         open_round(scratch)
@@ -113,9 +122,10 @@ def _annotated(
     if model is None:
         annotator.first_fields(pool, plan.objects)
         return
-    for event in run(PredictJob(scratch.path, tuple(pool), (model,))):
+    job = PredictJob(scratch.path, tuple(pool), (model,), show=False)
+    for event in run(job):
         if isinstance(event, Predicted):
-            annotator.take(event)
+            write_prediction(scratch, event, job)
         yield event
     annotator.mend(pool, plan.objects, plan.order)
 
@@ -134,13 +144,6 @@ class Annotator:
         for index, id in enumerate(order):
             quota = max(0, min(left, int(np.ceil(left / (len(order) - index)))))
             left -= self._draw_field(id, quota) if quota else 0
-
-    def take(self, predicted: Predicted) -> None:
-        """Write a prediction where nobody has spoken."""
-        canvas = self.project.canvas(predicted.image)
-        labels = edits.reconcile(canvas.labels, canvas.state, np.asarray(predicted.labels), canvas.next_id())
-        box = tuple(slice(0, n) for n in labels.shape)
-        canvas.apply(edits.predicted(canvas.labels, canvas.state, box, labels))
 
     def mend(self, pool: list[str], objects: int, order: str) -> None:
         """Deal with K objects of the whole pool that are not known yet."""
@@ -257,18 +260,22 @@ class Annotator:
 def _baselines(project: Project, config: Config, given: Truth) -> Iterator[Event]:
     """Otsu + watershed, and a random forest that has seen every label of the pool, on the same test images."""
     truth, pool, tests = given
-    if project.task != "instance" or any(len(truth[id].shape) != 2 for id in pool + tests):
-        yield Notice("The classical baselines are for 2D instances; they were left out.")
+    if project.task != "instance":
+        yield Notice("The classical baselines are for instances; they were left out.")
         return
 
     def pixels(id: str) -> Any:
         return config.recipe(project.read_image(id).load())
 
+    def spacing(id: str) -> tuple[float, ...] | None:
+        return project.image(id).spacing_um
+
     start = time.monotonic()
-    forest = PixelClassifier().fit([(pixels(id), truth[id], np.ones(truth[id].shape, bool)) for id in pool])
+    known = [Example(pixels(id), truth[id], np.ones(truth[id].shape, bool), spacing(id)) for id in pool]
+    forest = PixelClassifier().fit(known)
     seconds = {"Otsu + watershed": 0.0, "random forest": time.monotonic() - start}
     for name, method in (("Otsu + watershed", OtsuWatershed()), ("random forest", forest)):
         start = time.monotonic()
-        scores = [score_image(truth[id], method(pixels(id))) for id in tests]
+        scores = [score_image(truth[id], method(pixels(id), spacing(id))) for id in tests]
         objects = sum(len(np.unique(truth[id])) - 1 for id in pool) if name == "random forest" else 0
         yield RoundScored(0, name, objects, seconds[name], time.monotonic() - start, mean_scores(scores))

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from ..config import Config
-from ..drafts import OtsuWatershed
+from ..drafts import OtsuWatershed, draft
 from ..errors import CellsegError
 from ..events import Event, Notice, Saved, StudyScored
 from ..preprocess import Recipe
-from ..project import Project
+from ..project import Project, labels_before
 from ._jobs import TrainJob
 from ._rounds import open_round
 from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
@@ -60,7 +60,7 @@ def study(source: Project, plan: Study, config: Config, folder: Path, run: Runne
     truth, pool, _ = given = approved_truth(source)
     if "recipe" in plan.factors and config.recipe == Recipe():
         yield Notice("The project's recipe is the bare normalisation: raw and preprocessed images are the same.")
-    drafts = {id: _draft(source, id) for id in pool} if "labels" in plan.factors else {}
+    drafts = {id: labels_before(source, id) for id in pool} if "labels" in plan.factors else {}
     made = [id for id, draft in drafts.items() if draft is None]
     if made:
         yield Notice(f"{len(made)} of {len(pool)} images have no draft; Otsu's threshold with watershed made one.")
@@ -115,18 +115,7 @@ def _repeated(
         yield StudyScored(level, train.seed, scores, time.monotonic() - start)
 
 
-def _draft(project: Project, id: str) -> Labels | None:
-    """Labels as they were before a person changed anything; None where nothing was there."""
-    shape = project.image(id).shape
-    labels, state = np.zeros(shape, np.uint32), np.zeros(shape, np.uint8)
-    for row in project.db.rows_after(id, 0):
-        if row.by_hand:
-            break
-        project.db.edit(row.n).write_to(labels, state)
-    return labels if labels.any() else None
-
-
 def _made(project: Project, config: Config, id: str) -> Labels:
-    pixels = config.recipe(project.read_image(id).load())
-    labels = OtsuWatershed()(pixels)
-    return np.minimum(labels, 1).astype(np.uint32) if project.task == "semantic" else labels
+    image = project.read_image(id)
+    pixels = config.recipe(image.load())
+    return draft(OtsuWatershed(), pixels, image.spacing_um, instances=project.task == "instance").labels

@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import CellsegError
 from .session import Problem, Session
 
+Failing = Callable[[CellsegError], None]
+
 
 class Helper:
     """Runs work in its thread and hands results back in the main thread, when `collect` is called."""
@@ -17,35 +19,43 @@ class Helper:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="cellseg-helper")
-        self._waiting: list[tuple[Future[Any], Callable[[Any], None]]] = []
+        self._waiting: list[tuple[Future[Any], Callable[[Any], None], Failing | None]] = []
 
     @property
     def busy(self) -> bool:
         """Whether a result is still to come."""
         return bool(self._waiting)
 
-    def later(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Run `work` in the helper thread and `then` with its result in the main thread."""
-        self._waiting.append((self._pool.submit(work), then))
+    def later(self, work: Callable[[], Any], then: Callable[[Any], None], otherwise: Failing | None = None) -> None:
+        """Run `work` in the helper thread and `then` with its result in the main thread.
+
+        `otherwise` gets what a person can mend, instead of the dock.
+        """
+        self._waiting.append((self._pool.submit(work), then, otherwise))
 
     def collect(self) -> None:
         """Hand back what is done; errors become problems in the dock."""
-        for future, then in [w for w in self._waiting if w[0].done()]:
-            self._waiting.remove((future, then))
-            self._hand_back(future, then)
+        for one in [w for w in self._waiting if w[0].done()]:
+            self._waiting.remove(one)
+            self._hand_back(*one)
 
     def close(self) -> None:
         """Wait for what runs, drop what does not."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _hand_back(self, future: Future[Any], then: Callable[[Any], None]) -> None:
+    def _hand_back(self, future: Future[Any], then: Callable[[Any], None], otherwise: Failing | None) -> None:
         try:
             then(future.result())
         except CellsegError as error:
-            self._session.update(progress=None, problem=Problem(error.message, error.hint))
+            if otherwise is not None:
+                otherwise(error)
+            else:
+                self._session.update(progress=None, problem=Problem(error.message, error.hint))
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: a bug must reach the person
             text = f"Something went wrong: {error}."
             self._session.update(progress=None, problem=Problem(text, "", traceback.format_exc()))
+            if otherwise is not None:
+                otherwise(CellsegError(text))
 
 
 class Latest(Helper):

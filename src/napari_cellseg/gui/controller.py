@@ -21,14 +21,16 @@ from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job
 from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Canvas, Edit, Project
+from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, adopt_model, new_project
 from ..targets import Target
 from . import _napari
+from .all_images import AllImages
 from .background import Helper
 from .comparing import Comparing
 from .correcting import Correcting
 from .corrections import Corrections
 from .layers import LayerFamily, is_ours, save_pixels
+from .live import Live
 from .predicting import Predicting
 from .preview import Previewer
 from .reactions import Reactions
@@ -69,8 +71,8 @@ class Controller(Corrections, Trainings):
         self.where, self.comparing = Whereabouts(self), Comparing(self)
         self.helper = Helper(self.session)
         self.writer = PieceWriter(self)
-        self.previewer, self.predicting = Previewer(self), Predicting(self)
-        self._reactions = Reactions(self)
+        self.previewer, self.predicting, self.live = Previewer(self), Predicting(self), Live(self)
+        self._reactions, self.all_images = Reactions(self), AllImages(self)
         self.strokes, self.watching = Strokes(self), Watching(self)
         self.job: int | None = None
         self.cancelled: int | None = None
@@ -95,6 +97,7 @@ class Controller(Corrections, Trainings):
         self.engine.close()
         self.helper.close()
         self.previewer.worker.close()
+        self.all_images.close()
         if self.session.project is not None:
             self.session.project.close()
             self.session.update(project=None)
@@ -104,7 +107,7 @@ class Controller(Corrections, Trainings):
     @shown
     def new_project(self, path: str | Path, task: Literal["instance", "semantic"] = "instance") -> None:
         """Make a project and open it."""
-        self._use(Project.create(path, task))
+        self._use(new_project(path, task))
 
     @shown
     def open_project(self, path: str | Path) -> None:
@@ -140,7 +143,7 @@ class Controller(Corrections, Trainings):
             images.check_content(images.read(path))  # before a project is made for it
         made = base.with_suffix(".cellseg")
         if self.session.project is None:
-            self._use(Project.open(made) if made.exists() else Project.create(base))
+            self._use(Project.open(made) if made.exists() else new_project(base))
         project = self.project()
         if path is None:
             path = self._kept.get(layer) or save_pixels(layer, project.path / "sources")
@@ -163,6 +166,8 @@ class Controller(Corrections, Trainings):
     def select_image(self, id: str) -> None:
         """Close the open image (its labels are saved) and open another."""
         project = self.project()
+        if self.all_images.holds(id):
+            return
         try:
             picture = project.read_image(id)
         except CellsegError as error:
@@ -186,7 +191,7 @@ class Controller(Corrections, Trainings):
         self.watching.opened()
         self.predicting.opened()
         self._look_for_images()
-        self._count()
+        self.count()
 
     def step_image(self, by: int) -> None:
         """Open the next or the previous image."""
@@ -226,6 +231,11 @@ class Controller(Corrections, Trainings):
         self.predicting.predict()
 
     @shown
+    def draft(self) -> None:
+        """Label the open image by a classical method, whatever models there are."""
+        self.predicting.draft()
+
+    @shown
     def retarget(self, target: Target) -> None:
         """Look at other thresholds without running the network."""
         self.predicting.retarget(target)
@@ -244,9 +254,28 @@ class Controller(Corrections, Trainings):
         self.refresh()
         self.predicting.opened()
 
+    @shown
+    def start_from(self, model: str | Path) -> None:
+        """Copy a model into the project (a base model, a model folder, another project's) and go on with it."""
+        id = adopt_model(self.project(), model)
+        self.refresh()
+        self.predicting.opened()
+        self.session.update(status=f"The current model is {id}. Press Predict to see what it finds.")
+
+    @shown
+    def predict_all(self, again: bool = False) -> None:
+        """Label every image that the current model has not labelled yet, or all of them `again`."""
+        self.all_images.predict(again)
+
+    @shown
+    def export_all(self, folder: str | Path, format: str = "tif", known_only: bool = False) -> None:
+        """Write the labels of every image into a folder."""
+        self.all_images.export(Path(folder), format, known_only)
+
     def cancel(self) -> None:
         """End the running job; what is finished stays."""
         self._stop_helper.set()
+        self.all_images.cancel()
         self.writer.drop()
         self.strokes.stop()
         if self.job is not None:
@@ -284,7 +313,8 @@ class Controller(Corrections, Trainings):
     def busy(self) -> bool:
         """Whether anything is running or waiting to be written."""
         writing = bool(self.writer.pieces) or self.strokes.stepping
-        return self.job is not None or writing or self.helper.busy or self.previewer.worker.busy
+        helping = self.helper.busy or self.previewer.worker.busy or self.all_images.busy
+        return self.job is not None or writing or helping
 
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
@@ -292,8 +322,10 @@ class Controller(Corrections, Trainings):
         self.strokes.take_back_unsaved()
         self.helper.collect()
         self.previewer.worker.collect()
+        self.all_images.follow()
         self.previewer.follow()
         self.predicting.follow()
+        self.live.follow()
         self.where.remember()
         self.watching.follow()
         self.strokes.go_on(end)
@@ -301,12 +333,12 @@ class Controller(Corrections, Trainings):
             if self.writer.pieces:
                 self.writer.step()
             elif replies := self.engine.poll(1):
-                if not self.predicting.take(replies[0]):
+                if not any(part.take(replies[0]) for part in (self.predicting, self.live, self.all_images)):
                     self._reactions.handle(replies[0])
             else:
                 break
         if self._count_due and time.monotonic() > self._count_due and not self.writer.pieces:
-            self._count()
+            self.count()
 
     def dismiss(self) -> None:
         """The person has read the problem."""
@@ -353,7 +385,8 @@ class Controller(Corrections, Trainings):
         if canvas.snapshot_due and not self.writer.pieces and not self.strokes.stepping:
             self.helper.later(canvas.prepare_snapshot(), lambda _: None)
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Count the open image's objects, and what is corrected and approved of it."""
         self._count_due = 0.0
         if self.session.canvas is not None:
             found = self.session.canvas.objects
@@ -389,11 +422,12 @@ class Controller(Corrections, Trainings):
         self.job = None  # events of a job of another project must not reach this one
         self.session.update(progress=None)
         self._close_image()
+        self.all_images.forget()
         if self.session.project is not None:
             self.session.project.close()
         self.session.update(
             project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve(),
-            together=(), field_only=False, read_only=not project.claim(),
+            together=(), field_only=False, read_only=not project.claim(), current_model=project.current_model,
         )  # fmt: skip
         self.predicting.opened()
         self.refresh()
@@ -414,6 +448,7 @@ class Controller(Corrections, Trainings):
             unfinished=self.interrupted(),
             spoken=project.db.spoken(),
         )
+        self.all_images.count()
 
     def _close_image(self) -> None:
         self.settle()
@@ -423,6 +458,7 @@ class Controller(Corrections, Trainings):
         self.reviewing.stop()
         self.tools.detach()
         self.writer.reset()
+        self.all_images.closing()
         self.previewer.forget()
         if self.family is not None:
             self.family.remove()

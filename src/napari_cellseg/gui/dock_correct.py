@@ -28,6 +28,7 @@ class CorrectPage(Page):
         self.undo = ActionButton("Undo", "Take back the last edit (Ctrl+Z), also of earlier sessions.", c.undo)
         self.redo = ActionButton("Redo", "Do it again (Ctrl+Shift+Z).", c.redo)
         self.form.addWidget(row(self.new, self.undo, self.redo))
+        self._make_live()
         self.choices = ChoicesRow(c)
         self.form.addWidget(self.choices)
         self.form.addWidget(self._tools())
@@ -60,10 +61,27 @@ class CorrectPage(Page):
         for title, panel in zip(("compare", "history", "masks in and out"), self.panels, strict=True):
             self.form.addWidget(more(f"More: {title}", panel))
 
+    def _make_live(self) -> None:
+        self.live = QCheckBox("Live: label the view again after every correction")
+        self.live.toggled.connect(lambda on: self.controller.session.update(live=on))
+        self.learnt = hint()
+        self.form.addWidget(self.live)
+        self.form.addWidget(self.learnt)
+
+    def _show_live(self, view: View) -> None:
+        with signals_blocked(self.live):
+            self.live.setChecked(view.live)
+        self.live.setEnabled(view.live_control.enabled)
+        tip = "In half a second, by a small addition to the model. What you made is never changed; Undo takes it back."
+        self.live.setToolTip(tip if view.live_control.enabled else view.live_control.reason)
+        self.learnt.setText(view.live_learnt)
+        self.learnt.setVisible(bool(view.live_learnt))
+
     def show_view(self, view: View) -> None:
         """Show the state."""
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
+        self._show_live(view)
         self.guidelines.show_control(view.needs_project)
         self.slice.setVisible(view.volume)
         for tool in TOOLS:

@@ -25,7 +25,10 @@ class FineTunePage(Page):
     """Train a child of the current model; the curve is live."""
 
     title = "Fine-tune"
-    about = "Learns from corrected and approved voxels only, starting from the current model."
+    about = (
+        "Learns from what you corrected and approved, starting from the current model. It goes on while held-out "
+        "corrections get better; the better of old and new is used afterwards."
+    )
 
     def build(self) -> None:
         """Make the controls."""

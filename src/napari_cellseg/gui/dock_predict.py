@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
+from ..base import base_models
 from ..config import Predict
 from .forms import SettingsForm
 from .pages import Page, more
@@ -36,7 +47,10 @@ class PredictPage(Page):
         self.doubt = QCheckBox("Show uncertainty")
         self.doubt.setToolTip("Adds a layer that is bright where the next prediction is in doubt (entropy).")
         self.doubt.toggled.connect(lambda on: self._option("uncertainty", on))
-        for widget in (self.model, row(self.where, self.doubt), self.plan, self.predict):
+        self.draft = ActionButton(
+            "Draft instead", "Classical masks: Otsu's threshold and watershed.", self.controller.draft
+        )
+        for widget in (self.model, row(self.where, self.doubt), self.plan, row(self.predict, self.draft, first=3)):
             self.form.addWidget(widget)
         self._make_thresholds()
         self._make_more()
@@ -70,6 +84,24 @@ class PredictPage(Page):
         self.ensemble = more("More: several models together", self.together, self.combine)
         self.form.addWidget(more("More: tiles, memory, volumes", self.options))
         self.form.addWidget(self.ensemble)
+        self.start = self._make_start()
+        self.form.addWidget(more("More: another model to start from", self.start))
+
+    def _make_start(self) -> QWidget:
+        """A menu of what a project can start from."""
+        button, menu = QPushButton("Start from another model..."), QMenu(self)
+        button.setToolTip("Copy a base model, a model folder or another project's model into this project and use it.")
+        for name in base_models():
+            menu.addAction(f"Base model: {name}", lambda name=name: self.controller.start_from(name))
+        menu.addAction("A model folder...", lambda: self._start_from("Which model folder?"))
+        menu.addAction("Another project's model...", lambda: self._start_from("Which project (NAME.cellseg)?"))
+        button.setMenu(menu)
+        return button
+
+    def _start_from(self, question: str) -> None:
+        folder = QFileDialog.getExistingDirectory(self, question)
+        if folder:
+            self.controller.start_from(folder)
 
     def show_view(self, view: View) -> None:
         """Show which model predicts, what it takes, and what thresholds there are."""
@@ -77,6 +109,9 @@ class PredictPage(Page):
         options = self.controller.session.config.predict
         self.predict.setText(view.predict_text)
         self.predict.show_control(view.predict)
+        self.draft.show_control(view.predict)
+        self.draft.setVisible(bool(view.current_model))
+        self.start.setEnabled(view.needs_project.enabled and view.progress is None)
         self.model.setText(
             f"Model {view.current_model}. Press Predict again after every round."
             if view.current_model

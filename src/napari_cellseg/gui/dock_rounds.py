@@ -5,8 +5,9 @@ from __future__ import annotations
 from qtpy.QtWidgets import QHeaderView, QListWidget, QTableWidget, QTableWidgetItem
 from superqt.utils import signals_blocked
 
+from .items import Item
 from .pages import Page
-from .resolve import Item, View
+from .resolve import View
 from .widgets import ActionButton, heading, hint, row
 
 
@@ -14,7 +15,7 @@ class RoundsPage(Page):
     """Before and after on the same held-out corrections; keep or roll back."""
 
     title = "Rounds"
-    about = "Parent and child are measured on corrections that neither has learnt from."
+    about = "Old and new are measured on corrections that neither has learnt from. The better one is in use."
 
     def build(self) -> None:
         """Make the controls."""
@@ -46,8 +47,9 @@ class RoundsPage(Page):
         """Show the rounds."""
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
-        for button in (self.keep, self.back):
+        for button, primary in ((self.keep, view.better), (self.back, not view.better)):
             button.show_control(view.decide)
+            button.set_primary(primary and view.decide.enabled)
         if self._rounds != view.rounds:
             self._rounds = view.rounds
             with signals_blocked(self.list):

@@ -7,19 +7,18 @@ image -> labels where nobody has spoken. Jobs that only look are asked for one a
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..drafts import OtsuWatershed
-from ..engine import DecodeJob, PlanJob, PredictJob, Reply
+from .. import drafts
+from ..engine import DecodeJob, PlanJob, PredictJob, Reply, target_of
 from ..errors import CellsegError
 from ..events import Decoded, Event, Failed, Finished, Planned, Predicted, Span, TileDone
-from ..matching import join_slices
 from ..probabilities import kept_path, open_kept
 from ..targets import Target
 from .session import Progress
@@ -40,27 +39,30 @@ class Predicting:
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
         self._own: tuple[object, Any] = (None, None)
-        self._window = uuid.uuid4().hex[:8]
+        self.window = uuid.uuid4().hex[:8]
+        self._running: PredictJob | None = None  # what the labels that come are of
 
     # --- what the dock does -----------------------------------------------------------------------
 
     def predict(self) -> None:
         """Label the open image, beginning where the person looks; without a model, by a classical draft."""
+        if self._c.session.current_model is None:
+            self.draft()
+            return
+        self._check_idle()
+        self._begin(self._region())
+
+    def predict_region(self, region: Span) -> None:
+        """Label a box of the open image anew."""
+        self._check_idle()
+        self._begin(region)
+
+    def _check_idle(self) -> None:
         c = self._c
         c.project()
         c.canvas()
         if c.job is not None or c.session.progress is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
-        if c.session.current_model is None:
-            self._draft()
-            return
-        self._begin(self._region())
-
-    def predict_region(self, region: Span) -> None:
-        """Label a box of the open image anew."""
-        if self._c.job is not None or self._c.session.progress is not None:
-            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
-        self._begin(region)
 
     def _begin(self, region: Span) -> None:
         c = self._c
@@ -73,8 +75,10 @@ class Predicting:
             self.target(),
             self._centre,
             region,
+            live=c.session.live,
         )
         self._clear_outlines()
+        self._running = job
         c.begin(job, "predict")
         c.writer.begin()
         if c.family is not None:
@@ -83,7 +87,7 @@ class Predicting:
     @property
     def group(self) -> str:
         """Edits of the running job are undone together: a name that no other job has, of any window, ever."""
-        return f"predict-{self._window}-{self._c.job}" if self._c.job is not None else ""
+        return f"predict-{self.window}-{self._c.job}" if self._c.job is not None else ""
 
     def models(self) -> tuple[str, ...]:
         """The current model and those that predict with it."""
@@ -115,7 +119,9 @@ class Predicting:
         if target is None or not c.session.kept:
             raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
         self._clear_outlines()
-        c.begin(DecodeJob(c.project().path, c.session.image, self.models(), target), "decode")
+        path, image, models = c.project().path, c.session.image, self.models()
+        self._running = PredictJob(path, (image,), models, c.session.config.predict, target)
+        c.begin(DecodeJob(path, image, models, target), "decode")
 
     def reset(self) -> None:
         """Back to the model's own thresholds."""
@@ -156,6 +162,7 @@ class Predicting:
         session = self._c.session
         self._of = (session.image, self.models())
         self._clear_outlines()
+        self._c.live.opened()
         session.update(plan=None, target=None, decoded="", kept=self._kept_models() == self.models() != ())
 
     # --- inside -----------------------------------------------------------------------------------
@@ -247,16 +254,26 @@ class Predicting:
         if c.job == c.comparing.job:
             c.comparing.answered(self._in_image(event), event.model)
             return
+        if self._running is not None:
+            self.write(event, self._running, self.group)
+        c.session.update(
+            status=f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s.",
+        )
+
+    def write(self, event: Predicted, job: PredictJob, group: str, then: Callable[[], None] = lambda: None) -> None:
+        """Write what a job found in the open image, bit by bit; `then` follows when all of it is there."""
+        c, project = self._c, self._c.project()
+
+        def written() -> None:
+            c.all_images.predicted(project, event.image, job)
+            then()
+
         box = tuple(slice(a, b) for a, b in event.box)
-        target = self.target()
-        c.writer.whole(event.image, box, np.asarray(event.labels), target.min_size if target else 0, self.group)
+        c.writer.whole(event.image, box, np.asarray(event.labels), target_of(project, job).min_size, group, written)
         for name, values in (("uncertainty", event.uncertainty), ("disagreement", event.disagreement)):
             if values is not None and c.family is not None:
                 c.family.overlays.show_map(name, box, values)
-        c.session.update(
-            kept=bool(event.store),
-            status=f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s.",
-        )
+        c.session.update(kept=bool(event.store))
 
     def _in_image(self, event: Predicted) -> NDArray[np.uint32]:
         """Labels of a part as labels of the whole image."""
@@ -264,35 +281,30 @@ class Predicting:
         whole[tuple(slice(a, b) for a, b in event.box)] = np.asarray(event.labels)
         return whole
 
-    def _draft(self) -> None:
-        """Otsu + watershed where there is no model yet."""
+    def draft(self) -> None:
+        """Label the open image by a classical method."""
+        self._check_idle()
         c = self._c
         image, recipe = c.session.image, c.session.config.recipe
-        picture, method = c.project().read_image(image), OtsuWatershed()
+        picture, method, instances = c.project().read_image(image), drafts.OtsuWatershed(), c.instances()
         stop = c.new_stop()
 
-        def draft() -> NDArray[np.uint32]:
-            return _drafted(recipe(picture.load()), method, stop)
+        def make() -> drafts.Drafted | None:
+            if stop.is_set():
+                return None
+            return drafts.draft(method, recipe(picture.load()), picture.spacing_um, instances=instances)
 
-        def take(labels: NDArray[np.uint32]) -> None:
-            if stop.is_set() or image != c.session.image:
+        def take(made: drafts.Drafted | None) -> None:
+            if made is None or stop.is_set() or image != c.session.image:
                 c.session.update(progress=None, status="The draft was cancelled.")
                 return
-            box = tuple(slice(0, n) for n in labels.shape)
-            c.writer.whole(image, box, labels, method.min_size, f"draft-{time.time():.0f}")
+            box = tuple(slice(0, n) for n in made.labels.shape)
+            c.writer.whole(image, box, made.labels, method.min_size, f"draft-{time.time():.0f}")
             c.session.update(
-                progress=None, status="Drafted with Otsu + watershed. Correct some objects, then fine-tune a network."
+                progress=None,
+                status="Drafted with Otsu + watershed. Correct some objects, then fine-tune a network.",
+                notice=drafts.ADVICE if made.doubt else c.session.notice,
             )
 
-        c.session.update(progress=Progress("draft", "Drafting with Otsu + watershed (there is no model yet)"))
-        c.helper.later(draft, take)
-
-
-def _drafted(pixels: NDArray[np.float32], method: OtsuWatershed, stop: threading.Event) -> NDArray[np.uint32]:
-    planes = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
-    labels = np.zeros(planes.shape[1:], np.uint32)
-    for z in range(len(labels)):
-        if stop.is_set():
-            break
-        labels[z] = method(planes[:, z])
-    return labels[0] if pixels.ndim == 3 else join_slices(labels, 0.25)
+        c.session.update(progress=Progress("draft", "Drafting with Otsu + watershed"), notice="")
+        c.helper.later(make, take)

@@ -53,8 +53,7 @@ class Reactions:
             case Predicted():
                 self._c.predicting.whole(event)
             case TrainStarted():
-                text = f"Learning from {event.known_voxels:,} known voxels of {event.images} images; {event.held_out}"
-                self._c.session.update(status=text)
+                self._c.session.update(status=self._started(event))
             case StepDone():
                 self._stepped(event)
             case Validated():
@@ -84,6 +83,16 @@ class Reactions:
                     self._c.session.update(unfinished=self._c.interrupted())
                 self._c.session.update(progress=None)
 
+    def _started(self, event: TrainStarted) -> str:
+        seconds = self._c.session.config.train.seconds
+        images = f"{event.images} image{'s' if event.images != 1 else ''}"
+        learnt = (
+            f"{event.objects} objects in {images}" if event.objects else f"{event.known_voxels:,} voxels in {images}"
+        )
+        return (
+            f"Learning from {learnt}, {event.held_objects} held out; about {seconds:.0f} s, longer while it improves."
+        )
+
     def _stepped(self, event: StepDone) -> None:
         total = event.elapsed + event.remaining
         share = event.elapsed / total if total else 0.0
@@ -96,9 +105,10 @@ class Reactions:
     def _judged(self, event: Judged) -> None:
         record_round(self._c.project(), event)
         self._c.refresh()
-        verdict = f"is {'at least as good as' if event.better else 'worse than'} {event.parent} on held-out corrections"
-        verdict = verdict if event.parent else "is the first model"
-        self._c.session.update(status=f"{event.child} {verdict}: keep it or roll back.")
+        word = "better" if event.better else "not better"
+        against = event.parent or ("the first draft" if event.before else "")
+        said = f"is {word} than {against} on held-out corrections" if against else "is the first model"
+        self._c.session.update(status=f"{event.child} {said}: look at Rounds, keep it or roll back.")
 
     def _failed(self, job: int, event: Failed) -> None:
         died = self._c.engine.pid is None

@@ -7,26 +7,12 @@ from typing import Any
 
 from ..events import Planned, TrainingShown
 from ..preprocess import Recipe
+from .items import Control, Item
+from .overview import statuses, summary, tip
+from .rounds import describe_round, verdict
 from .session import Choices, Curve, Histogram, Problem, Progress, Session
 
 STEPS = ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")
-
-
-@dataclass(frozen=True)
-class Control:
-    """Whether a control works, and if not, why."""
-
-    enabled: bool
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Item:
-    """A line of a list: its key, text and the group it belongs to."""
-
-    key: str
-    text: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +24,9 @@ class View:
     image_position: str
     images: tuple[Item, ...]
     image: str
+    summary: str
+    predict_all: Control
+    export_all: Control
     open_images: tuple[str, ...]
     channels: int
     channel: int
@@ -58,6 +47,10 @@ class View:
     unfinished: str
     rounds: tuple[Item, ...]
     verdict: str
+    better: bool
+    live: bool
+    live_control: Control
+    live_learnt: str
     tool: str
     preview: bool
     split: float
@@ -101,8 +94,8 @@ def resolve(s: Session) -> View:
         project=s.project.name if s.project else "No project",
         saved="" if s.project is None else "read only" if s.read_only else "saved ✓",
         image_position=_position(s),
-        images=tuple(Item(r.id, r.id, _describe(r.shape, r.split)) for r in s.images),
         image=s.image,
+        **_all_images(s, project, idle, writable),
         open_images=s.open_images,
         channels=s.record.n_channels if s.record and not _is_rgb(s) else 1,
         channel=s.channel,
@@ -128,6 +121,20 @@ def resolve(s: Session) -> View:
         fine_tune=_first(project, writable, idle, _known(s)),
         decide=_first(writable, idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
     )
+
+
+def _all_images(s: Session, project: Control, idle: Control, writable: Control) -> dict[str, Any]:
+    """What the step Image shows of all images."""
+    known = statuses(s)
+    marks = {id: (status.word, tip(status)) for id, status in known.items()}
+    some = _first(project, Control(bool(s.images), "Add images first."))
+    model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
+    return {
+        "images": tuple(Item(r.id, r.id, _describe(r.shape, r.split), *marks.get(r.id, ("", ""))) for r in s.images),
+        "summary": summary(s, known),
+        "predict_all": _first(some, writable, model, idle),
+        "export_all": _first(some, idle),
+    }
 
 
 def _known(s: Session) -> Control:
@@ -162,11 +169,15 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
 
 def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]:
     """What the steps Fine-tune and Rounds show."""
-    rounds = tuple(_round(r.n, r.parent, r.child, r.decision, r.before, r.after) for r in s.rounds)
+    rounds = tuple(describe_round(r) for r in s.rounds)
     going_on = _first(*allowed, Control(bool(s.unfinished), "No training was interrupted."))
     return {
         "rounds": rounds,
-        "verdict": _verdict(s, open_round),
+        "verdict": verdict(s.rounds[-1], s.current_model) if open_round else "",
+        "better": open_round and s.rounds[-1].child == s.current_model,
+        "live": s.live and not s.live_reason,
+        "live_control": Control(not s.live_reason, s.live_reason),
+        "live_learnt": s.live_learnt if s.live else "",
         "curve": s.curve,
         "training": s.training,
         "network": _network(s.training),
@@ -270,31 +281,3 @@ def _time(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
-
-
-_METRICS = (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("recall", "recall"), ("ap50", "AP@0.5"))
-
-
-def _round(
-    n: int, parent: str | None, child: str, decision: str, before: dict[str, float], after: dict[str, float]
-) -> Item:
-    lines = []
-    for key, name in _METRICS:
-        if key in after:
-            old = f"{before[key]:.3f}" if key in before else "-"
-            lines.append(f"{name}|{old}|{after[key]:.3f}")
-    said = {"keep": "kept", "roll back": "rolled back", "open": "not decided"}[decision]
-    return Item(str(n), f"Round {n}: {parent or 'no model'} → {child} ({said})", "\n".join(lines))
-
-
-def _verdict(s: Session, open_round: bool) -> str:
-    if not open_round:
-        return ""
-    last = s.rounds[-1]
-    if not last.before:
-        return f"{last.child} is the first model: there is nothing to compare it with."
-    pairs = [(name, last.before[k], last.after[k]) for k, name in _METRICS if k in last.before and k in last.after]
-    better = [name for name, b, a in pairs if a > b + 1e-6]
-    worse = [name for name, b, a in pairs if a < b - 1e-6]
-    text = f"Better: {', '.join(better) or 'nothing'}. Worse: {', '.join(worse) or 'nothing'}."
-    return f"{last.child} against {last.parent} on the same held-out corrections. {text}"

@@ -12,7 +12,7 @@ from ..config import Config
 from ..edits import Over
 from ..evaluate import Item
 from ..events import Planned, TrainingShown
-from ..project import Canvas, ImageRecord, ModelCard, Project, RoundRecord
+from ..project import Canvas, ImageRecord, ImageStatus, ModelCard, Project, RoundRecord
 from ..targets import Target
 
 
@@ -93,6 +93,8 @@ class Session:
     canvas: Canvas | None = None
     channel: int = 0
     config: Config = field(default_factory=Config)
+    statuses: dict[str, ImageStatus] = field(default_factory=dict)
+    """How far images are; the open one may be further."""
     models: tuple[ModelCard, ...] = ()
     current_model: str | None = None
     rounds: tuple[RoundRecord, ...] = ()
@@ -115,6 +117,12 @@ class Session:
     histogram: Histogram = field(default_factory=Histogram)
     plan: Planned | None = None
     """What predicting the open image will take."""
+    live: bool = True
+    """Whether the visible field is labelled anew after every correction."""
+    live_reason: str = ""
+    """Why there is no live learning here, "" where there is."""
+    live_learnt: str = ""
+    """What the last live learning gave, in words."""
     field_only: bool = False
     """Predict the visible field instead of the whole image."""
     together: tuple[str, ...] = ()

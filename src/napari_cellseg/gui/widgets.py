@@ -20,10 +20,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from .resolve import Control, View
+from .items import Control
+from .resolve import View
 from .session import Curve, Histogram
 
 ACCENT = "#3b8ee0"
+
+
+PRIMARY = (
+    f"QPushButton:enabled {{ background: {ACCENT}; color: white; font-weight: 600; }}"
+    "QPushButton:enabled:hover { background: #57a2ea; }"
+)
 
 
 class ActionButton(QPushButton):
@@ -35,12 +42,16 @@ class ActionButton(QPushButton):
         self.setToolTip(tip)
         self.clicked.connect(lambda: action())
         self.setObjectName(text)
+        self._primary = False
         if primary:
             self.setMinimumHeight(34)
-            self.setStyleSheet(
-                f"QPushButton:enabled {{ background: {ACCENT}; color: white; font-weight: 600; }}"
-                "QPushButton:enabled:hover { background: #57a2ea; }"
-            )
+            self.set_primary(True)
+
+    def set_primary(self, primary: bool) -> None:
+        """Whether this is what a person will most likely want to press."""
+        if primary != self._primary:
+            self._primary = primary
+            self.setStyleSheet(PRIMARY if primary else "")
 
     def show_control(self, control: Control) -> None:
         """Switch on or off, with the reason."""

@@ -107,6 +107,11 @@ class PieceWriter:
         """What waits and comes next."""
         return self._approvals.pieces or self._predictions.pieces
 
+    @property
+    def busy(self) -> bool:
+        """Whether a whole prediction is being written."""
+        return self._whole is not None
+
     def reset(self) -> None:
         """Another image comes: finish what is half written, forget what was promised."""
         canvas, image = self._c.session.canvas, self._c.session.image
@@ -153,10 +158,12 @@ class PieceWriter:
         self.next_id = max(first, int(labels.max(initial=0)) + 1)
         self.cut(image, box, labels, group)
 
-    def whole(self, image: str, box: Box, proposal: Labels, min_size: int, group: str) -> None:
+    def whole(
+        self, image: str, box: Box, proposal: Labels, min_size: int, group: str, then: Callable[[], None] = lambda: None
+    ) -> None:
         """Queue labels of a box of the open image: objects that cross tiles become one.
 
-        Numbering runs in the helper thread.
+        Numbering runs in the helper thread. `then` is called when all of it is written.
         """
         canvas, count = self._c.canvas(), int(proposal.max(initial=0))
         first = self._first if self._first and count < PROVISIONAL else self.fresh_id()
@@ -181,7 +188,7 @@ class PieceWriter:
                 self.next_id = max(found.objects.top, self.promised) + 1
                 self.cut(image, box, found.labels, group)
                 self._whole, self._heeded, self.group = found, heeded, group
-                self._predictions.ends.append(self._predicted)
+                self._predictions.ends += [self._predicted, then]
 
         self._c.helper.later(number, take)
 
