@@ -17,6 +17,7 @@ from napari_cellseg.events import (
     Event,
     Failed,
     Finished,
+    Judged,
     Predicted,
     Ready,
     RoundScored,
@@ -137,7 +138,7 @@ def test_simulate_improves_and_counts(tmp_path):
             project.add_image(tmp_path / f"c{seed}.npy", labels=labels, split=split)
         before = {p: p.stat().st_mtime_ns for p in project.path.rglob("*.zarr")}
         config = project.config.with_values([*SMALL, "train.steps=40"])
-        plan = Simulation(rounds=2, objects=12, seconds=60, order="worst")
+        plan = Simulation(rounds=2, objects=12, seconds=60, order="worst", start="none")
         scores = [e for e in simulate(project, plan, config, tmp_path / "s", run) if isinstance(e, RoundScored)]
         assert before == {p: p.stat().st_mtime_ns for p in project.path.rglob("*.zarr")}
     assert [s.name for s in scores] == ["Otsu + watershed", "random forest", "round 1", "round 2"]
@@ -145,6 +146,26 @@ def test_simulate_improves_and_counts(tmp_path):
     assert scores[3].objects <= scores[2].objects + 12
     assert scores[3].metrics["images"] == 2
     assert scores[3].metrics["iou"] > 0.3
+
+
+def test_simulate_begins_with_the_base_model_and_never_ends_below_it(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        for seed in range(4):
+            image, labels = synthetic_cells((96, 96), 8, radius=10, seed=seed)
+            np.save(tmp_path / f"c{seed}.npy", image)
+            project.add_image(tmp_path / f"c{seed}.npy", labels=labels, split="test" if seed > 2 else "train")
+        config = project.config.with_values(
+            ["train.steps=2", "train.patch=64", "train.batch=2", "train.learning_rate=0.5"]
+        )
+        plan = Simulation(rounds=1, objects=12, seconds=60, baselines=False)
+        events = list(simulate(project, plan, config, tmp_path / "s", run))
+    scores = [e for e in events if isinstance(e, RoundScored)]
+    assert [s.name for s in scores] == ["round 0", "round 1"]
+    assert scores[0].metrics["iou"] > 0.7
+    (judged,) = [e for e in events if isinstance(e, Judged)]
+    assert judged.parent == "cells"
+    assert not judged.better  # two steps of so high a rate have spoilt the network
+    assert scores[1].metrics == scores[0].metrics
 
 
 def test_simulate_needs_truth(project, tmp_path):

@@ -299,9 +299,10 @@ def test_without_openvino_torch_predicts_and_nothing_is_said(tmp_path, monkeypat
     assert predictor.runtime is None
     with pytest.raises(CellsegError, match="not installed"):
         predictor.through("openvino")
+    monkeypatch.undo()
+    bare = Predictor("x", fused(TINY.build(1, 2).eval()), predictor.config, predictor.card, choose())
     with pytest.raises(CellsegError, match="not read from a folder"):
-        monkeypatch.undo()
-        Predictor("x", fused(TINY.build(1, 2).eval()), predictor.config, predictor.card, choose()).through("openvino")
+        bare.through("openvino")
     assert "not on" in _runtime.obstacle(Device("mps", False))
 
 
