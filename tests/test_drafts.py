@@ -178,6 +178,14 @@ def test_disks_look_better_than_what_is_around_them():
     assert rest.border == 1
 
 
+def test_specks_and_lines_can_be_looked_at():
+    labels = np.zeros((30, 40), np.uint32)
+    labels[5, 5], labels[10, 5:35], labels[20, 20:22], labels[0, 0] = 3, 7, 2_000_000, 9
+    looks = looks_of(labels)
+    assert looks.objects == 4
+    assert 0 <= looks.plausibility <= 1
+
+
 @pytest.mark.parametrize(
     ("looks", "words"),
     [
@@ -394,6 +402,16 @@ def test_images_without_labels_are_drafted(folder, capsys):
             assert not state.any()
     assert main(["draft", str(folder)]) == 0
     assert "--image" in capsys.readouterr().out
+
+
+def test_classes_are_drafted_in_a_semantic_project(tmp_path, capsys):
+    np.save(tmp_path / "i.npy", seen(SPOTS, 0.4)[0])
+    with Project.create(tmp_path / "s", "semantic", ("cell", "debris")) as project:
+        project.add_image(tmp_path / "i.npy")
+    assert main(["draft", str(tmp_path / "s.cellseg")]) == 0
+    assert capsys.readouterr().out == "i: 1 classes.\n"
+    with Project.open(tmp_path / "s.cellseg") as project:
+        assert score_image(SPOTS, project.load_labels("i")[0], instances=False)["iou"] > 0.9
 
 
 def test_what_a_person_said_stands(folder):

@@ -17,7 +17,7 @@ from napari_cellseg.engine._scratch import approved_truth
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Evaluated, Predicted, StudyScored
 from napari_cellseg.presets import TRAININGS, preset
-from napari_cellseg.project import Project, save_ensemble, stratified_split
+from napari_cellseg.project import Project, labels_before, save_ensemble, stratified_split
 from napari_cellseg.samples import synthetic_cells
 
 from .conftest import SMALL, train_once
@@ -251,14 +251,12 @@ def test_the_table_has_mean_deviation_and_gain():
 
 
 def test_drafts_are_what_stood_before_a_person_came(tmp_path):
-    from napari_cellseg.engine._study import _draft
-
     with small_study(tmp_path) as project:
-        draft = _draft(project, "f01")
+        draft = labels_before(project, "f01")
         assert draft is not None
         assert 1 not in draft
         assert draft.max() > 1
-        assert _draft(project, "f02") is None
+        assert labels_before(project, "f02") is None
 
 
 @pytest.mark.slow

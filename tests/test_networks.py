@@ -28,9 +28,9 @@ from napari_cellseg.nets import smp as nets_smp
 from napari_cellseg.nets.device import Device
 
 SMALL = [
-    Smp(weights="none", width=4),
+    Smp(encoder="resnet18", weights="none", width=4),
     Smp(architecture="FPN", encoder="mobilenet_v2", weights="none", width=8, detail=8),
-    Smp(architecture="Linknet", weights="none", detail=0),
+    Smp(architecture="Linknet", encoder="resnet18", weights="none", detail=0),
     UNet3D(width=4),
     UNet3D(width=2, flat=3),
     UNet3D(width=2, block="residual", norm="instance", gates=True),
@@ -118,7 +118,7 @@ def test_encoder_weights_from_a_file(tmp_path):
 
 def test_without_the_hub_there_is_a_notice(monkeypatch):
     monkeypatch.setattr(nets_smp, "_hub_answers", lambda: False)
-    model = Smp(width=4)
+    model = Smp(encoder="resnet18", width=4)
     assert "random weights" in model.pretrain(model.build(1, 2))
 
 

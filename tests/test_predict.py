@@ -403,7 +403,7 @@ def test_memory_is_counted_not_guessed(model, bfloat16):
     """What a small trial needs a voxel is what a large tile needs, whatever the precision."""
     from napari_cellseg.predict._model import _LiveBytes
 
-    model = replace(model, device=Device(torch.device("cpu"), bfloat16))
+    model = replace(model.through("torch"), device=Device(torch.device("cpu"), bfloat16))
     with _LiveBytes() as live:
         model.probabilities(np.zeros((1, 1, 384, 384), np.float32))
     assert model.bytes_per_voxel * 384 * 384 == pytest.approx(live.peak * 1.2, rel=0.05)

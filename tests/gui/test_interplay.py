@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_cellseg.engine import PredictJob
 from napari_cellseg.events import Predicted
 from napari_cellseg.gui.controller import Controller
 from napari_cellseg.images import write_labels
 from napari_cellseg.project import Project
+from napari_cellseg.targets import Distance
 
 from .waiting import spin
 
@@ -515,6 +517,8 @@ def test_a_comparison_with_the_model_that_nobody_waits_for_changes_nothing(draft
     assert not drafted.helper.busy
     assert not drafted.writer.pieces
     drafted.job = 6  # a prediction
+    session = drafted.session
+    drafted.predicting._running = PredictJob(session.folder, (session.image,), (), session.config.predict, Distance())
     answer(drafted, MOVED["elsewhere"])
     spin(drafted, lambda: not drafted.helper.busy and not drafted.writer.pieces)
     assert (drafted.session.canvas.labels != before).any()

@@ -144,6 +144,7 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
     spin(lambda: bool(control.session.open_images))
     press(dock, "Image", "Use this image")
     assert control.session.problem is None, control.session.problem
+    control.session.update(live=False)  # the command line's annotator does not see what is labelled live
     control.add_images([by_hand / pictures[1]])
     control.configure(control.session.config.with_values(SET))
     for number in (1, 2):

@@ -22,7 +22,7 @@ def draft(options: Namespace) -> int:
         if not ids:
             print(f"Every image of {project.name} has labels: say which to draft with --image ID.")
         method = drafts.learn(project, own) if isinstance(own, drafts.PixelClassifier) else own
-        left_out, doubtful = LeftOut(), False
+        left_out, doubtful, noun = LeftOut(), False, "objects" if project.task == "instance" else "classes"
         for id in ids:
             try:
                 found = _drafted(project, id, method, own.min_size)
@@ -30,7 +30,7 @@ def draft(options: Namespace) -> int:
                 left_out.tell(id, error.message, error.hint)
                 continue
             doubtful |= bool(found.doubt)
-            print(f"{id}: {found.n_objects} objects" + (f"; doubtful: {found.doubt}." if found.doubt else "."))
+            print(f"{id}: {found.n_objects} {noun}" + (f"; doubtful: {found.doubt}." if found.doubt else "."))
         if doubtful:
             print(drafts.ADVICE)
     return left_out.status

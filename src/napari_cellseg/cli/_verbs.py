@@ -90,8 +90,9 @@ def predict(options: Namespace) -> int:
         for id in ids:
             check_region(options.region, project.image(id).shape, id)
         job = PredictJob(
-            project.path, ids, models, config.predict, config.target, region=options.region, show=False, skip=True
-        )
+            project.path, ids, models, config.predict, config.target, region=options.region, show=False, skip=True,
+            live=True,
+        )  # fmt: skip
         left_out = LeftOut()
         with Printer(options.events) as printer:
             for event in _wanted(project, job, options, printer):

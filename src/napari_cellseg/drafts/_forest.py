@@ -176,12 +176,12 @@ def _samples(example: Example, samples: int, n: int, instances: bool, rng: np.ra
     for z in some:
         features = _features(planes[:, z])
         flat, here = features.reshape(-1, features.shape[-1]), labels[z].ravel()
-        any_ = _draw(known[z], share, rng)
+        places = _draw(known[z], share, rng)
         deep = np.r_[_draw(whole[z], share // 2, rng), _draw(known[z] & (labels[z] == 0), share // 4, rng)]
-        classes = np.minimum(here[any_], 1) if instances else here[any_]
+        classes = np.minimum(here[places], 1) if instances else here[places]
         looks = look(np.where(whole[z], labels[z], 0)[None])
         yield _Samples(
-            flat[any_], classes.astype(np.uint32), flat[deep], relative[z].ravel()[deep], looks.objects, looks.shape
+            flat[places], classes.astype(np.uint32), flat[deep], relative[z].ravel()[deep], looks.objects, looks.shape
         )
 
 

@@ -115,6 +115,7 @@ def textured(planes: Float) -> Mask:
     from skimage.filters import threshold_otsu
 
     window = (0, _WINDOW, _WINDOW)
+    planes = planes - planes.mean()  # squares of large numbers are not exact
     mean = ndi.gaussian_filter(planes, window)
     spread = np.sqrt(np.maximum(ndi.gaussian_filter(planes**2, window) - mean**2, 0))
     low, high = np.percentile(planes, (1, 99.8))

@@ -105,7 +105,7 @@ class PredictAll:
             raise CellsegError("There is no model yet.", "Fine-tune one (step Fine-tune).")
         sizes = {r.id: voxels(r.shape) for r in c.session.images}
         options, target = c.session.config.predict, c.predicting.target()
-        job = PredictJob(project.path, tuple(sizes), models, options, target, show=False)
+        job = PredictJob(project.path, tuple(sizes), models, options, target, show=False, live=c.session.live)
         tally = Tally("predict all", "Predicting", sizes, HINT)
         self._elsewhere = Elsewhere(project.path)
         walk = self._walk = Walk(project, self._elsewhere, job, tally)

@@ -128,7 +128,11 @@ class Loop:
                 due, paused = int(progress * train.checks) > self.at.checked, time.monotonic()
                 if due:
                     self.at.checked = int(progress * train.checks)
-                    yield self._validate(validation)
+                    yield (checked := self._validate(validation))
+                    if not math.isfinite(checked.loss):
+                        self.stopped_by = "nan"
+                        yield from self._broken(step)
+                        break
                 if due or time.monotonic() - saved > train.checkpoint:
                     save(self.tensors(), self._state(patches))
                     saved = time.monotonic()
