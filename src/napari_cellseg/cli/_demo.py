@@ -49,7 +49,7 @@ def demo(options: Namespace) -> int:
             truth.add_image(path, labels=labels, split=split)
         scores, pictures = [], Pictures(truth, out)
         plan = Simulation(options.rounds, options.objects, options.seconds)
-        config = truth.config.with_values(["train.batch=8"])
+        config = truth.config.with_values(["train.patch=160", "train.least=60", "train.extend=0"])  # minutes, not more
         with Printer(options.events) as printer:
             for event in simulate(truth, plan, config, out / "loop", lambda job: run(job, printer.stopped)):
                 printer.show(event)
