@@ -157,6 +157,26 @@ def test_what_is_held_out_is_never_sampled(strange):
     assert not inside.any()
 
 
+def test_fitting_once_more_keeps_what_was_on_screen_without_what_is_held_out(strange):
+    from napari_cellseg.engine import _live
+
+    project, truth = strange
+    ids = [int(i) for i in np.unique(truth)[1:]]
+    correct(project, truth, ids[:10])
+    _live._memory.cache_clear()
+    list(run(field_job(project, ((0, 320), (0, 320)))))
+    memory = _live._memory(project.path.resolve(), "cells")
+    before = np.concatenate([s.places for s in memory.cells.values()])
+    places = np.argwhere(truth == ids[0])
+    box = tuple((int(a), int(b) + 1) for a, b in zip(places.min(0), places.max(0), strict=True))
+    project.db.put_holdout(Holdout("rough", (box,)))
+    _live.refit(project, "cells")
+    after = np.concatenate([s.places for s in memory.cells.values()])
+    held = ((before >= [box[0][0], box[1][0]]) & (before < [box[0][1], box[1][1]])).all(1)
+    assert held.any()
+    np.testing.assert_array_equal(np.sort(after, 0), np.sort(before[~held], 0))
+
+
 def test_a_fresh_process_recalls_earlier_corrections(strange):
     from napari_cellseg.engine import _live
 

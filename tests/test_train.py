@@ -18,6 +18,7 @@ from napari_cellseg.data import AHEAD, Loader, TrainingSet
 from napari_cellseg.engine import PredictJob, TrainJob, decide, open_round, record_round, run
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Judged, Notice, Predicted, Saved, StepDone, Stopped, TrainStarted, Validated
+from napari_cellseg.models import read_weights, write_tensors
 from napari_cellseg.project import Project, difference, kinds_of_images, unfinished_runs
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.train import Loop, rate, show_training, train
@@ -177,6 +178,21 @@ def test_nan_stops_and_leaves_the_parent(project, picture, small_config, monkeyp
         assert [m.id for m in project.models()] == [parent]
     assert project.current_model == parent
     assert (project.model_path(parent) / "weights.safetensors").read_bytes() == weights
+
+
+def test_a_network_that_only_gives_nan_is_no_model(project, picture, small_config):
+    """Its running variance is infinite: training works, since batches have their own, but what it learns is useless."""
+    approve_a_field(project, picture[1])
+    parent = train_once(project, small_config.with_values(["train.steps=2"]))
+    path = project.model_path(parent) / "weights.safetensors"
+    weights = read_weights(path)
+    for name, value in weights.items():
+        if name.endswith("running_var"):
+            value.fill_(math.inf)
+    write_tensors(path, weights)
+    with pytest.raises(CellsegError, match="not a number"):
+        list(train(project, small_config.with_values(["train.steps=3", "train.checks=1"])))
+    assert [m.id for m in project.models()] == [parent]
 
 
 def test_the_same_seed_gives_the_same_weights(project, picture, small_config):

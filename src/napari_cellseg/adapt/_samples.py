@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..events import Span
 from ..nets.features import Maps, at_pixels
 
 Float = NDArray[np.float32]
@@ -36,6 +37,15 @@ class Samples:
         return Samples(
             self.features[chosen], self.logits[chosen], self.target[chosen], self.groups[chosen], self.places[chosen]
         )
+
+    def inside(self, z: int, boxes: Iterable[Span]) -> NDArray[np.bool_]:
+        """Which of them, all of slice `z`, lie in one of these boxes."""
+        out = np.zeros(len(self.places), bool)
+        for box in boxes:
+            if len(box) == 2 or box[0][0] <= z < box[0][1]:
+                within = [(a <= at) & (at < b) for at, (a, b) in zip(self.places.T, box[-2:], strict=True)]
+                out |= within[0] & within[1]
+        return out
 
     @classmethod
     def joined(cls, parts: Iterable[Samples], most: int = MOST) -> Samples | None:

@@ -128,10 +128,8 @@ class Loop:
                 due, paused = int(progress * train.checks) > self.at.checked, time.monotonic()
                 if due:
                     self.at.checked = int(progress * train.checks)
-                    yield (checked := self._validate(validation))
-                    if not math.isfinite(checked.loss):
-                        self.stopped_by = "nan"
-                        yield from self._broken(step)
+                    yield from self._checked(validation)
+                    if self.stopped_by == "nan":
                         break
                 if due or time.monotonic() - saved > train.checkpoint:
                     save(self.tensors(), self._state(patches))
@@ -140,7 +138,14 @@ class Loop:
         if self.stopped_by == "person" and self.at.step:
             save(self.tensors(), self._state(patches))  # before a validation that an uninterrupted training has not
         if self.stopped_by not in ("nan", "memory") and self.at.step:
-            yield self._validate(validation)
+            yield from self._checked(validation)
+
+    def _checked(self, validation: list[Batch]) -> Iterator[Event]:
+        """Validate; a loss that is no number ends the training."""
+        yield (found := self._validate(validation))
+        if not math.isfinite(found.loss):
+            self.stopped_by = "nan"
+            yield from self._broken(self.at.step)
 
     def _ends(self, stop: Callable[[], bool], judged: bool) -> bool:
         """Whether it is over; the first process decides for all, and its clock and validations count."""
