@@ -111,3 +111,21 @@ def test_the_same_seed_gives_the_same_patch():
     for cls in AUGMENTATIONS:
         a, b = (cls()(before, cut(), np.random.default_rng(5)) for _ in range(2))
         np.testing.assert_array_equal(a.pixels, b.pixels)
+
+
+def test_inverted_patches_swap_the_ends_of_the_range():
+    before = source(channels=1)
+    plain = Standard(strength=0, scale=1)(before, cut(), np.random.default_rng(5))
+    turned = Standard(strength=0, scale=1, invert=1)(before, cut(), np.random.default_rng(5))
+    np.testing.assert_allclose(turned.pixels, 1 - plain.pixels, atol=1e-6)
+    np.testing.assert_array_equal(turned.target, plain.target)
+
+
+def test_strength_scales_how_much_the_tone_changes():
+    pixels = np.random.default_rng(0).uniform(0.2, 0.8, (1, 1, 64, 64)).astype(np.float32)
+
+    def change(strength: float) -> float:
+        tones = [Standard(strength=strength).tone(pixels, np.random.default_rng(seed)) for seed in range(40)]
+        return float(np.mean([np.abs(tone - pixels).mean() for tone in tones]))
+
+    assert change(0) < 1e-2 < change(1) < change(2)

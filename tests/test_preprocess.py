@@ -18,6 +18,7 @@ from napari_cellseg.preprocess import (
     Clahe,
     Cutoff,
     Gamma,
+    Grey,
     Invert,
     MinMaxNormalize,
     PercentileNormalize,
@@ -135,6 +136,19 @@ def test_channels_are_picked_and_mixed():
     assert one(ChannelPick(channel=9), pixels) == pytest.approx(0.9)
     assert one(ChannelMix(first=1, second=3, third=0), pixels) == pytest.approx((0.1 + 1.2) / 4)
     assert Recipe(steps=(ChannelMix(),)).channels(3) == 1
+
+
+def test_grey_is_the_mean_of_colours_and_else_the_channel_with_the_most_contrast():
+    ramp = np.linspace(0, 1, 40 * 50).reshape(40, 50)
+    stack = np.stack([10 + 20 * ramp, 30 + 200 * ramp, 90 + 60 * ramp])
+    colour = stack.astype(np.uint8)
+    np.testing.assert_allclose(one(Grey(), colour)[0], colour.mean(0) / 255, atol=1e-6)
+    others = (stack * 200).astype(np.uint16)  # three channels, but no colour picture
+    np.testing.assert_allclose(one(Grey(), others)[0], others[1] / 65535, atol=1e-6)
+    np.testing.assert_allclose(one(Grey(how="contrast"), colour)[0], colour[1] / 255, atol=1e-6)
+    np.testing.assert_allclose(one(Grey(how="mean"), others)[0], others.mean(0) / 65535, atol=1e-6)
+    two = others[:2]
+    np.testing.assert_allclose(one(Grey(), two)[0], two[1] / 65535, atol=1e-6)
 
 
 def test_specks_go_and_cells_stay():

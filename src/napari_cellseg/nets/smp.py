@@ -186,9 +186,7 @@ def _fitted(source: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) ->
     """
     out = {}
     for (name, wanted), given in zip(target.items(), source.values(), strict=False):
-        if wanted.ndim == 4 and wanted.shape[1:] != given.shape[1:]:
-            channels = wanted.shape[1]
-            given = given.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+        given = _for_channels(given, wanted)
         if wanted.shape != given.shape:
             raise CellsegError(
                 f"The packaged weights do not fit the encoder at {name}.",
@@ -198,19 +196,27 @@ def _fitted(source: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) ->
     return out
 
 
+def _for_channels(given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Weights of a convolution for another number of channels: each gets an equal share of the sum of the given ones.
+
+    So a grey picture is seen alike, whether it stands in one channel or in all.
+    """
+    if given.ndim != 4 or wanted.ndim != 4 or given.shape[1] == wanted.shape[1]:
+        return given
+    channels = wanted.shape[1]
+    return given.float().sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+
+
 def load_similar(network: nn.Module, weights: dict[str, Any]) -> bool:
     """Fill a network from another one's tensors of the same names and shapes; False (and nothing done) if few fit.
 
-    First layers for another number of channels get the mean of the given ones, so that grey and colour are alike. What
-    does not fit, such as a last layer for other classes, keeps its random weights.
+    First layers are made for another number of channels (see `_for_channels`). What does not fit, such as a last layer
+    for other classes, keeps its random weights.
     """
     own, fitting = network.state_dict(), {}
     for name, wanted in own.items():
         given = weights.get(name)
-        if given is not None and given.ndim == 4 and wanted.ndim == 4 and given.shape[1] != wanted.shape[1]:
-            channels = wanted.shape[1]
-            given = given.float().sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
-        if given is not None and given.shape == wanted.shape:
+        if given is not None and (given := _for_channels(given, wanted)).shape == wanted.shape:
             fitting[name] = given.to(wanted.dtype)
     if sum(v.numel() for v in fitting.values()) < 0.9 * sum(v.numel() for v in own.values()):
         return False
