@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from ..errors import CellsegError
 from ..events import Event, Failed, Finished, Ready
+from ..nets.place import processor
 from ._jobs import Job, run
 
 
@@ -31,9 +32,8 @@ def main() -> None:
             replies.flush()
 
     threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
-    send(0, _warm_up(jobs))
-    if jobs.empty():  # who has asked already waits for less without it
-        _prepare()
+    send(0, _greeting())
+    _prepare(jobs)
     while True:
         number, job = jobs.get()
         _serve(number, job, cancelled, looks, send)
@@ -48,24 +48,41 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, replies
 
 
-def _warm_up(jobs: queue.Queue[tuple[int, Job]]) -> Ready:
-    """Load torch, and what most networks need; a job that waits already has more to tell before it needs them."""
+def _greeting() -> Ready:
+    """What computes; of a processor that is known without torch, and so can a first prediction be."""
     start = time.monotonic()
-    from ..nets.device import choose
+    device = processor()
+    if device is None:
+        from ..nets.device import choose
 
-    device = choose()
-    if jobs.empty():
-        from ..nets.smp import library
-
-        library()
+        device = choose()
     return Ready(device.name, device.precision, round(time.monotonic() - start, 2))
 
 
-def _prepare() -> None:
-    """What a first job would wait for: compiled loops and the engine of trainings.
+def _prepare(jobs: queue.Queue[tuple[int, Job]]) -> None:
+    """What first jobs would wait for, until one comes: it may need none of it."""
+    for part in (_load_torch, _load_networks, _compile_loops, _load_training):
+        if not jobs.empty():
+            return
+        part()
 
-    Every compiled loop is called once: the first time on a machine that takes seconds, later it is read from disk. The
-    viewer's process finds them there when the first preview is asked for.
+
+def _load_torch() -> None:
+    from ..nets.device import choose
+
+    choose()
+
+
+def _load_networks() -> None:
+    from ..nets.smp import library
+
+    library()
+
+
+def _compile_loops() -> None:
+    """Call every compiled loop once: the first time on a machine that takes seconds, later it is read from disk.
+
+    The viewer's process finds them there when the first preview is asked for.
     """
     import numpy as np
 
@@ -75,6 +92,9 @@ def _prepare() -> None:
     Recipe(steps=(Clahe(tiles=2), TVDenoise(iterations=3)))(np.zeros((1, 16, 16), np.uint8))
     disk = np.hypot(*np.ogrid[-8:8, -8:8]) < 5
     Distance().decode(np.stack([disk, disk]).astype(np.float32))
+
+
+def _load_training() -> None:
     import_module("..train", __package__)
     import_module("lightning_fabric")
 
