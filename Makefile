@@ -57,6 +57,7 @@ simulate: setup
 	$(BIN)/python benchmarks/simulate_nuclei.py --out benchmarks/results
 
 base: setup
+	$(BIN)/python benchmarks/base_size.py
 	$(BIN)/python benchmarks/base.py --out src/napari_cellseg/base/cells
 
 kill: setup

@@ -92,10 +92,10 @@ def test_what_cannot_learn_live_says_so():
 
 @pytest.fixture
 def strange(tmp_path) -> tuple[Project, np.ndarray]:
-    """Objects that are as bright as their surroundings and differ in texture only: no base model has seen such."""
+    """Objects that are as bright as their surroundings and smooth on a rough ground: no base model has seen such."""
     _, labels = synthetic_cells((320, 320), 60, radius=14, touching=0.0, seed=4)
     rng = np.random.default_rng(0)
-    image = rng.normal(120, np.where(labels > 0, 35, 8)).clip(0, 255).astype(np.uint8)
+    image = rng.normal(120, np.where(labels > 0, 8, 35)).clip(0, 255).astype(np.uint8)
     np.save(tmp_path / "rough.npy", image)
     with Project.create(tmp_path / "p") as project:
         adopt_model(project, "cells")

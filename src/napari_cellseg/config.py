@@ -18,6 +18,8 @@ from .settings import Settings, validated
 from .targets import Distance, Semantic, Target
 
 Precision = Literal["auto", "fp32", "bf16"]
+SIZE = 30.0
+"""Diameter (pixels) of objects in the eyes of the base model, and of networks that begin with what it knows."""
 
 
 class Train(Settings):
@@ -120,6 +122,11 @@ class Config(Settings):
     augmentation: Augmentation = Standard()
     optimiser: Optimiser = Optimiser()
     predict: Predict = Predict()
+    object_size: float = Field(
+        0.0, ge=0, le=256,
+        description="2D networks see images enlarged or reduced, so that objects have this diameter (pixels); "
+        "0: as they are.",
+    )  # fmt: skip
     precision: Precision = Field("auto", description="bf16 where the processor has it, else fp32.")
 
     @model_validator(mode="before")
@@ -153,7 +160,9 @@ class Config(Settings):
 
 def default_config(task: str = "instance") -> Config:
     """The starting point of a new project."""
-    return Config(target=Semantic() if task == "semantic" else Distance())
+    if task == "semantic":
+        return Config(target=Semantic())
+    return Config(object_size=SIZE)
 
 
 def parse_config(text: str) -> Config:

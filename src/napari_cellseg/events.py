@@ -35,7 +35,10 @@ class Notice(Event):
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """What a prediction will take: sides of a tile and overlap (pixels), tiles per batch, seconds and bytes."""
+    """What a prediction will take: sides of a tile and overlap (pixels), tiles per batch, seconds and bytes.
+
+    `size` is the diameter of objects (pixels), given or estimated, where the model wants to know it; else 0.
+    """
 
     image: str
     tile: tuple[int, ...]
@@ -45,6 +48,7 @@ class Planned(Event):
     tiles: int
     seconds: float
     bytes: int
+    size: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +99,23 @@ class Decoded(Event):
     seconds: float
 
 
+@dataclass(frozen=True)
+class Fitted(Event):
+    """Thresholds fitted to so many known objects, and the agreement (0 to 1) with these before and after."""
+
+    image: str
+    target: Any
+    objects: int
+    before: float
+    after: float
+
+
 @dataclass(frozen=True, eq=False)
 class Refined(Event):
     """A field labelled anew after a correction; `labels` has the shape of `box`, or is None where nothing changes.
 
     `adapted` says whether a head was found that beats the model alone on objects it has not seen; `learnt` tells it in
-    words.
+    words. `target` is what the field was decoded with.
     """
 
     image: str
@@ -109,6 +124,7 @@ class Refined(Event):
     adapted: bool
     learnt: str
     seconds: float
+    target: Any = None
 
 
 @dataclass(frozen=True)

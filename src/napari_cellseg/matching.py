@@ -80,6 +80,13 @@ def ids_in(labels: Labels) -> Ints:
     return _count(labels)[0].astype(np.int64)
 
 
+def mostly_known(labels: Labels, known: NDArray[np.bool_], ids: Ints) -> NDArray[np.bool_]:
+    """Of which of these objects at least half lies in known voxels."""
+    sizes = np.bincount(labels.ravel())
+    seen = np.bincount(labels[known], minlength=sizes.size)
+    return np.asarray(seen[ids] * 2 >= sizes[ids])
+
+
 def join_slices(labels: NDArray[np.uint32], min_iou: float) -> NDArray[np.uint32]:
     """Join objects of neighbouring slices, numbered in each slice for itself (see `join_planes`)."""
     out = labels.copy()

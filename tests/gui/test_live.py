@@ -24,9 +24,9 @@ def truth() -> np.ndarray:
 
 @pytest.fixture
 def controller(tmp_path, truth):
-    """Objects that differ in texture only, and the base model, which does not see them."""
+    """Smooth objects on a rough ground, and the base model, which does not see them."""
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "rough.npy", rng.normal(120, np.where(truth > 0, 35, 8)).clip(0, 255).astype(np.uint8))
+    np.save(tmp_path / "rough.npy", rng.normal(120, np.where(truth > 0, 8, 35)).clip(0, 255).astype(np.uint8))
     with Project.create(tmp_path / "p") as project:
         adopt_model(project, "cells")
         project.add_image(tmp_path / "rough.npy")

@@ -10,14 +10,10 @@ import torch
 
 from ..errors import CellsegError
 from ..models import read_weights, write_tensors
+from ..project import head_path
 from ._fit import Head
 
 _FIGURES = ("objects", "before", "after")
-
-
-def head_path(project: Path, model: str) -> Path:
-    """Where the head of a model lies."""
-    return project / "cache" / "heads" / f"{model}.safetensors"
 
 
 def save_head(project: Path, model: str, head: Head | None) -> None:

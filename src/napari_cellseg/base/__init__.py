@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ._size import estimate_size, median_diameter
+
+__all__ = ["DEFAULT", "FOLDER", "base_models", "estimate_size", "median_diameter"]
+
 FOLDER = Path(__file__).parent
 DEFAULT = "cells"
 """Nuclei and cells in two dimensions, in any contrast: the model a new project of objects begins with."""

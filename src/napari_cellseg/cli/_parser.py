@@ -103,6 +103,10 @@ def _predict(verbs: Any) -> None:
         "--region", type=_region, default=(), metavar="A:B,C:D", help="only this box, start:stop per axis (Z,)Y,X"
     )
     sub.add_argument(
+        "--object-size", type=_diameter, metavar="PIXELS",
+        help="diameter of typical objects, remembered for these images; 0: estimate it (the default)",
+    )  # fmt: skip
+    sub.add_argument(
         "--resume", action="store_true", help="only images that this model, with these settings, has not predicted yet"
     )
     sub.add_argument(
@@ -269,6 +273,16 @@ def _region(text: str) -> tuple[tuple[int, int], ...]:
     if len(spans) not in (2, 3) or any(not 0 <= a < b for a, b in spans):
         raise CellsegError(f"{text!r} is not a region.", "Write start:stop for (Z,) Y and X, start below stop.")
     return spans
+
+
+def _diameter(text: str) -> float:
+    try:
+        size = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of pixels") from error
+    if not 0 <= size < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no diameter: give pixels, or 0 to let it be estimated")
+    return size
 
 
 def _positive(text: str) -> int:

@@ -34,7 +34,8 @@ from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
 from ..presets import preset
 from ..probabilities import open_kept
-from ..project import Project, export_labels, new_project
+from ..project import Project, export_labels, new_project, put_size
+from ..targets import Target
 from ._progress import Printer
 
 DONE, MISTAKE, CANCELLED = 0, 2, 130
@@ -89,9 +90,12 @@ def predict(options: Namespace) -> int:
         ids = tuple(options.image) or tuple(r.id for r in project.images())
         for id in ids:
             check_region(options.region, project.image(id).shape, id)
+        if options.object_size is not None:
+            for id in ids:
+                put_size(project, id, options.object_size)
         job = PredictJob(
-            project.path, ids, models, config.predict, config.target, region=options.region, show=False, skip=True,
-            live=True,
+            project.path, ids, models, config.predict, _moved(config.target, own.target), region=options.region,
+            show=False, skip=True, live=True,
         )  # fmt: skip
         left_out = LeftOut()
         with Printer(options.events) as printer:
@@ -246,6 +250,11 @@ def _for_prediction(config: Config, options: Namespace) -> Config:
     return changed
 
 
+def _moved(target: Target, own: Target) -> Target | None:
+    """A target whose thresholds were asked for; None where they are the model's own, which may be fitted live."""
+    return None if target == own else target
+
+
 def _predict_loose(options: Namespace) -> int:
     """Any images with model folders: results go to --out, also those larger than memory."""
     if options.resume:
@@ -266,8 +275,9 @@ def _predict_loose(options: Namespace) -> int:
     config, out = _for_prediction(models[0].config, options), Path(options.out)
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
         request = Request(
-            config.predict, config.target, options.region, Path(scratch), options.probabilities, show=False
-        )
+            config.predict, config.target, options.region, Path(scratch), options.probabilities, show=False,
+            size=options.object_size or 0.0,
+        )  # fmt: skip
         for name in options.paths:
             image = images.read(name)
             check_region(options.region, image.spatial_shape, name)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ..augmentation import Float, Patch
 from ..config import Config
-from ..project import Holdout, ImageRecord, Project, holdout_mask, known_mask
+from ..project import Holdout, ImageRecord, Project, holdout_mask, known_mask, zoom_of
+from ..zoom import Zoom
 
 Places = NDArray[np.int64]
 """(M, 3) positions of voxels: z, y, x."""
@@ -91,8 +92,10 @@ def read_planes(
     held = holdout_mask(record, holdout) & known
     fresh = _fresh(project, record, edits_until) & known & ~held
     pixels = config.recipe(project.read_image(record.id).load())
+    zoom = zoom_of(project, record.id, config)
     flat: list[NDArray[Any]] = [a.reshape(-1, *a.shape[-2:]) for a in (labels, known, held, fresh)]
-    pixels = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
+    flat = [_seen(a, zoom, nearest=True) for a in flat]
+    pixels = _seen(pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:]), zoom)
     whole = config.model.dimensions == 3
     spacing = record.spacing_um if whole else None
     planes = []
@@ -108,6 +111,12 @@ def read_planes(
             )
         )  # fmt: skip
     return planes
+
+
+def _seen(planes: NDArray[Any], zoom: Zoom, *, nearest: bool = False) -> NDArray[Any]:
+    """(..., Y, X) as the network sees it, without what is mirrored beyond the border."""
+    y, x = zoom.sides((planes.shape[-2], planes.shape[-1]))
+    return np.ascontiguousarray(zoom.into(planes, nearest=nearest)[..., :y, :x])
 
 
 def _encoded(labels: NDArray[np.uint32], config: Config, n_classes: int, spacing: tuple[float, ...] | None) -> Float:

@@ -7,7 +7,7 @@ up. The child survives any job's error, the parent survives any child's death.
 from __future__ import annotations
 
 from ._client import Engine, Reply
-from ._jobs import DecodeJob, EvaluateJob, Job, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
+from ._jobs import DecodeJob, EvaluateJob, FitJob, Job, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
 from ._live import LiveJob, live_reason
 from ._rounds import decide, judged_better, open_round, record_round
 from ._simulate import Simulation, simulate
@@ -18,6 +18,7 @@ __all__ = [
     "DecodeJob",
     "Engine",
     "EvaluateJob",
+    "FitJob",
     "Job",
     "LiveJob",
     "PlanJob",

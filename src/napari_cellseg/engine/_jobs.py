@@ -15,10 +15,22 @@ from ..config import Config, Predict
 from ..errors import CellsegError
 from ..evaluate import Metrics, mean_scores, score_image
 from ..events import Evaluated, Event, Judged, Predicted, Saved, Skipped, Span, Stopped
-from ..project import ImageRecord, Project, holdout_mask, kinds_of_images, known_mask, labels_before, member_paths
+from ..project import (
+    ImageRecord,
+    Project,
+    fitted_target,
+    given_size,
+    given_sizes,
+    holdout_mask,
+    kinds_of_images,
+    known_mask,
+    labels_before,
+    member_paths,
+)
 from ..targets import Target
 from ._live import LiveJob, live, network_with_features, refit
 from ._rounds import judged_better
+from ._thresholds import fit_thresholds
 
 if TYPE_CHECKING:
     from ..predict import Predictor
@@ -33,7 +45,8 @@ class PredictJob:
     Attributes
     ----------
     options, target
-        Instead of the model's own; a target of the same kind.
+        Instead of the model's own; a target of the same kind. With `live`, thresholds are those that were fitted to the
+        corrections, unless a target is given.
     centre
         Where the person looks at the start, in voxels.
     region
@@ -81,6 +94,16 @@ class DecodeJob:
 
 
 @dataclass(frozen=True)
+class FitJob:
+    """Fit a target's thresholds to what is known of an image, from the probabilities that were kept of it."""
+
+    project: Path
+    image: str
+    models: tuple[str, ...]
+    target: Target
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """Train a child of the current model and judge both; `resume` goes on with an interrupted run ("": the newest)."""
 
@@ -106,7 +129,7 @@ class EvaluateJob:
     model: str
 
 
-Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob | ShowTrainingJob | LiveJob
+Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob
 Look = Callable[[], tuple[float, ...] | None]
 """Answers where the person looks now, in voxels; None if nobody said."""
 
@@ -133,6 +156,9 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
             return
         if isinstance(job, DecodeJob):
             yield _decode(project, job, stop)
+            return
+        if isinstance(job, FitJob):
+            yield fit_thresholds(project, job.image, job.models, job.target)
             return
         if isinstance(job, LiveJob):
             yield from live(project, job)
@@ -171,8 +197,9 @@ def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Itera
     from ..predict import Request, predict
 
     models, options = _loaded(project, job.models, job.live), options_of(project, job.models, job.options)
+    sizes, target = given_sizes(project), decoded_with(project, job.models, job.target, job.live)
     for id in job.images:
-        request = Request(options, job.target, job.region, _kept(project, id), keep=True, show=job.show)
+        request = Request(options, target, job.region, _kept(project, id), True, job.show, sizes.get(id, 0.0))
 
         def where() -> tuple[float, ...] | None:
             return look() or job.centre
@@ -195,12 +222,13 @@ def _skipped(image: str, error: CellsegError | OSError) -> Skipped:
 
 
 def _plan(project: Project, job: PlanJob) -> Event:
-    from ..predict import plan_for
+    from ..predict import Request, plan_for
 
     models = _loaded(project, job.models)
-    return plan_for(
-        project.read_image(job.image), models, job.image, options_of(project, job.models, job.options), job.region
+    request = Request(
+        options_of(project, job.models, job.options), None, job.region, size=given_size(project, job.image)
     )
+    return plan_for(project.read_image(job.image), models, job.image, request)
 
 
 def _decode(project: Project, job: DecodeJob, stop: Stop) -> Event:
@@ -213,6 +241,12 @@ def _decode(project: Project, job: DecodeJob, stop: Stop) -> Event:
 
 def _members(project: Project, model: str) -> list[Path]:
     return member_paths(project.model_path(model), project.model_card(model).members)
+
+
+def decoded_with(project: Project, models: tuple[str, ...], given: Target | None, live: bool) -> Target:
+    """What is decoded with: what is given, what was fitted live to a model that predicts alone, or the model's own."""
+    fitted = fitted_target(project, models[0]) if live and len(models) == 1 and given is None else None
+    return given or fitted or project.model_config(models[0]).target
 
 
 def options_of(project: Project, models: tuple[str, ...], options: Predict | None) -> Predict | None:
@@ -284,7 +318,9 @@ def _labels_of(
     from ..predict import Request, predict
 
     options = options_of(project, (model,), None)
-    request = Request(options, folder=project.path / "cache" / "judged" / record.id, show=False)
+    folder = project.path / "cache" / "judged" / record.id
+    target = decoded_with(project, (model,), None, live)
+    request = Request(options, target, folder=folder, show=False, size=given_size(project, record.id))
     events = predict(project.read_image(record.id), _loaded(project, (model,), live), record.id, request=request)
     return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
 

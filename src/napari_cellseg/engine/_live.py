@@ -22,18 +22,21 @@ from ..config import Config
 from ..errors import CellsegError
 from ..events import Event, Refined, Span
 from ..preprocess import Processed
-from ..project import Project, known_mask
+from ..project import Project, fitted_target, given_size, known_mask, put_fitted_target, zoom_of
 from ..targets import Distance, Target
+from ..zoom import GRID, Zoom
 
 if TYPE_CHECKING:
     import torch
 
-    from ..adapt import Head, Samples
+    from ..adapt import Evidence, Head, Samples
     from ..nets.device import Device
     from ..nets.features import Features, Maps
 
 CONTEXT = 32
 """The network sees so many pixels around the field."""
+Spoken = tuple[NDArray[np.uint32], NDArray[np.bool_]]
+"""Labels (Y, X) of a field of one plane, and what of them is known and not held out to judge."""
 CELL = 128
 """Samples are remembered by squares of this side; a square that is seen again is sampled anew."""
 RECALLED = 8
@@ -51,7 +54,7 @@ class LiveJob:
     labels, state
         Of the field, as they stand: (Y, X) uint32 and uint8.
     target
-        With the thresholds that the person has set.
+        With the thresholds that the person has set; None: they are fitted to the corrections, too.
     """
 
     project: Path
@@ -80,7 +83,7 @@ def live(project: Project, job: LiveJob) -> Iterator[Event]:
     CellsegError
         When the model cannot learn live.
     """
-    from ..adapt import fit_head, load_head, save_head
+    from ..adapt import Evidence, fit_head, load_head, save_head
 
     start = time.monotonic()
     config = project.model_config(job.model)
@@ -90,16 +93,34 @@ def live(project: Project, job: LiveJob) -> Iterator[Event]:
     if not memory.recalled:
         memory.recall(project, config)
     seen = memory.see(project, job.image, config, job.field)
-    memory.learn(project, job, config, seen)
+    spoken = Field(project, job.image, job.field, job.labels, job.state).plane(config.train.margin)
+    memory.learn(job, config, seen, spoken)
     samples = memory.samples()
     earlier = load_head(project.path, job.model)
     head = fit_head(samples) if samples is not None else None
     save_head(project.path, job.model, head)
     learnt = "" if samples is None else _learnt(head)
+    target, words = _thresholds(project, job, config, Evidence(seen.probabilities(head, job.field), *spoken))
     labels = None
-    if head is not None or earlier is not None:
-        labels = seen.labels(job.target or config.target, head, job.field)
-    yield Refined(job.image, job.field, labels, head is not None, learnt, time.monotonic() - start)
+    if head is not None or earlier is not None or words:
+        labels = seen.labels(target, head, job.field)
+    learnt = "; ".join(text for text in (learnt, words) if text)
+    yield Refined(job.image, job.field, labels, head is not None, learnt, time.monotonic() - start, target)
+
+
+def _thresholds(project: Project, job: LiveJob, config: Config, evidence: Evidence) -> tuple[Target, str]:
+    """What a field is decoded with: as the person set it, else fitted to what is known of the field, told in words."""
+    from ..adapt import fit_decoding
+
+    if job.target is not None:
+        return job.target, ""
+    before = fitted_target(project, job.model) or config.target
+    fitted = fit_decoding(config.target, [evidence], before)  # type: ignore[arg-type]
+    if fitted is None:
+        return before, ""
+    put_fitted_target(project, job.model, fitted.target)
+    changed = fitted.target != before
+    return fitted.target, f"thresholds fitted to {fitted.objects} objects" if changed else ""
 
 
 def refit(project: Project, model: str) -> None:
@@ -109,7 +130,9 @@ def refit(project: Project, model: str) -> None:
     if load_head(project.path, model) is None:
         return
     memory = _memory(project.path.resolve(), model)
-    memory.recall(project, project.model_config(model))
+    memory.forget_held_out(project)
+    if not memory.cells:
+        memory.recall(project, project.model_config(model))
     samples = memory.samples()
     save_head(project.path, model, fit_head(samples) if samples is not None else None)
 
@@ -127,14 +150,36 @@ class Seen:
     ----------
     box
         What was computed: the field and what lies around it, (start, stop) of Y and X.
+    logits, maps
+        (1, K, y, x) at the size of the image, perhaps with mirrored pixels at the far ends, and features of the same
+        place, as the network sees it.
     """
 
     box: Span
     logits: torch.Tensor
     maps: Maps
+    _last: tuple[Head | None, NDArray[np.float32]] | None = field(default=None, repr=False)
 
     def labels(self, target: Target, head: Head | None, field: Span) -> NDArray[np.uint32]:
         """Labels of the field with a head (or the network alone), of the field's shape."""
+        labels = np.ascontiguousarray(target.decode(self._whole(head))[self._inside(field)])
+        return labels[None] if len(field) == 3 else labels
+
+    def probabilities(self, head: Head | None, field: Span) -> NDArray[np.float32]:
+        """(K, Y, X) of the field."""
+        return self._whole(head)[(slice(None), *self._inside(field))]
+
+    def _inside(self, field: Span) -> tuple[slice, ...]:
+        inner = tuple(slice(a, b) for a, b in field[-2:])
+        return relative(inner, tuple(slice(a, b) for a, b in self.box))
+
+    def _whole(self, head: Head | None) -> NDArray[np.float32]:
+        """(K, Y, X) of the box; what was computed last is kept."""
+        if self._last is None or self._last[0] is not head:
+            self._last = head, self._computed(head)
+        return self._last[1]
+
+    def _computed(self, head: Head | None) -> NDArray[np.float32]:
         import torch
 
         from ..nets.features import with_head
@@ -145,11 +190,9 @@ class Seen:
                 place = logits.device
                 weight, bias = torch.from_numpy(head.weight).to(place), torch.from_numpy(head.bias).to(place)
                 logits = with_head(logits, self.maps, weight, bias)
-            p = logits[0].sigmoid().cpu().numpy()
-        inner = tuple(slice(a, b) for a, b in field[-2:])
-        cut = relative(inner, tuple(slice(a, b) for a, b in self.box))
-        labels = np.ascontiguousarray(target.decode(p)[cut])
-        return labels[None] if len(field) == 3 else labels
+            (top, bottom), (left, right) = self.box
+            p = logits[0, :, : bottom - top, : right - left].sigmoid()  # mirrored pixels left out
+        return np.asarray(p.cpu().numpy())
 
 
 @dataclass(eq=False)
@@ -160,10 +203,12 @@ class Memory:
     recalled: bool = False
     fields: dict[tuple[Any, ...], Seen] = field(default_factory=dict)
     cells: dict[tuple[Any, ...], Samples] = field(default_factory=dict)
-    pictures: dict[str, Processed] = field(default_factory=dict)
+    pictures: dict[str, tuple[Processed, Zoom]] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
 
     def see(self, project: Project, image: str, config: Config, box: Span) -> Seen:
         """The network's features of a field, computed once while the person stays there."""
+        self._heed_size(project, image)
         key = (image, box)
         if key not in self.fields:
             while len(self.fields) >= 2:
@@ -171,16 +216,28 @@ class Memory:
             self.fields[key] = self._compute(project, image, config, box)
         return self.fields[key]
 
-    def learn(self, project: Project, job: LiveJob, config: Config, seen: Seen) -> None:
+    def learn(self, job: LiveJob, config: Config, seen: Seen, spoken: Spoken) -> None:
         """Sample what is known of the field."""
-        field = Field(project, job.image, job.field, job.labels, job.state)
-        self._sample(field, config, seen)
+        self._sample(job.image, job.field, config, seen, spoken)
 
     def samples(self) -> Samples | None:
         """Of all places, thinned."""
         from ..adapt import Samples
 
         return Samples.joined(self.cells.values())
+
+    def forget_held_out(self, project: Project) -> None:
+        """Drop samples of what has been held out since they were taken; the others stay, as they were on screen."""
+        holdouts = project.db.holdouts()
+        for key, samples in list(self.cells.items()):
+            holdout = holdouts.get(key[0])
+            if holdout is None:
+                continue
+            left = samples.of(~samples.inside(key[1], holdout.boxes))
+            if len(left.places):
+                self.cells[key] = left
+            else:
+                del self.cells[key]
 
     def recall(self, project: Project, config: Config) -> None:
         """Look once more at places of earlier corrections, the newest first."""
@@ -198,49 +255,64 @@ class Memory:
             labels, state = project.load_labels(row.image)
             cut = tuple(slice(a, b) for a, b in box)
             seen = self._compute(project, row.image, config, box)
-            self._sample(Field(project, row.image, box, labels[cut], state[cut]), config, seen)
+            spoken = Field(project, row.image, box, labels[cut], state[cut]).plane(config.train.margin)
+            self._sample(row.image, box, config, seen, spoken)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _heed_size(self, project: Project, image: str) -> None:
+        """Forget what was seen of an image when a person says that its objects are of another size."""
+        given = given_size(project, image)
+        if self.sizes.setdefault(image, given) != given:
+            self.sizes[image] = given
+            self.pictures.pop(image, None)
+            for kept in (self.fields, self.cells):
+                for key in [key for key in kept if key[0] == image]:
+                    del kept[key]
 
     def _compute(self, project: Project, image: str, config: Config, box: Span) -> Seen:
         import torch
 
-        picture = self._picture(project, image, config)
+        picture, zoom = self._picture(project, image, config)
         depth, height, width = picture.shape
         z = box[0] if len(box) == 3 else (0, 1)
-        stride = config.model.stride[-1]
+        stride = zoom.stride(config.model.stride[-1])
         y, x = (_aligned(span, n, stride) for span, n in zip(box[-2:], (height, width), strict=True))
-        pixels = picture.read((slice(*z), slice(*y), slice(*x)))[:, 0][None]
+        pixels = zoom.into(picture.read((slice(*z), slice(*y), slice(*x)))[:, 0][None])
         network, device = _network(self.model)
         tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(device.torch)
         with torch.inference_mode(), device.autocast():
             logits, maps = network(tensor.contiguous(memory_format=torch.channels_last))
+            if zoom.factor != 1:
+                sides = [n // GRID * zoom.pixels for n in pixels.shape[-2:]]
+                logits = torch.nn.functional.interpolate(logits.float(), sides, mode="bilinear", align_corners=False)
         return Seen((y, x), logits, maps)
 
-    def _picture(self, project: Project, image: str, config: Config) -> Processed:
+    def _picture(self, project: Project, image: str, config: Config) -> tuple[Processed, Zoom]:
         if image not in self.pictures:
             self.pictures.clear()
             pixels = project.read_image(image).channels_first()
-            self.pictures[image] = Processed(config.recipe, pixels if pixels.ndim == 4 else pixels[:, None])
+            processed = Processed(config.recipe, pixels if pixels.ndim == 4 else pixels[:, None])
+            self.pictures[image] = processed, zoom_of(project, image, config)
         return self.pictures[image]
 
-    def _sample(self, field: Field, config: Config, seen: Seen) -> None:
+    def _sample(self, image: str, field: Span, config: Config, seen: Seen, spoken: Spoken) -> None:
         """Known pixels of a field, square by square; what was known of these squares before is forgotten."""
         from ..adapt import read_samples
 
-        labels, known = field.plane(config.train.margin)
-        inner, wide = (tuple(slice(a, b) for a, b in box) for box in (field.box[-2:], seen.box))
+        labels, known = spoken
+        inner, wide = (tuple(slice(a, b) for a, b in box) for box in (field[-2:], seen.box))
         within = relative(inner, wide)
-        z = field.box[0][0] if len(field.box) == 3 else 0
-        for row, column in _cells(field.box[-2:]):
-            self.cells.pop((field.image, z, row, column), None)
+        z = field[0][0] if len(field) == 3 else 0
+        for row, column in _cells(field[-2:]):
+            self.cells.pop((image, z, row, column), None)
         origin = ((within[0].start, within[1].start), (inner[0].start, inner[1].start))
         found = read_samples(seen.logits, seen.maps, config.target.encode(labels, 1), labels, known, origin)
         if found is None:
             return
         squares = found.places // CELL
         for row, column in np.unique(squares, axis=0).tolist():
-            self.cells[field.image, z, row, column] = found.of((squares == (row, column)).all(1))
+            self.cells[image, z, row, column] = found.of((squares == (row, column)).all(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,8 +325,8 @@ class Field:
     labels: NDArray[np.uint32]
     state: NDArray[np.uint8]
 
-    def plane(self, margin: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-        """Labels (Y, X), and what of them is known and not held out to judge."""
+    def plane(self, margin: int) -> Spoken:
+        """What was said of it."""
         shape = self.labels.shape[-2:]
         labels, state = self.labels.reshape(shape), self.state.reshape(shape)
         known = known_mask(labels, state, margin)

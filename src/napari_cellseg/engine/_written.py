@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 
 from ..edits import fitted, predicted
 from ..events import Predicted
-from ..project import Edit, Project, last_predictions, note_prediction
+from ..project import Edit, Project, given_sizes, head_path, last_predictions, note_prediction
 from ..targets import Target
-from ._jobs import PredictJob, options_of
+from ._jobs import PredictJob, decoded_with, options_of
 
-_DECIDES = {"mode", "flips", "combine", "join_overlap"}
+_DECIDES = {"mode", "flips", "combine", "join_overlap", "runtime"}
 """Options that decide what is found; the others decide what it costs."""
 
 
@@ -42,22 +43,33 @@ def write_prediction(project: Project, found: Predicted, job: PredictJob) -> Edi
 def note_predicted(project: Project, image: str, job: PredictJob) -> None:
     """Remember that what a job found in an image is written; of a part of an image nothing is remembered."""
     if not job.region:
-        note_prediction(project, image, "+".join(job.models), _how(project, job))
+        how = _how(project, job, given_sizes(project).get(image, 0.0))
+        note_prediction(project, image, "+".join(job.models), how)
 
 
 def unpredicted(project: Project, job: PredictJob) -> tuple[str, ...]:
     """The images of a job that these models, with these settings, have not predicted yet, or were undone."""
-    models, how, done = "+".join(job.models), _how(project, job), last_predictions(project)
-    return tuple(id for id in job.images if id not in done or (done[id].models, done[id].how) != (models, how))
+    models, done, sizes = "+".join(job.models), last_predictions(project), given_sizes(project)
+
+    def same(id: str) -> bool:
+        return id in done and (done[id].models, done[id].how) == (models, _how(project, job, sizes.get(id, 0.0)))
+
+    return tuple(id for id in job.images if not same(id))
 
 
 def target_of(project: Project, job: PredictJob) -> Target:
-    """What a job decodes with: its own target, or that of its first model."""
-    return job.target or project.model_config(job.models[0]).target
+    """What a job decodes with."""
+    return decoded_with(project, job.models, job.target, job.live)
 
 
-def _how(project: Project, job: PredictJob) -> str:
-    """A digest of everything beside the models that decides what is found."""
+def _how(project: Project, job: PredictJob, size: float) -> str:
+    """A digest of everything beside the models that decides what is found; what was learnt live counts."""
     options = options_of(project, job.models, job.options) or project.model_config(job.models[0]).predict
-    values = [target_of(project, job).model_dump(mode="json"), options.model_dump(mode="json", include=_DECIDES)]
+    values: list[Any] = [
+        target_of(project, job).model_dump(mode="json"),
+        options.model_dump(mode="json", include=_DECIDES),
+    ]
+    heads = [head_path(project.path, model) for model in job.models] if job.live else []
+    values += [hashlib.sha256(head.read_bytes()).hexdigest() for head in heads if head.is_file()]
+    values += [size] if size else []
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

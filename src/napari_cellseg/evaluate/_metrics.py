@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matching import overlaps
+from ..matching import mostly_known, overlaps
 
 Labels = NDArray[np.uint32]
 Metrics = dict[str, float]
@@ -28,8 +28,8 @@ def instance_counts(
     found = overlaps(truth, predicted)
     rows, columns = np.ones(found.left_ids.size, bool), np.ones(found.right_ids.size, bool)
     if known is not None:
-        rows = _mostly_known(truth, known, found.left_ids)
-        columns = _mostly_known(predicted, known, found.right_ids)
+        rows = mostly_known(truth, known, found.left_ids)
+        columns = mostly_known(predicted, known, found.right_ids)
     # above 0.5 no object can have two partners
     matched = found.iou[(found.iou > threshold) & rows[found.left] & columns[found.right]]
     tp = float(matched.size)
@@ -120,9 +120,3 @@ def worst_objects(truth: Labels, predicted: Labels) -> list[tuple[float, int, in
     found = list(zip(iou.tolist(), both.left_ids.tolist(), ids.tolist(), strict=True))
     found += [(0.0, 0, id) for id in both.right_ids[both.of_right[0] <= 0.1].tolist()]
     return sorted(found)
-
-
-def _mostly_known(labels: Labels, known: NDArray[np.bool_], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    sizes = np.bincount(labels.ravel())
-    seen = np.bincount(labels[known], minlength=sizes.size)
-    return np.asarray(seen[ids] * 2 >= sizes[ids])

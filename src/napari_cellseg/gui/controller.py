@@ -21,7 +21,7 @@ from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job
 from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, adopt_model, new_project
+from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, adopt_model, new_project, put_size
 from ..targets import Target
 from . import _napari
 from .all_images import AllImages
@@ -241,6 +241,11 @@ class Controller(Corrections, Trainings):
         self.predicting.retarget(target)
 
     @shown
+    def fit_thresholds(self) -> None:
+        """Look at the thresholds that agree best with what was corrected in the open image."""
+        self.predicting.fit()
+
+    @shown
     def apply_target(self) -> None:
         """Let the whole image have the labels of the thresholds that are set."""
         self.predicting.apply()
@@ -261,6 +266,13 @@ class Controller(Corrections, Trainings):
         self.refresh()
         self.predicting.opened()
         self.session.update(status=f"The current model is {id}. Press Predict to see what it finds.")
+
+    @shown
+    def set_object_size(self, size: float) -> None:
+        """Say how large typical objects of the open image are (pixels); 0: let it be estimated."""
+        self.canvas()
+        put_size(self.project(), self.session.image, size)
+        self.session.update(given_size=size)
 
     @shown
     def predict_all(self, again: bool = False) -> None:

@@ -8,7 +8,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QFileDialog,
+    QLabel,
     QListWidget,
     QListWidgetItem,
     QMenu,
@@ -19,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from ..base import base_models
 from ..config import Predict
+from ..project import LARGEST
 from .forms import SettingsForm
 from .pages import Page, more
 from .resolve import View
@@ -50,10 +53,26 @@ class PredictPage(Page):
         self.draft = ActionButton(
             "Draft instead", "Classical masks: Otsu's threshold and watershed.", self.controller.draft
         )
-        for widget in (self.model, row(self.where, self.doubt), self.plan, row(self.predict, self.draft, first=3)):
+        about = (self.model, row(self.where, self.doubt), self._make_size(), self.plan)
+        for widget in (*about, row(self.predict, self.draft, first=3)):
             self.form.addWidget(widget)
         self._make_thresholds()
         self._make_more()
+
+    def _make_size(self) -> QWidget:
+        """How large objects are; shown where the model wants to know."""
+        self.diameter = QDoubleSpinBox()
+        self.diameter.setRange(0, LARGEST)
+        self.diameter.setDecimals(0)
+        self.diameter.setSuffix(" px")
+        self.diameter.setKeyboardTracking(False)
+        self.diameter.setToolTip(
+            "Diameter of a typical object. The network sees the image enlarged or reduced accordingly. At 0 it is "
+            "estimated from the picture. What you say holds for images of the same kind, too."
+        )
+        self.diameter.valueChanged.connect(self._resized)
+        self.sizes = row(QLabel("Object size"), self.diameter)
+        return self.sizes
 
     def _make_thresholds(self) -> None:
         self.thresholds = QWidget()
@@ -65,11 +84,14 @@ class PredictPage(Page):
             "Apply to the image", "Replace predicted labels by those of these thresholds.", self.controller.apply_target
         )
         self.reset = ActionButton("Reset", "Back to the model's own thresholds.", self.controller.predicting.reset)
+        self.fit = ActionButton(
+            "Fit thresholds", "Find those that agree best with what you corrected here.", self.controller.fit_thresholds
+        )
         self._target: SettingsForm | None = None
         self._targets = QVBoxLayout()
         box.addLayout(self._targets)
         box.addWidget(self.live)
-        box.addWidget(row(self.apply, self.reset))
+        box.addWidget(row(self.apply, self.fit, self.reset))
         self.form.addWidget(self.thresholds)
 
     def _make_more(self) -> None:
@@ -118,6 +140,9 @@ class PredictPage(Page):
             else "There is no model yet: a classical method (Otsu + watershed) makes a first draft to correct."
         )
         self.plan.setText(view.plan)
+        self.sizes.setVisible(bool(view.current_model) and view.object_size > 0)
+        self.diameter.setSpecialValueText(f"about {view.object_size:.0f} px (estimated)")
+        self.diameter.setValue(view.given_size)
         self.plan.setVisible(bool(view.plan))
         self.where.setVisible(bool(view.current_model))
         self.where.setCurrentIndex(int(view.field_only))
@@ -144,11 +169,13 @@ class PredictPage(Page):
         self._target.setValue(target)
         self._target.setEnabled(view.thresholds.enabled)
         self._target.setToolTip(view.thresholds.reason)
+        said = "Fitted live to your corrections. " if view.fitted else ""
         self.live.setText(
-            view.decoded or view.thresholds.reason or "Change one to see its effect on the visible field."
+            view.decoded or view.thresholds.reason or f"{said}Change one to see its effect on the visible field."
         )
         self.apply.show_control(view.apply)
         self.reset.show_control(view.reset)
+        self.fit.show_control(view.fit)
 
     def _show_models(self, view: View) -> None:
         others = [m for m in view.models if m.key != view.current_model]
@@ -163,6 +190,10 @@ class PredictPage(Page):
         for item in items(self.together):
             chosen = item.data(Qt.ItemDataRole.UserRole) in self.controller.session.together
             item.setCheckState(Qt.CheckState.Checked if chosen else Qt.CheckState.Unchecked)
+
+    def _resized(self, size: float) -> None:
+        if not self._quiet:
+            self.controller.set_object_size(size)
 
     def _ticked(self) -> None:
         if self._quiet:

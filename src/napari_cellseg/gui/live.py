@@ -90,10 +90,9 @@ class Live:
             return
         cut = tuple(slice(a, b) for a, b in box)
         labels, state = canvas.labels[cut].copy(), canvas.state[cut].copy()
-        target = c.predicting.target()
-        self._asked = c.engine.submit(
-            LiveJob(c.project().path, c.session.image, model, box, labels, state, target)
-        )  # fmt: skip
+        target = c.predicting.chosen()
+        job = LiveJob(c.project().path, c.session.image, model, box, labels, state, target)
+        self._asked = c.engine.submit(job)
 
     def _field(self) -> Span:
         """The visible field, rounded outwards, at most `SIDE` pixels wide; of a volume, the slice that is shown."""
@@ -116,6 +115,8 @@ class Live:
     def _taken(self, event: Event) -> None:
         c = self._c
         if isinstance(event, Refined) and event.image == c.session.image and c.session.canvas is not None:
+            if c.predicting.chosen() is None and event.target is not None:
+                c.session.update(fitted=event.target if event.target != c.predicting.own() else None)
             if event.labels is not None and c.job is None:
                 box = tuple(slice(a, b) for a, b in event.box)
                 target = c.predicting.target()

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import drafts
-from ..engine import DecodeJob, PlanJob, PredictJob, Reply, target_of
+from ..engine import DecodeJob, FitJob, PlanJob, PredictJob, Reply, target_of
 from ..errors import CellsegError
-from ..events import Decoded, Event, Failed, Finished, Planned, Predicted, Span, TileDone
+from ..events import Decoded, Event, Failed, Finished, Fitted, Planned, Predicted, Span, TileDone
 from ..probabilities import kept_path, open_kept
+from ..project import fitted_target, said_size
 from ..targets import Target
 from .session import Progress
 
@@ -35,7 +36,7 @@ class Predicting:
         self._looking: int | None = None
         self._outlining = False
         self._of: tuple[str, tuple[str, ...]] = ("", ())
-        self._wishes: dict[str, PlanJob | DecodeJob] = {}
+        self._wishes: dict[str, PlanJob | DecodeJob | FitJob] = {}
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
         self._own: tuple[object, Any] = (None, None)
@@ -96,16 +97,28 @@ class Predicting:
         there = {m.id for m in session.models}
         return (*current, *(m for m in session.together if m not in current and m in there))
 
+    def chosen(self) -> Target | None:
+        """The current model's target with the thresholds the person has set; None where they are not set."""
+        session, own = self._c.session, self.own()
+        same_kind = session.target is not None and own is not None and session.target.kind == own.kind
+        return session.target if same_kind else None
+
     def target(self) -> Target | None:
-        """The current model's target, with the thresholds the person has set."""
+        """The target that is decoded with: as the person set it, as fitted live, or the model's own."""
+        session, own = self._c.session, self.own()
+        fitted = session.fitted if session.live and len(self.models()) == 1 else None
+        return (self.chosen() or fitted or own) if own is not None else None
+
+    def own(self) -> Target | None:
+        """The current model's own target."""
         session = self._c.session
         if session.current_model is None or session.project is None:
             return None
         key = (session.project.path, session.current_model)
         if self._own[0] != key:  # models never change: read each once
             self._own = key, session.project.model_config(session.current_model).target
-        own = self._own[1]
-        return session.target if session.target is not None and session.target.kind == own.kind else own
+        own: Target = self._own[1]
+        return own
 
     def retarget(self, target: Target) -> None:
         """Look at other thresholds: outlines of the visible field at once, labels stay as they are."""
@@ -124,9 +137,17 @@ class Predicting:
         c.begin(DecodeJob(path, image, models, target), "decode")
 
     def reset(self) -> None:
-        """Back to the model's own thresholds."""
+        """Back to the model's own thresholds, also where others were fitted live."""
         self._clear_outlines()
-        self._c.session.update(target=None)
+        self._c.session.update(target=self.own() if self._c.session.fitted is not None else None)
+
+    def fit(self) -> None:
+        """Look at the thresholds that agree best with what was corrected in the open image."""
+        c, target = self._c, self.target()
+        if target is None or not c.session.kept:
+            raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
+        self._wishes["fit"] = FitJob(c.project().path, c.session.image, self.models(), target)
+        self._ask()
 
     # --- what the clock does ----------------------------------------------------------------------
 
@@ -163,7 +184,12 @@ class Predicting:
         self._of = (session.image, self.models())
         self._clear_outlines()
         self._c.live.opened()
-        session.update(plan=None, target=None, decoded="", kept=self._kept_models() == self.models() != ())
+        given = said_size(session.project, session.image) if session.project is not None else 0.0
+        kept = self._kept_models() == self.models() != ()
+        fitted = None
+        if session.project is not None and session.current_model is not None:
+            fitted = fitted_target(session.project, session.current_model)
+        session.update(plan=None, given_size=given, target=None, fitted=fitted, decoded="", kept=kept)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -171,6 +197,8 @@ class Predicting:
         session = self._c.session
         if isinstance(event, Planned) and event.image == session.image:
             session.update(plan=event)
+        elif isinstance(event, Fitted) and event.image == session.image:
+            self._take_fitted(event)
         elif isinstance(event, Decoded) and event.image == session.image and self._outlining:
             box = tuple(slice(a, b) for a, b in event.box)
             if self._c.family is not None:
@@ -186,6 +214,16 @@ class Predicting:
             self._looking = None
             self._ask()
 
+    def _take_fitted(self, event: Fitted) -> None:
+        """Show what was fitted; labels stay until the person applies it."""
+        if event.target == self.target():
+            text = f"No other thresholds agree better with the {event.objects} corrected objects ({event.before:.2f})."
+            self._c.session.update(status=text)
+            return
+        text = f"Fitted to {event.objects} corrected objects: agreement {event.before:.2f} -> {event.after:.2f}."
+        self._c.session.update(target=event.target, status=f"{text} Apply to the image?")
+        self._ask_outlines()
+
     def _kept_models(self) -> tuple[str, ...]:
         """The models whose probabilities of the open image are kept."""
         folder, image = self._c.session.folder, self._c.session.image
@@ -198,13 +236,12 @@ class Predicting:
 
     def _plan(self) -> None:
         """Ask what a prediction will take whenever something that decides it has changed."""
-        c = self._c
-        wanted = (c.session.image, self.models(), c.session.config.predict, c.session.field_only and self._region())
-        if wanted != self._planned and c.session.image and c.engine.ready:
+        c, s = self._c, self._c.session
+        wanted = (s.image, self.models(), s.config.predict, s.field_only and self._region(), s.given_size)
+        if wanted != self._planned and s.image and c.engine.ready:
             self._planned = wanted
-            self._wishes["plan"] = PlanJob(
-                c.project().path, c.session.image, self.models(), c.session.config.predict, self._region()
-            )
+            job = PlanJob(c.project().path, s.image, self.models(), s.config.predict, self._region())
+            self._wishes["plan"] = job
 
     def _ask_outlines(self) -> None:
         c, target = self._c, self.target()
@@ -218,7 +255,7 @@ class Predicting:
     def _ask(self) -> None:
         """The engine does one thing after another: nothing is asked while a job runs or an answer is due."""
         if self._looking is None and self._c.job is None and self._wishes:
-            key = "decode" if "decode" in self._wishes else "plan"
+            key = next(key for key in ("fit", "decode", "plan") if key in self._wishes)
             self._looking = self._c.engine.submit(self._wishes.pop(key))
 
     def _clear_outlines(self) -> None:

@@ -57,11 +57,15 @@ class View:
     histogram: Histogram
     recipe: Recipe
     plan: str
+    object_size: float
+    given_size: float
     field_only: bool
     decoded: str
     thresholds: Control
     apply: Control
     reset: Control
+    fit: Control
+    fitted: bool
     predict_text: str
     choices: Choices
     volume: bool
@@ -159,11 +163,15 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
     changed = Control(s.target is not None, "The thresholds are the model's own.")
     return {
         "plan": _plan(s.plan) if s.current_model else "",
+        "object_size": s.plan.size if s.plan else 0.0,
+        "given_size": s.given_size,
         "field_only": s.field_only,
         "decoded": s.decoded,
         "thresholds": _first(idle, kept),
         "apply": _first(idle, kept, changed),
-        "reset": _first(idle, changed),
+        "reset": _first(idle, Control(s.target is not None or s.fitted is not None, changed.reason)),
+        "fit": _first(idle, kept, Control(s.counts.corrected + s.counts.approved > 0, "Correct some objects first.")),
+        "fitted": s.fitted is not None and s.target is None and s.live,
     }
 
 

@@ -117,6 +117,8 @@ class Session:
     histogram: Histogram = field(default_factory=Histogram)
     plan: Planned | None = None
     """What predicting the open image will take."""
+    given_size: float = 0.0
+    """Diameter of objects of the open image as the person said (pixels); 0: it is estimated."""
     live: bool = True
     """Whether the visible field is labelled anew after every correction."""
     live_reason: str = ""
@@ -127,6 +129,8 @@ class Session:
     """Predict the visible field instead of the whole image."""
     together: tuple[str, ...] = ()
     """Models that predict together with the current one."""
+    fitted: Target | None = None
+    """The current model's target with thresholds that were fitted live to the corrections."""
     target: Target | None = None
     """The current model's target with the thresholds that the person has set."""
     decoded: str = ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..config import Predict
 from ..errors import CellsegError
+from ..zoom import Zoom
 from ._predictor import Predictor
 from ._store import fits
 from ._tiles import Shape, Tile, tiles
@@ -43,11 +45,18 @@ class Plan:
     in_memory: bool
 
 
-def make_plan(models: list[Predictor], shape: Shape, options: Predict, stretch: float = 1.0) -> Plan:
+def make_plan(
+    models: list[Predictor],
+    shape: Shape,
+    options: Predict,
+    stretch: float = 1.0,
+    zooms: Sequence[Zoom] | None = None,
+) -> Plan:
     """Choose what the options leave open.
 
     The largest tiles are the cheapest, since overlaps are computed twice; the time that a person waits for Cancel
-    and the memory set the limit. `stretch` says how many times a voxel is as deep as wide.
+    and the memory set the limit. `stretch` says how many times a voxel is as deep as wide, `zooms` how each model sees
+    the image. Sides and overlaps are of the image.
 
     Raises
     ------
@@ -55,17 +64,19 @@ def make_plan(models: list[Predictor], shape: Shape, options: Predict, stretch: 
         When the mode does not fit the network or the image.
     """
     axes = _axes(models, shape, options.mode)
-    first = models[0]
-    overlap = options.overlap or min(96, max(32, -(-2 * max(m.reach for m in models) // 32) * 32))
+    first, zooms = models[0], zooms or [Zoom()] * len(models)
+    seen = list(zip(models, zooms, strict=True))
+    overlap = options.overlap or max(_overlap(m, z) for m, z in seen)
     passes = 4 if options.flips else 1
-    speed = sum(m.speed for m in models) * passes
-    per_voxel = max(m.bytes_per_voxel for m in models)
-    side = options.tile or _best_side(shape, overlap, first, speed, per_voxel, options.memory * 1e9)
+    speed = sum(m.speed * z.factor**2 for m, z in seen) * passes
+    per_voxel = max(m.bytes_per_voxel * z.factor**2 for m, z in seen)
+    steps = _common_steps(seen)
+    side = options.tile or _best_side(shape, overlap, first, steps, speed, per_voxel, options.memory * 1e9)
     cut: list[Tile] = []
     for axis in axes:
         room = options.memory * 1e9 / per_voxel / (shape[0] * stretch) if axis in (1, 2) else math.inf
         fitting = side if side <= room else max(96, int(room) // 32 * 32)  # planes that hold Z are never cut along Z
-        cut += tiles(shape, _sides(shape, fitting, axis), overlap, _steps(first, axis), axis)
+        cut += tiles(shape, _sides(shape, fitting, axis), overlap, _steps(steps, axis), axis)
     largest = max(_at_once(t, stretch) for t in cut)
     batch = options.batch or _batch(first, int(largest), per_voxel, options.memory * 1e9)
     voxels = sum(_at_once(t, stretch) * _thickness(t) for t in cut)
@@ -106,7 +117,9 @@ def _axes(models: list[Predictor], shape: Shape, mode: str) -> tuple[int | None,
     return (0, 1, 2) if mode == "three axes" and shape[0] > 1 else (0,)
 
 
-def _best_side(shape: Shape, overlap: int, model: Predictor, speed: float, per_voxel: float, budget: float) -> int:
+def _best_side(
+    shape: Shape, overlap: int, model: Predictor, steps: Shape, speed: float, per_voxel: float, budget: float
+) -> int:
     """The side with the least work among those that fit; nearly equal ones go to the smaller."""
     depth = 1 if model.dimensions == 2 else min(shape[0], 32)
     best, least = _CANDIDATES[0], math.inf
@@ -117,7 +130,7 @@ def _best_side(shape: Shape, overlap: int, model: Predictor, speed: float, per_v
             break
         axis = 0 if model.dimensions == 2 else None
         plane = (depth, *shape[1:])
-        cut = tiles(plane, (depth, side, side), overlap, model.stride, axis)
+        cut = tiles(plane, (depth, side, side), overlap, steps, axis)
         work = sum(math.prod(s.stop - s.start for s in t.spans) for t in cut)
         if work < least * 0.98:
             best, least = side, work
@@ -132,9 +145,21 @@ def _sides(shape: Shape, side: int, axis: int | None) -> tuple[int, int, int]:
     return (max(shape[0], 1), _SLAB, side) if axis == 1 else (max(shape[0], 1), side, _SLAB)
 
 
-def _steps(model: Predictor, axis: int | None) -> tuple[int, int, int]:
-    plane = model.stride[-1]
-    return model.stride if axis is None else (plane, plane, plane)
+def _overlap(model: Predictor, zoom: Zoom) -> int:
+    """So much that what lies outside a tile hardly matters at its border; at most 96 pixels of the network."""
+    pixels = min(96, max(32, -(-2 * model.reach // 32) * 32))
+    return zoom.stride(pixels)
+
+
+def _common_steps(seen: Sequence[tuple[Predictor, Zoom]]) -> Shape:
+    """Tiles begin at multiples of this: on the first network's grid; others that zoom differently see it blurred."""
+    model, zoom = seen[0]
+    z, y, x = model.stride
+    return z, zoom.stride(y), zoom.stride(x)
+
+
+def _steps(steps: Shape, axis: int | None) -> Shape:
+    return steps if axis is None else (steps[-1],) * 3
 
 
 def _batch(model: Predictor, voxels: int, per_voxel: float, budget: float) -> int:

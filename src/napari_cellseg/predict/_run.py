@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base import estimate_size
 from ..config import Predict
 from ..errors import CellsegError
 from ..events import Event, Notice, Planned, Predicted, Span, Stopped, TileDone
@@ -25,6 +26,7 @@ from ..images import Image
 from ..preprocess import Processed
 from ..probabilities import entropy
 from ..targets import DecodingStopped, Target, decode_into, typical_radius
+from ..zoom import Zoom
 from ._again import decode_joined
 from ._plan import Plan, make_plan
 from ._predictor import Predictor
@@ -57,6 +59,8 @@ class Request:
         Where what is larger than memory goes; with `keep`, probabilities stay there for decoding anew.
     show
         Whether somebody watches: tiles come with provisional labels, after a glimpse at the centre of view.
+    size
+        Diameter of typical objects (pixels); 0: estimated, where a model wants to know it.
     """
 
     options: Predict | None = None
@@ -65,6 +69,7 @@ class Request:
     folder: Path | None = None
     keep: bool = False
     show: bool = True
+    size: float = 0.0
 
 
 def predict(
@@ -115,11 +120,9 @@ def predict(
         yield Stopped("cancelled")
 
 
-def plan_for(
-    image: Image, models: Sequence[Predictor], name: str, options: Predict | None, region: Span = ()
-) -> Planned:
+def plan_for(image: Image, models: Sequence[Predictor], name: str, request: Request) -> Planned:
     """What a prediction will take, without doing it."""
-    return _Run(image, list(models), name, Request(options=options, region=region), lambda: None).planned()
+    return _Run(image, list(models), name, request, lambda: None).planned()
 
 
 @dataclass
@@ -131,6 +134,8 @@ class _Run:
     look: Callable[[], tuple[float, ...] | None]
     stopped: bool = False
     plan: Plan = field(init=False)
+    zooms: list[Zoom] = field(init=False)
+    size: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._check()
@@ -148,10 +153,17 @@ class _Run:
         self.origin = tuple(a for a, _ in span)
         self.shape: Shape = tuple(b - a for a, b in span)  # type: ignore[assignment]
         options = self.options.model_copy(update={"mode": self._mode()})
-        self.plan = make_plan(self.models, self.shape, options, self._stretch())
+        self.zooms = self._zooms()
+        self.plan = make_plan(self.models, self.shape, options, self._stretch(), self.zooms)
         self.queue = Queue(self.plan.tiles, (max(self.plan.side[1:]) / 3.0, 1.0, 1.0))
         self.blend: Blend | None = None
         self.spread: Blend | None = None
+
+    def _zooms(self) -> list[Zoom]:
+        """How each model sees the image."""
+        wanted = [m.config.object_size if m.dimensions == 2 else 0.0 for m in self.models]
+        self.size = (self.request.size or estimate_size(self.pixels)) if any(wanted) else 0.0
+        return [Zoom.between(self.size, w) for w in wanted]
 
     def _mode(self) -> str:
         """What *auto* means: volumes whose voxels are nearly cubes are seen by 2D networks along three axes.
@@ -171,7 +183,15 @@ class _Run:
         """The plan in plain numbers."""
         p = self.plan
         return Planned(
-            self.name, p.side, p.overlap, p.batch, self.first.device.precision, len(p.tiles), p.seconds, p.bytes
+            self.name,
+            p.side,
+            p.overlap,
+            p.batch,
+            self.first.device.precision,
+            len(p.tiles),
+            p.seconds,
+            p.bytes,
+            self.size,
         )
 
     def tiles(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -274,11 +294,10 @@ class _Run:
     def _values(self, batch: list[Tile]) -> list[tuple[Float, Float | None]]:
         """Probabilities (K, z, y, x) of tiles of one shape, and how far models disagree (1, z, y, x)."""
         per_model = []
-        for model, view in zip(self.models, self.views, strict=True):
-            stacks = [_to_stack(self._read(view, tile.box), tile.axis, self.spacing) for tile in batch]
-            found = model.probabilities(
-                np.concatenate(stacks), flips=self.options.flips, budget=self.options.memory * 1e9
-            )
+        for model, view, zoom in zip(self.models, self.views, self.zooms, strict=True):
+            stack = np.concatenate([_to_stack(self._read(view, t.box), t.axis, self.spacing) for t in batch])
+            seen = model.probabilities(zoom.into(stack), flips=self.options.flips, budget=self.options.memory * 1e9)
+            found = zoom.back(seen, (stack.shape[-2], stack.shape[-1]))
             parts = np.split(found, len(batch))
             per_model.append([_from_stack(p, t) for p, t in zip(parts, batch, strict=True)])
         return [self._combined([m[k] for m in per_model]) for k in range(len(batch))]

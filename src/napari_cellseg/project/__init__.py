@@ -12,6 +12,7 @@ from ._canvas import Canvas, Verb
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import member_paths, save_ensemble
 from ._export import export_labels
+from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._holdout import assign_holdouts, holdout_mask
 from ._kinds import kinds_of_images
@@ -30,6 +31,7 @@ from ._records import (
     frames_beside,
     write_history,
 )
+from ._sizes import LARGEST, given_size, given_sizes, object_size, put_size, said_size, zoom_of
 from ._split import stratified_split
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
 
@@ -37,6 +39,7 @@ __all__ = [
     "APPROVED",
     "CHECKPOINT",
     "CORRECTED",
+    "LARGEST",
     "PREDICTED",
     "Canvas",
     "Edit",
@@ -60,7 +63,11 @@ __all__ = [
     "encode_edit",
     "export_labels",
     "find_model",
+    "fitted_target",
     "frames_beside",
+    "given_size",
+    "given_sizes",
+    "head_path",
     "holdout_mask",
     "image_status",
     "image_statuses",
@@ -72,11 +79,16 @@ __all__ = [
     "member_paths",
     "new_project",
     "note_prediction",
+    "object_size",
+    "put_fitted_target",
+    "put_size",
     "read_card",
     "read_model_config",
+    "said_size",
     "save_ensemble",
     "stratified_split",
     "unfinished_runs",
     "write_history",
     "write_model",
+    "zoom_of",
 ]

@@ -1,0 +1,110 @@
+"""How long after a correction the visible field is labelled anew, and how long the viewer stands still meanwhile.
+
+usage: xvfb-run -a python benchmarks/live.py [--json FILE] [--repeats N]
+
+A real viewer with the Workbench open, 1024 x 768 pixels of a phase-contrast image in view (needs ../shared/data), the
+base model, a warm child. An object is given its true outline as the brush would; the clock runs from there to the last
+repainted label, the pause for further strokes included. "Blocked" is the longest turn of the event loop in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+HERE = Path(__file__).parent
+DATA = HERE.parents[1] / "shared" / "data" / "phase_contrast"
+FIELD = (slice(0, 768), slice(0, 1024))
+
+
+def measure(repeats: int) -> dict[str, Any]:
+    """Seconds of every correction, and medians."""
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    name = sorted(p.stem for p in (DATA / "images").glob("*.tif"))[0]
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1600, 1000)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    control, longest = dock.controller, 0.0
+
+    def turn() -> None:
+        nonlocal longest
+        start = time.perf_counter()
+        QApplication.processEvents()
+        longest = max(longest, time.perf_counter() - start)
+
+    def spin(until: Callable[[], bool], seconds: float = 180) -> float:
+        start = time.perf_counter()
+        while not until():
+            turn()
+            if time.perf_counter() - start > seconds:
+                raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
+            time.sleep(0.001)
+        return time.perf_counter() - start
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cells.tif"
+        tifffile.imwrite(path, tifffile.imread(DATA / "images" / f"{name}.tif")[FIELD])
+        truth = tifffile.imread(DATA / "labels" / f"{name}.tif")[FIELD].astype(np.uint32)
+        viewer.open(str(path), plugin="napari")
+        control.use_layer(viewer.layers[0].name)
+        spin(lambda: control.session.canvas is not None and control.engine.ready is not None)
+        control.predict()
+        spin(lambda: not control.busy)
+        viewer.reset_view()
+        dock.open_step("Correct")
+        ids = np.unique(truth)[1:]
+        rows = []
+        for id in np.random.default_rng(0).permutation(ids)[: repeats + 3]:
+            spin(lambda: not control.busy and control.live._asked is None)
+            longest, asked = 0.0, control.live._number
+            control.family.labels.data_setitem(np.nonzero(truth == id), control.session.canvas.next_id())
+            start = time.perf_counter()
+            spin(lambda: control.live._asked is not None, 5)
+            said = spin(lambda: control.live._asked is None)
+            spin(lambda: not control.writer.pieces)
+            rows.append(
+                {
+                    "seconds": time.perf_counter() - start, "child": said, "blocked": longest,
+                    "repainted": control.live._number > asked, "said": control.session.live_learnt,
+                }
+            )  # fmt: skip
+        for row in rows:
+            print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+        control.close()
+    viewer.close()
+    warm = rows[3:]  # the first ones load torch and the field's features
+    return {
+        "image": name,
+        "objects": len(warm),
+        "seconds": statistics.median(r["seconds"] for r in warm),
+        "worst": max(r["seconds"] for r in warm),
+        "blocked": statistics.median(r["blocked"] for r in warm),
+        "blocked_worst": max(r["blocked"] for r in warm),
+        "repainted": sum(r["repainted"] for r in warm),
+    }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, default=HERE / "results" / "live.json")
+    parser.add_argument("--repeats", type=int, default=15)
+    options = parser.parse_args()
+    found = measure(options.repeats)
+    print(json.dumps(found, indent=1))
+    options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The step Predict: how large objects are, and thresholds fitted to corrections. No Qt; a real child process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.project import Project, difference, given_size, new_project
+from napari_cellseg.samples import synthetic_cells
+
+from .waiting import spin
+
+
+@pytest.fixture(scope="module")
+def cells() -> tuple[np.ndarray, np.ndarray]:
+    return synthetic_cells((256, 320), 30, radius=13, touching=0.3, seed=3)
+
+
+@pytest.fixture
+def controller(tmp_path, cells):
+    np.save(tmp_path / "cells.npy", cells[0])
+    with new_project(tmp_path / "p") as project:
+        project.add_image(tmp_path / "cells.npy")
+        path = project.path
+    made = Controller(ViewerModel())
+    made.open_project(path)
+    made.start()
+    made.session.update(live=False)
+    spin(made, lambda: made.engine.ready is not None)
+    yield made
+    made.close()
+
+
+def correct(controller: Controller, truth: np.ndarray, n: int) -> None:
+    canvas = controller.session.canvas
+    mine = np.isin(truth, np.unique(truth)[1 : n + 1])
+    new = np.where(mine, truth + 1000, canvas.labels).astype(np.uint32)
+    state = np.where(mine, 1, canvas.state).astype(np.uint8)
+    box = tuple(slice(0, n) for n in truth.shape)
+    controller.apply(difference("brush", canvas.labels, canvas.state, box, new, state))
+
+
+def test_the_size_is_estimated_until_a_person_says_it(controller):
+    spin(controller, lambda: controller.session.plan is not None)
+    estimated = resolve(controller.session).object_size
+    assert estimated == pytest.approx(26, rel=0.5)
+    assert resolve(controller.session).given_size == 0
+    controller.set_object_size(52)
+    spin(controller, lambda: controller.session.plan.size == 52)
+    assert resolve(controller.session).given_size == 52
+    with Project.open(controller.session.project.path) as other:
+        assert given_size(other, "cells") == 52
+    controller.set_object_size(-3)
+    assert "no diameter" in controller.session.problem.message
+    controller.set_object_size(0)
+    spin(controller, lambda: controller.session.plan.size == estimated)
+
+
+def test_thresholds_are_fitted_to_corrections_and_applied_when_asked(controller, cells):
+    view = resolve(controller.session)
+    assert not view.fit.enabled
+    controller.predict()
+    spin(controller, lambda: not controller.busy and controller.session.kept)
+    assert "Correct some" in resolve(controller.session).fit.reason
+    correct(controller, cells[1], 12)
+    spin(controller, lambda: resolve(controller.session).fit.enabled)
+    controller.retarget(controller.predicting.own().model_copy(update={"threshold": 0.98}))
+    before = controller.session.canvas.labels.copy()
+    controller.fit_thresholds()
+    spin(controller, lambda: "Fitted to" in controller.session.status)
+    assert controller.session.target.threshold < 0.9
+    np.testing.assert_array_equal(controller.session.canvas.labels, before)
+    assert resolve(controller.session).reset.enabled
+    controller.predicting.reset()
+    assert controller.predicting.target() == controller.predicting.own()
+
+
+def test_what_was_fitted_live_is_shown_and_can_be_taken_back(controller, cells):
+    own = controller.predicting.own()
+    fitted = own.model_copy(update={"prominence": 0.45})
+    controller.session.update(live=True, fitted=fitted)
+    assert controller.predicting.target() == fitted
+    assert resolve(controller.session).fitted
+    assert resolve(controller.session).reset.enabled
+    controller.predicting.reset()
+    assert controller.predicting.target() == own
+    assert not resolve(controller.session).fitted
+    controller.session.update(target=None, live=False)
+    assert controller.predicting.target() == own

@@ -1,0 +1,184 @@
+"""Objects at the size that a network knows: factors, estimates, and every path that sees an image so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_cellseg.base import estimate_size, median_diameter
+from napari_cellseg.cli import main
+from napari_cellseg.config import Config, default_config
+from napari_cellseg.data import TrainingSet
+from napari_cellseg.engine import PlanJob, PredictJob, run
+from napari_cellseg.errors import CellsegError
+from napari_cellseg.evaluate import score_image
+from napari_cellseg.events import Planned, Predicted
+from napari_cellseg.project import Project, adopt_model, given_size, new_project, object_size, put_size, zoom_of
+from napari_cellseg.samples import synthetic_cells
+from napari_cellseg.zoom import GRID, LEAST, MOST, Zoom
+
+from .conftest import SHARED
+
+
+@given(st.floats(1, 500), st.floats(1, 200))
+def test_factors_are_kept_within_limits_and_on_the_grid(size, wanted):
+    zoom = Zoom.between(size, wanted)
+    assert LEAST * 0.98 <= zoom.factor <= MOST * 1.03
+    assert zoom.stride(GRID) * zoom.factor == pytest.approx(GRID)
+    assert zoom.stride(4 * GRID) == 4 * zoom.pixels
+    if LEAST < wanted / size < MOST:
+        assert zoom.factor == pytest.approx(wanted / size, rel=0.03)
+
+
+def test_nothing_is_changed_where_a_size_is_unknown():
+    pixels = np.random.default_rng(0).random((2, 33, 47)).astype(np.float32)
+    for zoom in (Zoom.between(0, 30), Zoom.between(30, 0), Zoom.between(30, 30)):
+        assert zoom.into(pixels) is pixels
+        assert zoom.back(pixels, (33, 47)) is pixels
+        assert zoom.stride(16) == 16
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(22, 128), st.integers(20, 300), st.integers(20, 300))
+def test_there_and_back_keeps_place_and_size(pixels, height, width):
+    zoom = Zoom(pixels)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    there = zoom.into(np.stack([y, x]))
+    assert all(n % GRID == 0 for n in there.shape[-2:])
+    back = zoom.back(there, (height, width))
+    assert back.shape == (2, height, width)
+    rim = 2 * -(-pixels // GRID) + 2
+    inner = (slice(None), slice(rim, height - rim), slice(rim, width - rim))
+    np.testing.assert_allclose(back[inner], np.stack([y, x])[inner], atol=0.5 * max(1, pixels / GRID))
+    labels = zoom.into(np.ones((height, width), np.uint32), nearest=True)
+    assert labels.dtype == np.uint32
+    assert (labels == 1).all()
+
+
+def test_nearest_takes_the_voxel_in_whose_middle_a_new_one_lies():
+    labels = np.arange(64, dtype=np.uint32)[None].repeat(64, 0)
+    np.testing.assert_array_equal(Zoom(64).into(labels, nearest=True)[0], np.arange(1, 64, 2))
+
+
+@pytest.mark.parametrize("radius", [7, 12, 20, 30])
+def test_sizes_are_estimated_from_the_picture(radius):
+    image, labels = synthetic_cells((512, 512), 40, radius=radius, touching=0.1, seed=1)
+    true = median_diameter(labels)
+    assert estimate_size(image[None]) == pytest.approx(true, rel=0.4)
+
+
+def test_a_picture_that_shows_nothing_has_no_size():
+    assert estimate_size(np.zeros((1, 100, 100), np.uint8)) == 0
+    assert estimate_size(np.full((1, 40, 40), np.nan, np.float32)) == 0
+    assert median_diameter(np.zeros((10, 10), np.uint32)) == 0
+
+
+def test_sizes_of_volumes_and_of_colour_pictures():
+    image, labels = synthetic_cells((256, 256), 30, radius=12, touching=0.1, seed=3)
+    volume = np.stack([image] * 6)[None]
+    assert estimate_size(volume) == pytest.approx(estimate_size(image[None]), rel=1e-3)
+    colour = np.stack([np.clip(image / image.max() * 255, 0, 255).astype(np.uint8)] * 3)
+    assert estimate_size(colour) == pytest.approx(estimate_size(colour[:1]), rel=0.02)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (SHARED / "phase_contrast").is_dir(), reason="the real images are not there: set CELLSEG_DATA")
+def test_estimates_on_real_pictures_that_were_not_learnt_from():
+    import csv
+
+    from napari_cellseg import images
+
+    ratios = []
+    for folder in (SHARED / "dsb2018", SHARED / "phase_contrast"):
+        for row in csv.DictReader((folder / "index.csv").open()):
+            if row["split"] == "test":
+                name = f"{row['name']}.tif"
+                true = median_diameter(images.read_labels(folder / "labels" / name))
+                ratios.append(estimate_size(images.read(folder / "images" / name).channels_first()) / true)
+    assert np.mean(np.abs(np.log(ratios)) < np.log(1.5)) > 0.9
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Nuclei of 60 pixels: twice what the base model likes to see."""
+    image, labels = synthetic_cells((512, 640), 40, radius=30, touching=0.1, seed=5)
+    np.save(tmp_path / "large.npy", image)
+    with new_project(tmp_path / "p") as project:
+        project.add_image(tmp_path / "large.npy", labels=labels)
+        yield project, labels
+
+
+def predicted(project: Project, **options) -> np.ndarray:
+    model = project.current_model
+    config = project.model_config(model).with_values([f"predict.{k}={v}" for k, v in options.items()])
+    events = run(PredictJob(project.path, ("large",), (model,), config.predict))
+    return next(np.asarray(e.labels) for e in events if isinstance(e, Predicted))
+
+
+def test_what_a_person_says_is_used_and_tiles_agree_with_the_whole(large):
+    project, truth = large
+    true = median_diameter(truth)
+    put_size(project, "large", true)
+    (planned,) = run(PlanJob(project.path, "large", (project.current_model,)))
+    assert isinstance(planned, Planned)
+    assert planned.size == true
+    whole = predicted(project)
+    assert score_image(truth, whole)["ap50"] > 0.7
+    tiled = predicted(project, tile=256)
+    same = score_image(whole, tiled)
+    assert min(same["ap50"], same["matched_iou"]) > 0.95
+    put_size(project, "large", 12)  # as if they were small: the network sees them far too large
+    assert not np.array_equal(predicted(project), whole)
+
+
+def test_a_training_sees_images_at_the_same_size(large):
+    project, truth = large
+    put_size(project, "large", 60)
+    config = project.model_config(project.current_model)
+    zoom = zoom_of(project, "large", config)
+    (plane,) = TrainingSet(project, config).planes
+    assert plane.pixels.shape[-2:] == plane.known.shape[-2:] == zoom.sides((512, 640)) == (256, 320)
+    assert plane.target.shape[-2:] == (256, 320)
+    inside = plane.target[0, 0] > 0.5
+    assert inside.mean() == pytest.approx((truth > 0).mean(), rel=0.05)
+    (native,) = TrainingSet(project, config.with_values(["object_size=0"])).planes
+    assert native.pixels.shape[-2:] == (512, 640)
+
+
+def test_a_size_holds_for_images_of_the_same_kind(tmp_path):
+    nuclei = [synthetic_cells((128, 128), 12, radius=9, seed=s)[0] for s in range(2)]
+    nuclei.append((255 - nuclei[0] / nuclei[0].max() * 255).astype(np.uint8))
+    with Project.create(tmp_path / "p") as project:
+        for n, image in enumerate(nuclei):
+            np.save(tmp_path / f"i{n}.npy", image)
+            project.add_image(tmp_path / f"i{n}.npy")
+        assert given_size(project, "i0") == 0
+        put_size(project, "i0", 40)
+        assert [given_size(project, f"i{n}") for n in range(3)] == [40, 40, 0]
+        put_size(project, "i1", 0)  # let it be estimated, whatever others are
+        assert given_size(project, "i1") == 0
+        assert object_size(project, "i0") == 40
+        assert object_size(project, "i1") == estimate_size(project.read_image("i1").channels_first())
+        with pytest.raises(CellsegError, match="no diameter"):
+            put_size(project, "i0", -1)
+        with pytest.raises(CellsegError):
+            put_size(project, "nobody", 30)
+        assert zoom_of(project, "i0", Config()) == Zoom()  # a model that never asked
+        assert zoom_of(project, "i0", default_config()).factor == pytest.approx(0.75, rel=0.03)
+
+
+def test_the_command_line_takes_a_size(large, capsys):
+    project, _ = large
+    project.close()
+    assert main(["predict", str(project.path), "--object-size", "60"]) == 0
+    with Project.open(project.path) as again:
+        assert given_size(again, "large") == 60
+    assert main(["predict", str(project.path), "--object-size", "1e9"]) == 2
+    assert "no diameter" in capsys.readouterr().err
+
+
+def test_a_base_model_asks_for_the_size(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        assert project.model_config(adopt_model(project, "cells")).object_size == default_config().object_size > 0
