@@ -2,8 +2,8 @@
 
 ``python benchmarks/first_masks.py`` measures on the test splits (images that no shipped weights have learnt from) and
 writes ``results/first_masks.json``. The forest has seen every label of the train and val images of its modality; Otsu
-chooses its polarity. ``--after`` corrects objects of one test image and measures on the others: the base model, what is
-learnt live, a minute of fine-tuning from the base model, and as long from random weights.
+chooses its polarity. ``--after GROUP`` corrects objects of train images and measures on the test images; for a fair
+picture of something new, give it a base model trained ``--without`` the group (``benchmarks/base.py``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ import numpy as np
 from napari_cellseg import images
 from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.config import Config
-from napari_cellseg.drafts import Example, OtsuWatershed, PixelClassifier
+from napari_cellseg.drafts import Example, OtsuWatershed, PixelClassifier, learn
 from napari_cellseg.engine import LiveJob, PredictJob, TrainJob, open_round, run
-from napari_cellseg.evaluate import mean_scores, score_image
-from napari_cellseg.events import Predicted, Refined, Saved
+from napari_cellseg.evaluate import evaluation_score, mean_scores, score_image
+from napari_cellseg.events import Predicted, Saved
 from napari_cellseg.predict import Request, load_model, predict
 from napari_cellseg.project import Project, adopt_model, difference
 
@@ -67,41 +68,125 @@ def without_corrections() -> dict[str, Any]:
     return table
 
 
-def after_corrections(group: str, counts: tuple[int, ...], seconds: float) -> list[dict[str, Any]]:
-    """Correct objects of one test image, measure on the other test images of the group."""
-    pairs = items(("test",))[group]
-    rows = []
-    with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "p") as project:
-        ids = [project.add_image(image)[0] for image, _ in pairs]
-        truths = {id: images.read_labels(labels) for id, (_, labels) in zip(ids, pairs, strict=True)}
-        model = adopt_model(project, DEFAULT)
+def volumes() -> dict[str, Any]:
+    """The base model on the embryo volumes of the test split, in every mode, beside Otsu with one threshold."""
+    model = load_model(base_models()[DEFAULT])[0]
+    table: dict[str, Any] = {}
+    folder = DATA / "nuclei3d_embryo"
+    rows = [r for r in csv.DictReader((folder / "index.csv").open()) if r["split"] == "test"]
+    for mode in ("Otsu + watershed", "slices", "three axes", "auto"):
+        scores, counts, seconds = [], np.zeros(3), 0.0
+        for row in rows:
+            path = folder / "images" / f"{row['name']}.tif"
+            picture = images.read(path, axes="ZYX", spacing_um=(1.75, 0.8, 0.8))
+            truth, start = images.read_labels(folder / "labels" / path.name), time.perf_counter()
+            if mode == "Otsu + watershed":
+                found = OtsuWatershed()(Config().recipe(picture.load()), picture.spacing_um)
+            else:
+                options = model.config.predict.model_copy(update={"mode": mode})
+                events = predict(picture, model, "x", request=Request(options, show=False))
+                found = next(np.asarray(e.labels) for e in events if isinstance(e, Predicted))
+            seconds += time.perf_counter() - start
+            scores.append(evaluation_score(truth, found)["score"])
+            metrics = score_image(truth, found)
+            counts += [metrics[f"objects_{k}"] for k in ("tp", "fp", "fn")]
+        tp, fp, fn = counts
+        table[mode] = {
+            "volumes": len(rows), "f1": round(float(2 * tp / (2 * tp + fp + fn)), 3),
+            "ap50": round(float(tp / (tp + fp + fn)), 3),
+            "evaluation_score": round(float(np.mean(scores)), 3), "seconds": round(seconds / len(rows), 2),
+        }  # fmt: skip
+        print("embryo", mode, table[mode], flush=True)
+    return table
 
-        def measure(name: str, model: str, n: int, took: float, *, live: bool = False) -> None:
-            events = run(PredictJob(project.path, tuple(ids[1:]), (model,), live=live))
-            found = [score_image(truths[e.image], np.asarray(e.labels)) for e in events if isinstance(e, Predicted)]
-            rows.append({"what": name, "objects": n, "seconds": round(took, 2), **_short(mean_scores(found))})
+
+def after_corrections(group: str, counts: tuple[int, ...], seconds: float, model: str, seed: int) -> list[Any]:
+    """Correct objects of train images, measure on the test images of the group.
+
+    After every count: a forest, what is learnt live, and so many seconds of training from the model and from random
+    weights. Objects are corrected field by field, the nearest to the middle first.
+    """
+    learnt, tests = (items((split,))[group] for split in ("train", "test"))
+    order = np.random.default_rng(seed).permutation(len(learnt))
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "p") as project:
+        ids = [project.add_image(image, split="test")[0] for image, _ in tests]
+        truths = {id: images.read_labels(labels) for id, (_, labels) in zip(ids, tests, strict=True)}
+        base = adopt_model(project, model)
+        recipe = project.model_config(base).recipe
+        fields = Fields(project, [learnt[k] for k in order])
+
+        def note(what: str, n: int, took: float, found: Callable[[str], Any]) -> None:
+            scores = [score_image(truths[id], np.asarray(found(id))) for id in ids]
+            rows.append({"what": what, "objects": n, "seconds": round(took, 2), **short(mean_scores(scores))})
             print(json.dumps(rows[-1]), flush=True)
 
-        measure("base model", model, 0, 0.0)
-        truth, done = truths[ids[0]], 0
-        order = _nearest(truth)
+        def predicted(model: str, *, live: bool = False) -> Callable[[str], Any]:
+            events = run(PredictJob(project.path, tuple(ids), (model,), live=live))
+            labels = {e.image: np.asarray(e.labels) for e in events if isinstance(e, Predicted)}
+            return lambda id: labels[id]
+
+        def pixels(id: str) -> Any:
+            return recipe(project.read_image(id).load()).mean(0, keepdims=True)
+
+        note("Otsu + watershed", 0, 0, lambda id: OtsuWatershed()(pixels(id)))
+        note("our model", 0, 0, predicted(base))
         for n in counts:
-            _correct(project, ids[0], truth, order[done:n])
-            done = min(n, len(order))
-            canvas, field = project.canvas(ids[0]), tuple((0, k) for k in truth.shape)
-            for _ in range(2):  # the second one has the features of the field, as while a person stays there
-                job = LiveJob(project.path, ids[0], model, field, canvas.labels.copy(), canvas.state.copy())
-                took = next(e.seconds for e in run(job) if isinstance(e, Refined))
-            measure("live", model, done, took, live=True)
-        open_round(project)
-        for name, values in (
-            ("a minute from the base model", []),
-            ("a minute from random weights", ["train.from_scratch=true", "model.weights=none"]),
-        ):
-            config = project.model_config(model).with_values([f"train.seconds={seconds}", *values])
-            saved = next(e for e in run(TrainJob(project.path, config)) if isinstance(e, Saved))
-            measure(name, saved.model, done, saved.seconds)
+            fields.correct(n)
+            start = time.perf_counter()
+            forest = learn(project, PixelClassifier(), project.model_config(base))
+            note("forest", fields.n, time.perf_counter() - start, lambda id, forest=forest: forest(pixels(id)))
+            start = time.perf_counter()
+            for job in fields.live_jobs(base):
+                list(run(job))
+            note("ours, live", fields.n, time.perf_counter() - start, predicted(base, live=True))
+            for what, values in (
+                ("ours, a minute", []),
+                ("random weights, a minute", ["train.from_scratch=true", "model.weights=none"]),
+            ):
+                project.db.put_setting("current_model", base)
+                open_round(project)
+                config = project.model_config(base).with_values([f"train.seconds={seconds}", *values])
+                saved = next(e for e in run(TrainJob(project.path, config)) if isinstance(e, Saved))
+                note(what, fields.n, saved.seconds, predicted(saved.model))
     return rows
+
+
+class Fields:
+    """Train images in which objects are corrected, one image after another."""
+
+    def __init__(self, project: Project, pairs: list[tuple[Path, Path]]) -> None:
+        self._project, self._pairs = project, pairs
+        self._waiting: list[tuple[str, int]] = []
+        self._truths: dict[str, Any] = {}
+        self.n = 0
+
+    def correct(self, n: int) -> None:
+        """Until so many objects are corrected in all, at most 30 in an image."""
+        while self.n < n and (self._waiting or self._pairs):
+            if not self._waiting:
+                image, labels = self._pairs.pop(0)
+                id = self._project.add_image(image)[0]
+                truth = self._truths[id] = images.read_labels(labels)
+                self._waiting = [(id, value) for value in _nearest(truth)[:30]]
+            id, value = self._waiting.pop(0)
+            _correct(self._project, id, self._truths[id], [value])
+            self.n += 1
+
+    def live_jobs(self, model: str) -> list[LiveJob]:
+        """One for every image, round its corrections."""
+        jobs = []
+        for id in self._truths:
+            labels, state = self._project.load_labels(id)
+            spans = []
+            for axis, n in zip((1, 0), labels.shape, strict=True):
+                at = np.flatnonzero((state > 0).any(axis))
+                middle = int(at[0] + at[-1]) // 2
+                start = max(0, min(middle - 512, n - 1024))
+                spans.append((start, min(n, start + 1024)))
+            cut = tuple(slice(a, b) for a, b in spans)
+            jobs.append(LiveJob(self._project.path, id, model, tuple(spans), labels[cut].copy(), state[cut].copy()))
+        return jobs
 
 
 def _measured(method: Any, pairs: list[tuple[Path, Path]], recipe: Any) -> dict[str, Any]:
@@ -111,7 +196,7 @@ def _measured(method: Any, pairs: list[tuple[Path, Path]], recipe: Any) -> dict[
         pixels, start = recipe(picture.load()).mean(0, keepdims=True), time.perf_counter()
         scores.append(score_image(truth, np.asarray(method(picture, pixels))))
         seconds += time.perf_counter() - start
-    return _short(mean_scores(scores)) | {"seconds": round(seconds / len(scores), 2)}
+    return short(mean_scores(scores)) | {"seconds": round(seconds / len(scores), 2)}
 
 
 def _predicted(picture: images.Image, model: Any) -> Any:
@@ -137,7 +222,7 @@ def _nearest(truth: Any) -> list[int]:
     return sorted(ids, key=lambda i: float(np.abs(centres[i] - middle).max()))
 
 
-def _short(scores: dict[str, Any]) -> dict[str, Any]:
+def short(scores: dict[str, Any]) -> dict[str, Any]:
     return {"images": scores["images"], "iou": round(scores["iou"], 3), "ap50": round(scores["ap50"], 3)}
 
 
@@ -145,14 +230,21 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--after", choices=tuple(GROUPS.values()), help="correct objects of this group instead")
-    parser.add_argument("--objects", type=int, nargs="+", default=[3, 10, 27])
+    parser.add_argument("--volumes", action="store_true", help="measure the embryo volumes instead")
+    parser.add_argument("--objects", type=int, nargs="+", default=[3, 10, 30])
+    parser.add_argument("--model", default=DEFAULT, help="with --after: a model that has not seen the group")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "first_masks.json")
     options = parser.parse_args()
     found = json.loads(options.out.read_text()) if options.out.is_file() else {}
-    if options.after:
-        rows = after_corrections(options.after, tuple(options.objects), options.seconds)
-        found.setdefault("after corrections", {})[options.after] = rows
+    if options.volumes:
+        found["volumes"] = volumes()
+    elif options.after:
+        rows = after_corrections(
+            options.after, tuple(options.objects), options.seconds, options.model, options.seed
+        )  # fmt: skip
+        found.setdefault("after corrections", {}).setdefault(options.after, {})[str(options.seed)] = rows
     else:
         found["without corrections"] = without_corrections()
     options.out.write_text(json.dumps(found, indent=1) + "\n")

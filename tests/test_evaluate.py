@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_cellseg.evaluate import (
+    evaluation_score,
     headline,
     instance_counts,
     mean_scores,
@@ -84,3 +85,20 @@ def test_the_worst_come_first():
     assert {w[1:] for w in worst[:2]} == {(0, 9), (3, 0)}
     assert worst[2] == (pytest.approx(0.7), 1, 1)
     assert worst[-1][0] == 1
+
+
+def test_the_evaluation_score_of_tiling_2024():
+    truth = np.zeros((6, 20, 20), np.uint32)
+    truth[1:4, 2:8, 2:8], truth[1:4, 2:8, 10:16] = 1, 5
+    assert evaluation_score(truth, truth) == pytest.approx({"sub": 1, "full": 1, "score": 1})
+    merged = (truth > 0).astype(np.uint32)
+    found = evaluation_score(truth, merged)
+    assert found["sub"] == pytest.approx(1)  # each box holds its own nucleus only
+    assert found["full"] == pytest.approx(2 * 108 / (108 + 216))
+    assert found["score"] == pytest.approx((0.95 + 1.05 * 2 / 3) / 2)
+    half = np.where(np.arange(20) < 5, truth, 0).astype(np.uint32)  # half of one nucleus, nothing of the other
+    assert evaluation_score(truth, half)["full"] == pytest.approx((2 * 54 / 162 + 0) / 2)
+    cut = np.where((truth == 1) & (np.arange(20) >= 6), 9, truth).astype(np.uint32)  # the larger part is the partner
+    assert evaluation_score(truth, cut)["sub"] == pytest.approx((2 * 72 / 180 + 1) / 2)
+    assert evaluation_score(truth * 0, truth)["score"] == 1
+    assert evaluation_score(truth, truth * 0)["score"] == 0

@@ -105,6 +105,11 @@ class Predict(Settings):
         "auto",
         description="What computes on processors; auto: OpenVINO where it is installed and agrees with torch.",
     )
+    ease: float = Field(
+        0.65, gt=0, le=1,
+        description="Three axes: objects begin at this share of the threshold, since the views seldom agree at an "
+        "object's ends.",
+    )  # fmt: skip
     join_overlap: float = Field(
         0.25, gt=0, le=1, description="Objects of neighbouring slices are one where they share this much (IoU)."
     )

@@ -38,6 +38,8 @@ class Kept:
         (K, [Z], Y, X).
     models, target
         Ids of the models that predicted together, and the kind of their target.
+    ease
+        At which share of the threshold objects begin.
     origin
         Where the part begins in the image, per spatial axis.
     """
@@ -48,6 +50,7 @@ class Kept:
         self._flat = "Z" not in str(attributes["axes"])
         self.models: tuple[str, ...] = tuple(attributes["models"])
         self.target: str = str(attributes["target"])
+        self.ease = float(attributes.get("ease", 1.0))
         channels, *spatial = data.shape
         self.shape = (channels, *(spatial[1:] if self._flat else spatial))
         self.origin: tuple[int, ...] = tuple(attributes["origin"])[1 if self._flat else 0 :]

@@ -1,4 +1,4 @@
-"""The step Predict: how large objects are, and thresholds fitted to corrections. No Qt; a real child process."""
+"""Object size, fitted thresholds, old and new on the field, what is held out. No Qt; a real child process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_cellseg.engine import TrainJob, open_round, record_round, run
+from napari_cellseg.events import Judged
 from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.overlays import _rectangles
 from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.probabilities import kept_path
 from napari_cellseg.project import Project, difference, given_size, new_project
 from napari_cellseg.samples import synthetic_cells
 
@@ -90,3 +94,71 @@ def test_what_was_fitted_live_is_shown_and_can_be_taken_back(controller, cells):
     assert not resolve(controller.session).fitted
     controller.session.update(target=None, live=False)
     assert controller.predicting.target() == own
+
+
+@pytest.fixture
+def undecided(tmp_path, cells):
+    """A project whose round waits: the base model, and one that was trained from it for a few steps."""
+    np.save(tmp_path / "cells.npy", cells[0])
+    with new_project(tmp_path / "p") as project:
+        project.add_image(tmp_path / "cells.npy", labels=cells[1])
+        open_round(project)
+        config = project.model_config("cells").with_values(["train.steps=2", "train.patch=64", "train.batch=2"])
+        (judged,) = (e for e in run(TrainJob(project.path, config)) if isinstance(e, Judged))
+        record_round(project, judged)
+        path = project.path
+    made = Controller(ViewerModel())
+    made.open_project(path)
+    made.start()
+    spin(made, lambda: made.engine.ready is not None)
+    yield made
+    made.close()
+
+
+def test_old_and_new_can_be_looked_at_before_deciding(undecided):
+    control, session = undecided, undecided.session
+    view = resolve(session)
+    assert view.look_old.enabled
+    assert view.look_new.enabled
+    labels, kept = session.canvas.labels.copy(), session.kept
+    control.look_with("old")
+    spin(control, lambda: "cells finds" in session.side_text)
+    assert [layer.name for layer in control.viewer.layers if "[old]" in layer.name] == ["cells [old]"]
+    control.look_with("new")
+    spin(control, lambda: "v1 finds" in session.side_text)
+    assert resolve(session).side == "new"
+    assert not any("[old]" in layer.name for layer in control.viewer.layers)
+    control.look_with("old")  # seen before: at once
+    assert "cells finds" in session.side_text
+    control.look_with("")
+    assert not any("[old]" in layer.name for layer in control.viewer.layers)
+    np.testing.assert_array_equal(session.canvas.labels, labels)
+    assert session.kept == kept  # looking leaves no probabilities behind
+    assert not kept_path(session.project.path, "cells").exists()
+    control.look_with("new")
+    spin(control, lambda: "v1 finds" in session.side_text)
+    control.keep()
+    assert resolve(session).side == ""
+    assert not resolve(session).look_new.enabled
+    control.look_with("new")
+    assert "no such model" in session.problem.message
+
+
+def test_what_is_held_out_is_shown_as_boxes(undecided):
+    control, session = undecided, undecided.session
+    (holdout,) = session.project.db.holdouts().values()
+    control.show_held_out(True)
+    (layer,) = (x for x in control.viewer.layers if x.name == "cells [held out]")
+    assert layer.nshapes == len(holdout.boxes)
+    corners = layer.data[0]
+    box = [(int(a), int(b) + 1) for a, b in zip(corners.min(0), corners.max(0), strict=True)]
+    assert tuple(box) in holdout.boxes
+    assert control.viewer.layers.selection.active is control.family.labels
+    control.show_held_out(False)
+    assert layer not in control.viewer.layers
+
+
+def test_boxes_of_a_volume_are_in_every_slice():
+    boxes = _rectangles(((2, 5), (10, 20), (30, 50)))
+    assert [b[0, 0] for b in boxes] == [2, 3, 4]
+    np.testing.assert_array_equal(boxes[0], [[2, 10, 30], [2, 10, 49], [2, 19, 49], [2, 19, 30]])

@@ -25,17 +25,21 @@ CONTEXT = 48
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A plane that a person spoke about: probabilities (2, Y, X), labels (Y, X), what is known of them (Y, X)."""
+    """A plane that a person spoke about: probabilities (2, Y, X), labels (Y, X), what is known of them (Y, X).
+
+    `ease` is the share of the threshold at which objects begin (see `Predict.ease`).
+    """
 
     probabilities: Float
     labels: NDArray[np.uint32]
     known: NDArray[np.bool_]
+    ease: float = 1.0
 
     def cut(self) -> Evidence:
         """What is known and a little around it."""
         spans = [np.flatnonzero(self.known.any(axis)) for axis in (1, 0)]
         box = tuple(slice(max(0, int(s[0]) - CONTEXT), int(s[-1]) + 1 + CONTEXT) for s in spans)
-        return Evidence(self.probabilities[(slice(None), *box)], self.labels[box], self.known[box])
+        return Evidence(self.probabilities[(slice(None), *box)], self.labels[box], self.known[box], self.ease)
 
     @property
     def objects(self) -> int:
@@ -50,7 +54,7 @@ class Evidence:
     def decoded(self, target: Distance) -> NDArray[np.uint32]:
         """Labels (Y, X) by other thresholds."""
         out = np.zeros((1, *self.labels.shape), np.uint32)
-        decode_into(target, self._read, (1, *self.labels.shape), out, radius=self.radius)
+        decode_into(target, self._read, (1, *self.labels.shape), out, radius=self.radius, ease=self.ease)
         return np.asarray(out[0], np.uint32)
 
     def _read(self, box: tuple[slice, slice, slice]) -> Float:

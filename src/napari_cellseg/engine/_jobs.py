@@ -55,6 +55,8 @@ class PredictJob:
         Whether somebody watches: tiles come with labels.
     skip
         Leave out images that cannot be read or do not fit the models, and go on with the others.
+    keep
+        Leave the probabilities in the project's cache, for thresholds.
     live
         With what was fitted to the corrections since the model was made (see `LiveJob`).
     """
@@ -69,6 +71,7 @@ class PredictJob:
     show: bool = True
     skip: bool = False
     live: bool = False
+    keep: bool = True
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Itera
     models, options = _loaded(project, job.models, job.live), options_of(project, job.models, job.options)
     sizes, target = given_sizes(project), decoded_with(project, job.models, job.target, job.live)
     for id in job.images:
-        request = Request(options, target, job.region, _kept(project, id), True, job.show, sizes.get(id, 0.0))
+        request = Request(options, target, job.region, _kept(project, id), job.keep, job.show, sizes.get(id, 0.0))
 
         def where() -> tuple[float, ...] | None:
             return look() or job.centre

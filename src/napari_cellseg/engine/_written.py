@@ -14,7 +14,7 @@ from ..project import Edit, Project, given_sizes, head_path, last_predictions, n
 from ..targets import Target
 from ._jobs import PredictJob, decoded_with, options_of
 
-_DECIDES = {"mode", "flips", "combine", "join_overlap", "runtime"}
+_DECIDES = {"mode", "flips", "combine", "ease", "join_overlap", "runtime"}
 """Options that decide what is found; the others decide what it costs."""
 
 

@@ -14,6 +14,7 @@ from ._metrics import (
     worst_objects,
 )
 from ._review import Item, Order, by_worth, review_order
+from ._tiling import evaluation_score
 
 __all__ = [
     "Difference",
@@ -25,6 +26,7 @@ __all__ = [
     "by_worth",
     "compare",
     "consensus",
+    "evaluation_score",
     "headline",
     "instance_counts",
     "mean_scores",

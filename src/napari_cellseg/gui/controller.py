@@ -26,6 +26,7 @@ from ..targets import Target
 from . import _napari
 from .all_images import AllImages
 from .background import Helper
+from .both import Both, Side
 from .comparing import Comparing
 from .correcting import Correcting
 from .corrections import Corrections
@@ -72,6 +73,7 @@ class Controller(Corrections, Trainings):
         self.helper = Helper(self.session)
         self.writer = PieceWriter(self)
         self.previewer, self.predicting, self.live = Previewer(self), Predicting(self), Live(self)
+        self.both = Both(self)
         self._reactions, self.all_images = Reactions(self), AllImages(self)
         self.strokes, self.watching = Strokes(self), Watching(self)
         self.job: int | None = None
@@ -185,7 +187,7 @@ class Controller(Corrections, Trainings):
         self.family.labels.preserve_labels = self.session.choices.over == "background"
         self.tools.attach(self.family)
         self.session.update(
-            image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False,
+            image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False, held_shown=False,
             spoken=project.db.spoken(),
         )  # fmt: skip
         self.watching.opened()
@@ -239,6 +241,11 @@ class Controller(Corrections, Trainings):
     def retarget(self, target: Target) -> None:
         """Look at other thresholds without running the network."""
         self.predicting.retarget(target)
+
+    @shown
+    def look_with(self, side: Side) -> None:
+        """Show what the old or the new model finds in the visible field; "" for neither."""
+        self.both.show(side)
 
     @shown
     def fit_thresholds(self) -> None:
@@ -345,7 +352,7 @@ class Controller(Corrections, Trainings):
             if self.writer.pieces:
                 self.writer.step()
             elif replies := self.engine.poll(1):
-                if not any(part.take(replies[0]) for part in (self.predicting, self.live, self.all_images)):
+                if not any(part.take(replies[0]) for part in (self.predicting, self.live, self.both, self.all_images)):
                     self._reactions.handle(replies[0])
             else:
                 break

@@ -28,7 +28,7 @@ from .resolve import View
 from .widgets import ActionButton, heading, hint, items, row
 
 _THRESHOLDS = ("threshold", "prominence", "smooth", "min_size", "fill_holes", "closing")
-_OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "join_overlap")
+_OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "ease", "join_overlap")
 
 
 class PredictPage(Page):

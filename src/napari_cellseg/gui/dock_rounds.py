@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHeaderView, QListWidget, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QCheckBox, QHeaderView, QLabel, QListWidget, QTableWidget, QTableWidgetItem
 from superqt.utils import signals_blocked
 
+from .both import Side
 from .items import Item
 from .pages import Page
 from .resolve import View
@@ -33,12 +34,23 @@ class RoundsPage(Page):
         self.back = ActionButton(
             "Roll back", "Go back to the parent; the new model stays on disk.", self.controller.roll_back
         )
+        self.old, self.new = self._looker("old"), self._looker("new")
+        for button in (self.old, self.new):
+            button.setCheckable(True)
+        self.held = QCheckBox("Show what is held out")
+        self.held.setToolTip("Boxes round what judges in the open image and is never learnt from.")
+        self.held.clicked.connect(self.controller.show_held_out)
+        self.side = hint()
+        self._side = ""
         self.list = QListWidget()
         self.list.setMinimumHeight(90)
         self.list.currentRowChanged.connect(self._choose)
         self._rounds: tuple[Item, ...] = ()
         self.form.addWidget(self.verdict)
         self.form.addWidget(self.table)
+        self.form.addWidget(row(QLabel("Look at"), self.old, self.new))
+        self.form.addWidget(self.side)
+        self.form.addWidget(self.held)
         self.form.addWidget(row(self.keep, self.back))
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
@@ -50,6 +62,15 @@ class RoundsPage(Page):
         for button, primary in ((self.keep, view.better), (self.back, not view.better)):
             button.show_control(view.decide)
             button.set_primary(primary and view.decide.enabled)
+        self._side = view.side
+        self.held.setEnabled(view.held.enabled)
+        self.held.setToolTip(view.held.reason or "Boxes round what judges in the open image and is never learnt from.")
+        self.held.setChecked(view.held_shown)
+        for button, side, control in ((self.old, "old", view.look_old), (self.new, "new", view.look_new)):
+            button.show_control(control)
+            button.setChecked(view.side == side)
+        self.side.setText(view.side_text)
+        self.side.setVisible(bool(view.side_text))
         if self._rounds != view.rounds:
             self._rounds = view.rounds
             with signals_blocked(self.list):
@@ -57,6 +78,14 @@ class RoundsPage(Page):
                 self.list.addItems([item.text for item in view.rounds])
                 self.list.setCurrentRow(len(view.rounds) - 1)
             self._choose(len(view.rounds) - 1)
+
+    def _looker(self, side: Side) -> ActionButton:
+        tip = f"Outlines of what the {side} model finds in view. Press again to hide them."
+        return ActionButton(side.capitalize(), tip, lambda: self.controller.look_with(self._other(side)))
+
+    def _other(self, side: Side) -> Side:
+        """A side, or neither where it is shown already."""
+        return "" if self._side == side else side
 
     def _choose(self, index: int) -> None:
         lines = self._rounds[index].detail.splitlines() if 0 <= index < len(self._rounds) else []

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Shapes
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
+from ..events import Span
 from ..project import ImageRecord
 
+MOST_BOXES = 500
+"""More rectangles would slow the viewer down."""
 AGREEMENT_COLOURS = ("transparent", "#3b8ee0", "#d1495b", "#9aa4af", "#e6c229")
 """Of the values 0 to 4: nothing, mine alone, theirs alone, both, both but as different objects."""
 
@@ -25,10 +29,13 @@ class Overlays:
         self.maps: dict[str, Image] = {}
         self.outlines: Labels | None = None
         self.agreement: Labels | None = None
+        self.held: Shapes | None = None
 
     def layers(self) -> tuple[Any, ...]:
         """All that there are."""
-        return tuple(x for x in (self.agreement, self.outlines, *self.maps.values(), self.preview) if x is not None)
+        return tuple(
+            x for x in (self.held, self.agreement, self.outlines, *self.maps.values(), self.preview) if x is not None
+        )
 
     def show_preview(
         self, pixels: NDArray[np.float32] | None, box: tuple[tuple[int, int], ...] = (), split: float = 0.0
@@ -90,18 +97,35 @@ class Overlays:
             with keep_active(self.viewer):
                 self.viewer.layers.append(self.agreement)
 
-    def show_outlines(self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None) -> None:
-        """Show what other thresholds would give in a box, as outlines over the labels; None clears them."""
+    def show_held_out(self, boxes: Sequence[Span] | None) -> None:
+        """Show what judges as boxes, of volumes in every slice; None takes them away."""
+        if self.held is not None and self.held in self.viewer.layers:
+            self.viewer.layers.remove(self.held)
+        self.held = None
+        if boxes is None:
+            return
+        corners = [corner for box in boxes for corner in _rectangles(box)][:MOST_BOXES]
+        self.held = Shapes(
+            corners, ndim=len(self.record.shape), name=f"{self.record.id} [held out]", edge_color="#e6c229",
+            face_color="transparent", edge_width=2, **geometry(self.record),
+        )  # fmt: skip
+        self.held.editable = False
+        with keep_active(self.viewer):
+            self.viewer.layers.append(self.held)
+
+    def show_outlines(
+        self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None, what: str = "thresholds"
+    ) -> None:
+        """Show what other thresholds, or another model, would give in a box, as outlines; None clears them."""
         if box is None or labels is None:
             if self.outlines is not None and self.outlines in self.viewer.layers:
                 self.viewer.layers.remove(self.outlines)
             self.outlines = None
             return
         shift = np.array([s.start for s in box], float) * (self.record.spacing_um or 1.0)
+        name = f"{self.record.id} [{what}]"
         if self.outlines is None or self.outlines not in self.viewer.layers:
-            self.outlines = Labels(
-                labels, name=f"{self.record.id} [thresholds]", translate=shift, opacity=1.0, **geometry(self.record)
-            )
+            self.outlines = Labels(labels, name=name, translate=shift, opacity=1.0, **geometry(self.record))
             self.outlines.editable = False
             self.outlines.contour = 2
             with keep_active(self.viewer):
@@ -109,12 +133,21 @@ class Overlays:
         else:
             self.outlines.data = labels
             self.outlines.translate = shift
+            self.outlines.name = name
 
     def _put(self, layer: Any, neighbour: Any, above: int) -> None:
         """Right under or over another layer, on top where the person has removed that."""
         layers = self.viewer.layers
         with keep_active(self.viewer):
             layers.insert(layers.index(neighbour) + above if neighbour in layers else len(layers), layer)
+
+
+def _rectangles(box: Span) -> list[NDArray[np.float64]]:
+    """The four corners of a box, slice by slice; along the middles of the voxels at its rim."""
+    *depth, (top, bottom), (left, right) = box
+    plane = [(top, left), (top, right - 1), (bottom - 1, right - 1), (bottom - 1, left)]
+    slices: list[tuple[int, ...]] = [(z,) for a, b in depth for z in range(a, b)] or [()]
+    return [np.array([(*z, *corner) for corner in plane], float) for z in slices]
 
 
 class keep_active:

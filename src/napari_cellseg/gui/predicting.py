@@ -261,6 +261,7 @@ class Predicting:
     def _clear_outlines(self) -> None:
         self._wishes.pop("decode", None)
         self._outlining = False  # an answer that is on its way comes too late
+        self._c.both.clear()
         if self._c.family is not None:
             self._c.family.overlays.show_outlines(None, None)
         self._c.session.update(decoded="")

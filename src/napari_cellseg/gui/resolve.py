@@ -7,6 +7,7 @@ from typing import Any
 
 from ..events import Planned, TrainingShown
 from ..preprocess import Recipe
+from .both import Side, model_of
 from .items import Control, Item
 from .overview import statuses, summary, tip
 from .rounds import describe_round, verdict
@@ -47,6 +48,12 @@ class View:
     unfinished: str
     rounds: tuple[Item, ...]
     verdict: str
+    side: str
+    side_text: str
+    held: Control
+    held_shown: bool
+    look_old: Control
+    look_new: Control
     better: bool
     live: bool
     live_control: Control
@@ -182,6 +189,12 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
     return {
         "rounds": rounds,
         "verdict": verdict(s.rounds[-1], s.current_model) if open_round else "",
+        "side": s.side,
+        "side_text": s.side_text,
+        "held": Control(s.canvas is not None, "" if s.canvas is not None else "Open an image first."),
+        "held_shown": s.held_shown,
+        "look_old": _look(s, open_round, "old"),
+        "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,
         "live": s.live and not s.live_reason,
         "live_control": Control(not s.live_reason, s.live_reason),
@@ -228,6 +241,14 @@ def _reviewing(s: Session) -> dict[str, Any]:
         "compare_model": Control(s.kept, "" if s.kept else "Press Predict first: the model's answer is kept then."),
         "edits": s.canvas.n if s.canvas is not None else 0,
     }
+
+
+def _look(s: Session, open_round: bool, side: Side) -> Control:
+    """Whether the old or the new model can be looked at."""
+    if not open_round or s.canvas is None:
+        return Control(False, "Fine-tune first: then old and new can be looked at.")
+    there = bool(model_of(s.rounds[-1], side))
+    return Control(there, "" if there else "There was no model before this one: a draft was on the screen.")
 
 
 def _plan(plan: Planned | None) -> str:

@@ -117,6 +117,11 @@ class Session:
     histogram: Histogram = field(default_factory=Histogram)
     plan: Planned | None = None
     """What predicting the open image will take."""
+    side: Literal["", "old", "new"] = ""
+    """Whose outlines are shown while a round waits for a decision."""
+    side_text: str = ""
+    held_shown: bool = False
+    """Whether boxes show what is held out."""
     given_size: float = 0.0
     """Diameter of objects of the open image as the person said (pixels); 0: it is estimated."""
     live: bool = True

@@ -16,6 +16,8 @@ from .shown import shown
 
 if TYPE_CHECKING:
     from .background import Helper
+    from .both import Both
+    from .layers import LayerFamily
 
 
 class Trainings:
@@ -23,6 +25,8 @@ class Trainings:
 
     session: Session
     helper: Helper
+    both: Both
+    family: LayerFamily | None
     job: int | None
     project: Callable[[], Project]
     refresh: Callable[[], None]
@@ -57,6 +61,7 @@ class Trainings:
     def keep(self) -> None:
         """Keep the new model."""
         round_ = decide(self.project(), "keep")
+        self.both.clear()
         self.refresh()
         self.session.update(status=f"Kept {round_.child}. Predict again to see what it has learnt.")
 
@@ -64,8 +69,18 @@ class Trainings:
     def roll_back(self) -> None:
         """Go back to the parent model."""
         round_ = decide(self.project(), "roll back")
+        self.both.clear()
         self.refresh()
         self.session.update(status=f"Back to {round_.parent or 'no model'}; {round_.child} stays on disk.")
+
+    @shown
+    def show_held_out(self, on: bool) -> None:
+        """Show boxes round what judges in the open image, or take them away."""
+        if self.family is not None:
+            holdout = self.project().db.holdouts().get(self.session.image)
+            self.family.overlays.show_held_out((holdout.boxes if holdout else ()) if on else None)
+            nothing = "Nothing of this image is held out." if on and holdout is None else ""
+            self.session.update(held_shown=on, status=nothing or self.session.status)
 
     def interrupted(self) -> str:
         """The training that was interrupted last, "" where a later one has ended."""

@@ -58,7 +58,7 @@ def _decoded(
     origin, flat = attributes["origin"], "Z" not in attributes["axes"]
     options: dict[str, Any] = {
         "spacing": tuple(attributes["spacing"]) or None, "planar": attributes["planar"], "radius": attributes["radius"],
-        "stop": stop,
+        "ease": attributes.get("ease", 1.0), "stop": stop,
     }  # fmt: skip
     if not field:
         labels = np.zeros(blend.shape, np.uint32)

@@ -232,7 +232,7 @@ class _Run:
         radius = self._radius()
         n = decode_joined(
             self.target, self.blend, labels, self.options.join_overlap,
-            spacing=self.spacing, planar=planar, chunk=chunk, radius=radius, stop=stop,
+            spacing=self.spacing, planar=planar, chunk=chunk, radius=radius, ease=self._ease(), stop=stop,
         )  # fmt: skip
         box = tuple((o, o + n) for o, n in zip(self.origin, self.shape, strict=True))
         flat = self.flat
@@ -352,14 +352,19 @@ class _Run:
         shape: Shape = probabilities.shape[1:]
         labels = np.zeros(shape, np.uint32)
         decode_into(
-            self.target, lambda b: probabilities[(slice(None), *b)], shape, labels, spacing=spacing, planar=planar
-        )
+            self.target, lambda b: probabilities[(slice(None), *b)], shape, labels, spacing=spacing, planar=planar,
+            ease=self._ease(),
+        )  # fmt: skip
         doubt = entropy(probabilities, self.target.exclusive) if self.options.uncertainty else None
         span = tuple((s.start + o, s.stop + o) for s, o in zip(box, self.origin, strict=True))
         seconds = time.monotonic() - self.start
         if self.flat:
             labels, span, doubt = labels[0], span[1:], None if doubt is None else doubt[0]
         return TileDone(self.name, span, labels, done, total, seconds, doubt)
+
+    def _ease(self) -> float:
+        """Along three axes, the mean is low where only some views see an object."""
+        return self.options.ease if len(self.plan.axes) > 1 else 1.0
 
     def _radius(self) -> float:
         assert self.blend is not None
@@ -392,6 +397,7 @@ class _Run:
                 "models": [m.id for m in self.models], "target": self.target.kind, "planar": self.plan.planar,
                 "radius": radius, "spacing": list(self.spacing or ()), "origin": list(self.origin),
                 "axes": self.image.spatial_axes, "join_overlap": self.options.join_overlap,
+                "ease": self._ease(),
             }
         )  # fmt: skip
         shutil.rmtree(path, ignore_errors=True)

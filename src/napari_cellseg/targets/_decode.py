@@ -47,6 +47,7 @@ def decode_into(
     chunk: Shape | None = None,
     voxels: int = BLOCK,
     radius: float | None = None,
+    ease: float = 1.0,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Decode an image of any size into an array-like (Z, Y, X) uint32; returns the number of objects or classes.
@@ -61,11 +62,14 @@ def decode_into(
         Size of the blocks; the result does not depend on it.
     radius
         Typical radius of the objects (pixels) where it is known, see `typical_radius`.
+    ease
+        Objects begin at this share of the threshold, see `InstanceTarget.eased`.
     stop
         Asked before every block; raises `DecodingStopped` where it answers True.
     """
     if not target.instances:
         return _decode_classes(target, read, shape, out, stop)  # type: ignore[arg-type]
+    target = target.eased(ease)  # type: ignore[attr-defined]
     parts = blocks(shape, planar, chunk, voxels)
     radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
     hills = _Hills(target, read, shape, spacing, planar, radius)  # type: ignore[arg-type]

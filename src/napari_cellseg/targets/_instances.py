@@ -63,6 +63,11 @@ class InstanceTarget(TargetBase):
     def hill(self, probabilities: Float, smooth: Float) -> Hill:
         """Height and mask of a part; `smooth` is its last channel, smoothed by `sigmas`."""
 
+    def eased(self, share: float) -> InstanceTarget:
+        """The same with a lower threshold: for a mean of views that do not all see the same."""
+        threshold = getattr(self, "threshold", None)
+        return self if threshold is None or share == 1 else self.model_copy(update={"threshold": threshold * share})
+
 
 class Boundary(InstanceTarget):
     """Background, edge and interior of every object; touching objects are parted by their edges.

@@ -1,0 +1,95 @@
+"""Old and new model on the visible field, before a round is decided. No Qt.
+
+Data flow: a side -> `PredictJob` on the visible field, nothing kept -> outlines over the labels (never in them). What
+was seen once is shown again at once while the view stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import PredictJob, Reply
+from ..errors import CellsegError
+from ..events import Failed, Finished, Predicted, Span
+from ..project import RoundRecord
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+Side = Literal["", "old", "new"]
+
+
+def model_of(round_: RoundRecord | None, side: Side) -> str:
+    """The model of a side of a round, "" where there is none."""
+    if round_ is None or not side:
+        return ""
+    return round_.child if side == "new" else round_.parent or ""
+
+
+class Both:
+    """The switch between old and new."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._seen: dict[tuple[str, Span], NDArray[np.uint32]] = {}
+        self._asked: tuple[int, str, Span] | None = None
+
+    def show(self, side: Side) -> None:
+        """Show what one side finds in the visible field as outlines; "" takes them away.
+
+        Raises
+        ------
+        CellsegError
+            When no round waits for a decision, or it has no such side.
+        """
+        c = self._c
+        if not side:
+            self.clear()
+            return
+        waiting = c.session.rounds[-1] if c.session.rounds and c.session.rounds[-1].decision == "open" else None
+        model = model_of(waiting, side)
+        if not model:
+            raise CellsegError("There is no such model to look at.", "Fine-tune first; a first model has no old one.")
+        c.canvas()
+        box = tuple((s.start, s.stop) for s in c.family.visible_box()) if c.family is not None else ()
+        c.session.update(side=side)
+        if (model, box) in self._seen:
+            self._draw(model, box)
+            return
+        image, options, live = c.session.image, c.session.config.predict, side == "old"
+        job = PredictJob(c.project().path, (image,), (model,), options, region=box, show=False, live=live, keep=False)
+        self._asked = c.engine.submit(job), model, box
+        c.session.update(side_text=f"Looking with {model}...")
+
+    def take(self, reply: Reply) -> bool:
+        """Answers to what was asked here; True if it was one."""
+        if self._asked is None or reply.job != self._asked[0]:
+            return False
+        _, model, box = self._asked
+        if isinstance(reply.event, Predicted):
+            self._seen[model, box] = np.asarray(reply.event.labels)
+            if self._c.session.side:
+                self._draw(model, box)
+        elif isinstance(reply.event, Failed):
+            self._c.session.update(side="", side_text=f"{reply.event.message} {reply.event.hint}")
+        elif isinstance(reply.event, Finished):
+            self._asked = None
+        return True
+
+    def clear(self) -> None:
+        """Another image, a decision, or nobody wants to look any more."""
+        self._seen.clear()
+        if self._c.session.side and self._c.family is not None:
+            self._c.family.overlays.show_outlines(None, None)
+        self._c.session.update(side="", side_text="")
+
+    def _draw(self, model: str, box: Span) -> None:
+        family, labels = self._c.family, self._seen[model, box]
+        if family is None:
+            return
+        family.overlays.show_outlines(tuple(slice(a, b) for a, b in box), labels, self._c.session.side)
+        n = len(np.unique(labels[labels > 0]))
+        self._c.session.update(side_text=f"Outlines: {model} finds {n} objects in view.")
