@@ -96,6 +96,22 @@ def test_what_was_fitted_live_is_shown_and_can_be_taken_back(controller, cells):
     assert controller.predicting.target() == own
 
 
+def test_a_forest_learns_from_corrections_and_drafts(controller, cells):
+    view = resolve(controller.session)
+    assert not view.forest.enabled
+    assert "first" in view.forest.reason
+    correct(controller, cells[1], 12)
+    spin(controller, lambda: resolve(controller.session).forest.enabled)
+    canvas = controller.session.canvas
+    mine, before = canvas.state > 0, canvas.labels.copy()
+    controller.draft("forest")
+    spin(controller, lambda: not controller.busy and controller.session.progress is None)
+    assert "random forest" in controller.session.status
+    rest = (cells[1] > 0) & ~mine
+    assert ((canvas.labels > 0) & rest).sum() > 0.7 * rest.sum()
+    np.testing.assert_array_equal(canvas.labels[mine], before[mine])
+
+
 @pytest.fixture
 def undecided(tmp_path, cells):
     """A project whose round waits: the base model, and one that was trained from it for a few steps."""

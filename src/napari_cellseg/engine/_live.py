@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..nets.features import Features, Maps
 
 CONTEXT = 32
-"""The network sees so many pixels around the field."""
+"""The network sees so many of its pixels around the field."""
 Spoken = tuple[NDArray[np.uint32], NDArray[np.bool_]]
 """Labels (Y, X) of a field of one plane, and what of them is known and not held out to judge."""
 CELL = 128
@@ -277,7 +277,8 @@ class Memory:
         depth, height, width = picture.shape
         z = box[0] if len(box) == 3 else (0, 1)
         stride = zoom.stride(config.model.stride[-1])
-        y, x = (_aligned(span, n, stride) for span, n in zip(box[-2:], (height, width), strict=True))
+        around = round(CONTEXT / zoom.factor)
+        y, x = (_aligned(span, n, stride, around) for span, n in zip(box[-2:], (height, width), strict=True))
         pixels = zoom.into(picture.read((slice(*z), slice(*y), slice(*x)))[:, 0][None])
         network, device = _network(self.model)
         tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(device.torch)
@@ -365,10 +366,10 @@ def _learnt(head: Head | None) -> str:
     return f"learnt from {head.objects} objects: error on those left out {share:.0f} % lower"
 
 
-def _aligned(span: tuple[int, int], n: int, stride: int) -> tuple[int, int]:
+def _aligned(span: tuple[int, int], n: int, stride: int, around: int) -> tuple[int, int]:
     """A span and what lies around it, beginning on the network's grid."""
-    start = max(0, span[0] - CONTEXT) // stride * stride
-    return start, min(n, -(-(span[1] + CONTEXT) // stride) * stride)
+    start = max(0, span[0] - around) // stride * stride
+    return start, min(n, -(-(span[1] + around) // stride) * stride)
 
 
 def _around(box: Span, shape: tuple[int, ...]) -> Span:

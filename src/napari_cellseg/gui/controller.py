@@ -32,7 +32,7 @@ from .correcting import Correcting
 from .corrections import Corrections
 from .layers import LayerFamily, is_ours, save_pixels
 from .live import Live
-from .predicting import Predicting
+from .predicting import DraftBy, Predicting
 from .preview import Previewer
 from .reactions import Reactions
 from .reviewing import Reviewing
@@ -233,9 +233,9 @@ class Controller(Corrections, Trainings):
         self.predicting.predict()
 
     @shown
-    def draft(self) -> None:
+    def draft(self, by: DraftBy = "otsu") -> None:
         """Label the open image by a classical method, whatever models there are."""
-        self.predicting.draft()
+        self.predicting.draft(by)
 
     @shown
     def retarget(self, target: Target) -> None:

@@ -107,7 +107,12 @@ class PredictPage(Page):
         self.form.addWidget(more("More: tiles, memory, volumes", self.options))
         self.form.addWidget(self.ensemble)
         self.start = self._make_start()
-        self.form.addWidget(more("More: another model to start from", self.start))
+        self.forest = ActionButton(
+            "Draft by random forest",
+            "Learns from everything corrected and approved in the training images, in seconds, then labels this one.",
+            lambda: self.controller.draft("forest"),
+        )
+        self.form.addWidget(more("More: other ways to begin", self.start, self.forest))
 
     def _make_start(self) -> QWidget:
         """A menu of what a project can start from."""
@@ -133,6 +138,7 @@ class PredictPage(Page):
         self.predict.show_control(view.predict)
         self.draft.show_control(view.predict)
         self.draft.setVisible(bool(view.current_model))
+        self.forest.show_control(view.forest)
         self.start.setEnabled(view.needs_project.enabled and view.progress is None)
         self.model.setText(
             f"Model {view.current_model}. Press Predict again after every round."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,15 @@ from ..engine import DecodeJob, FitJob, PlanJob, PredictJob, Reply, target_of
 from ..errors import CellsegError
 from ..events import Decoded, Event, Failed, Finished, Fitted, Planned, Predicted, Span, TileDone
 from ..probabilities import kept_path, open_kept
-from ..project import fitted_target, said_size
+from ..project import Project, fitted_target, said_size
 from ..targets import Target
 from .session import Progress
 
 if TYPE_CHECKING:
     from .controller import Controller
+
+
+DraftBy = Literal["otsu", "forest"]
 
 
 class Predicting:
@@ -319,30 +322,34 @@ class Predicting:
         whole[tuple(slice(a, b) for a, b in event.box)] = np.asarray(event.labels)
         return whole
 
-    def draft(self) -> None:
-        """Label the open image by a classical method."""
+    def draft(self, by: DraftBy = "otsu") -> None:
+        """Label the open image by a classical method: Otsu's threshold, or a forest that learns from corrections."""
         self._check_idle()
         c = self._c
-        image, recipe = c.session.image, c.session.config.recipe
-        picture, method, instances = c.project().read_image(image), drafts.OtsuWatershed(), c.instances()
-        stop = c.new_stop()
+        image, config, instances = c.session.image, c.session.config, c.instances()
+        path, picture, stop = c.project().path, c.project().read_image(image), c.new_stop()
+        name = {"otsu": "Otsu + watershed", "forest": "a random forest"}[by]
 
         def make() -> drafts.Drafted | None:
+            method: drafts.Method = drafts.OtsuWatershed()
+            if by == "forest":
+                with Project.open(path) as own:  # this thread's own connection
+                    method = drafts.learn(own, drafts.PixelClassifier(), config)
             if stop.is_set():
                 return None
-            return drafts.draft(method, recipe(picture.load()), picture.spacing_um, instances=instances)
+            return drafts.draft(method, config.recipe(picture.load()), picture.spacing_um, instances=instances)
 
         def take(made: drafts.Drafted | None) -> None:
             if made is None or stop.is_set() or image != c.session.image:
                 c.session.update(progress=None, status="The draft was cancelled.")
                 return
             box = tuple(slice(0, n) for n in made.labels.shape)
-            c.writer.whole(image, box, made.labels, method.min_size, f"draft-{time.time():.0f}")
+            c.writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, f"draft-{time.time():.0f}")
             c.session.update(
                 progress=None,
-                status="Drafted with Otsu + watershed. Correct some objects, then fine-tune a network.",
+                status=f"Drafted with {name}. Correct some objects, then fine-tune a network.",
                 notice=drafts.ADVICE if made.doubt else c.session.notice,
             )
 
-        c.session.update(progress=Progress("draft", "Drafting with Otsu + watershed"), notice="")
+        c.session.update(progress=Progress("draft", f"Drafting with {name}"), notice="")
         c.helper.later(make, take)

@@ -72,6 +72,7 @@ class View:
     apply: Control
     reset: Control
     fit: Control
+    forest: Control
     fitted: bool
     predict_text: str
     choices: Choices
@@ -166,6 +167,7 @@ def _preprocessing(s: Session) -> dict[str, Any]:
 
 def _predicting(s: Session, idle: Control) -> dict[str, Any]:
     """What the step Predict shows beside its button."""
+    said = s.spoken or s.counts.corrected + s.counts.approved > 0
     kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
     changed = Control(s.target is not None, "The thresholds are the model's own.")
     return {
@@ -178,6 +180,7 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
         "apply": _first(idle, kept, changed),
         "reset": _first(idle, Control(s.target is not None or s.fitted is not None, changed.reason)),
         "fit": _first(idle, kept, Control(s.counts.corrected + s.counts.approved > 0, "Correct some objects first.")),
+        "forest": _first(idle, Control(said, "Correct or approve something first: the forest learns from it.")),
         "fitted": s.fitted is not None and s.target is None and s.live,
     }
 
