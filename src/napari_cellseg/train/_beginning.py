@@ -11,6 +11,9 @@ from ..project import ModelCard, Project
 from ._runs import RunFolder, RunRecord
 
 
+_INHERITED = ("recipe", "target", "model", "object_size")
+
+
 class Beginning(NamedTuple):
     """All that is decided before a network is built; `folder` only where a training goes on."""
 
@@ -47,8 +50,8 @@ def begin(project: Project, config: Config, resume: str | None) -> Beginning:
 
 
 def _inherit(config: Config, parent: Config) -> Config:
-    """A child keeps what its weights depend on: recipe, target and network."""
-    return config.model_copy(update={"recipe": parent.recipe, "target": parent.target, "model": parent.model})
+    """A child keeps what its weights depend on: recipe, target, network, and the size of objects in its eyes."""
+    return config.model_copy(update={name: getattr(parent, name) for name in _INHERITED})
 
 
 def _refuse_ensemble(card: ModelCard) -> None:
