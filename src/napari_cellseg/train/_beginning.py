@@ -10,7 +10,6 @@ from ..errors import CellsegError
 from ..project import ModelCard, Project
 from ._runs import RunFolder, RunRecord
 
-
 _INHERITED = ("recipe", "target", "model", "object_size")
 
 
