@@ -49,12 +49,12 @@ def note_predicted(project: Project, image: str, job: PredictJob) -> None:
 
 def unpredicted(project: Project, job: PredictJob) -> tuple[str, ...]:
     """The images of a job that these models, with these settings, have not predicted yet, or were undone."""
-    models, done, sizes = "+".join(job.models), last_predictions(project), given_sizes(project)
-
-    def same(id: str) -> bool:
-        return id in done and (done[id].models, done[id].how) == (models, _how(project, job, sizes.get(id, 0.0)))
-
-    return tuple(id for id in job.images if not same(id))
+    models, done, given = "+".join(job.models), last_predictions(project), given_sizes(project)
+    sizes = {id: given.get(id, 0.0) for id in job.images}
+    how = {size: _how(project, job, size) for size in set(sizes.values())}
+    return tuple(
+        id for id in job.images if id not in done or (done[id].models, done[id].how) != (models, how[sizes[id]])
+    )
 
 
 def target_of(project: Project, job: PredictJob) -> Target:
