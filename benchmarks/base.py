@@ -32,7 +32,7 @@ EVERY = 16
 
 CONFIG = (
     'recipe.steps=[{kind="grey"}, {kind="percentile"}]',
-    "model.encoder=tu-tf_efficientnet_lite0", "model.width=16", "model.detail=16",
+    "model.encoder=tu-tf_efficientnet_lite0", "model.weights=imagenet", "model.width=16", "model.detail=16",
     "object_size=30", "target.prominence=0.2",
     "augmentation.scale=1.5", "augmentation.strength=1.6", "augmentation.invert=0.25",
     "train.learning_rate=2e-3", "train.averaging=0.998", "train.checks=16", "train.checkpoint=120",
