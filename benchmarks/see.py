@@ -138,7 +138,7 @@ def prediction(pixels: np.ndarray) -> dict[str, float]:
         jobs["monai"] = torch.inference_mode()(lambda: usual(x, plain).sigmoid())
         jobs["monai_channels_last"] = lambda: forward(lambda t: usual(t, bare), near)
     times = best(3, **jobs)
-    planned = plan_for(image, [model], "x", None)
+    planned = plan_for(image, [model], "x", Request())
     out = {f"{name}_s": value for name, value in times.items()}
     out |= {
         "precision": device.precision, "tile": list(planned.tile), "overlap": planned.overlap, "n_tiles": planned.tiles,

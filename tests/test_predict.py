@@ -382,9 +382,9 @@ def test_a_plan_comes_first_and_says_what_it_takes(model):
     assert planned.seconds > 0
     assert planned.bytes > 0
     assert planned.precision in ("fp32", "bf16")
-    twice = plan_for(image(), [model, model], "x", Predict(flips=True, tile=512))
+    twice = plan_for(image(), [model, model], "x", Request(Predict(flips=True, tile=512)))
     assert twice.seconds == pytest.approx(8 * planned.seconds, rel=0.01)
-    volume = plan_for(image((4, 200, 260)), [model], "x", Predict(tile=512))
+    volume = plan_for(image((4, 200, 260)), [model], "x", Request(Predict(tile=512)))
     assert volume.seconds == pytest.approx(4 * planned.seconds, rel=0.01)
 
 

@@ -176,7 +176,7 @@ class Hands:
         if kind == "split":
             self.drag([(y - 12, x), (y, x), (y + 12, x)])
         elif kind == "merge":
-            other = self.inside(int(self.rng.choice(ids)))
+            other = self.inside(int(self.rng.choice(self.ids_here())))  # live learning may have changed them since
             self.drag([(y, x), (y, x)])
             self.drag([other, other])
         elif kind == "predict box":
