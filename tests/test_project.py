@@ -542,3 +542,18 @@ def test_a_difference_is_what_changed_in_the_box(data):
     edit.write_to(labels, state)
     np.testing.assert_array_equal(labels, expected)
     np.testing.assert_array_equal(state, expected_state)
+
+
+def test_approved_background_beside_an_object_nobody_looked_at_says_nothing():
+    labels, state = np.zeros((40, 60), np.uint32), np.zeros((40, 60), np.uint8)
+    labels[10:20, 10:20], labels[10:20, 40:50] = 1, 2
+    state[labels == 0] = 2  # all of the background is approved...
+    state[labels == 2] = 1  # ...and one of the objects corrected
+    known = known_mask(labels, state, 8)
+    assert not known[labels == 1].any()
+    assert not known[8:10, 12:18].any()  # its outline may be too tight
+    assert known[7, 12:18].all()
+    assert known[labels == 2].all()
+    assert known[7:10, 42:48].all()
+    state[labels == 1] = 2
+    assert known_mask(labels, state, 8).all()

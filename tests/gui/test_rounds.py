@@ -30,6 +30,14 @@ def test_every_kind_counts_the_same(before, after, better):
     assert judged_better(kinds, "cells") is better
 
 
+def test_a_kind_of_one_small_part_does_not_outvote_many_images():
+    """Seen in the demo: three images lost 0.02, a part of one gained more, and the worse model was kept."""
+    many = (scores(0.70, 0.80) | {"images": 3}, scores(0.66, 0.78) | {"images": 3})
+    part = (scores(0.50, 0.60), scores(0.54, 0.63))
+    assert judged_better([many, part], "cells") is False
+    assert judged_better([many, (part[0], scores(0.70, 0.80))], "cells") is True
+
+
 def test_what_cannot_be_measured_is_not_better_than_what_is_there():
     assert judged_better([], "cells") is False
     assert judged_better([], None) is True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from ..errors import CellsegError
 from ..evaluate import headline
 from ..events import Judged
@@ -16,7 +18,8 @@ Decision = Literal["keep", "roll back"]
 def judged_better(kinds: Sequence[tuple[dict[str, Any], dict[str, Any]]], parent: str | None = None) -> bool:
     """Whether a child is at least as good as what was there before it.
 
-    Every kind of image counts the same, however many images it has. Where nothing can be measured, a parent stays.
+    Twice it must not be worse: where every kind of image counts the same, and where every image does, since a kind of
+    one small part may say anything. Where nothing can be measured, a parent stays.
 
     Parameters
     ----------
@@ -26,7 +29,9 @@ def judged_better(kinds: Sequence[tuple[dict[str, Any], dict[str, Any]]], parent
     measured = [(before, after) for before, after in kinds if after.get("images")]
     if not measured:
         return parent is None
-    return sum(headline(after) - headline(before) for before, after in measured) >= 0
+    gains = np.array([headline(after) - headline(before) for before, after in measured])
+    images = np.array([after["images"] for _, after in measured])
+    return bool(gains.sum() >= 0 and (gains * images).sum() >= 0)
 
 
 def open_round(project: Project) -> None:

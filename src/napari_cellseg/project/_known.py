@@ -9,6 +9,8 @@ from scipy import ndimage as ndi
 
 PREDICTED, CORRECTED, APPROVED = 0, 1, 2
 """The three states of a voxel."""
+RIM = 2
+"""Background so near (pixels) to an object that nobody looked at says nothing."""
 
 
 def known_mask(
@@ -18,7 +20,8 @@ def known_mask(
 
     In every (Y, X) plane: voxels a person touched (state > 0), the objects they belong to, and the background
     up to `margin` pixels around them. Painting alone says nothing about what is *not* the object; the margin
-    says it. A neighbour that was only predicted stays unknown, and so does the background nearer to it.
+    says it. A neighbour that was only predicted stays unknown, and so does the background nearer to it; within `RIM`
+    pixels of it even background that was approved, since its outline may be too tight.
 
     Parameters
     ----------
@@ -55,6 +58,9 @@ def _known_plane(
     distance = np.asarray(ndi.distance_transform_edt(~vouched))
     near = (distance <= margin) & (labels == 0)
     others = (labels > 0) & ~vouched
-    if others.any():  # the outline of a neighbour nobody looked at may be too tight: its surroundings stay unknown
-        near &= distance < ndi.distance_transform_edt(~others)
-    return np.asarray(vouched | near)
+    if not others.any():
+        return np.asarray(vouched | near)
+    # the outline of a neighbour nobody looked at may be too tight: its surroundings stay unknown
+    away = ndi.distance_transform_edt(~others)
+    near &= distance < away
+    return np.asarray((vouched | near) & ((labels > 0) | (away > RIM)))
