@@ -91,7 +91,8 @@ class PredictPage(Page):
         self._targets = QVBoxLayout()
         box.addLayout(self._targets)
         box.addWidget(self.live)
-        box.addWidget(row(self.apply, self.fit, self.reset))
+        box.addWidget(row(self.apply, self.reset))
+        box.addWidget(self.fit)
         self.form.addWidget(self.thresholds)
 
     def _make_more(self) -> None:
@@ -147,7 +148,7 @@ class PredictPage(Page):
         )
         self.plan.setText(view.plan)
         self.sizes.setVisible(bool(view.current_model) and view.object_size > 0)
-        self.diameter.setSpecialValueText(f"about {view.object_size:.0f} px (estimated)")
+        self.diameter.setSpecialValueText(f"{view.object_size:.0f} px (estimated)")
         self.diameter.setValue(view.given_size)
         self.plan.setVisible(bool(view.plan))
         self.where.setVisible(bool(view.current_model))
