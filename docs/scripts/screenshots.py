@@ -97,7 +97,7 @@ def main() -> None:
         correct(control, pictures[0][1])
         dock.open_step("Correct")
         control.approve_image()
-        control.configure(control.session.config.with_values(["train.seconds=70", "model.weights=none"]))
+        control.configure(control.session.config.with_values(["train.seconds=40", "train.extend=0"]))
         dock.open_step("Fine-tune")
         show_patches(dock, spin)
         shot("step_finetune_patches")
