@@ -160,6 +160,24 @@ def test_old_and_new_can_be_looked_at_before_deciding(undecided):
     assert "no such model" in session.problem.message
 
 
+def test_an_answer_nobody_waits_for_any_more_changes_nothing(undecided):
+    """It must not be taken for a prediction either: labels would be written."""
+    control, session = undecided, undecided.session
+    labels = session.canvas.labels.copy()
+    control.look_with("old")
+    control.look_with("new")
+    spin(control, lambda: not control.both._asked)
+    assert "v1 finds" in session.side_text
+    assert [layer.name for layer in control.viewer.layers if layer.name.endswith(("[old]", "[new]"))] == ["cells [new]"]
+    control.both.clear()
+    control.look_with("old")
+    control.look_with("")
+    spin(control, lambda: not control.both._asked)
+    assert not any(layer.name.endswith(("[old]", "[new]")) for layer in control.viewer.layers)
+    assert not control.writer.pieces
+    np.testing.assert_array_equal(session.canvas.labels, labels)
+
+
 def test_what_is_held_out_is_shown_as_boxes(undecided):
     control, session = undecided, undecided.session
     (holdout,) = session.project.db.holdouts().values()

@@ -21,6 +21,7 @@ from ..project import (
     fitted_target,
     given_size,
     given_sizes,
+    head_path,
     holdout_mask,
     kinds_of_images,
     known_mask,
@@ -350,7 +351,9 @@ def _loaded(project: Project, models: tuple[str, ...], live: bool = False) -> li
 
 
 def _adapted(project: Project, model: str) -> Predictor | None:
-    """A model with the head that was fitted to the corrections, None where there is none."""
+    """A model with the head that was fitted to the corrections, None where there is none: then torch is not needed."""
+    if not head_path(project.path, model).is_file():
+        return None
     from ..adapt import load_head
 
     head = load_head(project.path, model)

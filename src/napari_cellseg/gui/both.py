@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .controller import Controller
 
 Side = Literal["", "old", "new"]
+Key = tuple[str, str, Span]
+"""Image, model and field."""
 
 
 def model_of(round_: RoundRecord | None, side: Side) -> str:
@@ -34,8 +36,9 @@ class Both:
 
     def __init__(self, controller: Controller) -> None:
         self._c = controller
-        self._seen: dict[tuple[str, Span], NDArray[np.uint32]] = {}
-        self._asked: tuple[int, str, Span] | None = None
+        self._seen: dict[Key, NDArray[np.uint32]] = {}
+        self._asked: dict[int, Key] = {}  # every job that still answers: its labels must never count as a prediction
+        self._wanted: Key | None = None
 
     def show(self, side: Side) -> None:
         """Show what one side finds in the visible field as outlines; "" takes them away.
@@ -55,39 +58,43 @@ class Both:
             raise CellsegError("There is no such model to look at.", "Fine-tune first; a first model has no old one.")
         c.canvas()
         box = tuple((s.start, s.stop) for s in c.family.visible_box()) if c.family is not None else ()
+        key = self._wanted = (c.session.image, model, box)
         c.session.update(side=side)
-        if (model, box) in self._seen:
-            self._draw(model, box)
+        if key in self._seen:
+            self._draw(key)
             return
         image, options, live = c.session.image, c.session.config.predict, side == "old"
         job = PredictJob(c.project().path, (image,), (model,), options, region=box, show=False, live=live, keep=False)
-        self._asked = c.engine.submit(job), model, box
+        self._asked[c.engine.submit(job)] = key
         c.session.update(side_text=f"Looking with {model}...")
 
     def take(self, reply: Reply) -> bool:
         """Answers to what was asked here; True if it was one."""
-        if self._asked is None or reply.job != self._asked[0]:
+        key = self._asked.get(reply.job)
+        if key is None:
             return False
-        _, model, box = self._asked
-        if isinstance(reply.event, Predicted):
-            self._seen[model, box] = np.asarray(reply.event.labels)
-            if self._c.session.side:
-                self._draw(model, box)
+        if isinstance(reply.event, Finished):
+            del self._asked[reply.job]
+        elif key != self._wanted:
+            pass  # something else is looked at by now
+        elif isinstance(reply.event, Predicted):
+            self._seen[key] = np.asarray(reply.event.labels)
+            self._draw(key)
         elif isinstance(reply.event, Failed):
             self._c.session.update(side="", side_text=f"{reply.event.message} {reply.event.hint}")
-        elif isinstance(reply.event, Finished):
-            self._asked = None
         return True
 
     def clear(self) -> None:
         """Another image, a decision, or nobody wants to look any more."""
         self._seen.clear()
+        self._wanted = None
         if self._c.session.side and self._c.family is not None:
             self._c.family.overlays.show_outlines(None, None)
         self._c.session.update(side="", side_text="")
 
-    def _draw(self, model: str, box: Span) -> None:
-        family, labels = self._c.family, self._seen[model, box]
+    def _draw(self, key: Key) -> None:
+        _, model, box = key
+        family, labels = self._c.family, self._seen[key]
         if family is None:
             return
         family.overlays.show_outlines(tuple(slice(a, b) for a, b in box), labels, self._c.session.side)

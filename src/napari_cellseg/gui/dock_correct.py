@@ -72,7 +72,7 @@ class CorrectPage(Page):
         with signals_blocked(self.live):
             self.live.setChecked(view.live)
         self.live.setEnabled(view.live_control.enabled)
-        tip = "In half a second, by a small addition to the model. What you made is never changed; Undo takes it back."
+        tip = "In about a second, by a small addition to the model. What you made is never changed; Undo takes it back."
         self.live.setToolTip(tip if view.live_control.enabled else view.live_control.reason)
         self.learnt.setText(view.live_learnt)
         self.learnt.setVisible(bool(view.live_learnt))

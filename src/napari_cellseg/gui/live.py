@@ -1,4 +1,4 @@
-"""Live: after a correction, the visible field is labelled anew by what can be learnt in half a second. No Qt.
+"""Live: after a correction, the visible field is labelled anew by what can be learnt in about a second. No Qt.
 
 Data flow: an edit by hand -> (a moment without another one, no stroke open, nothing running) -> `LiveJob` with labels
 and state of the visible field -> the child fits a head and answers with `Refined` -> the writer changes what is only
