@@ -50,23 +50,25 @@ def fit_head(samples: Samples) -> Head | None:
     mean, scale = samples.features.mean(0), samples.features.std(0) + np.float32(1e-3)
     x = np.ones((len(samples.features), len(mean) + 1), np.float32)
     x[:, :-1] = (samples.features - mean) / scale
-    fold = _folds(samples.groups)
-    if len(np.unique(fold)) < FOLDS:
+    folds = _folds(samples.groups)
+    if len(np.unique(folds)) < FOLDS or samples.lacking:
         return None
     weight, bias, before, after = [], [], [], []
-    for offset, wanted in zip(samples.logits.T, samples.target.T, strict=True):
+    for logits, target in zip(samples.logits.T, samples.target.T, strict=True):
+        told = np.isfinite(target)
+        seen, offset, wanted, fold = x[told], logits[told], target[told], folds[told]
         own = _loss(offset, wanted)
-        losses = [_loss(_left_out(x, offset, wanted, fold, penalty), wanted) for penalty in PENALTIES]
+        losses = [_loss(_left_out(seen, offset, wanted, fold, penalty), wanted) for penalty in PENALTIES]
         best = int(np.argmin(losses))
         used = losses[best] < min(GAIN * own, own - LEAST)
-        w = _newton(x, offset, wanted, PENALTIES[best], STEPS) if used else np.zeros(x.shape[1], np.float32)
+        w = _newton(seen, offset, wanted, PENALTIES[best], STEPS) if used else np.zeros(x.shape[1], np.float32)
         weight.append(w[:-1] / scale)
         bias.append(w[-1] - weight[-1] @ mean)
         before.append(own)
         after.append(losses[best] if used else own)
     if before == after:
         return None
-    objects = len(np.unique(samples.groups[samples.groups > 0]))
+    objects = samples.objects
     arrays = np.asarray(weight, np.float32), np.asarray(bias, np.float32)
     return Head(*arrays, objects, float(np.mean(before)), float(np.mean(after)))
 
@@ -97,9 +99,11 @@ def _newton(x: Float, offset: Float, wanted: Float, penalty: float, steps: int) 
 
 
 def _folds(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A fold for every sample; an object (or a tile of background) is in one fold as a whole."""
+    """A fold for every sample; an object (or a square) is in one fold as a whole, and every fold has of both sides."""
     ids, index = np.unique(groups, return_inverse=True)
-    order = np.random.default_rng(0).permutation(len(ids))
+    order, rng = np.zeros(len(ids), np.int64), np.random.default_rng(0)
+    for side in (np.flatnonzero(ids > 0), np.flatnonzero(ids <= 0)):
+        order[side] = rng.permutation(len(side))
     return np.asarray(order[index] % FOLDS, np.int64)
 
 

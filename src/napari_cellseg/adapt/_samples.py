@@ -11,19 +11,23 @@ from numpy.typing import NDArray
 
 from ..events import Span
 from ..nets.features import Maps, at_pixels
+from ..project import BACKGROUND
 
 Float = NDArray[np.float32]
 MOST = 4000
 """Pixels a head is fitted to."""
 CELL = 32
-"""Background is left out by squares of this side when a head is judged."""
+"""Background and hints are left out by squares of this side when a head is judged."""
+HINTED = 1 << 40
+"""Groups from here on are squares of cell hints."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
     """M pixels: features (M, F), logits (M, K), target (M, K) in [0, 1], groups (M,), places (M, 2) in the image.
 
-    A group is an object (above 0) or a square of background (below).
+    A group is an object (above 0), a square of hints on cells (from `HINTED`) or of background (below 0). Where the
+    target is not a number nobody knows it: a hint does not tell how far the border of its cell is.
     """
 
     features: Float
@@ -37,6 +41,21 @@ class Samples:
         return Samples(
             self.features[chosen], self.logits[chosen], self.target[chosen], self.groups[chosen], self.places[chosen]
         )
+
+    @property
+    def objects(self) -> int:
+        """How many objects they are of."""
+        return len(np.unique(self.groups[(self.groups > 0) & (self.groups < HINTED)]))
+
+    @property
+    def hinted(self) -> bool:
+        """Whether hints on cells are among them."""
+        return bool((self.groups >= HINTED).any())
+
+    @property
+    def lacking(self) -> str:
+        """Which side nothing is known of: "cells", "background" or neither ("")."""
+        return "cells" if not (self.groups > 0).any() else "" if (self.groups < 0).any() else "background"
 
     def inside(self, z: int, boxes: Iterable[Span]) -> NDArray[np.bool_]:
         """Which of them, all of slice `z`, lie in one of these boxes."""
@@ -70,8 +89,9 @@ def read_samples(
     known: NDArray[np.bool_],
     origin: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
     most: int = MOST,
+    hints: NDArray[np.uint8] | None = None,
 ) -> Samples | None:
-    """Known pixels of a field, at most `most`; None where nothing is known.
+    """Known pixels of a field, at most `most`, and as many with hints; None where there is neither.
 
     The maps may reach beyond the field, which is what `target`, `labels` and `known` cover.
 
@@ -85,19 +105,31 @@ def read_samples(
         (Y, X).
     origin
         Where the field begins in the maps, and in the image: row and column.
+    hints
+        (Y, X), see `project.Hints`; what is known counts more.
     """
-    rows, columns = np.nonzero(known)
+    said = np.where(known, 0, hints) if hints is not None else np.zeros(known.shape, np.uint8)
+    rows, columns = np.concatenate([_some(known, most), _some(said > 0, most)], axis=1)
     if not rows.size:
         return None
-    if rows.size > most:
-        chosen = np.sort(np.random.default_rng(0).choice(rows.size, most, replace=False))
-        rows, columns = rows[chosen], columns[chosen]
     (top, left), (row, column) = origin
     places = torch.from_numpy(np.stack([rows + top, columns + left], 1)).to(logits.device)
     found = at_pixels(maps, places, (int(logits.shape[-2]), int(logits.shape[-1]))).cpu().numpy()
     own = logits[0].float().cpu()[:, rows + top, columns + left].T.contiguous().numpy()
     square = -1 - ((rows + row) // CELL * 100_000 + (columns + column) // CELL)
-    ids = labels[rows, columns].astype(np.int64)
+    hint, ids = said[rows, columns], labels[rows, columns].astype(np.int64)
+    ids[hint > 0] = 0
     inside = np.stack([rows + row, columns + column], 1)
     wanted = np.ascontiguousarray(target[:, rows, columns].T)
-    return Samples(found, own, wanted, np.where(ids > 0, ids, square), inside)
+    wanted[hint > 0] = 0
+    wanted[hint > BACKGROUND] = (1, *[np.nan] * (wanted.shape[1] - 1))
+    groups = np.where(ids > 0, ids, np.where(hint > BACKGROUND, HINTED - square, square))
+    return Samples(found, own, wanted, groups, inside)
+
+
+def _some(mask: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+    """(2, M): row and column of the pixels of a mask, of too many a random choice."""
+    places = np.stack(np.nonzero(mask))
+    if places.shape[1] > most:
+        places = places[:, np.sort(np.random.default_rng(0).choice(places.shape[1], most, replace=False))]
+    return places

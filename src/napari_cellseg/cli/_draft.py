@@ -9,6 +9,7 @@ from typing import Any
 from .. import drafts
 from ..edits import fitted, predicted
 from ..errors import CellsegError
+from ..images import read_labels
 from ..project import Project
 from ..settings import validated
 from ._verbs import LeftOut
@@ -19,6 +20,7 @@ def draft(options: Namespace) -> int:
     own = _method(options)
     with Project.open(options.project) as project:
         ids = [project.image(id).id for id in options.image] or _without_labels(project)
+        _take_hints(project, options.image, options.hints)
         if not ids:
             print(f"Every image of {project.name} has labels: say which to draft with --image ID.")
         method = drafts.learn(project, own) if isinstance(own, drafts.PixelClassifier) else own
@@ -34,6 +36,23 @@ def draft(options: Namespace) -> int:
         if doubtful:
             print(drafts.ADVICE)
     return left_out.status
+
+
+def _take_hints(project: Project, ids: list[str], files: list[str]) -> None:
+    """Keep pictures of hints in the project; all are read before any is written.
+
+    Raises
+    ------
+    CellsegError
+        When their number is not that of the images, or one does not fit.
+    """
+    if files and len(files) != len(ids):
+        raise CellsegError(f"There are {len(files)} pictures of hints for {len(ids)} images.", "Give one per --image.")
+    pairs = [(project.hints(id), read_labels(file)) for id, file in zip(ids, files, strict=True)] if files else []
+    for hints, values in pairs:
+        hints.check(values)
+    for hints, values in pairs:
+        hints.put(values)
 
 
 def _drafted(project: Project, id: str, method: drafts.Method, min_size: int) -> drafts.Drafted:

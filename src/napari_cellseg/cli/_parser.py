@@ -121,9 +121,14 @@ def _draft(verbs: Any) -> None:
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
         "--method", choices=("otsu", "forest"), default="otsu",
-        help="Otsu's threshold, or a random forest that learns from what is corrected in the train images",
+        help="Otsu's threshold, or a random forest that learns from what is corrected or hinted at in the train images",
     )  # fmt: skip
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images without labels")
+    sub.add_argument(
+        "--hints", nargs="+", default=[], metavar="FILE",
+        help="one for each --image: strokes on some cells and some background, kept in the project (1 background, "
+        "2 cell; in a project of classes 1 + the class)",
+    )  # fmt: skip
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
         help="of the method: polarity=dark, sigma=2, min_size=100...",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..errors import CellsegError
+from ..project import BACKGROUND
 from ..settings import Settings
 from ..targets import Distance, part
 from ._looks import ALIKE, PLAUSIBLE, look
@@ -20,16 +21,20 @@ MOST_PLANES = 64
 """Planes to learn from; of more, some are drawn."""
 FEW = 3
 """With fewer whole objects, nothing is learnt about how deep pixels lie."""
-_HINT = "Correct or scribble a few cells and some background, then draft again."
+_HINT = "Correct a few cells, or paint hints on cells and on background, then draft again."
 
 
 class Example(NamedTuple):
-    """An image to learn from: pixels (C, Z, Y, X) or (C, Y, X), labels and where they are known, um per voxel."""
+    """An image to learn from: pixels (C, Z, Y, X) or (C, Y, X), labels and where they are known, um per voxel, hints.
+
+    Hints (see `project.Hints`) say what single voxels are; where labels are known, those count.
+    """
 
     pixels: Float
     labels: Labels
     known: Mask
     spacing: Spacing = None
+    hints: NDArray[np.uint8] | None = None
 
 
 class PixelClassifier(Settings):
@@ -53,7 +58,7 @@ class PixelClassifier(Settings):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")
 
     def fit(self, examples: Sequence[Example], *, instances: bool = True) -> FittedClassifier:
-        """Learn from what is known in some images; scribbles are enough.
+        """Learn from what is known in some images; a few hints on cells and on background are enough.
 
         Parameters
         ----------
@@ -161,8 +166,10 @@ def _samples(example: Example, samples: int, n: int, instances: bool, rng: np.ra
     """Known pixels of an image, those of objects twice: beside the classes, as many more for the distances."""
     shape = example.pixels.shape
     planes = example.pixels.reshape(shape[0], -1, *shape[-2:])
-    labels, known = (a.reshape(-1, *shape[-2:]) for a in (example.labels, example.known))
-    some = np.flatnonzero(known.any((1, 2)))
+    given = np.zeros(example.labels.shape, np.uint8) if example.hints is None else example.hints
+    arrays = example.labels, example.known, np.where(example.known, np.uint8(0), given)
+    labels, known, hints = (a.reshape(-1, *shape[-2:]) for a in arrays)
+    some = np.flatnonzero((known | (hints > 0)).any((1, 2)))
     most = max(1, MOST_PLANES // n)
     some = some if some.size <= most else np.sort(rng.choice(some, most, replace=False))
     if not some.size:
@@ -175,10 +182,12 @@ def _samples(example: Example, samples: int, n: int, instances: bool, rng: np.ra
     )
     for z in some:
         features = _features(planes[:, z])
-        flat, here = features.reshape(-1, features.shape[-1]), labels[z].ravel()
-        places = _draw(known[z], share, rng)
+        flat = features.reshape(-1, features.shape[-1])
+        own = np.minimum(labels[z], 1) if instances else labels[z]
+        here = np.where(hints[z] > 0, hints[z].astype(np.uint32) - BACKGROUND, own)
+        places = np.r_[_draw(known[z], share, rng), _draw(hints[z] > 0, share, rng)]
         deep = np.r_[_draw(whole[z], share // 2, rng), _draw(known[z] & (labels[z] == 0), share // 4, rng)]
-        classes = np.minimum(here[places], 1) if instances else here[places]
+        classes = here.ravel()[places]
         looks = look(np.where(whole[z], labels[z], 0)[None])
         yield _Samples(
             flat[places], classes.astype(np.uint32), flat[deep], relative[z].ravel()[deep], looks.objects, looks.shape

@@ -12,7 +12,7 @@ from ._forest import Example, FittedClassifier, PixelClassifier
 
 
 def learn(project: Project, method: PixelClassifier, config: Config | None = None) -> FittedClassifier:
-    """Learn from every corrected and approved voxel of the training images.
+    """Learn from every corrected and approved voxel of the training images, and from hints.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def learn(project: Project, method: PixelClassifier, config: Config | None = Non
     if not known:
         raise CellsegError(
             f"Nothing is known in the training images of {project.name}, so there is nothing to learn from.",
-            "Correct or scribble a few cells and some background, or use --method otsu.",
+            "Correct a few cells, or paint hints on cells and on background, or use --method otsu.",
         )
     return method.fit(known, instances=project.task == "instance")
 
@@ -38,7 +38,8 @@ class KnownImages(Sequence[Example]):
 
     def __init__(self, project: Project, config: Config) -> None:
         self._project, self._config = project, config
-        self._ids = [r.id for r in project.images("train") if project.load_labels(r.id)[1].any()]
+        hinted = project.db.hinted()
+        self._ids = [r.id for r in project.images("train") if r.id in hinted or project.load_labels(r.id)[1].any()]
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -50,11 +51,11 @@ class KnownImages(Sequence[Example]):
     def __getitem__(self, index: slice) -> Sequence[Example]: ...
 
     def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
-        """One image: its pixels after the recipe, labels, what is known of them, um per voxel."""
+        """One image: its pixels after the recipe, labels, what is known of them, um per voxel, hints."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         project, id = self._project, self._ids[index]
         image = project.read_image(id)
         labels, state = project.load_labels(id)
         known = known_mask(labels, state, self._config.train.margin, instances=project.task == "instance")
-        return Example(self._config.recipe(image.load()), labels, known, image.spacing_um)
+        return Example(self._config.recipe(image.load()), labels, known, image.spacing_um, project.hints(id).values)

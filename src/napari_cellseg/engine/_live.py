@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,16 @@ if TYPE_CHECKING:
 
 CONTEXT = 32
 """The network sees so many of its pixels around the field."""
-Spoken = tuple[NDArray[np.uint32], NDArray[np.bool_]]
-"""Labels (Y, X) of a field of one plane, and what of them is known and not held out to judge."""
+
+
+class Spoken(NamedTuple):
+    """What a person said of a field of one plane, all (Y, X): labels, what of them is known, hints; none held out."""
+
+    labels: NDArray[np.uint32]
+    known: NDArray[np.bool_]
+    hints: NDArray[np.uint8]
+
+
 CELL = 128
 """Samples are remembered by squares of this side; a square that is seen again is sampled anew."""
 RECALLED = 8
@@ -53,6 +61,8 @@ class LiveJob:
         (start, stop) per spatial axis; of volumes, one slice.
     labels, state
         Of the field, as they stand: (Y, X) uint32 and uint8.
+    hints
+        Of the field, (Y, X) uint8 (see `project.Hints`); None where there are none.
     target
         With the thresholds that the person has set; None: they are fitted to the corrections, too.
     """
@@ -64,6 +74,7 @@ class LiveJob:
     labels: NDArray[np.uint32]
     state: NDArray[np.uint8]
     target: Target | None = None
+    hints: NDArray[np.uint8] | None = None
 
 
 def live_reason(config: Config, task: str) -> str:
@@ -93,14 +104,16 @@ def live(project: Project, job: LiveJob) -> Iterator[Event]:
     if not memory.recalled:
         memory.recall(project, config)
     seen = memory.see(project, job.image, config, job.field)
-    spoken = Field(project, job.image, job.field, job.labels, job.state).plane(config.train.margin)
+    spoken = Field(project, job.image, job.field, job.labels, job.state, job.hints).plane(config.train.margin)
     memory.learn(job, config, seen, spoken)
     samples = memory.samples()
     earlier = load_head(project.path, job.model)
     head = fit_head(samples) if samples is not None else None
     save_head(project.path, job.model, head)
-    learnt = "" if samples is None else _learnt(head)
-    target, words = _thresholds(project, job, config, Evidence(seen.probabilities(head, job.field), *spoken))
+    learnt = "" if samples is None else _learnt(head, samples)
+    target, words = _thresholds(
+        project, job, config, Evidence(seen.probabilities(head, job.field), spoken.labels, spoken.known)
+    )
     labels = None
     if head is not None or earlier is not None or words:
         labels = seen.labels(target, head, job.field)
@@ -252,11 +265,19 @@ class Memory:
             if (row.image, box) in done:
                 continue
             done.add((row.image, box))
-            labels, state = project.load_labels(row.image)
-            cut = tuple(slice(a, b) for a, b in box)
-            seen = self._compute(project, row.image, config, box)
-            spoken = Field(project, row.image, box, labels[cut], state[cut]).plane(config.train.margin)
-            self._sample(row.image, box, config, seen, spoken)
+            self._look_at(project, config, row.image, box)
+        for image in project.db.hinted():
+            for box in _round_hints(project.hints(image).values)[: RECALLED - len(done)]:
+                done.add((image, box))
+                self._look_at(project, config, image, box)
+
+    def _look_at(self, project: Project, config: Config, image: str, box: Span) -> None:
+        """Sample a place as it stands on disk."""
+        labels, state = project.load_labels(image)
+        cut = tuple(slice(a, b) for a, b in box)
+        hints = project.hints(image).values[cut]
+        spoken = Field(project, image, box, labels[cut], state[cut], hints).plane(config.train.margin)
+        self._sample(image, box, config, self._compute(project, image, config, box), spoken)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -301,14 +322,14 @@ class Memory:
         """Known pixels of a field, square by square; what was known of these squares before is forgotten."""
         from ..adapt import read_samples
 
-        labels, known = spoken
         inner, wide = (tuple(slice(a, b) for a, b in box) for box in (field[-2:], seen.box))
         within = relative(inner, wide)
         z = field[0][0] if len(field) == 3 else 0
         for row, column in _cells(field[-2:]):
             self.cells.pop((image, z, row, column), None)
         origin = ((within[0].start, within[1].start), (inner[0].start, inner[1].start))
-        found = read_samples(seen.logits, seen.maps, config.target.encode(labels, 1), labels, known, origin)
+        target = config.target.encode(spoken.labels, 1)
+        found = read_samples(seen.logits, seen.maps, target, spoken.labels, spoken.known, origin, hints=spoken.hints)
         if found is None:
             return
         squares = found.places // CELL
@@ -318,26 +339,29 @@ class Memory:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A field of one plane of an image, with its labels and state."""
+    """A field of one plane of an image, with its labels, state and hints."""
 
     project: Project
     image: str
     box: Span
     labels: NDArray[np.uint32]
     state: NDArray[np.uint8]
+    hints: NDArray[np.uint8] | None = None
 
     def plane(self, margin: int) -> Spoken:
         """What was said of it."""
         shape = self.labels.shape[-2:]
         labels, state = self.labels.reshape(shape), self.state.reshape(shape)
-        known = known_mask(labels, state, margin)
+        known, hints = known_mask(labels, state, margin), np.zeros(shape, np.uint8)
+        if self.hints is not None:
+            hints[:] = self.hints.reshape(shape)
         holdout = self.project.db.holdouts().get(self.image)
         for box in holdout.boxes if holdout is not None else ():
             shared = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, self.box, strict=True)]
             if all(a < b for a, b in shared):
                 (a, b), (c, d) = ((s - o[0], t - o[0]) for (s, t), o in zip(shared[-2:], self.box[-2:], strict=True))
-                known[a:b, c:d] = False
-        return labels, known
+                known[a:b, c:d], hints[a:b, c:d] = False, 0
+        return Spoken(labels, known, hints)
 
 
 @lru_cache(maxsize=1)
@@ -359,11 +383,15 @@ def _network(path: Path) -> tuple[Features, Device]:
     return Features(device.place(network.eval())).eval(), device  # type: ignore[arg-type]
 
 
-def _learnt(head: Head | None) -> str:
+def _learnt(head: Head | None, samples: Samples) -> str:
+    if samples.lacking:
+        return f"Nothing is known of {samples.lacking} yet: paint a hint on some."
     if head is None:
         return "The model is as good without it: nothing was changed."
     share = 100 * (1 - head.after / max(head.before, 1e-9))
-    return f"learnt from {head.objects} objects: error on those left out {share:.0f} % lower"
+    sources = [f"{head.objects} objects"] if head.objects else []
+    sources += ["hints"] if samples.hinted else []
+    return f"learnt from {' and '.join(sources)}: error on what was left out {share:.0f} % lower"
 
 
 def _aligned(span: tuple[int, int], n: int, stride: int, around: int) -> tuple[int, int]:
@@ -383,6 +411,20 @@ def _around(box: Span, shape: tuple[int, ...]) -> Span:
             start = max(0, min(middle // CELL * CELL - CELL // 2, n - 2 * CELL))
             out.append((start, min(n, start + 2 * CELL)))
     return tuple(out)
+
+
+def _round_hints(hints: NDArray[np.uint8]) -> list[Span]:
+    """Squares round hints, those with most of them first."""
+    places = np.argwhere(hints > 0)
+    if not len(places):
+        return []
+    cells = places // np.array((1, CELL, CELL)[-hints.ndim :])
+    found, counts = np.unique(cells, axis=0, return_counts=True)
+    middles = [
+        tuple((int(c) * n, int(c) * n + n) for c, n in zip(cell, (1, CELL, CELL)[-hints.ndim :], strict=True))
+        for cell in found[np.argsort(-counts, kind="stable")]
+    ]
+    return list(dict.fromkeys(_around(box, hints.shape) for box in middles))
 
 
 def _cells(box: Span) -> list[tuple[int, int]]:

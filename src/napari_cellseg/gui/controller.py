@@ -30,6 +30,7 @@ from .both import Both, Side
 from .comparing import Comparing
 from .correcting import Correcting
 from .corrections import Corrections
+from .hinting import Hinting
 from .layers import LayerFamily, is_ours, save_pixels
 from .live import Live
 from .predicting import DraftBy, Predicting
@@ -73,7 +74,7 @@ class Controller(Corrections, Trainings):
         self.helper = Helper(self.session)
         self.writer = PieceWriter(self)
         self.previewer, self.predicting, self.live = Previewer(self), Predicting(self), Live(self)
-        self.both = Both(self)
+        self.both, self.hinting = Both(self), Hinting(self)
         self._reactions, self.all_images = Reactions(self), AllImages(self)
         self.strokes, self.watching = Strokes(self), Watching(self)
         self.job: int | None = None
@@ -191,6 +192,7 @@ class Controller(Corrections, Trainings):
             spoken=project.db.spoken(),
         )  # fmt: skip
         self.watching.opened()
+        self.hinting.opened()
         self.predicting.opened()
         self._look_for_images()
         self.count()
@@ -344,6 +346,7 @@ class Controller(Corrections, Trainings):
         self.all_images.follow()
         self.previewer.follow()
         self.predicting.follow()
+        self.hinting.follow()
         self.live.follow()
         self.where.remember()
         self.watching.follow()
@@ -476,6 +479,7 @@ class Controller(Corrections, Trainings):
         self.strokes.stop()
         self.reviewing.stop()
         self.tools.detach()
+        self.hinting.closing()
         self.writer.reset()
         self.all_images.closing()
         self.previewer.forget()

@@ -20,6 +20,7 @@ from .tools import IN_SLICES
 if TYPE_CHECKING:
     from .comparing import Comparing
     from .correcting import Correcting
+    from .hinting import Hinting
     from .layers import LayerFamily
     from .reviewing import Reviewing
     from .strokes import Strokes
@@ -35,6 +36,7 @@ class Corrections:
     correcting: Correcting
     reviewing: Reviewing
     comparing: Comparing
+    hinting: Hinting
     writer: PieceWriter
     project: Callable[[], Project]
     canvas: Callable[[], Canvas]
@@ -53,6 +55,30 @@ class Corrections:
     def redo(self) -> None:
         """Do again what was undone."""
         self.strokes.step("redo")
+
+    @shown
+    def hint(self, value: int) -> None:
+        """Paint hints: 1 background, 2 cells (1 + n: class n); 0 goes back to the labels."""
+        self.hinting.choose(value)
+
+    @shown
+    def clear_hints(self) -> None:
+        """Take all hints of the open image away."""
+        self.hinting.clear()
+
+    @shown
+    def undo_hint(self) -> None:
+        """Take back the last stroke of hints."""
+        self.hinting.step(redo=False)
+
+    @shown
+    def redo_hint(self) -> None:
+        """Paint it again."""
+        self.hinting.step(redo=True)
+
+    def hint_name(self, value: int) -> str:
+        """What a hint says, in words."""
+        return "cells" if self.instances() else self.project().classes[value - 2]
 
     @changing
     def approve_field(self) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
+from ..project import BACKGROUND
 from .controller import Controller
 from .pages import Page, more
 from .panels_correct import ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
@@ -29,6 +40,8 @@ class CorrectPage(Page):
         self.redo = ActionButton("Redo", "Do it again (Ctrl+Shift+Z).", c.redo)
         self.form.addWidget(row(self.new, self.undo, self.redo))
         self._make_live()
+        self.hints = HintRow(c)
+        self.form.addWidget(self.hints)
         self.choices = ChoicesRow(c)
         self.form.addWidget(self.choices)
         self.form.addWidget(self._tools())
@@ -82,6 +95,7 @@ class CorrectPage(Page):
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
         self._show_live(view)
+        self.hints.show_view(view)
         self.guidelines.show_control(view.needs_project)
         self.slice.setVisible(view.volume)
         for tool in TOOLS:
@@ -137,6 +151,57 @@ class CorrectPage(Page):
         button.setStyleSheet("QPushButton { padding: 3px 2px; }")
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         button.clicked.connect(lambda on: self.controller.tools.choose(name if on or tool.gesture == "now" else ""))
+        return button
+
+
+class HintRow(QWidget):
+    """Brushes that say what pixels are, without an outline."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self.controller = controller
+        self.classes = QComboBox()
+        self.classes.setToolTip("Which class the brush hints at.")
+        self.classes.activated.connect(self._choose)
+        tip = "A stroke inside a few of them is enough, no outline. Live learns from it, and so does the random forest."
+        self.cells = self._brush("Hint: cells", "Say where cells are. " + tip)
+        self.cells.clicked.connect(self._choose)
+        self.background = self._brush("Hint: background", "Say where none are. " + tip)
+        self.background.clicked.connect(lambda on: controller.hint(BACKGROUND if on else 0))
+        self.clear = ActionButton("Clear", "Take all hints of this image away (Undo brings them back).", self._clear)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(6)
+        for widget, share in ((self.classes, 2), (self.cells, 3), (self.background, 4), (self.clear, 2)):
+            line.addWidget(widget, share)
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def show_view(self, view: View) -> None:
+        """Show which brush is in use."""
+        self.classes.setVisible(view.semantic)
+        if view.semantic and [self.classes.itemText(n) for n in range(self.classes.count())] != list(view.classes):
+            self.classes.clear()
+            self.classes.addItems(list(view.classes))
+        self.cells.setText("Hint: this class" if view.semantic else "Hint: cells")
+        for button in (self.cells, self.background):
+            button.setEnabled(view.correct.enabled)
+        self.cells.setChecked(view.hint > BACKGROUND)
+        self.background.setChecked(view.hint == BACKGROUND)
+        self.clear.setVisible(view.hinted)
+        self.clear.show_control(view.correct)
+
+    def _choose(self, _: object = None) -> None:
+        self.controller.hint(BACKGROUND + 1 + max(0, self.classes.currentIndex()) if self.cells.isChecked() else 0)
+
+    def _clear(self) -> None:
+        self.controller.clear_hints()
+
+    def _brush(self, text: str, tip: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setObjectName(text)
+        button.setCheckable(True)
+        button.setToolTip(tip)
+        button.setStyleSheet("QPushButton { padding: 3px 2px; }")
         return button
 
 

@@ -250,6 +250,8 @@ OWN = (
     " [disagreement]",
     " [thresholds]",
     " [agreement]",
+    " [held out]",
+    " [hints]",
 )
 
 

@@ -56,6 +56,10 @@ class Live:
             self._due = 0.0
             self._ask()
 
+    def hinted(self) -> None:
+        """A person has painted or taken back a hint."""
+        self._due = time.monotonic() + PAUSE_S
+
     def take(self, reply: Reply) -> bool:
         """Answers to what was asked here; True if it was one."""
         if self._asked is None or reply.job != self._asked:
@@ -91,7 +95,8 @@ class Live:
         cut = tuple(slice(a, b) for a, b in box)
         labels, state = canvas.labels[cut].copy(), canvas.state[cut].copy()
         target = c.predicting.chosen()
-        job = LiveJob(c.project().path, c.session.image, model, box, labels, state, target)
+        hints = c.hinting.inside(box)
+        job = LiveJob(c.project().path, c.session.image, model, box, labels, state, target, hints)
         self._asked = c.engine.submit(job)
 
     def _field(self) -> Span:

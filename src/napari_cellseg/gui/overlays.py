@@ -16,6 +16,8 @@ from ..project import ImageRecord
 
 MOST_BOXES = 500
 """More rectangles would slow the viewer down."""
+HINT_COLOURS = ("transparent", "#d1495b", "#ffd23f", "#3b8ee0", "#35b779", "#b07aa1", "#76b7b2", "#f28e2b", "#9ecae1")
+"""Of hints: nothing, background, cells (or the first class), other classes."""
 AGREEMENT_COLOURS = ("transparent", "#3b8ee0", "#d1495b", "#9aa4af", "#e6c229")
 """Of the values 0 to 4: nothing, mine alone, theirs alone, both, both but as different objects."""
 
@@ -30,11 +32,14 @@ class Overlays:
         self.outlines: Labels | None = None
         self.agreement: Labels | None = None
         self.held: Shapes | None = None
+        self.hints: Labels | None = None
 
     def layers(self) -> tuple[Any, ...]:
         """All that there are."""
         return tuple(
-            x for x in (self.held, self.agreement, self.outlines, *self.maps.values(), self.preview) if x is not None
+            x
+            for x in (self.hints, self.held, self.agreement, self.outlines, *self.maps.values(), self.preview)
+            if x is not None
         )
 
     def show_preview(
@@ -112,6 +117,18 @@ class Overlays:
         self.held.editable = False
         with keep_active(self.viewer):
             self.viewer.layers.append(self.held)
+
+    def show_hints(self, values: NDArray[np.uint8]) -> tuple[Labels, bool]:
+        """The layer of hints, painted into the given array, and whether it had to be made."""
+        if self.hints is not None and self.hints in self.viewer.layers:
+            return self.hints, False
+        self.hints = Labels(
+            values, name=f"{self.record.id} [hints]", opacity=0.9,
+            colormap=CyclicLabelColormap(colors=HINT_COLOURS), **geometry(self.record),
+        )  # fmt: skip
+        with keep_active(self.viewer):
+            self.viewer.layers.append(self.hints)
+        return self.hints, True
 
     def show_outlines(
         self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None, what: str = "thresholds"

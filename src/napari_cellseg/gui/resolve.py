@@ -55,6 +55,8 @@ class View:
     look_old: Control
     look_new: Control
     better: bool
+    hint: int
+    hinted: bool
     live: bool
     live_control: Control
     live_learnt: str
@@ -78,6 +80,7 @@ class View:
     choices: Choices
     volume: bool
     semantic: bool
+    classes: tuple[str, ...]
     place: str
     reviewing: Control
     order: str
@@ -167,7 +170,7 @@ def _preprocessing(s: Session) -> dict[str, Any]:
 
 def _predicting(s: Session, idle: Control) -> dict[str, Any]:
     """What the step Predict shows beside its button."""
-    said = s.spoken or s.counts.corrected + s.counts.approved > 0
+    said = s.spoken or s.hinted or s.counts.corrected + s.counts.approved > 0
     kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
     changed = Control(s.target is not None, "The thresholds are the model's own.")
     return {
@@ -180,7 +183,7 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
         "apply": _first(idle, kept, changed),
         "reset": _first(idle, Control(s.target is not None or s.fitted is not None, changed.reason)),
         "fit": _first(idle, kept, Control(s.counts.corrected + s.counts.approved > 0, "Correct some objects first.")),
-        "forest": _first(idle, Control(said, "Correct or approve something first: the forest learns from it.")),
+        "forest": _first(idle, Control(said, "Correct something or paint hints first: the forest learns from it.")),
         "fitted": s.fitted is not None and s.target is None and s.live,
     }
 
@@ -199,6 +202,8 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,
+        "hint": s.hint,
+        "hinted": s.hinted,
         "live": s.live and not s.live_reason,
         "live_control": Control(not s.live_reason, s.live_reason),
         "live_learnt": s.live_learnt if s.live else "",
@@ -237,6 +242,7 @@ def _reviewing(s: Session) -> dict[str, Any]:
         "tool": s.tool,
         "volume": s.record is not None and len(s.record.shape) == 3,
         "semantic": s.project is not None and s.project.task == "semantic",
+        "classes": s.project.classes if s.project is not None else (),
         "place": place,
         "reviewing": Control(running, "" if running else "Start a review first."),
         "order": s.order,

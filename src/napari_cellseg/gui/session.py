@@ -124,6 +124,10 @@ class Session:
     """Whether boxes show what is held out."""
     given_size: float = 0.0
     """Diameter of objects of the open image as the person said (pixels); 0: it is estimated."""
+    hint: int = 0
+    """What is painted on the layer of hints: 1 background, 1 + n class n; 0: nothing."""
+    hinted: bool = False
+    """Whether the open image has hints."""
     live: bool = True
     """Whether the visible field is labelled anew after every correction."""
     live_reason: str = ""

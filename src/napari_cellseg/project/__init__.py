@@ -14,6 +14,7 @@ from ._ensemble import member_paths, save_ensemble
 from ._export import export_labels
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
+from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, holdout_mask
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
@@ -37,6 +38,7 @@ from ._status import ImageStatus, Prediction, image_status, image_statuses, last
 
 __all__ = [
     "APPROVED",
+    "BACKGROUND",
     "CHECKPOINT",
     "CORRECTED",
     "LARGEST",
@@ -45,6 +47,7 @@ __all__ = [
     "Edit",
     "EditRow",
     "Entry",
+    "Hints",
     "Holdout",
     "ImageRecord",
     "ImageStatus",

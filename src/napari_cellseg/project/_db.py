@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS reviews (
     n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT, time REAL, author TEXT, object INTEGER, box TEXT, outcome TEXT,
     seconds REAL, edits INTEGER, order_by TEXT);
+CREATE TABLE IF NOT EXISTS hints (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, time REAL, author TEXT, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT);
 """
 _EDIT_COLUMNS = "n, image, time, author, tool, grp, undoes, box, voxels"
@@ -265,6 +267,22 @@ class Database:
             for i, t, a, o, b, c, s, e, w in rows
         ]
 
+    def add_hint(self, image: str, author: str, data: bytes) -> None:
+        """Append a stroke of hints (see `Hints`)."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO hints (image, time, author, data) VALUES (?,?,?,?)", (image, time.time(), author, data)
+            )
+
+    def hints(self, image: str) -> Iterator[Edit]:
+        """Strokes of hints of one image, oldest first."""
+        for (data,) in self._rows("SELECT data FROM hints WHERE image = ? ORDER BY n", image):
+            yield decode_edit("hint", data)
+
+    def hinted(self) -> dict[str, int]:
+        """The number of the newest stroke of hints of every image that has any."""
+        return {str(image): int(n) for image, n in self._rows("SELECT image, MAX(n) FROM hints GROUP BY image")}
+
     def last_row(self, image: str) -> EditRow | None:
         """The newest row of one image's log."""
         query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? ORDER BY n DESC LIMIT 1"
@@ -322,14 +340,23 @@ def salvage_edits(path: Path) -> list[tuple[int, str, Edit]]:
 def salvage_tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Rows of the small tables that can still be read from a damaged database."""
     found: dict[str, list[tuple[Any, ...]]] = {}
-    for table in ("images", "holdouts", "rounds", "reviews", "settings"):
+    for table in ("images", "holdouts", "rounds", "reviews", "hints", "settings"):
         try:
             connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
             found[table] = connection.execute(f"SELECT * FROM {table}").fetchall()
             connection.close()
         except sqlite3.Error:
             found[table] = []
+    found["hints"] = [row for row in found["hints"] if _readable(row[-1])]
     return found
+
+
+def _readable(data: bytes) -> bool:
+    try:
+        decode_edit("", data)
+    except (CellsegError, TypeError):
+        return False
+    return True
 
 
 def _boxes(text: str) -> tuple[Span, ...]:

@@ -25,6 +25,7 @@ from ..settings import validated
 from ._canvas import Canvas
 from ._db import Database, image_from_json, salvage_edits, salvage_tables
 from ._edit import Edit, difference
+from ._hints import Hints
 from ._known import APPROVED, PREDICTED
 from ._models import models_in, read_card, read_model_config
 from ._records import ImageRecord, ModelCard
@@ -357,6 +358,10 @@ class Project:
             if not self._canvases[id].read_only:
                 self._canvases[id].snapshot()
             del self._canvases[id]
+
+    def hints(self, id: str) -> Hints:
+        """What a person said of single voxels of an image, as it stands on disk now; it can be added to."""
+        return Hints(self.db, self.image(id), len(self.classes), self.author)
 
     # --- guidelines -----------------------------------------------------------------------------
 

@@ -1,0 +1,146 @@
+"""Hints in the viewer: a few strokes, no outline. No Qt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from scipy import ndimage as ndi
+
+from napari_cellseg.cli import main
+from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.project import Project, adopt_model
+from napari_cellseg.samples import synthetic_cells
+
+from .waiting import spin
+
+BACKGROUND, CELLS = 1, 2
+
+
+@pytest.fixture(scope="module")
+def truth() -> np.ndarray:
+    return synthetic_cells((256, 256), 40, radius=13, touching=0.0, seed=4)[1]
+
+
+@pytest.fixture
+def path(tmp_path, truth):
+    """Smooth objects on a rough ground, which the base model does not see."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "rough.npy", rng.normal(120, np.where(truth > 0, 8, 35)).clip(0, 255).astype(np.uint8))
+    with Project.create(tmp_path / "p") as project:
+        adopt_model(project, "cells")
+        project.add_image(tmp_path / "rough.npy")
+        return project.path
+
+
+@pytest.fixture
+def controller(path):
+    made = Controller(ViewerModel())
+    made.open_project(path)
+    yield made
+    made.close()
+
+
+def brush(controller: Controller, value: int, mask: np.ndarray) -> None:
+    """Paint with napari's own means."""
+    controller.hint(value)
+    layer = controller.viewer.layers.selection.active
+    assert layer.name.endswith("[hints]")
+    assert layer.mode == "paint"
+    assert layer.selected_label == value
+    layer.data_setitem(np.nonzero(mask), value)
+
+
+def strokes(truth: np.ndarray, n: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Along the middles of some cells, and of the background between others."""
+    inside, outside = ndi.distance_transform_edt(truth > 0), ndi.distance_transform_edt(truth == 0)
+    ids = np.unique(truth)[1:][:: len(np.unique(truth)) // n]
+    rows = np.zeros(truth.shape, bool)
+    rows[::37] = True
+    return np.isin(truth, ids) & (inside > 7), (outside > 6) & rows
+
+
+def test_a_few_strokes_on_cells_and_background_label_a_field_that_the_model_does_not_see(controller, path, truth):
+    controller.start()
+    spin(controller, lambda: controller.engine.ready is not None)
+    cells, ground = strokes(truth)
+    brush(controller, BACKGROUND, ground)
+    brush(controller, CELLS, cells)
+    canvas = controller.session.canvas
+    spin(controller, lambda: "learnt" in controller.session.live_learnt and not controller.busy)
+    found = canvas.labels > 0
+    assert (found & (truth > 0)).sum() > 0.6 * (found | (truth > 0)).sum()
+    assert not canvas.state.any()  # nothing was corrected
+    assert controller.session.counts.corrected == 0
+    controller.undo()
+    spin(controller, lambda: not controller.strokes.stepping)
+    assert not canvas.labels.any()  # the answer is one thing
+    assert (controller.hinting.inside(((0, 256), (0, 256))) > 0).sum() == cells.sum() + ground.sum()
+
+
+def test_hints_are_on_disk_at_once_and_come_back(controller, path, truth):
+    cells, ground = strokes(truth)
+    brush(controller, CELLS, cells)
+    brush(controller, BACKGROUND, ground)
+    wanted = np.where(cells, CELLS, np.where(ground, BACKGROUND, 0))
+    with Project.open(path) as other:
+        np.testing.assert_array_equal(other.hints("rough").values, wanted)
+    layer = controller.viewer.layers.selection.active
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, np.where(cells, CELLS, 0))
+    layer.redo()
+    np.testing.assert_array_equal(layer.data, wanted)
+    controller.clear_hints()
+    assert not layer.data.any()
+    assert not controller.session.hinted
+    layer.undo()
+    controller.select_image("rough")
+    assert controller.session.hinted
+    shown = next(x for x in controller.viewer.layers if x.name.endswith("[hints]"))
+    np.testing.assert_array_equal(shown.data, wanted)
+    assert controller.viewer.layers.selection.active.name.endswith("[labels]")
+
+
+def test_the_brush_of_hints_is_left_as_it_was_taken(controller):
+    controller.hint(CELLS)
+    assert resolve(controller.session).hint == CELLS
+    controller.hint(0)
+    assert controller.viewer.layers.selection.active is controller.family.labels
+    controller.hint(BACKGROUND)
+    controller.tools.choose("merge")  # takes the labels layer
+    assert controller.session.hint == 0
+    assert controller.session.tool == "merge"
+    controller.hint(CELLS)
+    assert controller.session.tool == ""
+    controller.viewer.layers.remove(controller.viewer.layers.selection.active)
+    controller.hint(CELLS)  # makes the layer again
+    assert controller.viewer.layers.selection.active.name.endswith("[hints]")
+
+
+def test_a_hint_that_is_none_is_taken_back(controller):
+    controller.hint(CELLS)
+    layer = controller.viewer.layers.selection.active
+    layer.data_setitem((np.array([5, 5]), np.array([5, 6])), 7)
+    assert "no hint 7" in controller.session.problem.message
+    controller.tick()  # napari writes after it has told
+    assert not layer.data.any()
+    assert not controller.session.hinted
+
+
+def test_a_forest_may_learn_from_hints_alone_here_and_on_the_command_line(controller, truth, tmp_path):
+    assert not resolve(controller.session).forest.enabled
+    cells, ground = strokes(truth)
+    brush(controller, CELLS, cells)
+    brush(controller, BACKGROUND, ground)
+    assert resolve(controller.session).forest.enabled
+    controller.draft("forest")
+    spin(controller, lambda: not controller.busy)
+    labels = controller.session.canvas.labels.copy()
+    assert ((labels > 0) & (truth > 0)).sum() > 0.6 * ((labels > 0) | (truth > 0)).sum()
+    np.save(tmp_path / "hints.npy", controller.hinting.inside(((0, 256), (0, 256))))
+    with Project.create(tmp_path / "q") as other:
+        other.add_image(tmp_path / "rough.npy")
+        arguments = ["--method", "forest", "--image", "rough", "--hints", str(tmp_path / "hints.npy")]
+        assert main(["draft", str(other.path), *arguments]) == 0
+        np.testing.assert_array_equal(other.load_labels("rough")[0], labels)
