@@ -19,7 +19,17 @@ from napari_cellseg.models import Smp, UNet, UNet3D, save_weights
 from napari_cellseg.nets.base import padded as padded_in_torch
 from napari_cellseg.nets.device import choose, fused
 from napari_cellseg.nets.place import Device, out_of_memory, processor
-from napari_cellseg.predict import Predictor, Request, _export, _runtime, load_model, make_plan, predict
+from napari_cellseg.predict import (
+    Predictor,
+    Request,
+    _export,
+    _runtime,
+    is_exported,
+    load_model,
+    make_exports,
+    make_plan,
+    predict,
+)
 from napari_cellseg.project import ModelCard, write_model
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import Distance, Semantic
@@ -156,6 +166,17 @@ DAMAGE = {
     "facts not json": lambda f: f[".json"].write_text("{"),
     "facts of another version": lambda f: f[".json"].write_text('{"facts": {"strides": [], "other": 1}}'),
 }
+
+
+def test_a_projects_copy_of_a_base_model_finds_what_was_made_for_all_projects(tmp_path, cache):
+    shipped, copy = folder(tmp_path / "package"), folder(tmp_path / "p" / "models")
+    (tmp_path / "p" / "project.toml").touch()
+    assert not is_exported(copy)
+    make_exports(load_model(shipped))
+    assert list(cache.glob("*.xml"))
+    assert is_exported(shipped)
+    assert is_exported(copy)
+    assert not (tmp_path / "p" / "cache").exists()
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())

@@ -12,6 +12,7 @@ import traceback
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from ..base import DEFAULT, base_models
 from ..errors import CellsegError
 from ..events import Event, Failed, Finished, Ready
 from ..nets.place import processor
@@ -61,10 +62,24 @@ def _greeting() -> Ready:
 
 def _prepare(jobs: queue.Queue[tuple[int, Job]]) -> None:
     """What first jobs would wait for, until one comes: it may need none of it."""
-    for part in (_load_torch, _load_networks, _compile_loops, _load_training):
+    for part in (_read_base, _load_torch, _load_networks, _export_base, _compile_loops, _load_training):
         if not jobs.empty():
             return
         part()
+
+
+def _read_base() -> None:
+    """The base model, where it was exported before: a first prediction then waits for nothing."""
+    from ..predict import is_exported
+
+    is_exported(base_models()[DEFAULT])
+
+
+def _export_base() -> None:
+    """Once on a machine, which takes seconds; every project that begins with the base model finds it there."""
+    from ..predict import load_model, make_exports
+
+    make_exports(load_model(base_models()[DEFAULT]))
 
 
 def _load_torch() -> None:

@@ -267,6 +267,7 @@ def _kept(project: Project, image: str) -> Path:
 
 
 def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
+    from ..predict import make_exports
     from ..train import train
 
     current = project.current_model
@@ -276,6 +277,7 @@ def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
             parent = project.model_card(event.model).parent
             # a person who cancels has waited long enough, but an unjudged model would prove nothing: judging goes on
             yield from _judge(project, parent or current, event.model)
+            make_exports(_loaded(project, (event.model,)))  # so that its first prediction need not
 
 
 def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:

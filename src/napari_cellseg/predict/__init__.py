@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._again import decode_again
 from ._plan import Plan, make_plan
-from ._predictor import Predictor, load_model
+from ._predictor import Predictor, is_exported, load_model, make_exports
 from ._run import Request, plan_for, predict
 from ._store import Blend
 from ._tiles import Queue, Span, Tile, spans, tiles
@@ -18,7 +18,9 @@ __all__ = [
     "Span",
     "Tile",
     "decode_again",
+    "is_exported",
     "load_model",
+    "make_exports",
     "make_plan",
     "plan_for",
     "predict",

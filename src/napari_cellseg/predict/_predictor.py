@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -225,6 +226,20 @@ def load_model(path: Path) -> list[Predictor]:
         When the folder is not a model or its weights do not fit.
     """
     return [_load(member) for member in member_paths(path, read_card(path).members)]
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a single model's folder can predict without torch: its export is in a cache and whole."""
+    card, config = read_card(path), read_model_config(path)
+    export = _exported(path, card, config, processor(config.precision))
+    return export is not None and export.runtime is not None
+
+
+def make_exports(models: Sequence[Predictor]) -> None:
+    """Make what their first prediction would make: nothing where they predict with torch anyway."""
+    for model in models:
+        if model.config.predict.runtime != "torch":
+            _ = model.runtime
 
 
 def _load(path: Path) -> Predictor:

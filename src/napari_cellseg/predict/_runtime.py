@@ -119,21 +119,27 @@ class Export:
 
     def __init__(self, path: Path, card: ModelCard, config: Config, device: Device) -> None:
         self._precision = "bf16" if device.bfloat16 else "f32"
-        self._base = cache_for(path) / f"{card.id}-{_digest(path, card, config, self._precision)}"
+        name = f"{card.id}-{_digest(path, card, config, self._precision)}"
+        self._base, self._shared = cache_for(path) / name, persons_cache() / name
         self.runtime: Runtime | None = None
         self.reason = ""
 
     def read(self) -> bool:
-        """Take what is in the cache, if it is there and undamaged; returns whether `runtime` is ready."""
-        try:
-            said = json.loads(self._file("json").read_text(encoding="utf-8"))
-            facts = Facts(**said["facts"] | {"strides": tuple(said["facts"]["strides"])})
-            self.reason = facts.reason
-            if not facts.reason and all(_sha256(self._file(end)) == said[end] for end in ("xml", "bin")):
-                model = _core().read_model(self._file("xml"), self._file("bin"))
-                self.runtime = Runtime(model, facts, self._precision)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-            self.runtime = None  # absent or damaged: it is made anew
+        """Take what is in the cache, if it is there and undamaged; returns whether `runtime` is ready.
+
+        A project's copy of a model that ships with the package finds what was made of that one for all projects.
+        """
+        for base in dict.fromkeys((self._base, self._shared)):
+            try:
+                said = json.loads(_file(base, "json").read_text(encoding="utf-8"))
+                facts = Facts(**said["facts"] | {"strides": tuple(said["facts"]["strides"])})
+                self.reason = facts.reason
+                if not facts.reason and all(_sha256(_file(base, end)) == said[end] for end in ("xml", "bin")):
+                    model = _core().read_model(_file(base, "xml"), _file(base, "bin"))
+                    self.runtime = Runtime(model, facts, self._precision)
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+                continue  # absent or damaged: it is made anew
+            break
         return self.runtime is not None
 
     def make(self, export: Callable[[str], tuple[Runtime | None, Facts, Any]]) -> Runtime | None:
@@ -144,9 +150,6 @@ class Export:
             if model is not None or facts.reason:
                 self._write(facts, model)
         return self.runtime
-
-    def _file(self, ending: str) -> Path:
-        return self._base.with_name(f"{self._base.name}.{ending}")
 
     def _write(self, facts: Facts, model: Any) -> None:
         """Files under temporary names, renamed; the one that vouches for the others comes last."""
@@ -160,7 +163,7 @@ class Export:
                 said |= {end: _sha256(parts[end]) for end in ("xml", "bin")}
             parts["json"].write_text(json.dumps(said, indent=2), encoding="utf-8")
             for end in parts if model is not None else ("json",):
-                os.replace(parts[end], self._file(end))
+                os.replace(parts[end], _file(self._base, end))
             _tidy(part.parent)
         except (OSError, RuntimeError):  # a full or a read-only disk: this process has it in memory
             with suppress(OSError):
@@ -188,6 +191,11 @@ def cache_for(path: Path) -> Path:
     for folder in path.resolve().parents:
         if folder.name == "models" and (folder.parent / "project.toml").is_file():
             return folder.parent / "cache" / "runtime"
+    return persons_cache()
+
+
+def persons_cache() -> Path:
+    """Where exports of models are kept that belong to no project, such as those that ship with the package."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "napari-cellseg" / "runtime"
 
 
@@ -200,6 +208,10 @@ def padded(stack: Float, strides: tuple[int, ...]) -> Float:
     mirror = all(m < n for m, n in zip(missing, sizes, strict=True))
     pad = [(0, 0), (0, 0), *((0, m) for m in missing)]
     return np.pad(stack, pad, mode="reflect" if mirror else "edge")
+
+
+def _file(base: Path, ending: str) -> Path:
+    return base.with_name(f"{base.name}.{ending}")
 
 
 def _digest(path: Path, card: ModelCard, config: Config, precision: str) -> str:
