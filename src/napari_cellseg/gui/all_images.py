@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..engine import PredictJob, Reply, note_predicted
 from ..errors import CellsegError
-from ..project import ImageStatus, Project, image_statuses
+from ..project import Forecast, ImageStatus, Project, forecast, image_statuses
 from .background import Helper
 from .export_all import ExportAll
 from .predict_all import PredictAll
@@ -33,6 +33,7 @@ class AllImages:
         self._predicting = PredictAll(controller, self.worker)
         self._exporting = ExportAll(controller, self.worker)
         self._counting: Project | None = None
+        self._foreseeing = False
 
     def predict(self, again: bool) -> None:
         """Predict the images that the current model has not predicted yet, or all of them `again`."""
@@ -70,7 +71,7 @@ class AllImages:
         self._predicting.forget()
         self._exporting.forget()
         self._counting = None
-        self._c.session.update(statuses={})
+        self._c.session.update(statuses={}, forecast=Forecast())
 
     def close(self) -> None:
         """End the thread."""
@@ -97,6 +98,26 @@ class AllImages:
                 c.session.update(statuses=found | c.session.statuses)  # what came meanwhile is newer
 
         self.worker.later(work, take)
+
+    def foresee(self) -> None:
+        """Find out what a training would learn from; a question that is being answered is not asked again."""
+        c, project = self._c, self._c.session.project
+        if project is None or self._foreseeing:
+            return
+        canvas, image = c.session.canvas, c.session.image
+        arrays = (canvas.labels, canvas.state) if canvas is not None else None
+        self._foreseeing = True
+
+        def work() -> Forecast:
+            with Project.open(project.path) as own:
+                return forecast(own, image, arrays)
+
+        def take(found: Forecast) -> None:
+            self._foreseeing = False
+            if project is c.session.project:
+                c.session.update(forecast=found)
+
+        self.worker.later(work, take, lambda _: take(Forecast()))
 
     def know(self, project: Project, image: str, status: ImageStatus) -> None:
         """How far an image is now."""

@@ -413,6 +413,7 @@ class Controller(Corrections, Trainings):
         if self.session.canvas is not None:
             found = self.session.canvas.objects
             self.session.update(counts=Counts(len(found), found.share(CORRECTED), found.share(APPROVED)))
+            self.all_images.foresee()
 
     # --- inside: helpers --------------------------------------------------------------------------
 

@@ -47,7 +47,8 @@ class FineTunePage(Page):
         self.resume = ActionButton("Go on", "Go on with the training that was interrupted.", c.resume_training)
         self.plot = CurvePlot()
         self.reason: QLabel = hint()
-        for widget in (self.forms["simple"][1], self.button, self.resume, self.reason, self.plot):
+        self.forecast: QLabel = hint()
+        for widget in (self.forms["simple"][1], self.forecast, self.button, self.resume, self.reason, self.plot):
             self.form.addWidget(widget)
         self.form.addWidget(more("More: patches and network", *self._looking()))
         self.form.addWidget(
@@ -92,6 +93,8 @@ class FineTunePage(Page):
         self.resume.setVisible(bool(view.unfinished))
         self.reason.setText("" if view.fine_tune.enabled or view.progress else view.fine_tune.reason)
         self.reason.setVisible(bool(self.reason.text()))
+        self.forecast.setText(view.forecast)
+        self.forecast.setVisible(bool(view.forecast))
         self.plot.show_curve(view.curve)
         self._show_sheet(view)
 

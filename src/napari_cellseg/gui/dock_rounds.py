@@ -40,6 +40,15 @@ class RoundsPage(Page):
         self.held = QCheckBox("Show what is held out")
         self.held.setToolTip("Boxes round what judges in the open image and is never learnt from.")
         self.held.clicked.connect(self.controller.show_held_out)
+        self.hold = ActionButton(
+            "Let it judge", "What is known in view is held out from the next training on.", lambda: self._hold(True)
+        )
+        self.learn = ActionButton(
+            "Let it be learnt",
+            "What is held out in view is learnt from by the next training.",
+            lambda: self._hold(False),
+        )
+        self.changing = row(QLabel("In view"), self.hold, self.learn)
         self.side = hint()
         self._side = ""
         self.list = QListWidget()
@@ -51,6 +60,7 @@ class RoundsPage(Page):
         self.form.addWidget(row(QLabel("Look at"), self.old, self.new))
         self.form.addWidget(self.side)
         self.form.addWidget(self.held)
+        self.form.addWidget(self.changing)
         self.form.addWidget(row(self.keep, self.back))
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
@@ -66,6 +76,9 @@ class RoundsPage(Page):
         self.held.setEnabled(view.held.enabled)
         self.held.setToolTip(view.held.reason or "Boxes round what judges in the open image and is never learnt from.")
         self.held.setChecked(view.held_shown)
+        self.changing.setVisible(view.held_shown)
+        for button in (self.hold, self.learn):
+            button.show_control(view.change_held)
         for button, side, control in ((self.old, "old", view.look_old), (self.new, "new", view.look_new)):
             button.show_control(control)
             button.setChecked(view.side == side)
@@ -78,6 +91,9 @@ class RoundsPage(Page):
                 self.list.addItems([item.text for item in view.rounds])
                 self.list.setCurrentRow(len(view.rounds) - 1)
             self._choose(len(view.rounds) - 1)
+
+    def _hold(self, hold: bool) -> None:
+        self.controller.hold_out_field(hold)
 
     def _looker(self, side: Side) -> ActionButton:
         tip = f"Outlines of what the {side} model finds in view. Press again to hide them."

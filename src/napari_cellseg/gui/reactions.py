@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .controller import Controller
 
 
+WARM = 10
+"""After so many steps their pace tells something."""
+
+
 class Reactions:
     """Turns events into session fields and pieces to write; called in the main thread."""
 
@@ -100,7 +104,8 @@ class Reactions:
             (*self._c.session.curve.training[-2000:], (event.elapsed, event.loss)), self._c.session.curve.validation
         )
         text = f"Fine-tuning: step {event.step}, loss {event.loss:.3f}"
-        self._c.session.update(curve=curve, progress=Progress("train", text, share, event.remaining))
+        pace = event.elapsed / event.step if event.step >= WARM else self._c.session.pace
+        self._c.session.update(curve=curve, pace=pace, progress=Progress("train", text, share, event.remaining))
 
     def _judged(self, event: Judged) -> None:
         record_round(self._c.project(), event)

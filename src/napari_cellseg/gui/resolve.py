@@ -46,11 +46,13 @@ class View:
     network: str
     resume: Control
     unfinished: str
+    forecast: str
     rounds: tuple[Item, ...]
     verdict: str
     side: str
     side_text: str
     held: Control
+    change_held: Control
     held_shown: bool
     look_old: Control
     look_new: Control
@@ -198,6 +200,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "side": s.side,
         "side_text": s.side_text,
         "held": Control(s.canvas is not None, "" if s.canvas is not None else "Open an image first."),
+        "change_held": _first(*allowed, Control(s.canvas is not None, "Open an image first.")),
         "held_shown": s.held_shown,
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
@@ -212,7 +215,24 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "network": _network(s.training),
         "resume": going_on,
         "unfinished": s.unfinished,
+        "forecast": _forecast(s),
     }
+
+
+def _forecast(s: Session) -> str:
+    """What Fine-tune will learn from and how long that takes, before it is pressed."""
+    found, train = s.forecast, s.config.train
+    if not found.objects or s.project is None:
+        return ""
+    things = "objects" if s.project.task == "instance" else "classes"
+    images = "1 image" if found.images == 1 else f"{found.images} images"
+    seconds = max(train.seconds, train.least * s.pace)
+    steps = int(min(train.steps, max(train.least, train.seconds / s.pace if s.pace else 0)))
+    least = "" if s.pace else "at least "
+    return (
+        f"Learns from about {found.objects} {things} in {images}, {found.held} judge. About {_long(seconds)}, "
+        f"{least}{steps} steps; longer while it improves."
+    )
 
 
 def _network(shown: TrainingShown | None) -> str:
@@ -318,4 +338,8 @@ def _model(id: str, s: Session) -> str:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
+    return f"{_long(seconds)} left"
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

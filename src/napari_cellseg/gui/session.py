@@ -12,7 +12,7 @@ from ..config import Config
 from ..edits import Over
 from ..evaluate import Item
 from ..events import Planned, TrainingShown
-from ..project import Canvas, ImageRecord, ImageStatus, ModelCard, Project, RoundRecord
+from ..project import Canvas, Forecast, ImageRecord, ImageStatus, ModelCard, Project, RoundRecord
 from ..targets import Target
 
 
@@ -102,6 +102,10 @@ class Session:
     curve: Curve = field(default_factory=Curve)
     training: TrainingShown | None = None
     """The network and patches of a training, where the person asked to see them."""
+    forecast: Forecast = field(default_factory=Forecast)
+    """What the next training would learn from."""
+    pace: float = 0.0
+    """Seconds a step of the last training took, 0 where none is known."""
     spoken: bool = False
     """Whether a person has said something about any image."""
     unfinished: str = ""

@@ -10,7 +10,7 @@ from ..config import Config
 from ..engine import Job, ShowTrainingJob, TrainJob, decide, open_round
 from ..errors import CellsegError
 from ..presets import preset
-from ..project import Project, unfinished_runs
+from ..project import Project, change_holdout, unfinished_runs
 from .session import Curve, Progress, Session
 from .shown import shown
 
@@ -81,6 +81,18 @@ class Trainings:
             self.family.overlays.show_held_out((holdout.boxes if holdout else ()) if on else None)
             nothing = "Nothing of this image is held out." if on and holdout is None else ""
             self.session.update(held_shown=on, status=nothing or self.session.status)
+
+    @shown
+    def hold_out_field(self, hold: bool) -> None:
+        """Let what is known in view judge from the next training on, or be learnt from."""
+        if self.family is None:
+            raise CellsegError("No image is open.", "Open one in the step Image.")
+        field = tuple((s.start, s.stop) for s in self.family.visible_box())
+        n = change_holdout(self.project(), self.session.image, field, hold=hold)
+        self.show_held_out(True)
+        things = ("object" if self.project().task == "instance" else "field") + ("" if n == 1 else "s")
+        what = "judge from the next training on" if hold else "are learnt from by the next training"
+        self.session.update(status=f"{n} {things} in view {what}.")
 
     def interrupted(self) -> str:
         """The training that was interrupted last, "" where a later one has ended."""

@@ -14,8 +14,9 @@ from ._ensemble import member_paths, save_ensemble
 from ._export import export_labels
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
+from ._forecast import Forecast, forecast
 from ._hints import BACKGROUND, Hints
-from ._holdout import assign_holdouts, holdout_mask
+from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
@@ -47,6 +48,7 @@ __all__ = [
     "Edit",
     "EditRow",
     "Entry",
+    "Forecast",
     "Hints",
     "Holdout",
     "ImageRecord",
@@ -61,12 +63,14 @@ __all__ = [
     "adopt_model",
     "assign_holdouts",
     "begin_with",
+    "change_holdout",
     "decode_edit",
     "difference",
     "encode_edit",
     "export_labels",
     "find_model",
     "fitted_target",
+    "forecast",
     "frames_beside",
     "given_size",
     "given_sizes",

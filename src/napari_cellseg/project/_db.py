@@ -188,6 +188,14 @@ class Database:
             boxes = (*before, *(b for b in holdout.boxes if b not in before))
             connection.execute("INSERT OR REPLACE INTO holdouts VALUES (?, ?)", (holdout.image, json.dumps(boxes)))
 
+    def set_holdout(self, image: str, boxes: tuple[Span, ...], settings: dict[str, str]) -> None:
+        """Hold out just these parts of an image from now on, as a person wished, and remember values with it."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM holdouts WHERE image = ?", (image,))
+            if boxes:
+                connection.execute("INSERT INTO holdouts VALUES (?, ?)", (image, json.dumps(boxes)))
+            connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
+
     def set_splits(self, splits: dict[str, str]) -> None:
         """Move images to other splits, all or none; what judges is fixed anew by the next training."""
         with self.transaction() as connection:

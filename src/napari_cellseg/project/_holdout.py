@@ -7,6 +7,7 @@ training. So every kind is judged, and of every kind the newest corrections are 
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 from itertools import product
@@ -15,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import CellsegError
 from ._folder import Project
 from ._kinds import remember_kinds
 from ._objects import Objects
@@ -29,6 +31,7 @@ LEAST = 2
 """From so many objects on, one is held out."""
 MARGIN = 4
 """A held-out box reaches so many pixels beyond its object."""
+_GIVEN = "learn/"
 CELLS = 5
 """Where there are no objects (classes), the known part is cut into so many fields along each axis."""
 
@@ -51,6 +54,58 @@ def assign_holdouts(project: Project) -> dict[str, Holdout]:
     return project.db.holdouts()
 
 
+def change_holdout(project: Project, image: str, field: Span, *, hold: bool) -> int:
+    """Let the known objects of a field judge from the next training on, or be learnt from, as a person wishes.
+
+    Objects whose middle lies in the field count; where there are no objects, its known part does. What was given to
+    learning is not drawn to judge again.
+
+    Returns
+    -------
+    int
+        How many objects (or fields) changed sides.
+
+    Raises
+    ------
+    CellsegError
+        When the image judges as a whole (split *val*) or measures (*test*), or there is nothing to change.
+    """
+    record = project.image(image)
+    if record.split != "train":
+        raise CellsegError(
+            f"{image} is an image of the split {record.split}, which is never learnt from.",
+            "Change its split first (napari-cellseg split).",
+        )
+    holdout = project.db.holdouts().get(image)
+    boxes, given = holdout.boxes if holdout else (), _given(project, image)
+    if hold:
+        labels, state = project.load_labels(image)
+        known = state > 0
+        found = (_objects(labels, known) if project.task == "instance" else []) or _fields(known)
+        moved = [box for box in found if _within(box, field) and box not in boxes]
+        boxes, given = (*boxes, *moved), tuple(box for box in given if box not in moved)
+    else:
+        whole = tuple((0, n) for n in record.shape)
+        moved = [box for box in boxes if box == whole or _within(box, field)]
+        boxes, given = tuple(box for box in boxes if box not in moved), (*given, *moved)
+    if not moved:
+        nothing = "Nothing that is known here could be held out." if hold else "Nothing is held out here."
+        raise CellsegError(nothing, "Correct or approve objects first." if hold else "Move to one of the boxes.")
+    project.db.set_holdout(image, boxes, {_GIVEN + image: json.dumps(given)})
+    return len(moved)
+
+
+def _given(project: Project, image: str) -> tuple[Span, ...]:
+    """Boxes that a person has given to learning."""
+    text = project.db.setting(_GIVEN + image)
+    return tuple(tuple((int(a), int(b)) for a, b in box) for box in json.loads(text)) if text else ()
+
+
+def _within(box: Span, field: Span) -> bool:
+    """Whether the middle of a box lies in a field."""
+    return all(a <= (s + e) / 2 < b for (s, e), (a, b) in zip(box, field, strict=True))
+
+
 def holdout_mask(record: ImageRecord, holdout: Holdout | None) -> NDArray[np.bool_]:
     """Where an image is held out, on its spatial grid."""
     mask = np.zeros(record.shape, bool)
@@ -64,7 +119,7 @@ def _hold_of_kind(project: Project, records: list[ImageRecord]) -> None:
     learnt = {id: card.edits_until for card in project.models() for id in card.images}
     holdouts = project.db.holdouts()
     whole = [r for r in records if _whole(r) == holdouts.get(r.id)]
-    fresh = [r for r in records if r.id not in learnt and r.id not in holdouts]
+    fresh = [r for r in records if r.id not in learnt and r.id not in holdouts and not _given(project, r.id)]
     seed = f"{records[0].id} {len(whole)}"
     if len(fresh) + len(whole) >= WHOLE and len(fresh) >= len(whole):
         for record in _draw(fresh, int(VAL_SHARE * len(records)) - len(whole), seed):
@@ -75,7 +130,9 @@ def _hold_of_kind(project: Project, records: list[ImageRecord]) -> None:
         boxes, held, new = _pieces(project, record, holdouts.get(record.id), learnt.get(record.id, 0))
         n_known, n_held = n_known + len(boxes), n_held + int(held.sum())
         n_new, n_new_held = n_new + int(new.sum()), n_new_held + int((new & held).sum())
-        pieces += [(record, box) for box, is_new in zip(boxes, new & ~held, strict=True) if is_new]
+        given = _given(project, record.id)
+        candidates = [box for box, is_new in zip(boxes, new & ~held, strict=True) if is_new]
+        pieces += [(record, box) for box in candidates if not any(_within(box, g) for g in given)]
     wanted = max(round(VAL_SHARE * n_known), 1 if n_known >= LEAST and not whole else 0) - n_held
     if n_new >= WHOLE and not n_new_held:  # of what is new, something judges
         wanted = max(wanted, 1)
