@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_cellseg.adapt import Samples, fit_head, load_head, save_head
+from napari_cellseg.adapt._samples import HINTED
 from napari_cellseg.config import Config
 from napari_cellseg.engine import LiveJob, PredictJob, live_reason, run
 from napari_cellseg.evaluate import score_image
@@ -42,6 +43,44 @@ def test_a_head_learns_what_the_network_does_not_know():
 
 def test_where_the_network_is_right_there_is_no_head():
     assert fit_head(samples(right=True)) is None
+
+
+def with_anchors(part: Samples) -> Samples:
+    """The same with as many pixels of which nobody said anything: the network is right and sure there."""
+    more = samples(len(part.groups), right=True, seed=3)
+    names = ("features", "logits", "target", "places")
+    arrays = {name: np.concatenate([getattr(part, name), getattr(more, name)]) for name in names}
+    said = 1 / (1 + np.exp(-more.logits))
+    arrays["target"] = np.concatenate([part.target, said]).astype(np.float32)
+    return Samples(**arrays, groups=np.concatenate([part.groups, np.zeros_like(more.groups)]))
+
+
+def test_hints_where_the_network_is_wrong_do_not_turn_it_over_elsewhere():
+    rng = np.random.default_rng(5)
+    wrong = samples(300)
+    wrong.features[:, 2] *= -0.3  # there, the feature says the opposite of what it says elsewhere...
+    wrong.features[:, 3] += 3  # ...which can be told from another one
+    silent = rng.normal(0, 0.1, (300, 2)).astype(np.float32)
+    groups = np.where(wrong.groups > 0, HINTED + wrong.groups, wrong.groups - HINTED)
+    hinted = Samples(wrong.features, silent, wrong.target, groups, wrong.places)
+    elsewhere = samples(right=True, seed=9)
+
+    def harm(head) -> float:
+        before = elsewhere.logits[:, 0] > 0
+        after = elsewhere.logits[:, 0] + elsewhere.features @ head.weight[0] + head.bias[0] > 0
+        return float((before != after).mean())
+
+    alone, held = fit_head(hinted), fit_head(with_anchors(hinted))
+    assert alone is not None
+    assert held is not None
+    assert harm(held) < 0.5 * harm(alone)
+    assert held.objects == 0
+
+
+def test_anchors_are_no_evidence():
+    assert fit_head(with_anchors(samples(right=True))) is None
+    only = with_anchors(samples(100))
+    assert fit_head(only.of(only.groups == 0)) is None
 
 
 def test_one_object_is_too_little_to_judge_a_head():
@@ -151,7 +190,7 @@ def test_what_is_held_out_is_never_sampled(strange):
     _live._memory.cache_clear()
     list(run(field_job(project, ((0, 320), (0, 320)))))
     memory = _live._memory(project.path.resolve(), "cells")
-    seen = np.concatenate([s.places for s in memory.cells.values()])
+    seen = np.concatenate([s.places[~s.anchors] for s in memory.cells.values()])  # anchors tell no truth
     inside = ((seen >= [box[0][0], box[1][0]]) & (seen < [box[0][1], box[1][1]])).all(1)
     assert len(seen) > 100
     assert not inside.any()

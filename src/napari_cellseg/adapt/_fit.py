@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 from ._samples import Samples
 
 Float = NDArray[np.float32]
-PENALTIES = (10.0, 100.0, 1000.0)
+PENALTIES = (100.0, 1000.0, 10_000.0)
 """Candidates for the ridge penalty, per standard deviation of a feature; none of them may be better than no head."""
 FOLDS = 2
+ANCHOR, ANCHOR_OF_HINTS = 0.1, 0.2
+"""Pixels of which nobody has said anything hold the head to the network: together they weigh such a share of those of
+objects, and of hints, which people paint where it is wrong and which alone would turn it over everywhere."""
 STEPS, QUICK_STEPS = 5, 3
 """Newton's steps for the head, and for judging a penalty."""
 GAIN = 0.95
@@ -51,17 +55,19 @@ def fit_head(samples: Samples) -> Head | None:
     x = np.ones((len(samples.features), len(mean) + 1), np.float32)
     x[:, :-1] = (samples.features - mean) / scale
     folds = _folds(samples.groups)
-    if len(np.unique(folds)) < FOLDS or samples.lacking:
+    if folds.max() < FOLDS - 1 or samples.lacking:
         return None
     weight, bias, before, after = [], [], [], []
     for logits, target in zip(samples.logits.T, samples.target.T, strict=True):
         told = np.isfinite(target)
-        seen, offset, wanted, fold = x[told], logits[told], target[told], folds[told]
-        own = _loss(offset, wanted)
-        losses = [_loss(_left_out(seen, offset, wanted, fold, penalty), wanted) for penalty in PENALTIES]
+        data = Data(x[told], logits[told], target[told], _weights(samples)[told])
+        fold = folds[told]
+        known = fold >= 0
+        own = _loss(data.offset[known], data.wanted[known])
+        losses = [_loss(_left_out(data, fold, penalty)[known], data.wanted[known]) for penalty in PENALTIES]
         best = int(np.argmin(losses))
         used = losses[best] < min(GAIN * own, own - LEAST)
-        w = _newton(seen, offset, wanted, PENALTIES[best], STEPS) if used else np.zeros(x.shape[1], np.float32)
+        w = _newton(data, PENALTIES[best], STEPS) if used else np.zeros(x.shape[1], np.float32)
         weight.append(w[:-1] / scale)
         bias.append(w[-1] - weight[-1] @ mean)
         before.append(own)
@@ -73,24 +79,45 @@ def fit_head(samples: Samples) -> Head | None:
     return Head(*arrays, objects, float(np.mean(before)), float(np.mean(after)))
 
 
-def _left_out(x: Float, offset: Float, wanted: Float, fold: NDArray[np.int64], penalty: float) -> Float:
+class Data(NamedTuple):
+    """What one channel is fitted to: x (M, F + 1), offset (M,), wanted (M,), weight (M,)."""
+
+    x: Float
+    offset: Float
+    wanted: Float
+    weight: Float
+
+    def of(self, chosen: NDArray[np.bool_]) -> Data:
+        """Some of them."""
+        return Data(self.x[chosen], self.offset[chosen], self.wanted[chosen], self.weight[chosen])
+
+
+def _weights(samples: Samples) -> Float:
+    """(M,): 1 for what was said; all anchors together a share of it."""
+    anchors, hints = samples.anchors, samples.hints
+    shares = ANCHOR_OF_HINTS * int(hints.sum()) + ANCHOR * int((~anchors & ~hints).sum())
+    return np.where(anchors, np.float32(shares / max(1, int(anchors.sum()))), np.float32(1))
+
+
+def _left_out(data: Data, fold: NDArray[np.int64], penalty: float) -> Float:
     """Logits of every sample by a head that has not seen its fold."""
-    out = np.array(offset, np.float32)
+    out = np.array(data.offset, np.float32)
     for k in range(FOLDS):
-        seen = fold != k
-        out[~seen] += x[~seen] @ _newton(x[seen], offset[seen], wanted[seen], penalty, QUICK_STEPS)
+        hidden = fold == k
+        out[hidden] += data.x[hidden] @ _newton(data.of(~hidden), penalty, QUICK_STEPS)
     return out
 
 
-def _newton(x: Float, offset: Float, wanted: Float, penalty: float, steps: int) -> Float:
+def _newton(data: Data, penalty: float, steps: int) -> Float:
     """Weights of logistic regression with offset; the last one, of the constant, is hardly penalised."""
+    x, offset, wanted, weight = data
     ridge = np.full(x.shape[1], penalty, np.float32)
     ridge[-1] = 0.1
     w = np.zeros(x.shape[1], np.float32)
     for _ in range(steps):
         p = _sigmoid(offset + x @ w).astype(np.float32)
-        gradient = x.T @ (p - wanted) + ridge * w
-        curvature = (x.T * (p * (1 - p) + np.float32(0.01))) @ x + np.diag(ridge)
+        gradient = x.T @ (weight * (p - wanted)) + ridge * w
+        curvature = (x.T * (weight * (p * (1 - p) + np.float32(0.01)))) @ x + np.diag(ridge)
         step = np.linalg.solve(curvature, gradient)
         w -= step
         if np.abs(step).max() < 1e-3:
@@ -99,12 +126,15 @@ def _newton(x: Float, offset: Float, wanted: Float, penalty: float, steps: int) 
 
 
 def _folds(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A fold for every sample; an object (or a square) is in one fold as a whole, and every fold has of both sides."""
+    """A fold for every sample; an object (or a square) is in one fold as a whole, and every fold has of both sides.
+
+    Anchors are in none (-1): they are never left out.
+    """
     ids, index = np.unique(groups, return_inverse=True)
     order, rng = np.zeros(len(ids), np.int64), np.random.default_rng(0)
-    for side in (np.flatnonzero(ids > 0), np.flatnonzero(ids <= 0)):
+    for side in (np.flatnonzero(ids > 0), np.flatnonzero(ids < 0)):
         order[side] = rng.permutation(len(side))
-    return np.asarray(order[index] % FOLDS, np.int64)
+    return np.where(groups == 0, -1, order[index] % FOLDS)
 
 
 def _loss(logits: NDArray[np.floating], target: Float) -> float:

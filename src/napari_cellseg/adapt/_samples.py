@@ -18,16 +18,20 @@ MOST = 4000
 """Pixels a head is fitted to."""
 CELL = 32
 """Background and hints are left out by squares of this side when a head is judged."""
+ANCHORS = 2000
+"""Pixels of a field of which nobody has said anything."""
 HINTED = 1 << 40
-"""Groups from here on are squares of cell hints."""
+"""Groups from here on are squares of hints on cells, below its negative of hints on background."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
     """M pixels: features (M, F), logits (M, K), target (M, K) in [0, 1], groups (M,), places (M, 2) in the image.
 
-    A group is an object (above 0), a square of hints on cells (from `HINTED`) or of background (below 0). Where the
-    target is not a number nobody knows it: a hint does not tell how far the border of its cell is.
+    A group is an object (above 0), a square of background (below 0), a square of hints on cells (from `HINTED` on) or
+    on background (below its negative), or 0: an anchor, a pixel of which nobody has said anything and whose target is
+    what the network says itself. Where the target is not a number nobody knows it: a hint does not tell how far the
+    border of its cell is.
     """
 
     features: Float
@@ -43,14 +47,19 @@ class Samples:
         )
 
     @property
+    def anchors(self) -> NDArray[np.bool_]:
+        """(M,): which of them only hold the network to what it says."""
+        return np.asarray(self.groups == 0)
+
+    @property
     def objects(self) -> int:
         """How many objects they are of."""
         return len(np.unique(self.groups[(self.groups > 0) & (self.groups < HINTED)]))
 
     @property
-    def hinted(self) -> bool:
-        """Whether hints on cells are among them."""
-        return bool((self.groups >= HINTED).any())
+    def hints(self) -> NDArray[np.bool_]:
+        """(M,): which of them are hints."""
+        return np.asarray((self.groups >= HINTED) | (self.groups <= -HINTED))
 
     @property
     def lacking(self) -> str:
@@ -68,17 +77,23 @@ class Samples:
 
     @classmethod
     def joined(cls, parts: Iterable[Samples], most: int = MOST) -> Samples | None:
-        """All of several parts, thinned to `most` pixels, half of them objects where there are as many."""
+        """All of several parts, thinned to `most` pixels that are known, half of them objects where there are as many.
+
+        Of anchors there are at most as many again.
+        """
         parts = list(parts)
         if not parts:
             return None
         names = ("features", "logits", "target", "groups", "places")
         every = cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
         rng = np.random.default_rng(0)
-        inside, outside = np.flatnonzero(every.groups > 0), np.flatnonzero(every.groups <= 0)
+        inside, outside, anchors = (
+            np.flatnonzero(side) for side in (every.groups > 0, every.groups < 0, every.anchors)
+        )
         n_inside = min(len(inside), max(most // 2, most - len(outside)))
         n_outside = min(len(outside), most - n_inside)
-        return every.of(np.sort(np.r_[rng.permutation(inside)[:n_inside], rng.permutation(outside)[:n_outside]]))
+        sizes = ((inside, n_inside), (outside, n_outside), (anchors, most))
+        return every.of(np.sort(np.concatenate([rng.permutation(side)[:n] for side, n in sizes])))
 
 
 def read_samples(
@@ -91,7 +106,7 @@ def read_samples(
     most: int = MOST,
     hints: NDArray[np.uint8] | None = None,
 ) -> Samples | None:
-    """Known pixels of a field, at most `most`, and as many with hints; None where there is neither.
+    """Known pixels of a field, at most `most`, as many with hints, and anchors; None where nobody said anything.
 
     The maps may reach beyond the field, which is what `target`, `labels` and `known` cover.
 
@@ -109,9 +124,11 @@ def read_samples(
         (Y, X), see `project.Hints`; what is known counts more.
     """
     said = np.where(known, 0, hints) if hints is not None else np.zeros(known.shape, np.uint8)
-    rows, columns = np.concatenate([_some(known, most), _some(said > 0, most)], axis=1)
-    if not rows.size:
+    if not known.any() and not said.any():
         return None
+    parts = _some(known, most), _some(said > 0, most), _some(~known & (said == 0), ANCHORS)
+    rows, columns = np.concatenate(parts, axis=1)
+    is_anchor = np.arange(rows.size) >= rows.size - parts[-1].shape[1]
     (top, left), (row, column) = origin
     places = torch.from_numpy(np.stack([rows + top, columns + left], 1)).to(logits.device)
     found = at_pixels(maps, places, (int(logits.shape[-2]), int(logits.shape[-1]))).cpu().numpy()
@@ -123,7 +140,10 @@ def read_samples(
     wanted = np.ascontiguousarray(target[:, rows, columns].T)
     wanted[hint > 0] = 0
     wanted[hint > BACKGROUND] = (1, *[np.nan] * (wanted.shape[1] - 1))
-    groups = np.where(ids > 0, ids, np.where(hint > BACKGROUND, HINTED - square, square))
+    groups = np.where(ids > 0, ids, square)
+    groups[hint > 0] += np.where(hint[hint > 0] > BACKGROUND, HINTED - 2 * square[hint > 0], -HINTED)
+    groups[is_anchor] = 0
+    wanted[is_anchor] = 1 / (1 + np.exp(-own[is_anchor]))
     return Samples(found, own, wanted, groups, inside)
 
 

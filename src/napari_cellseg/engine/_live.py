@@ -390,7 +390,7 @@ def _learnt(head: Head | None, samples: Samples) -> str:
         return "The model is as good without it: nothing was changed."
     share = 100 * (1 - head.after / max(head.before, 1e-9))
     sources = [f"{head.objects} objects"] if head.objects else []
-    sources += ["hints"] if samples.hinted else []
+    sources += ["hints"] if samples.hints.any() else []
     return f"learnt from {' and '.join(sources)}: error on what was left out {share:.0f} % lower"
 
 
