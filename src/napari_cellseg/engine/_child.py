@@ -34,10 +34,15 @@ def main() -> None:
 
     threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
     send(0, _greeting())
-    _prepare(jobs)
+    resting = threading.Event()
+    resting.set()
+    threading.Thread(target=_prepare, args=(resting,), daemon=True).start()
     while True:
         number, job = jobs.get()
+        resting.clear()
         _serve(number, job, cancelled, looks, send)
+        if jobs.empty():
+            resting.set()
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -60,11 +65,13 @@ def _greeting() -> Ready:
     return Ready(device.name, device.precision, round(time.monotonic() - start, 2))
 
 
-def _prepare(jobs: queue.Queue[tuple[int, Job]]) -> None:
-    """What first jobs would wait for, until one comes: it may need none of it."""
-    for part in (_read_base, _load_torch, _load_networks, _export_base, _compile_loops, _load_training):
-        if not jobs.empty():
-            return
+def _prepare(resting: threading.Event) -> None:
+    """What first jobs would wait for, beside them: a prediction needs none of it, a training waits for what it needs.
+
+    Nothing is begun while a job runs. Modules and compiled loops have locks of their own.
+    """
+    for part in (_read_base, _load_torch, _load_networks, _compile_loops, _load_training, _export_base):
+        resting.wait()
         part()
 
 

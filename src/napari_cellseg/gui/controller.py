@@ -42,6 +42,7 @@ from .shown import shown
 from .strokes import Strokes
 from .tools import Tools
 from .training import Trainings
+from .warming import warm_up
 from .watching import Watching
 from .whereabouts import Whereabouts
 from .writing import PieceWriter
@@ -88,7 +89,8 @@ class Controller(Corrections, Trainings):
         self._look_for_images()
 
     def start(self) -> None:
-        """Warm up the engine in the background."""
+        """Warm up the engine, and what the first image needs, in the background."""
+        warm_up()
         self.engine.start()  # the session says "engine: starting" from the beginning
 
     def close(self) -> None:
