@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
+from skimage.measure import label
+from skimage.morphology import remove_small_objects
 
 from napari_cellseg import images
 from napari_cellseg.base import DEFAULT, base_models
@@ -32,6 +35,12 @@ from napari_cellseg.project import Project, adopt_model, difference
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data"
+STRANGE = ("transmitted light", "neurites")
+GROUPS = {
+    "fluo": "fluorescence", "he": "stained tissue", "brightfield": "grey bright field", "phase": "phase contrast",
+}  # fmt: skip
+SMALLEST = 50
+"""Smaller parts of a foreground (pixels) are left out."""
 GROUPS = {"fluo": "fluorescence", "he": "stained tissue", "brightfield": "grey bright field", "phase": "phase contrast"}
 
 
@@ -45,6 +54,28 @@ def items(splits: tuple[str, ...]) -> dict[str, list[tuple[Path, Path]]]:
                 name = f"{row['name']}.tif"
                 found[group].append((folder / "images" / name, folder / "labels" / name))
     return dict(found)
+
+
+def strange(splits: tuple[str, ...], folder: Path) -> dict[str, list[tuple[Path, Path]]]:
+    """(image, labels) of the kinds that no base model knows, written into a folder."""
+    found: dict[str, list[tuple[Path, Path]]] = {name: [] for name in STRANGE}
+    pairs = []
+    for row in csv.DictReader((DATA / "bright_field" / "index.csv").open()):
+        if row["split"] in splits and row["modality"].startswith("grey"):
+            picture, mask = (tifffile.imread(DATA / "bright_field" / row[k]) for k in ("image", "mask"))
+            pairs.append((STRANGE[0], row["name"], picture, mask > 0))
+    stacks = [tifffile.imread(DATA / "isbi2012" / f"{n}.tif") for n in ("images", "labels_membrane")]
+    for row in csv.DictReader((DATA / "isbi2012" / "index.csv").open()):
+        if row["split"] in splits:
+            picture, membrane = (stack[int(row["index"])] for stack in stacks)
+            pairs.append((STRANGE[1], f"slice_{row['index']}", picture, membrane == 0))
+    for group, name, picture, inside in pairs:
+        labels = remove_small_objects(label(inside, connectivity=1), max_size=SMALLEST)
+        paths = folder / f"{name}.tif", folder / f"{name}_labels.tif"
+        tifffile.imwrite(paths[0], picture)
+        tifffile.imwrite(paths[1], labels.astype(np.uint16))
+        found[group].append(paths)
+    return found
 
 
 def without_corrections() -> dict[str, Any]:
@@ -106,10 +137,11 @@ def after_corrections(group: str, counts: tuple[int, ...], seconds: float, model
     After every count: a forest, what is learnt live, and so many seconds of training from the model and from random
     weights. Objects are corrected field by field, the nearest to the middle first.
     """
-    learnt, tests = (items((split,))[group] for split in ("train", "test"))
-    order = np.random.default_rng(seed).permutation(len(learnt))
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "p") as project:
+        both = (strange((s,), Path(folder)) if group in STRANGE else items((s,)) for s in ("train", "test"))
+        learnt, tests = (found[group] for found in both)
+        order = np.random.default_rng(seed).permutation(len(learnt))
         ids = [project.add_image(image, split="test")[0] for image, _ in tests]
         truths = {id: images.read_labels(labels) for id, (_, labels) in zip(ids, tests, strict=True)}
         base = adopt_model(project, model)
@@ -229,7 +261,7 @@ def short(scores: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--after", choices=tuple(GROUPS.values()), help="correct objects of this group instead")
+    parser.add_argument("--after", choices=(*GROUPS.values(), *STRANGE), help="correct objects of this group instead")
     parser.add_argument("--volumes", action="store_true", help="measure the embryo volumes instead")
     parser.add_argument("--objects", type=int, nargs="+", default=[3, 10, 30])
     parser.add_argument("--model", default=DEFAULT, help="with --after: a model that has not seen the group")

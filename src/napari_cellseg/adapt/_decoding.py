@@ -79,8 +79,8 @@ def fit_decoding(target: Distance, evidence: Sequence[Evidence], start: Distance
     target
         The model's own; where no others are clearly better, it stays.
     start
-        What was fitted before: only its neighbours are tried, so that the next correction can move on from there. None
-        tries all, one of the two after the other.
+        What was fitted before: only its neighbours in one of the two are tried, so that the next correction can move on
+        from there. None tries all, one of the two after the other.
 
     Returns
     -------
@@ -97,7 +97,8 @@ def fit_decoding(target: Distance, evidence: Sequence[Evidence], start: Distance
         for name in ("prominence", "threshold", "prominence"):
             best, after = _better(best, after, [best.model_copy(update={name: v}) for v in GRID[name]], parts)
     else:
-        best, after = _better(best, after, [start, *_neighbours(start)], parts)
+        name = tuple(GRID)[objects % len(GRID)]  # one after each correction: every try costs a decoding
+        best, after = _better(best, after, [start, *_neighbours(start, name)], parts)
     return Fitted(best, objects, before, after) if after >= before + GAIN else Fitted(target, objects, before, before)
 
 
@@ -128,11 +129,8 @@ def _better(
     return best, after
 
 
-def _neighbours(start: Distance) -> list[Distance]:
-    """One step up or down in one of the two."""
-    out = []
-    for name, values in GRID.items():
-        now = getattr(start, name)
-        below, above = [v for v in values if v < now], [v for v in values if v > now]
-        out += [start.model_copy(update={name: v}) for v in (*below[-1:], *above[:1])]
-    return out
+def _neighbours(start: Distance, name: str) -> list[Distance]:
+    """One step up or down."""
+    now = getattr(start, name)
+    below, above = [v for v in GRID[name] if v < now], [v for v in GRID[name] if v > now]
+    return [start.model_copy(update={name: v}) for v in (*below[-1:], *above[:1])]

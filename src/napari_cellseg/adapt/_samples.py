@@ -14,12 +14,12 @@ from ..nets.features import Maps, at_pixels
 from ..project import BACKGROUND
 
 Float = NDArray[np.float32]
-MOST = 4000
+MOST = 2500
 """Pixels a head is fitted to."""
 CELL = 32
 """Background and hints are left out by squares of this side when a head is judged."""
-ANCHORS = 2000
-"""Pixels of a field of which nobody has said anything."""
+ANCHORS = 1000
+"""Pixels of which nobody has said anything, of a field and in all."""
 HINTED = 1 << 40
 """Groups from here on are squares of hints on cells, below its negative of hints on background."""
 
@@ -79,7 +79,7 @@ class Samples:
     def joined(cls, parts: Iterable[Samples], most: int = MOST) -> Samples | None:
         """All of several parts, thinned to `most` pixels that are known, half of them objects where there are as many.
 
-        Of anchors there are at most as many again.
+        Of anchors there are at most `ANCHORS`.
         """
         parts = list(parts)
         if not parts:
@@ -92,7 +92,7 @@ class Samples:
         )
         n_inside = min(len(inside), max(most // 2, most - len(outside)))
         n_outside = min(len(outside), most - n_inside)
-        sizes = ((inside, n_inside), (outside, n_outside), (anchors, most))
+        sizes = ((inside, n_inside), (outside, n_outside), (anchors, ANCHORS))
         return every.of(np.sort(np.concatenate([rng.permutation(side)[:n] for side, n in sizes])))
 
 

@@ -117,6 +117,9 @@ def at_pixels(maps: Maps, places: torch.Tensor, shape: tuple[int, int]) -> torch
     unit = (places.float() + 0.5) / size * 2 - 1
     grid = unit.flip(-1)[None, None]
     for values in maps:
+        if values.shape[2:] == shape:
+            out.append(values[0, :, places[:, 0], places[:, 1]].float().T)
+            continue
         found = F.grid_sample(values.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
         out.append(found[0, :, 0].T)
     return torch.cat(out, 1)
