@@ -36,9 +36,7 @@ from napari_cellseg.project import Project, adopt_model, difference
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data"
 STRANGE = ("transmitted light", "neurites")
-GROUPS = {
-    "fluo": "fluorescence", "he": "stained tissue", "brightfield": "grey bright field", "phase": "phase contrast",
-}  # fmt: skip
+"""Of these there are foregrounds only, so objects are their connected parts."""
 SMALLEST = 50
 """Smaller parts of a foreground (pixels) are left out."""
 GROUPS = {"fluo": "fluorescence", "he": "stained tissue", "brightfield": "grey bright field", "phase": "phase contrast"}

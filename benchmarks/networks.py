@@ -2,9 +2,9 @@
 
 usage: python benchmarks/networks.py [--seconds 60] [--seeds 0 1] [--json FILE]
 
-Fluorescence images of dsb2018 (needs ../shared/data): two dozen of the splits train and val are approved, the test images
-measure. Only the network differs; ImageNet weights where they are to be had, since a user would have them, too. By the
-clock, so on a quiet machine only.
+Fluorescence images of dsb2018 (needs ../shared/data): two dozen of the splits train and val are approved, the test
+images measure. Only the network differs; ImageNet weights where they are to be had, since a user would have them, too.
+By the clock, so on a quiet machine only.
 """
 
 from __future__ import annotations
