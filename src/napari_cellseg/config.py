@@ -39,6 +39,10 @@ class Train(Settings):
     margin: int = Field(8, ge=0, le=128, description="A correction vouches for this margin around the object (pixels).")
     child_rate: float = Field(0.5, gt=0, le=1, description="Share of the learning rate when starting from a model.")
     replay: float = Field(0.7, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
+    remember: float = Field(
+        0.3, ge=0, le=10,
+        description="What the parent says where nobody has spoken weighs so much of what is known; 0: nothing.",
+    )  # fmt: skip
     averaging: float = Field(0.99, ge=0, lt=1, description="Decay of the running average of the weights.")
     checks: int = Field(8, ge=1, le=1000, description="Validations, spread over the training.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")

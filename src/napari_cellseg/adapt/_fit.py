@@ -14,9 +14,11 @@ Float = NDArray[np.float32]
 PENALTIES = (100.0, 1000.0, 10_000.0)
 """Candidates for the ridge penalty, per standard deviation of a feature; none of them may be better than no head."""
 FOLDS = 2
-ANCHOR, ANCHOR_OF_HINTS = 0.1, 0.2
-"""Pixels of which nobody has said anything hold the head to the network: together they weigh such a share of those of
-objects, and of hints, which people paint where it is wrong and which alone would turn it over everywhere."""
+ANCHORED, LEAST_ANCHORED, ANCHORED_HINTS = 10, 0.3, 0.2
+"""Pixels of which nobody has said anything hold the head to the network. Together they weigh as much as the corrected
+objects where these are ten or fewer, and 10 / n of n objects, but never below 0.3: what is known lies near objects, and
+a head fitted to that alone may call everything else object. Of hints, which are painted where the network is wrong,
+they weigh a fifth."""
 STEPS, QUICK_STEPS = 5, 3
 """Newton's steps for the head, and for judging a penalty."""
 GAIN = 0.95
@@ -95,8 +97,9 @@ class Data(NamedTuple):
 def _weights(samples: Samples) -> Float:
     """(M,): 1 for what was said; all anchors together a share of it."""
     anchors, hints = samples.anchors, samples.hints
-    shares = ANCHOR_OF_HINTS * int(hints.sum()) + ANCHOR * int((~anchors & ~hints).sum())
-    return np.where(anchors, np.float32(shares / max(1, int(anchors.sum()))), np.float32(1))
+    share = max(LEAST_ANCHORED, min(1.0, ANCHORED / max(1, samples.objects)))
+    whole = ANCHORED_HINTS * int(hints.sum()) + share * int((~anchors & ~hints).sum())
+    return np.where(anchors, np.float32(whole / max(1, int(anchors.sum()))), np.float32(1))
 
 
 def _left_out(data: Data, fold: NDArray[np.int64], penalty: float) -> Float:

@@ -29,6 +29,7 @@ from ._loop import Loop, best_network
 from ._optimise import rate
 from ._runs import RunFolder, RunRecord
 from ._show import show_training
+from ._teacher import Teacher
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -79,7 +80,13 @@ def train(
     elif (notice := config.model.pretrain(network)) and first:
         yield Notice(notice)  # pretrained when resuming too: it decides what is frozen
     rate_of_child = config.train.child_rate if record.parent else 1.0
-    loop = Loop(choose(config.precision).place(network), config, config.train.learning_rate * rate_of_child, fabric)
+    network = choose(config.precision).place(network)
+    teacher = None
+    if record.parent is not None and config.train.remember:
+        teacher = Teacher(network, config.target.exclusive, config.train.remember, fabric)
+    loop = Loop(
+        network, config, config.train.learning_rate * rate_of_child, fabric, teacher, is_child=record.parent is not None
+    )
     if folder is not None:
         loop.restore(*folder.load(), patches)
         fabric.barrier()  # all have read it before the first one moves it
@@ -182,5 +189,6 @@ def _card(record: RunRecord, loop: Loop, patches: TrainingSet, n_classes: int) -
         steps=loop.at.best_step,
         seconds=round(loop.at.elapsed, 2),
         stopped_by=loop.stopped_by,
+        metrics={"share of the parent": loop.at.blend} if loop.at.blend else {},
         versions=versions(),
     )

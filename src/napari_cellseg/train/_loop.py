@@ -21,10 +21,13 @@ from ..errors import CellsegError
 from ..events import Event, Notice, StepDone, Validated
 from ..nets.device import ThinInFloat32, out_of_memory
 from ._optimise import Average, Freezing, make_optimiser, rate
+from ._teacher import Teacher
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+BLENDS = (0.25, 0.5)
+"""Shares of the parent that are tried."""
 Save = Callable[[dict[str, torch.Tensor], dict[str, Any]], None]
 
 
@@ -44,6 +47,8 @@ class Progress:
         How often the plateau schedule lowered the rate.
     extended
         How often the training went on after its end, since it was still improving.
+    blend
+        Share of the parent in the weights that are saved.
     """
 
     step: int = 0
@@ -54,6 +59,7 @@ class Progress:
     worse: int = 0
     falls: int = 0
     extended: int = 0
+    blend: float = 0.0
 
 
 class Loop:
@@ -63,15 +69,29 @@ class Loop:
     ----------
     peak
         Learning rate at the top of the schedule.
+    teacher
+        The parent, where it teaches.
+    is_child
+        Whether the network has a parent's weights, with which what was learnt may be blended.
     """
 
-    def __init__(self, network: nn.Module, config: Config, peak: float, fabric: Fabric) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        config: Config,
+        peak: float,
+        fabric: Fabric,
+        teacher: Teacher | None = None,
+        *,
+        is_child: bool = False,
+    ) -> None:
         self.config, self.fabric, self.peak = config, fabric, peak
-        self.network = network
+        self.network, self.teacher = network, teacher
         self.freezing = Freezing(network, config.optimiser)
         self.module, self.optimiser = fabric.setup(network, make_optimiser(network, config))
         self.loss = config.loss.build(exclusive=config.target.exclusive).to(fabric.device)
         self.average = Average(network, config.train.averaging)
+        self.parent = {k: v.clone() for k, v in network.state_dict().items()} if is_child else {}
         self.best = {name: value.clone() for name, value in self.average.network.state_dict().items()}
         self.at = Progress()
         self.stopped_by = "time"
@@ -119,6 +139,7 @@ class Loop:
             while not self._ends(stop, bool(validation)):
                 step, progress = self.at.step + 1, self._progress()
                 draws, batch = loader.take()
+                batch = self.teacher.taught(batch) if self.teacher is not None else batch
                 loss = self._safe_step(batch, draws, patches, step, progress)
                 if not math.isfinite(loss):
                     yield from self._broken(step)
@@ -139,6 +160,8 @@ class Loop:
             save(self.tensors(), self._state(patches))  # before a validation that an uninterrupted training has not
         if self.stopped_by not in ("nan", "memory") and self.at.step:
             yield from self._checked(validation)
+        if self.parent and validation and self.at.best_step and self.stopped_by != "nan":
+            self._blend(validation)
 
     def _checked(self, validation: list[Batch]) -> Iterator[Event]:
         """Validate; a loss that is no number ends the training."""
@@ -229,18 +252,23 @@ class Loop:
             patches = zip(output.split(1), target.split(1), known.split(1), strict=True)
             return value, [float(self.loss(*patch)) for patch in patches]
 
-    @torch.inference_mode()
+    def _blend(self, validation: list[Batch]) -> None:
+        """Weights between the parent's and the best ones, where they do better still on the held-out patches.
+
+        Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", CVPR: the mean keeps what the parent
+        knew of other images and most of what was learnt.
+        """
+        best = {name: value.clone() for name, value in self.best.items()}
+        for share in BLENDS:
+            mixed = {k: v.lerp(self.parent[k], share) if v.is_floating_point() else v for k, v in best.items()}
+            self.average.network.load_state_dict(mixed)
+            loss = self._loss_on(validation)
+            if loss < self.at.best_loss:
+                self.at.best_loss, self.at.blend, self.best = loss, share, mixed
+
     def _validate(self, batches: list[Batch]) -> Validated:
         """The running average on the held-out patches."""
-        total, weight, place = 0.0, 0.0, self.fabric.device
-        for batch in batches:
-            with self.fabric.autocast(), ThinInFloat32():
-                output = self.average.network(batch.pixels.to(place))
-            known = batch.known.to(place)
-            n = float(known.sum())
-            total += float(self.loss(output, batch.target.to(place), known)) * n
-            weight += n
-        loss = total / weight if weight else 0.0
+        loss = self._loss_on(batches)
         best = loss <= self.at.best_loss
         self.at.worse = 0 if best else self.at.worse + 1
         if best:
@@ -250,6 +278,19 @@ class Loop:
         elif self.config.optimiser.schedule == "plateau" and self.at.worse % self.config.optimiser.wait == 0:
             self.at.falls += 1
         return Validated(self.at.step, loss, best)
+
+    @torch.inference_mode()
+    def _loss_on(self, batches: list[Batch]) -> float:
+        """Of the running average, over the known voxels of some batches."""
+        total, weight, place = 0.0, 0.0, self.fabric.device
+        for batch in batches:
+            with self.fabric.autocast(), ThinInFloat32():
+                output = self.average.network(batch.pixels.to(place))
+            known = batch.known.to(place)
+            n = float(known.sum())
+            total += float(self.loss(output, batch.target.to(place), known)) * n
+            weight += n
+        return total / weight if weight else 0.0
 
     def _broken(self, step: int) -> Iterator[Event]:
         """The loss is no number, or memory did not suffice: what was best before is kept."""
