@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cellseg.base import estimate_size, median_diameter
+from napari_cellseg import images
+from napari_cellseg.base import DEFAULT, base_models, estimate_size, median_diameter
 from napari_cellseg.cli import main
 from napari_cellseg.config import Config, default_config
 from napari_cellseg.data import TrainingSet
-from napari_cellseg.engine import PlanJob, PredictJob, run
+from napari_cellseg.engine import PlanJob, PredictJob, run, write_prediction
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.evaluate import score_image
 from napari_cellseg.events import Planned, Predicted
-from napari_cellseg.project import Project, adopt_model, given_size, new_project, object_size, put_size, zoom_of
+from napari_cellseg.predict import Request, load_model, predict
+from napari_cellseg.predict._size import checked_size
+from napari_cellseg.project import (
+    Project,
+    adopt_model,
+    given_size,
+    known_size,
+    new_project,
+    note_size,
+    object_size,
+    put_size,
+    zoom_of,
+)
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.zoom import GRID, LEAST, MOST, Zoom
 
@@ -182,3 +197,79 @@ def test_the_command_line_takes_a_size(large, capsys):
 def test_a_base_model_asks_for_the_size(tmp_path):
     with Project.create(tmp_path / "p") as project:
         assert project.model_config(adopt_model(project, "cells")).object_size == default_config().object_size > 0
+
+
+# --- an estimate is checked by what the network finds ----------------------------------------------
+
+
+class Disks:
+    """Labels of a window as a network might find them: disks whose diameter depends on how the image is seen."""
+
+    def __init__(self, diameter) -> None:
+        self.diameter, self.asked = diameter, []
+
+    def __call__(self, window, size: float) -> np.ndarray:
+        self.asked.append((window, size))
+        height, width = (b - a for a, b in window[-2:])
+        d = self.diameter(size)
+        step = int(d) + 3
+        y, x = np.mgrid[:height, :width]
+        inside = ((y % step - step / 2) ** 2 + (x % step - step / 2) ** 2) < (d / 2) ** 2
+        return np.where(inside, 1 + y // step * 1000 + x // step, 0).astype(np.uint32)
+
+
+def test_an_estimate_that_the_network_confirms_stands():
+    look = Disks(lambda size: 0.9 * size)
+    assert checked_size(40.0, (900, 1000), look) == 40.0
+    assert len(look.asked) == 1
+    assert look.asked[0] == (((130, 770), (180, 820)), 40.0)  # the middle, 16 diameters wide
+
+
+def test_where_clearly_smaller_objects_are_found_twice_their_size_is_taken():
+    look = Disks(lambda size: 20.0)
+    assert checked_size(40.0, (9, 300, 300), look) == pytest.approx(20, rel=0.1)
+    assert [size for _, size in look.asked] == [40.0, pytest.approx(20, rel=0.1)]
+    assert look.asked[0][0] == ((4, 5), (0, 300), (0, 300))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [lambda size: 0.5 * size, lambda size: 1.8 * size, lambda size: 200.0],
+    ids=["fragments, ever smaller", "larger", "hardly any object"],
+)
+def test_otherwise_the_estimate_stands(found):
+    assert checked_size(40.0, (400, 400), Disks(found)) == 40.0
+
+
+def test_what_an_image_was_seen_with_is_remembered_until_a_person_speaks(tmp_path):
+    np.save(tmp_path / "a.npy", synthetic_cells((200, 200), 12, radius=14, seed=1)[0])
+    with Project.create(tmp_path / "p") as project:
+        adopt_model(project, "cells")
+        (id,) = project.add_image(tmp_path / "a.npy")
+        events = list(run(PredictJob(project.path, (id,), ("cells",))))
+        (found,) = [e for e in events if isinstance(e, Predicted)]
+        (plan,) = [e for e in events if isinstance(e, Planned)]
+        assert found.size == plan.size == pytest.approx(28, rel=0.5)
+        assert known_size(project, id) == 0
+        write_prediction(project, found, PredictJob(project.path, (id,), ("cells",)))
+        assert object_size(project, id) == known_size(project, id) == found.size
+        assert given_size(project, id) == 0
+        put_size(project, id, 50)
+        assert object_size(project, id) == 50
+        note_size(project, id, 20)  # an answer that comes late
+        assert object_size(project, id) == 50
+        put_size(project, id, 0)
+        assert known_size(project, id) == 0  # the picture is asked again
+
+
+@pytest.mark.skipif(not (SHARED / "dsb2018").is_dir(), reason="../shared/data/dsb2018 is not there")
+def test_a_stained_smear_is_seen_at_its_size():
+    """Its nuclei have 16 and 19 pixels; the picture alone says 27 and 31."""
+    rows = [r for r in csv.DictReader((SHARED / "dsb2018" / "index.csv").open()) if r["split"] == "test"]
+    model = load_model(base_models()[DEFAULT])
+    for row in (r for r in rows if r["modality"] == "brightfield_grey"):
+        picture = images.read(SHARED / "dsb2018" / "images" / f"{row['name']}.tif")
+        truth = images.read_labels(SHARED / "dsb2018" / "labels" / f"{row['name']}.tif")
+        (found,) = [e for e in predict(picture, model, request=Request(show=False)) if isinstance(e, Predicted)]
+        assert found.size < 0.8 * estimate_size(picture.channels_first())
+        assert found.size == pytest.approx(median_diameter(truth), rel=0.5)

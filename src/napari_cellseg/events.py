@@ -74,7 +74,8 @@ class Predicted(Event):
 
     `labels` is array-like (Z, Y, X) or (Y, X) uint32 of the shape of `box`: numpy, or zarr for what is larger
     than memory. `disagreement` (of several models) and `uncertainty` are uint8 arrays of that shape, or None.
-    `store` is the folder with the probabilities, "" where they were not kept.
+    `store` is the folder with the probabilities, "" where they were not kept. `size` is the diameter of objects that it
+    was seen with, 0 where no model asks.
     """
 
     image: str
@@ -86,6 +87,7 @@ class Predicted(Event):
     store: str = ""
     uncertainty: Any = None
     disagreement: Any = None
+    size: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from scipy import ndimage as ndi
 
 from napari_cellseg.cli import main
 from napari_cellseg.gui.controller import Controller
 from napari_cellseg.gui.resolve import resolve
-from napari_cellseg.project import Project, adopt_model
-from napari_cellseg.samples import synthetic_cells
+from napari_cellseg.project import Project
 
 from .waiting import spin
 
 BACKGROUND, CELLS = 1, 2
 
 
-@pytest.fixture(scope="module")
-def truth() -> np.ndarray:
-    return synthetic_cells((256, 256), 40, radius=13, touching=0.0, seed=4)[1]
+@pytest.fixture
+def truth(rough_truth) -> np.ndarray:
+    return rough_truth
 
 
 @pytest.fixture
-def path(tmp_path, truth):
-    """Smooth objects on a rough ground, which the base model does not see."""
-    rng = np.random.default_rng(0)
-    np.save(tmp_path / "rough.npy", rng.normal(120, np.where(truth > 0, 8, 35)).clip(0, 255).astype(np.uint8))
-    with Project.create(tmp_path / "p") as project:
-        adopt_model(project, "cells")
-        project.add_image(tmp_path / "rough.npy")
-        return project.path
+def path(rough) -> Path:
+    return rough
 
 
 @pytest.fixture
-def controller(path):
-    made = Controller(ViewerModel())
-    made.open_project(path)
-    yield made
-    made.close()
+def controller(opened, path) -> Controller:
+    return opened(path, engine=False)
 
 
 def brush(controller: Controller, value: int, mask: np.ndarray) -> None:

@@ -12,9 +12,10 @@ from napari_cellseg.gui.controller import Controller
 from napari_cellseg.gui.overlays import _rectangles
 from napari_cellseg.gui.resolve import resolve
 from napari_cellseg.probabilities import kept_path
-from napari_cellseg.project import Project, difference, given_size, new_project
+from napari_cellseg.project import Project, given_size, new_project
 from napari_cellseg.samples import synthetic_cells
 
+from .drawing import draw
 from .waiting import spin
 
 
@@ -24,27 +25,18 @@ def cells() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture
-def controller(tmp_path, cells):
+def controller(tmp_path, cells, opened) -> Controller:
     np.save(tmp_path / "cells.npy", cells[0])
     with new_project(tmp_path / "p") as project:
         project.add_image(tmp_path / "cells.npy")
         path = project.path
-    made = Controller(ViewerModel())
-    made.open_project(path)
-    made.start()
+    made = opened(path)
     made.session.update(live=False)
-    spin(made, lambda: made.engine.ready is not None)
-    yield made
-    made.close()
+    return made
 
 
 def correct(controller: Controller, truth: np.ndarray, n: int) -> None:
-    canvas = controller.session.canvas
-    mine = np.isin(truth, np.unique(truth)[1 : n + 1])
-    new = np.where(mine, truth + 1000, canvas.labels).astype(np.uint32)
-    state = np.where(mine, 1, canvas.state).astype(np.uint8)
-    box = tuple(slice(0, n) for n in truth.shape)
-    controller.apply(difference("brush", canvas.labels, canvas.state, box, new, state))
+    draw(controller, truth, np.unique(truth)[1 : n + 1])
 
 
 def test_the_size_is_estimated_until_a_person_says_it(controller):

@@ -19,12 +19,12 @@ from ..project import (
     ImageRecord,
     Project,
     fitted_target,
-    given_size,
-    given_sizes,
     head_path,
     holdout_mask,
     kinds_of_images,
     known_mask,
+    known_size,
+    known_sizes,
     labels_before,
     member_paths,
 )
@@ -87,24 +87,25 @@ class PlanJob:
 
 
 @dataclass(frozen=True)
-class DecodeJob:
-    """Decode the probabilities that were kept of an image anew, inside a field or everywhere."""
+class KeptJob:
+    """What needs the probabilities that were kept of an image, and no network."""
 
     project: Path
     image: str
     models: tuple[str, ...]
     target: Target
+
+
+@dataclass(frozen=True)
+class DecodeJob(KeptJob):
+    """Decode them anew, inside a field or everywhere."""
+
     field: Span = ()
 
 
 @dataclass(frozen=True)
-class FitJob:
-    """Fit a target's thresholds to what is known of an image, from the probabilities that were kept of it."""
-
-    project: Path
-    image: str
-    models: tuple[str, ...]
-    target: Target
+class FitJob(KeptJob):
+    """Fit the target's thresholds to what is known of the image."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Itera
     from ..predict import Request, predict
 
     models, options = _loaded(project, job.models, job.live), options_of(project, job.models, job.options)
-    sizes, target = given_sizes(project), decoded_with(project, job.models, job.target, job.live)
+    sizes, target = known_sizes(project), decoded_with(project, job.models, job.target, job.live)
     for id in job.images:
         request = Request(options, target, job.region, _kept(project, id), job.keep, job.show, sizes.get(id, 0.0))
 
@@ -230,7 +231,7 @@ def _plan(project: Project, job: PlanJob) -> Event:
 
     models = _loaded(project, job.models)
     request = Request(
-        options_of(project, job.models, job.options), None, job.region, size=given_size(project, job.image)
+        options_of(project, job.models, job.options), None, job.region, size=known_size(project, job.image)
     )
     return plan_for(project.read_image(job.image), models, job.image, request)
 
@@ -326,7 +327,7 @@ def _labels_of(
     options = options_of(project, (model,), None)
     folder = project.path / "cache" / "judged" / record.id
     target = decoded_with(project, (model,), None, live)
-    request = Request(options, target, folder=folder, show=False, size=given_size(project, record.id))
+    request = Request(options, target, folder=folder, show=False, size=known_size(project, record.id))
     events = predict(project.read_image(record.id), _loaded(project, (model,), live), record.id, request=request)
     return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
 

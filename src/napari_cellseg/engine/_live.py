@@ -22,7 +22,7 @@ from ..config import Config
 from ..errors import CellsegError
 from ..events import Event, Refined, Span
 from ..preprocess import Processed
-from ..project import Project, fitted_target, given_size, known_mask, put_fitted_target, zoom_of
+from ..project import Project, fitted_target, known_mask, known_size, put_fitted_target, zoom_of
 from ..targets import Distance, Target
 from ..zoom import GRID, Zoom
 
@@ -283,7 +283,7 @@ class Memory:
 
     def _heed_size(self, project: Project, image: str) -> None:
         """Forget what was seen of an image when a person says that its objects are of another size."""
-        given = given_size(project, image)
+        given = known_size(project, image)
         if self.sizes.setdefault(image, given) != given:
             self.sizes[image] = given
             self.pictures.pop(image, None)

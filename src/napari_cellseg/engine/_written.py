@@ -10,7 +10,7 @@ import numpy as np
 
 from ..edits import fitted, predicted
 from ..events import Predicted
-from ..project import Edit, Project, given_sizes, head_path, last_predictions, note_prediction
+from ..project import Edit, Project, given_sizes, head_path, last_predictions, note_prediction, note_size
 from ..targets import Target
 from ._jobs import PredictJob, decoded_with, options_of
 
@@ -30,6 +30,7 @@ def write_prediction(project: Project, found: Predicted, job: PredictJob) -> Edi
         When it cannot be saved; the labels are as before.
     """
     canvas, instances = project.canvas(found.image), project.task == "instance"
+    note_size(project, found.image, found.size)
     box = tuple(slice(a, b) for a, b in found.box)
     new = fitted(
         canvas.labels, canvas.state, box, np.asarray(found.labels), canvas.next_id(),

@@ -20,7 +20,7 @@ from ..engine import DecodeJob, FitJob, PlanJob, PredictJob, Reply, target_of
 from ..errors import CellsegError
 from ..events import Decoded, Event, Failed, Finished, Fitted, Planned, Predicted, Span, TileDone
 from ..probabilities import kept_path, open_kept
-from ..project import Project, fitted_target, said_size
+from ..project import Project, fitted_target, note_size, said_size
 from ..targets import Target
 from .session import Progress
 
@@ -194,12 +194,20 @@ class Predicting:
             fitted = fitted_target(session.project, session.current_model)
         session.update(plan=None, given_size=given, target=None, fitted=fitted, decoded="", kept=kept)
 
+    def planned(self, event: Planned) -> None:
+        """What a prediction takes, and the size of objects that it sees the image with: learning sees it so, too."""
+        session = self._c.session
+        if event.image == session.image and session.project is not None:
+            session.update(plan=event)
+            if not session.read_only and not session.given_size:
+                note_size(session.project, event.image, event.size)
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _taken(self, event: Event) -> None:
         session = self._c.session
-        if isinstance(event, Planned) and event.image == session.image:
-            session.update(plan=event)
+        if isinstance(event, Planned):
+            self.planned(event)
         elif isinstance(event, Fitted) and event.image == session.image:
             self._take_fitted(event)
         elif isinstance(event, Decoded) and event.image == session.image and self._outlining:

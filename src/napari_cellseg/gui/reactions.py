@@ -67,7 +67,7 @@ class Reactions:
             case TrainingShown():
                 self._c.session.update(training=event)
             case Planned():
-                self._c.session.update(plan=event)
+                self._c.predicting.planned(event)
             case Notice():
                 self._c.session.update(notice=event.text)
             case Saved():

@@ -30,6 +30,7 @@ from ..zoom import Zoom
 from ._again import decode_joined
 from ._plan import Plan, make_plan
 from ._predictor import Predictor
+from ._size import checked_size
 from ._store import Blend, OnlyPlane, allocate, chunk_shape, make_zarr
 from ._tiles import Box, Queue, Shape, Tile
 from ._tiles import Span as Extent
@@ -162,8 +163,18 @@ class _Run:
     def _zooms(self) -> list[Zoom]:
         """How each model sees the image."""
         wanted = [m.config.object_size if m.dimensions == 2 else 0.0 for m in self.models]
-        self.size = (self.request.size or estimate_size(self.pixels)) if any(wanted) else 0.0
+        self.size = self.request.size if any(wanted) else 0.0
+        if any(wanted) and not self.size:
+            estimate = estimate_size(self.pixels)
+            self.size = checked_size(estimate, self.image.spatial_shape, self._first_look) if estimate else 0.0
         return [Zoom.between(self.size, w) for w in wanted]
+
+    def _first_look(self, window: Span, size: float) -> NDArray[np.uint32]:
+        """Labels (Y, X) of a window."""
+        options = self.options.model_copy(update={"mode": "slices", "uncertainty": False, "flips": False})
+        request = Request(options, self.request.target, window, show=False, size=size)
+        found = next(e for e in predict(self.image, self.models, request=request) if isinstance(e, Predicted))
+        return np.asarray(found.labels).reshape(found.labels.shape[-2:])
 
     def _mode(self) -> str:
         """What *auto* means: volumes whose voxels are nearly cubes are seen by 2D networks along three axes.
@@ -239,9 +250,10 @@ class _Run:
         store = self._keep(radius) if self.request.keep else ""
         maps = self._maps()
         together, seconds = "+".join(m.id for m in self.models), time.monotonic() - self.start
+        uncertainty, disagreement = (m if m is None or not flat else m[0] for m in maps)
         return Predicted(
-            self.name, together, _flat(labels) if flat else labels, seconds,
-            box[1:] if flat else box, n, store, *(m if m is None or not flat else m[0] for m in maps),
+            self.name, together, _flat(labels) if flat else labels, seconds, box[1:] if flat else box, n, store,
+            uncertainty, disagreement, self.size,
         )  # fmt: skip
 
     # --- inside ---------------------------------------------------------------------------------

@@ -33,7 +33,18 @@ from ._records import (
     frames_beside,
     write_history,
 )
-from ._sizes import LARGEST, given_size, given_sizes, object_size, put_size, said_size, zoom_of
+from ._sizes import (
+    LARGEST,
+    given_size,
+    given_sizes,
+    known_size,
+    known_sizes,
+    note_size,
+    object_size,
+    put_size,
+    said_size,
+    zoom_of,
+)
 from ._split import stratified_split
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
 
@@ -80,12 +91,15 @@ __all__ = [
     "image_statuses",
     "kinds_of_images",
     "known_mask",
+    "known_size",
+    "known_sizes",
     "labels_before",
     "labels_of_others",
     "last_predictions",
     "member_paths",
     "new_project",
     "note_prediction",
+    "note_size",
     "object_size",
     "put_fitted_target",
     "put_size",

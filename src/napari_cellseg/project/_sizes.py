@@ -1,7 +1,7 @@
 """How large objects are in an image: as a person said, of it or of an image of its kind, else as estimated.
 
-Data flow: a person's figure -> setting ``size:<image>``; `object_size` looks there, then at images of the same kind,
-then into the picture. An estimate depends on the picture alone and is quick, so it is not kept.
+Data flow: a person's figure -> setting ``size:<image>``; what a network saw an image with -> setting ``seen:<image>``;
+`object_size` looks at the first, of the image and of others of its kind, then at the second, then into the picture.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ..zoom import Zoom
 from ._folder import Project
 from ._kinds import kinds_of_images
 
-_SETTING = "size:"
+_SETTING, _SEEN = "size:", "seen:"
 LARGEST = 2000.0
 """A greater diameter is a mistake."""
 
 
 def object_size(project: Project, image: str) -> float:
     """Diameter of typical objects of an image (pixels); 0 where the picture says nothing."""
-    return given_size(project, image) or estimate_size(project.read_image(image).channels_first())
+    return known_size(project, image) or estimate_size(project.read_image(image).channels_first())
 
 
 def zoom_of(project: Project, image: str, config: Config) -> Zoom:
@@ -28,6 +28,23 @@ def zoom_of(project: Project, image: str, config: Config) -> Zoom:
     if config.model.dimensions != 2 or not config.object_size:
         return Zoom()
     return Zoom.between(object_size(project, image), config.object_size)
+
+
+def known_size(project: Project, image: str) -> float:
+    """What a person said, else what a network saw the image with before; 0 where neither is known."""
+    return known_sizes(project).get(image, 0.0)
+
+
+def known_sizes(project: Project) -> dict[str, float]:
+    """The same of every image of which something is known."""
+    seen = {id: float(text) for id, text in project.db.settings(_SEEN).items()}
+    return seen | {id: size for id, size in given_sizes(project).items() if size}
+
+
+def note_size(project: Project, image: str, size: float) -> None:
+    """Remember what a network saw an image with, so that it is seen so again: when learning, live, the next time."""
+    if size and known_size(project, image) != size:
+        project.db.put_setting(_SEEN + image, repr(float(size)))
 
 
 def given_size(project: Project, image: str) -> float:
@@ -61,4 +78,4 @@ def put_size(project: Project, image: str, size: float) -> None:
     project.image(image)
     if not 0 <= size <= LARGEST:
         raise CellsegError(f"{size:g} pixels is no diameter.", f"Give 0 (estimate it) to {LARGEST:g}.")
-    project.db.put_setting(_SETTING + image, repr(float(size)))
+    project.db.put_settings({_SETTING + image: repr(float(size)), _SEEN + image: "0.0"})

@@ -1,0 +1,21 @@
+"""What a perfect hand draws. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_cellseg.gui.controller import Controller
+from napari_cellseg.project import difference
+
+
+def draw(controller: Controller, truth: np.ndarray, ids: Sequence[int]) -> None:
+    """Draw the true outlines of some objects, as one stroke."""
+    canvas = controller.session.canvas
+    assert canvas is not None
+    mine = np.isin(truth, ids)
+    new = np.where(mine, truth + 1000, canvas.labels).astype(np.uint32)
+    state = np.where(mine, 1, canvas.state).astype(np.uint8)
+    box = tuple(slice(0, n) for n in truth.shape)
+    controller.apply(difference("brush", canvas.labels, canvas.state, box, new, state))
