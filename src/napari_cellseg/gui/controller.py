@@ -472,6 +472,7 @@ class Controller(Corrections, Trainings):
             rounds=tuple(project.db.rounds()),
             unfinished=self.interrupted(),
             spoken=project.db.spoken(),
+            holdouts=project.db.holdouts(),
         )
         self.all_images.count()
 

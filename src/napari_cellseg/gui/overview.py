@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ..project import ImageStatus
+from ..project import Holdout, ImageRecord, ImageStatus
 from .session import Session
 
 WORDS = ("approved", "corrected", "predicted", "not begun")
@@ -29,6 +29,17 @@ def summary(s: Session, known: dict[str, ImageStatus]) -> str:
     parts = [f"{found[word]} {word}" for word in WORDS if found[word]]
     images = "1 image" if n == 1 else f"{n} images"
     return f"{images}: {', '.join(parts)}" if len(known) == n else f"{images}: counting..."
+
+
+def mark(status: ImageStatus, record: ImageRecord, holdout: Holdout | None) -> tuple[str, str]:
+    """How far an image is, in a word, and what that means; what of it judges is said, too."""
+    if holdout is None or not holdout.boxes:
+        return status.word, tip(status)
+    if tuple((0, n) for n in record.shape) in holdout.boxes:
+        return f"{status.word}, judges", f"{tip(status)} It judges as a whole and is never learnt from."
+    n = len(holdout.boxes)
+    parts = "A part of it judges and is" if n == 1 else f"{n} parts of it judge and are"
+    return status.word, f"{tip(status)} {parts} never learnt from."
 
 
 def tip(status: ImageStatus) -> str:

@@ -9,7 +9,7 @@ from ..events import Planned, TrainingShown
 from ..preprocess import Recipe
 from .both import Side, model_of
 from .items import Control, Item
-from .overview import statuses, summary, tip
+from .overview import mark, statuses, summary
 from .rounds import describe_round, verdict
 from .session import Choices, Curve, Histogram, Problem, Progress, Session
 
@@ -143,7 +143,7 @@ def resolve(s: Session) -> View:
 def _all_images(s: Session, project: Control, idle: Control, writable: Control) -> dict[str, Any]:
     """What the step Image shows of all images."""
     known = statuses(s)
-    marks = {id: (status.word, tip(status)) for id, status in known.items()}
+    marks = {r.id: mark(known[r.id], r, s.holdouts.get(r.id)) for r in s.images if r.id in known}
     some = _first(project, Control(bool(s.images), "Add images first."))
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     return {

@@ -12,7 +12,7 @@ from ..config import Config
 from ..edits import Over
 from ..evaluate import Item
 from ..events import Planned, TrainingShown
-from ..project import Canvas, Forecast, ImageRecord, ImageStatus, ModelCard, Project, RoundRecord
+from ..project import Canvas, Forecast, Holdout, ImageRecord, ImageStatus, ModelCard, Project, RoundRecord
 from ..targets import Target
 
 
@@ -124,6 +124,8 @@ class Session:
     side: Literal["", "old", "new"] = ""
     """Whose outlines are shown while a round waits for a decision."""
     side_text: str = ""
+    holdouts: dict[str, Holdout] = field(default_factory=dict)
+    """What of each image judges."""
     held_shown: bool = False
     """Whether boxes show what is held out."""
     given_size: float = 0.0

@@ -89,6 +89,7 @@ class Trainings:
             raise CellsegError("No image is open.", "Open one in the step Image.")
         field = tuple((s.start, s.stop) for s in self.family.visible_box())
         n = change_holdout(self.project(), self.session.image, field, hold=hold)
+        self.refresh()
         self.show_held_out(True)
         things = ("object" if self.project().task == "instance" else "field") + ("" if n == 1 else "s")
         what = "judge from the next training on" if hold else "are learnt from by the next training"
