@@ -40,8 +40,9 @@ class Train(Settings):
     child_rate: float = Field(0.5, gt=0, le=1, description="Share of the learning rate when starting from a model.")
     replay: float = Field(0.7, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
     remember: float = Field(
-        0.3, ge=0, le=10,
-        description="What the parent says where nobody has spoken weighs so much of what is known; 0: nothing.",
+        1.0, ge=0, le=10,
+        description="What the parent says where nobody has spoken weighs so much of what is known; less with fewer "
+        "than 10 objects.",
     )  # fmt: skip
     averaging: float = Field(0.99, ge=0, lt=1, description="Decay of the running average of the weights.")
     checks: int = Field(8, ge=1, le=1000, description="Validations, spread over the training.")

@@ -18,6 +18,18 @@ def round_(before: dict, after: dict, parent: str | None = "cells") -> RoundReco
 
 
 @pytest.mark.parametrize(
+    ("objects", "gain", "better"),
+    [(2, 0.05, False), (2, 0.1, True), (10, 0.04, False), (10, 0.06, True), (20, 0.0, True), (200, 0.0, True)],
+)
+def test_with_few_held_out_objects_a_child_must_be_clearly_better_than_its_parent(objects, gain, better):
+    kinds = [(scores(0.6, 0.6, objects, 1), scores(0.6 + gain, 0.6 + gain, objects, 1))]
+    assert judged_better(kinds, "cells") is better
+    assert judged_better(kinds, None)  # against a draft, the first network is preferred
+    classes = [({"images": 1, "iou": 0.6}, {"images": 1, "iou": 0.6 + gain})]
+    assert judged_better(classes, "v1")
+
+
+@pytest.mark.parametrize(
     ("before", "after", "better"),
     [
         ([(0.5, 0.6)], [(0.6, 0.7)], True),
@@ -74,3 +86,10 @@ def test_kinds_are_named():
 
 def test_nothing_held_out_is_said():
     assert "cannot be judged" in verdict(round_({}, {"images": 0}), "cells")
+
+
+def test_a_child_that_is_not_clearly_better_is_not_called_worse():
+    few = round_(scores(0.6, 0.6, 4), scores(0.62, 0.62, 4, 3))
+    assert "v1 is not clearly better than cells, which stays the model in use" in verdict(few, "cells")
+    worse = round_(scores(0.6, 0.6, 4), scores(0.5, 0.5, 4, 3))
+    assert "v1 is worse than cells, which stays" in verdict(worse, "cells")

@@ -254,7 +254,7 @@ def _demo(verbs: Any) -> None:
     sub.add_argument("--data", metavar="DIR", help="a folder with index.csv, images/ and labels/")
     sub.add_argument("--seconds", type=float, default=150.0, metavar="S", help="training time in all")
     sub.add_argument("--rounds", type=_positive, default=3, metavar="N")
-    sub.add_argument("--objects", type=_positive, default=250, metavar="K")
+    sub.add_argument("--objects", type=_positive, default=400, metavar="K")
     sub.add_argument("--gui", action="store_true", help="open napari at the end, where there is a display")
     _progress(sub)
 

@@ -13,13 +13,16 @@ from ..events import Judged
 from ..project import Project, RoundRecord, assign_holdouts
 
 Decision = Literal["keep", "roll back"]
+FIRM, DOUBT = 20, 0.1
+"""With fewer held-out objects than the first, a child must gain more than nothing: a tenth where there is none."""
 
 
 def judged_better(kinds: Sequence[tuple[dict[str, Any], dict[str, Any]]], parent: str | None = None) -> bool:
     """Whether a child is at least as good as what was there before it.
 
     Twice it must not be worse: where every kind of image counts the same, and where every image does, since a kind of
-    one small part may say anything. Where nothing can be measured, a parent stays.
+    one small part may say anything. Against a parent it must be clearly better where few objects judge: five that are
+    as good as before may hide that all others became worse. Where nothing can be measured, a parent stays.
 
     Parameters
     ----------
@@ -31,7 +34,16 @@ def judged_better(kinds: Sequence[tuple[dict[str, Any], dict[str, Any]]], parent
         return parent is None
     gains = np.array([headline(after) - headline(before) for before, after in measured])
     images = np.array([after["images"] for _, after in measured])
-    return bool(gains.sum() >= 0 and (gains * images).sum() >= 0)
+    wanted = _wanted([after for _, after in measured]) if parent is not None else 0.0
+    return bool(gains.mean() >= wanted and (gains * images).sum() / images.sum() >= wanted)
+
+
+def _wanted(after: Sequence[dict[str, Any]]) -> float:
+    """The least gain: `DOUBT` falls to 0 with `FIRM` held-out objects. Classes are judged by voxels, which are many."""
+    if any("objects_tp" not in scores for scores in after):
+        return 0.0
+    n = sum(float(scores["objects_tp"] + scores["objects_fn"]) for scores in after)
+    return DOUBT * max(0.0, 1 - n / FIRM)
 
 
 def open_round(project: Project) -> None:

@@ -140,11 +140,11 @@ class Hinting:
             self._c.fail(error)
         except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
             self._c.fail(CellsegError(f"The hint could not be kept: {error}.", "Please report this."))
-        self._changed()
+        self._changed(repaint=False)  # napari has painted it
 
-    def _changed(self) -> None:
+    def _changed(self, *, repaint: bool = True) -> None:
         assert self._hints is not None
-        if (layer := self._shown()) is not None:
+        if repaint and (layer := self._shown()) is not None:
             layer.refresh()
         self._c.session.update(hinted=bool(self._hints.values.any()))
         self._c.live.hinted()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..evaluate import headline
 from ..project import RoundRecord
 from .items import Item
 
@@ -46,7 +47,9 @@ def verdict(r: RoundRecord, current: str | None) -> str:
     worse = [name for name, b, a in pairs if a < b - SAME]
     proved = r.child == current
     head = f"{r.child} is better than {old}" if proved and better else f"{r.child} is as good as {old}"
-    head = head if proved else f"{r.child} is worse than {old}, which stays the model in use"
+    if not proved:
+        word = "worse than" if headline(r.after) < headline(r.before) else "not clearly better than"
+        head = f"{r.child} is {word} {old}, which stays the model in use"
     changes = f"Better: {', '.join(better) or 'nothing'}. Worse: {', '.join(worse) or 'nothing'}."
     return " ".join([f"{head} (measured on what neither has learnt from).", changes, *_kinds(r), *_sure(r.after)])
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop", "is_first", "rate", "show_training", "train", "versions"]
 
+FIRM = 10
+"""With fewer objects to learn from, the parent is remembered less: of a new kind of image it may know nothing."""
 RESUMABLE = ("person", "memory", "nan")
 
 
@@ -83,7 +85,8 @@ def train(
     network = choose(config.precision).place(network)
     teacher = None
     if record.parent is not None and config.train.remember:
-        teacher = Teacher(network, config.target.exclusive, config.train.remember, fabric)
+        share = config.train.remember * min(1.0, patches.count_objects()[0] / FIRM)
+        teacher = Teacher(network, config.target.exclusive, share, fabric)
     loop = Loop(
         network, config, config.train.learning_rate * rate_of_child, fabric, teacher, is_child=record.parent is not None
     )
