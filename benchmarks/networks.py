@@ -27,11 +27,9 @@ from napari_cellseg.project import Project
 
 NETWORKS = {
     "EfficientNet-Lite0, ImageNet": ["model.encoder=tu-tf_efficientnet_lite0", "model.weights=imagenet"],
-    "EfficientNet-Lite0": ["model.encoder=tu-tf_efficientnet_lite0", "model.weights=none"],
     "ResNet-18": ["model.encoder=resnet18", "model.weights=none"],
     "MobileNetV3-small": ["model.encoder=tu-mobilenetv3_small_100", "model.weights=none"],
     "U-Net, width 16": ["model.kind=unet", "model.width=16"],
-    "U-Net, width 32": ["model.kind=unet", "model.width=32"],
 }
 POOL = 24
 

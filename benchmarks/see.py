@@ -152,6 +152,49 @@ def prediction(pixels: np.ndarray) -> dict[str, float]:
     return out
 
 
+def runtime(pixels: np.ndarray) -> dict[str, float]:
+    """The default network from a model folder, as it predicts on this machine, against its bare pass in torch."""
+    import tempfile
+
+    import dask.array as da
+    import torch
+
+    from napari_cellseg.config import Config
+    from napari_cellseg.images import Image
+    from napari_cellseg.models import save_weights
+    from napari_cellseg.nets.device import choose
+    from napari_cellseg.predict import Request, load_model
+    from napari_cellseg.predict._run import _Run
+    from napari_cellseg.preprocess import Recipe
+    from napari_cellseg.project import ModelCard, write_model
+
+    torch.manual_seed(0)
+    config = Config(recipe=Recipe(steps=())).with_values(["model.weights=none"])
+    device, network = choose(), config.model.build(1, 2).eval()
+    card = ModelCard("bench", None, 0.0, in_channels=1, out_channels=2, n_classes=1, edits_until=0)
+    near = torch.from_numpy(pixels[None, None].astype(np.float32) / 255).contiguous(memory_format=torch.channels_last)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_model(Path(folder), card, config, lambda p: save_weights(p / "weights.safetensors", network))
+        (model,) = load_model(path)
+        bare = device.place(network)
+        image = Image(da.from_array(pixels), "YX")
+
+        @torch.inference_mode()
+        def forward() -> None:
+            with device.autocast():
+                bare(near).float().sigmoid()
+
+        def tiles() -> None:
+            list(_Run(image, [model], "x", Request(show=False), lambda: None).tiles(lambda: False))
+
+        times = best(3, tiles=tiles, bare=forward)
+        computes = "torch" if model.runtime is None else "openvino"
+    return {
+        "network": config.model.label(), "computes": computes, "precision": device.precision,
+        **{f"{name}_s": value for name, value in times.items()}, "tiles_over_bare": times["tiles"] / times["bare"],
+    }  # fmt: skip
+
+
 def first_tile(pixels: np.ndarray) -> dict[str, float]:
     """From the click to labels of the field in the viewer's process (warm engine), and from Cancel to the end."""
     import tempfile
@@ -207,7 +250,12 @@ def main() -> None:
     options = parser.parse_args()
     pixels = picture()
     results = {}
-    for group, measure in (("preprocessing", preprocessing), ("prediction", prediction), ("click", first_tile)):
+    for group, measure in (
+        ("preprocessing", preprocessing),
+        ("prediction", prediction),
+        ("default network", runtime),
+        ("click", first_tile),
+    ):
         results[group] = values = measure(pixels)
         print(group, flush=True)
         for name, value in values.items():
