@@ -59,3 +59,13 @@ def test_private_names_of_napari_live_in_one_module():
     )
     users = {p.name for p in SOURCE.rglob("*.py") if any(f".{name}" in p.read_text() for name in private)}
     assert users <= {"_napari.py"}
+
+
+def test_what_is_warmed_in_a_thread_leaves_units_to_the_main_thread():
+    """pint's registry breaks where two threads read it for the first time: "'pixel' is not defined"."""
+    code = (
+        "import sys; from napari_cellseg.gui import warming; warming._work(); import pint; "
+        "print(type(pint.application_registry.get()).__name__, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["LazyRegistry", "True"]

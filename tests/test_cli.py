@@ -38,7 +38,7 @@ def test_the_whole_path(tmp_path, capsys):
     assert main(["add", p, str(tmp_path / "c0.tif"), "--labels", str(tmp_path / "l0.tif")]) == 0
     assert main(["add", p, str(tmp_path / "c1.tif"), "--labels", str(tmp_path / "l1.tif"), "--split", "test"]) == 0
     assert main(["add", p, str(tmp_path / "c2.tif"), "--spacing", "0.5,0.5"]) == 0
-    assert main(["train", p, *SET]) == 0
+    assert main(["train", p, *SET, "--keep", "yes"]) == 0
     assert main(["predict", p, "--image", "c2", "--out", str(tmp_path / "out")]) == 0
     assert main(["evaluate", p, "--json", str(tmp_path / "scores.json")]) == 0
     assert main(["export", p, "--out", str(tmp_path / "export"), "--format", "ome.tif"]) == 0

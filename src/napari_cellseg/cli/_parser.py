@@ -139,7 +139,10 @@ def _train(verbs: Any) -> None:
     sub = _verb(verbs, "train", "Fine-tune on what is corrected and approved, then judge against the parent.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
-        "--keep", choices=("auto", "yes", "no"), default="auto", help="auto keeps the child if it is not worse"
+        "--keep",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="auto keeps the child that is not worse, and clearly better where few judge",
     )
     sub.add_argument(
         "--resume", nargs="?", const="", metavar="RUN", help="go on with an interrupted training (the newest, or RUN)"

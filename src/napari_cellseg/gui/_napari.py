@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels
+from napari.utils.colormaps import label_colormap
 from numpy.typing import NDArray
 
 Box = tuple[slice, ...]
@@ -92,6 +93,13 @@ def repaint(layer: Labels, box: Box) -> None:
         layer._slice.image.view[tuple(view)] = layer.colormap._data_to_texture(visible)
     layer._accumulate_updated_slice(box)
     layer._partial_labels_refresh()
+
+
+def load_colours() -> None:
+    """Let napari load the compiled loops by which labels become colours, for the types of our layers."""
+    colours = label_colormap(49)
+    for kind in (np.uint32, np.uint8):
+        colours._data_to_texture(np.zeros((8, 8), kind))
 
 
 def canvas_size(viewer: ViewerModel) -> NDArray[Any]:

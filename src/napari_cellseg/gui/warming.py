@@ -1,15 +1,19 @@
 """What the first image would make the window wait for, done in a thread while a person still looks for it. No Qt.
 
 The first Labels layer of a session costs seconds in napari itself: it imports pandas for its features and loads numba
-for its colours. So a small one is made that nobody sees; our own compiled loops are called once on a few pixels.
+for its colours. Both are done here, and our own compiled loops are called once on a few pixels. No layer is made here:
+layers ask pint for units, and its registry does not bear to be read for the first time by two threads at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 
 import numpy as np
+
+from . import _napari
 
 
 def warm_up() -> threading.Thread:
@@ -26,11 +30,8 @@ def _work() -> None:
 
 
 def _layers() -> None:
-    from napari.layers import Labels
-    from napari.utils.colormaps import CyclicLabelColormap
-
-    Labels(np.zeros((8, 8), np.uint32))
-    Labels(np.zeros((8, 8), np.uint8), colormap=CyclicLabelColormap(colors=("transparent", "white")))
+    importlib.import_module("pandas")
+    _napari.load_colours()
 
 
 def _loops() -> None:
@@ -47,7 +48,5 @@ def _loops() -> None:
 
 def _folders() -> None:
     """Readers and what a project folder needs."""
-    import importlib
-
     for name in ("tifffile", "zarr", "filelock", "sqlite3", "cv2", "scipy.ndimage"):
         importlib.import_module(name)
