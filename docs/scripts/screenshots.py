@@ -52,11 +52,14 @@ def main() -> None:
 
     IMAGES.mkdir(exist_ok=True)
 
-    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    def spin(seconds: float, until: Callable[[], bool] | None = None) -> None:
+        """Let the viewer live for a while, or until something is true, which must come true in time."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not until():
+        while time.monotonic() < end and not (until and until()):
             QApplication.processEvents()
             time.sleep(0.005)
+        if until and not until():
+            raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
 
     def shot(name: str) -> None:
         spin(0.8)
@@ -86,13 +89,13 @@ def main() -> None:
         dock.page("Preprocess").steps.setCurrentRow(1)
         control.session.update(split=0.5)
         control.show_preview(True)
-        spin(40, lambda: not control.busy and control.session.histogram.after)
+        spin(400, lambda: not control.busy and bool(control.session.histogram.after))
         shot("step_preprocess")
         control.show_preview(False)
         control.configure(plain)
         dock.open_step("Predict")
         control.predict()
-        spin(20, lambda: not control.busy)
+        spin(400, lambda: not control.busy)
         shot("step_predict")
         correct(control, pictures[0][1])
         dock.open_step("Correct")
@@ -103,30 +106,30 @@ def main() -> None:
         shot("step_finetune_patches")
         fold(dock).collapse()
         control.fine_tune()
-        spin(120, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
+        spin(400, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
         shot("step_finetune")
-        spin(120, lambda: not control.busy)
+        spin(400, lambda: not control.busy)
         control.keep()
         control.configure(control.session.config.with_values(["predict.uncertainty=true"]))
         dock.open_step("Predict")
         control.select_image(control.session.images[1].id)
         viewer.reset_view()
         control.predict()
-        spin(60, lambda: not control.busy)
+        spin(400, lambda: not control.busy)
         control.retarget(control.predicting.target().model_copy(update={"threshold": 0.42}))
-        spin(20, lambda: bool(control.session.decoded))
+        spin(400, lambda: bool(control.session.decoded))
         shot("step_predict_live")
         control.predicting.reset()
         control.select_image(control.session.images[0].id)
         control.configure(control.session.config.with_values(["train.seconds=20", "predict.uncertainty=false"]))
         control.fine_tune()
-        spin(120, lambda: not control.busy)
+        spin(400, lambda: not control.busy)
         dock.open_step("Rounds")
         shot("step_rounds")
         control.keep()
         control.select_image(control.session.images[1].id)
         control.predict()
-        spin(60, lambda: not control.busy)
+        spin(400, lambda: not control.busy)
         viewer.reset_view()
         correct(control, pictures[1][1], 2)
         dock.open_step("Correct")
@@ -143,7 +146,7 @@ def show_patches(dock: Any, spin: Callable[..., None]) -> None:
     plain = control.session.config
     control.configure(plain.with_values(["augmentation.kind=two_stage", "train.patch=128"]))
     control.show_training()
-    spin(120, lambda: control.session.training is not None and not control.busy)
+    spin(400, lambda: control.session.training is not None and not control.busy)
     control.configure(plain)
 
 

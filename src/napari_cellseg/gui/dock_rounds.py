@@ -37,18 +37,7 @@ class RoundsPage(Page):
         self.old, self.new = self._looker("old"), self._looker("new")
         for button in (self.old, self.new):
             button.setCheckable(True)
-        self.held = QCheckBox("Show what is held out")
-        self.held.setToolTip("Boxes round what judges in the open image and is never learnt from.")
-        self.held.clicked.connect(self.controller.show_held_out)
-        self.hold = ActionButton(
-            "Let it judge", "What is known in view is held out from the next training on.", lambda: self._hold(True)
-        )
-        self.learn = ActionButton(
-            "Let it be learnt",
-            "What is held out in view is learnt from by the next training.",
-            lambda: self._hold(False),
-        )
-        self.changing = row(QLabel("In view"), self.hold, self.learn)
+        self._make_held()
         self.side = hint()
         self._side = ""
         self.list = QListWidget()
@@ -64,6 +53,21 @@ class RoundsPage(Page):
         self.form.addWidget(row(self.keep, self.back))
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
+
+    def _make_held(self) -> None:
+        """What judges in the open image, and what may judge."""
+        self.held = QCheckBox("Show what is held out")
+        self.held.setToolTip("Boxes round what judges in the open image and is never learnt from.")
+        self.held.clicked.connect(self.controller.show_held_out)
+        self.hold = ActionButton(
+            "Let it judge", "What is known in view is held out from the next training on.", lambda: self._hold(True)
+        )
+        self.learn = ActionButton(
+            "Let it be learnt",
+            "What is held out in view is learnt from by the next training.",
+            lambda: self._hold(False),
+        )
+        self.changing = row(QLabel("In view"), self.hold, self.learn)
 
     def show_view(self, view: View) -> None:
         """Show the rounds."""

@@ -483,18 +483,10 @@ class Project:
         self, id: str, image: pictures.Image, source: Path, place: tuple[int, str | None], split: str
     ) -> ImageRecord:
         return ImageRecord(
-            id=id,
-            source=self._relative(source),
-            frame=place[0],
-            given_axes=place[1],
-            axes=image.axes,
-            shape=image.spatial_shape,
-            n_channels=image.n_channels,
-            dtype=str(image.data.dtype),
-            spacing_um=image.spacing_um,
-            fingerprint=pictures.fingerprint(source),
-            split=split,
-        )
+            id=id, source=self._relative(source), frame=place[0], given_axes=place[1], axes=image.axes,
+            shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
+            spacing_um=image.spacing_um, fingerprint=pictures.fingerprint(source), split=split,
+        )  # fmt: skip
 
     def _prepare(self, record: ImageRecord, image: pictures.Image, truth: NDArray[np.uint32] | None) -> None:
         """Empty snapshots and a thumbnail; harmless where the record never follows."""
