@@ -59,10 +59,11 @@ def fit_head(samples: Samples) -> Head | None:
     folds = _folds(samples.groups)
     if folds.max() < FOLDS - 1 or samples.lacking:
         return None
+    weights = _weights(samples)
     weight, bias, before, after = [], [], [], []
     for logits, target in zip(samples.logits.T, samples.target.T, strict=True):
         told = np.isfinite(target)
-        data = Data(x[told], logits[told], target[told], _weights(samples)[told])
+        data = Data(x[told], logits[told], target[told], weights[told])
         fold = folds[told]
         known = fold >= 0
         own = _loss(data.offset[known], data.wanted[known])
@@ -76,9 +77,8 @@ def fit_head(samples: Samples) -> Head | None:
         after.append(losses[best] if used else own)
     if before == after:
         return None
-    objects = samples.objects
     arrays = np.asarray(weight, np.float32), np.asarray(bias, np.float32)
-    return Head(*arrays, objects, float(np.mean(before)), float(np.mean(after)))
+    return Head(*arrays, samples.objects, float(np.mean(before)), float(np.mean(after)))
 
 
 class Data(NamedTuple):

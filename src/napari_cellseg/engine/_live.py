@@ -282,7 +282,7 @@ class Memory:
     # --- inside ---------------------------------------------------------------------------------
 
     def _heed_size(self, project: Project, image: str) -> None:
-        """Forget what was seen of an image when a person says that its objects are of another size."""
+        """Forget what was seen of an image when its objects turn out to be of another size, or a person says so."""
         given = known_size(project, image)
         if self.sizes.setdefault(image, given) != given:
             self.sizes[image] = given

@@ -33,7 +33,7 @@ class AllImages:
         self._predicting = PredictAll(controller, self.worker)
         self._exporting = ExportAll(controller, self.worker)
         self._counting: Project | None = None
-        self._foreseeing = False
+        self._foreseeing = self._foresee_again = False
 
     def predict(self, again: bool) -> None:
         """Predict the images that the current model has not predicted yet, or all of them `again`."""
@@ -100,8 +100,9 @@ class AllImages:
         self.worker.later(work, take)
 
     def foresee(self) -> None:
-        """Find out what a training would learn from; a question that is being answered is not asked again."""
+        """Find out what a training would learn from; while that is being answered, it is asked once more afterwards."""
         c, project = self._c, self._c.session.project
+        self._foresee_again = self._foreseeing
         if project is None or self._foreseeing:
             return
         canvas, image = c.session.canvas, c.session.image
@@ -116,6 +117,8 @@ class AllImages:
             self._foreseeing = False
             if project is c.session.project:
                 c.session.update(forecast=found)
+            if self._foresee_again:
+                self.foresee()
 
         self.worker.later(work, take, lambda _: take(Forecast()))
 

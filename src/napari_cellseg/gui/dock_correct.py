@@ -168,11 +168,12 @@ class HintRow(QWidget):
         self.cells.clicked.connect(self._choose)
         self.background = self._brush("Hint: background", "Say where none are. " + tip)
         self.background.clicked.connect(lambda on: controller.hint(BACKGROUND if on else 0))
-        self.clear = ActionButton("Clear", "Take all hints of this image away (Undo brings them back).", self._clear)
+        undone = "Take all hints away; Ctrl+Z on their layer brings them back."
+        self.clear = ActionButton("Clear", undone, controller.clear_hints)
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(6)
-        for widget, share in ((self.classes, 2), (self.cells, 3), (self.background, 4), (self.clear, 2)):
+        for widget, share in ((self.classes, 4), (self.cells, 4), (self.background, 5), (self.clear, 2)):
             line.addWidget(widget, share)
             widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
@@ -182,6 +183,8 @@ class HintRow(QWidget):
         if view.semantic and [self.classes.itemText(n) for n in range(self.classes.count())] != list(view.classes):
             self.classes.clear()
             self.classes.addItems(list(view.classes))
+        if view.semantic and view.hint > BACKGROUND:
+            self.classes.setCurrentIndex(view.hint - BACKGROUND - 1)
         self.cells.setText("Hint: this class" if view.semantic else "Hint: cells")
         for button in (self.cells, self.background):
             button.setEnabled(view.correct.enabled)
@@ -192,9 +195,6 @@ class HintRow(QWidget):
 
     def _choose(self, _: object = None) -> None:
         self.controller.hint(BACKGROUND + 1 + max(0, self.classes.currentIndex()) if self.cells.isChecked() else 0)
-
-    def _clear(self) -> None:
-        self.controller.clear_hints()
 
     def _brush(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text)

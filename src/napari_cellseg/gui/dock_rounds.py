@@ -59,14 +59,13 @@ class RoundsPage(Page):
         self.held = QCheckBox("Show what is held out")
         self.held.setToolTip("Boxes round what judges in the open image and is never learnt from.")
         self.held.clicked.connect(self.controller.show_held_out)
-        self.hold = ActionButton(
-            "Let it judge", "What is known in view is held out from the next training on.", lambda: self._hold(True)
+        give = self.controller.hold_out_field
+        tips = (
+            "What is known in view judges from the next training on.",
+            "What judges in view is learnt from by the next.",
         )
-        self.learn = ActionButton(
-            "Let it be learnt",
-            "What is held out in view is learnt from by the next training.",
-            lambda: self._hold(False),
-        )
+        self.hold = ActionButton("Let it judge", tips[0], lambda: give(True))
+        self.learn = ActionButton("Let it be learnt", tips[1], lambda: give(False))
         self.changing = row(QLabel("In view"), self.hold, self.learn)
 
     def show_view(self, view: View) -> None:
@@ -95,9 +94,6 @@ class RoundsPage(Page):
                 self.list.addItems([item.text for item in view.rounds])
                 self.list.setCurrentRow(len(view.rounds) - 1)
             self._choose(len(view.rounds) - 1)
-
-    def _hold(self, hold: bool) -> None:
-        self.controller.hold_out_field(hold)
 
     def _looker(self, side: Side) -> ActionButton:
         tip = f"Outlines of what the {side} model finds in view. Press again to hide them."

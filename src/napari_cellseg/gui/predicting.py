@@ -7,6 +7,7 @@ image -> labels where nobody has spoken. Jobs that only look are asked for one a
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
@@ -200,7 +201,8 @@ class Predicting:
         if event.image == session.image and session.project is not None:
             session.update(plan=event)
             if not session.read_only and not session.given_size:
-                note_size(session.project, event.image, event.size)
+                with contextlib.suppress(CellsegError):  # a full disk: it is estimated again the next time
+                    note_size(session.project, event.image, event.size)
 
     # --- inside -----------------------------------------------------------------------------------
 
