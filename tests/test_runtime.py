@@ -363,3 +363,14 @@ def test_a_tile_that_does_not_fit_is_halved_and_later_ones_are_right(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.startswith("True (1, 2, 1536, 1536) True {'side': ")
+
+
+def test_two_threads_may_ask_for_openvino_at_once():
+    """The child prepares beside its jobs: a prediction must not find the library half imported."""
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor as Pool; from napari_cellseg.predict import _runtime;\n"
+        "with Pool(4) as pool: print(len({type(c).__name__ for c in pool.map(lambda _: _runtime._core(), range(8))}))"
+    )
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout.strip() == "1", done.stderr[-500:]

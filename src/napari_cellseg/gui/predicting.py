@@ -200,7 +200,8 @@ class Predicting:
         session = self._c.session
         if event.image == session.image and session.project is not None:
             session.update(plan=event)
-            if not session.read_only and not session.given_size:
+            late = "plan" in self._wishes or (self._planned and self._planned[-1] != session.given_size)
+            if not (session.read_only or session.given_size or late):  # late: from before the person spoke
                 with contextlib.suppress(CellsegError):  # a full disk: it is estimated again the next time
                     note_size(session.project, event.image, event.size)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -23,19 +24,21 @@ def library() -> ModuleType:
 
     A CPU build of torch beside the registry's torchvision (there is no CPU build of it) cannot load them, and
     torchvision then fails while it describes two operators that nobody defined. We never call them, so naming
-    them is enough.
+    them is enough. The child prepares in a thread, so only one thread at a time may try.
     """
-    try:
-        import segmentation_models_pytorch as smp
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        _name_missing_operators()
-        import segmentation_models_pytorch as smp
+    with _IMPORTING:
+        try:
+            import segmentation_models_pytorch as smp
+        except RuntimeError as error:
+            if "torchvision::" not in str(error):
+                raise
+            _name_missing_operators()
+            import segmentation_models_pytorch as smp
     module: ModuleType = smp
     return module
 
 
+_IMPORTING = threading.Lock()
 _KEEP: list[torch.library.Library] = []  # torch forgets definitions with the object that made them
 
 

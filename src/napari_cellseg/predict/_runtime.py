@@ -29,6 +29,7 @@ from ..project import ModelCard
 Float = NDArray[np.float32]
 FORMAT = 1
 """Of an export; a new number makes all exports anew."""
+_IMPORTING = threading.Lock()
 KEPT = 12
 """Exports in a folder; older ones go."""
 
@@ -242,17 +243,19 @@ def _openvino() -> Any:
     """The library, without what it tells its makers.
 
     Its import reports to Google Analytics unless the package ``openvino_telemetry`` is missing; nobody here was asked.
+    One thread imports it at a time: another one would find it half made.
     """
-    if "openvino" in sys.modules:
-        return sys.modules["openvino"]
     name = "openvino_telemetry"
-    before = sys.modules.get(name)
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        import openvino
-    finally:
-        if before is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = before
+    with _IMPORTING:
+        if "openvino" in sys.modules:
+            return sys.modules["openvino"]
+        before = sys.modules.get(name)
+        sys.modules[name] = None  # type: ignore[assignment]
+        try:
+            import openvino
+        finally:
+            if before is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = before
     return openvino
