@@ -16,12 +16,13 @@ from ._common import drop_small
 from ._decode import Read, decode_into, part, typical_radius
 from ._instances import Boundary, Distance, TargetBase
 from ._semantic import Semantic
-from ._watershed import DecodingStopped, blocks
+from ._watershed import BLOCK, DecodingStopped, blocks
 
 TARGETS: tuple[type[Settings], ...] = (Distance, Boundary, Semantic)
 Target = Annotated[Distance | Boundary | Semantic, Field(discriminator="kind")]
 
 __all__ = [
+    "BLOCK",
     "TARGETS",
     "Boundary",
     "DecodingStopped",
