@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
         _new, _add, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export, _compare,
-        _history, _recover, _gui, _demo,
+        _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -234,15 +234,29 @@ def _compare(verbs: Any) -> None:
 
 
 def _history(verbs: Any) -> None:
-    sub = _verb(verbs, "history", "Who changed what, when and with which tool; bring an earlier state back.", "_agree")
+    sub = _verb(verbs, "history", "Who changed what, when and with which tool; bring an earlier state back.", "_log")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--image", metavar="ID", help="of this image only")
     sub.add_argument("--csv", metavar="FILE", help="write the whole log as a table")
     sub.add_argument("--restore", type=int, metavar="N", help="as it was after edit N of --image; a new edit")
 
 
+def _compact(verbs: Any) -> None:
+    sub = _verb(
+        verbs, "compact", "Make the log shorter: fold old edits into one per image. Who did what and when is kept; "
+        "folded edits can no longer be undone or restored.", "_log",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument(
+        "--keep", type=_positive, default=1000, metavar="N",
+        help="edits of every image that stay; those that no model has learnt from stay, too (default 1000)",
+    )  # fmt: skip
+
+
 def _recover(verbs: Any) -> None:
-    sub = _verb(verbs, "recover", "Rebuild a damaged project database from snapshots and what is left of the log.")
+    sub = _verb(
+        verbs, "recover", "Rebuild a damaged project database from snapshots and what is left of the log.", "_log"
+    )
     sub.add_argument("project", metavar="PROJECT")
 
 

@@ -8,6 +8,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,8 +35,9 @@ from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
 from ..presets import preset
 from ..probabilities import open_kept
-from ..project import Project, export_labels, new_project, put_size
+from ..project import Added, Addition, Project, export_labels, new_project, put_size
 from ..targets import Target
+from ._opened import opened
 from ._progress import Printer
 
 DONE, MISTAKE, CANCELLED = 0, 2, 130
@@ -52,7 +54,7 @@ def new(options: Namespace) -> int:
 
 def add(options: Namespace) -> int:
     """Add pictures, or say where one is now."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         if options.relocate:
             project.relocate(options.relocate, options.images[0])
             print(f"{options.relocate} is now read from {options.images[0]}.")
@@ -63,15 +65,23 @@ def add(options: Namespace) -> int:
                 "Give one --labels per image, in the same order.",
             )
         pairs = [_pair(Path(p), options, n) for n, p in enumerate(options.images)]
-        for picture, masks in pairs:
-            truth = _read_masks(picture, masks, options, project.meanings)
-            ids = project.add_image(
-                picture, labels=truth, axes=options.axes, spacing_um=options.spacing, split=options.split,
-                draft=options.draft,
-            )  # fmt: skip
-            kind = "drafted" if options.draft else "approved"
-            print(f"Added {', '.join(ids)}" + (f" with {kind} labels." if truth is not None else "."))
+        additions = [_addition(picture, masks, options, project.meanings) for picture, masks in pairs]
+        for addition, done in zip(additions, project.add_images(additions), strict=True):
+            print(_added(addition, done))
     return DONE
+
+
+def _addition(picture: Path, masks: Path | None, options: Namespace, classes: tuple[str, ...]) -> Addition:
+    labels = partial(_read_masks, picture, masks, options, classes) if masks is not None else None
+    return Addition(picture, labels, options.axes, options.spacing, options.split, draft=options.draft)
+
+
+def _added(addition: Addition, done: Added) -> str:
+    names, labels = ", ".join(done.ids), f"{'drafted' if addition.draft else 'approved'} labels"
+    if not done.known:
+        return f"Added {names} with {labels}." if done.labelled else f"Added {names}."
+    end = f"it has {labels} now" if done.labelled else "nothing was changed"
+    return f"{addition.source.name} is in the project already, as {names}; {end}."
 
 
 def predict(options: Namespace) -> int:
@@ -79,7 +89,7 @@ def predict(options: Namespace) -> int:
     first = Path(options.paths[0])
     if not (first / "project.toml").is_file():
         return _predict_loose(options)
-    with Project.open(first) as project:
+    with opened(first) as project:
         if options.probabilities and not options.out:
             raise CellsegError("--probabilities needs a place.", "Say where: --out DIR.")
         models = tuple(options.model) or ((project.current_model,) if project.current_model else ())
@@ -114,7 +124,7 @@ def predict(options: Namespace) -> int:
 
 def train(options: Namespace) -> int:
     """Fine-tune, judge, keep or roll back."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         open_round(project)
         job = TrainJob(project.path, config_of(project, options), options.resume)
         with Printer(options.events) as printer:
@@ -127,7 +137,7 @@ def train(options: Namespace) -> int:
 
 def evaluate(options: Namespace) -> int:
     """Measure a model on one split."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         model = options.model or project.current_model
         if model is None:
             raise CellsegError(f"{project.name} has no model yet.", "Run: napari-cellseg train.")
@@ -164,19 +174,11 @@ def simulate(options: Namespace) -> int:
 
 def export(options: Namespace) -> int:
     """Write labels."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         ids, left_out = [project.image(id).id for id in options.image] or [r.id for r in project.images()], LeftOut()
         for path in _export(project, ids, options, left_out, known_only=options.known_only):
             print(path)
     return left_out.status
-
-
-def recover(options: Namespace) -> int:
-    """Rebuild the database."""
-    with Project.recover(options.project) as project:
-        print(f"Recovered {len(project.images())} images and {len(project.models())} models of {project.name}.")
-        print("The damaged database was kept beside it as project.db.damaged-...")
-    return DONE
 
 
 def gui(options: Namespace) -> int:
@@ -219,11 +221,7 @@ def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | Non
     return path, Path(options.labels[number]) if options.labels else None
 
 
-def _read_masks(
-    picture: Path, masks: Path | None, options: Namespace, classes: tuple[str, ...]
-) -> NDArray[np.uint32] | None:
-    if masks is None:
-        return None
+def _read_masks(picture: Path, masks: Path, options: Namespace, classes: tuple[str, ...]) -> NDArray[np.uint32]:
     axes = options.axes.replace("C", "") if options.axes else None
     shape = images.read(picture, options.axes).spatial_shape
     fitting = None if masks.is_dir() or images.is_foreign(masks) else _fitting(masks, axes)
@@ -321,7 +319,7 @@ def through(
     Scratch projects go to a temporary folder, events to the screen, plan and scores to --json.
     """
     scores: list[Score] = []
-    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
+    with opened(options.project) as project, tempfile.TemporaryDirectory() as folder:
         config = config_of(project, options)
         with Printer(options.events) as printer:
             for event in experiment(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):

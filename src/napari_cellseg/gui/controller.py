@@ -21,7 +21,7 @@ from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job
 from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, adopt_model, new_project, put_size
+from ..project import APPROVED, CORRECTED, Addition, Canvas, Edit, Project, adopt_model, new_project, put_size
 from ..targets import Target
 from . import _napari
 from .all_images import AllImages
@@ -128,7 +128,8 @@ class Controller(Corrections, Trainings):
     def add_images(self, paths: list[str] | list[Path]) -> None:
         """Add picture files to the project and open the first of them."""
         project = self.project()
-        added = [id for path in paths for id in project.add_image(path)]
+        done = project.add_images(Addition(Path(path)) for path in paths)
+        added = [id for each in done for id in each.ids]
         self.refresh()
         if added:
             self.select_image(added[0])

@@ -202,7 +202,7 @@ class HistoryPanel(_Panel):
         canvas = self.controller.session.canvas
         path, _ = QFileDialog.getSaveFileName(self, "Write the log", "history.csv", "Table (*.csv)")
         if path and canvas is not None:
-            write_history(Path(path), canvas.rows())
+            write_history(Path(path), canvas.all_rows())
 
 
 def _when(moment: float) -> str:

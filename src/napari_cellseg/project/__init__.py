@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._canvas import Canvas, Verb
+from ._compact import Compacted, compact
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import member_paths, save_ensemble
 from ._export import export_labels
@@ -17,6 +18,7 @@ from ._folder import Project
 from ._forecast import Forecast, forecast
 from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
+from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
@@ -33,6 +35,7 @@ from ._records import (
     frames_beside,
     write_history,
 )
+from ._rescue import save_elsewhere
 from ._sizes import (
     LARGEST,
     given_size,
@@ -55,7 +58,10 @@ __all__ = [
     "CORRECTED",
     "LARGEST",
     "PREDICTED",
+    "Added",
+    "Addition",
     "Canvas",
+    "Compacted",
     "Edit",
     "EditRow",
     "Entry",
@@ -75,6 +81,7 @@ __all__ = [
     "assign_holdouts",
     "begin_with",
     "change_holdout",
+    "compact",
     "decode_edit",
     "difference",
     "encode_edit",
@@ -106,6 +113,7 @@ __all__ = [
     "read_card",
     "read_model_config",
     "said_size",
+    "save_elsewhere",
     "save_ensemble",
     "stratified_split",
     "unfinished_runs",

@@ -7,9 +7,16 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ._names import checked_name
+
+COMPACTED = "compacted"
+"""Tools of a row that stands for all rows before it (see `compact`) begin with this."""
+COUNTED = ("status/", "known/")
+"""Settings under these names are sums over the log, which can be made again."""
 Span = tuple[tuple[int, int], ...]
 """A box as (start, stop) per axis."""
 
@@ -36,10 +43,36 @@ class ImageRecord:
     fingerprint: str
     split: str = "train"
 
+    def __post_init__(self) -> None:
+        checked_name(self.id, "an image")
+        if len(self.shape) not in (2, 3) or min(self.shape) < 1:
+            raise ValueError(f"an image cannot be {self.shape}")
+
     @property
     def spatial_axes(self) -> str:
         """``"ZYX"`` or ``"YX"``."""
         return "ZYX"[-len(self.shape) :]
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ImageRecord)
+
+
+def image_from_json(text: str) -> ImageRecord:
+    """An image record from its JSON.
+
+    Raises
+    ------
+    ValueError
+        When it is not one.
+    CellsegError
+        When its id cannot be the name of a folder.
+    """
+    record: ImageRecord = _adapter().validate_json(text)
+    return record
 
 
 def frames_beside(records: Iterable[ImageRecord], id: str) -> list[str]:
@@ -54,7 +87,7 @@ def frames_beside(records: Iterable[ImageRecord], id: str) -> list[str]:
 class EditRow:
     """One row of the log, without its voxels."""
 
-    MACHINE: ClassVar[tuple[str, ...]] = ("predict", "draft")
+    MACHINE: ClassVar[tuple[str, ...]] = ("predict", "draft", f"{COMPACTED} predictions")
     """Tools whose rows nobody made by hand."""
 
     n: int
@@ -71,6 +104,11 @@ class EditRow:
     def by_hand(self) -> bool:
         """Whether a person did it: neither a prediction nor a draft."""
         return self.tool not in self.MACHINE
+
+    @property
+    def compacted(self) -> bool:
+        """Whether it stands for all rows before it."""
+        return self.tool.startswith(COMPACTED)
 
 
 @dataclass(frozen=True)
@@ -161,6 +199,11 @@ class ModelCard:
     versions: dict[str, str] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     """The models of an ensemble, which lie in ``members/``; it has no weights of its own."""
+
+    def __post_init__(self) -> None:
+        checked_name(self.id, "a model")
+        for member in self.members:
+            checked_name(member, "a member of a model")
 
 
 @dataclass(frozen=True)
