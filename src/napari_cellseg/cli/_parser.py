@@ -81,7 +81,14 @@ def _add(verbs: Any) -> None:
         "--labels", nargs="+", default=[], metavar="LABELS", help="one per image: label pictures, ROI zip, COCO..."
     )
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
-    sub.add_argument("--components", action="store_true", help="masks are binary: number their connected pieces")
+    sub.add_argument(
+        "--components", action=argparse.BooleanOptionalAction, default=None,
+        help="of objects: number the connected pieces of masks; without either, those of binary masks (0 and 255)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--threshold", type=float, metavar="VALUE",
+        help="values above it are the class (of a project with one; default: 0), or objects, piece by piece",
+    )  # fmt: skip
     sub.add_argument("--axes", help="one letter of TCZYX per dimension")
     sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um")
     sub.add_argument("--split", choices=("train", "val", "test"), default="train")

@@ -212,7 +212,7 @@ class LeftOut:
 def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | None]:
     """The picture and its masks; a folder with images/ and masks/ (Data Science Bowl) names both."""
     if (path / "images").is_dir():
-        pictures = sorted(p for p in (path / "images").iterdir() if not p.name.startswith("."))
+        pictures = images.pictures_in(path / "images")
         if len(pictures) != 1:
             raise CellsegError(f"{path}/images holds {len(pictures)} pictures, not one.", "Add them one by one.")
         return pictures[0], path / "masks" if (path / "masks").is_dir() else None
@@ -225,9 +225,15 @@ def _read_masks(
     if masks is None:
         return None
     axes = options.axes.replace("C", "") if options.axes else None
-    shape = images.read(picture, options.axes).spatial_shape
+    image = images.read(picture, options.axes)
+    wanted = images.MasksFor(
+        image.spatial_shape, image.n_frames, picture.name, classes, options.components, options.threshold
+    )
     fitting = None if masks.is_dir() or images.is_foreign(masks) else _fitting(masks, axes)
-    return images.read_labels(masks, fitting, split_components=options.components, shape=shape, classes=classes)
+    found = images.read_masks(masks, wanted, fitting)
+    for note in found.notes:
+        print(note)
+    return found.labels
 
 
 def _fitting(masks: Path, axes: str | None) -> str | None:
