@@ -12,8 +12,8 @@ from ..errors import CellsegError
 
 Options = argparse.Namespace
 
-FORMATS = ("tif", "ome.tif", "ome.zarr", "png", "roi.zip", "coco.json", "geojson")
-PIXELS = FORMATS[:3]
+FORMATS = ("tif", "ome.tif", "ome.zarr", "png", "npy", "roi.zip", "coco.json", "geojson")
+PIXELS = FORMATS[:5]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -217,7 +217,7 @@ def _simulate(verbs: Any) -> None:
 
 
 def _export(verbs: Any) -> None:
-    sub = _verb(verbs, "export", "Write labels as TIFF, OME-Zarr, PNG, ImageJ ROIs, COCO or GeoJSON.")
+    sub = _verb(verbs, "export", "Write labels as TIFF, OME-Zarr, PNG, NumPy, ImageJ ROIs, COCO or GeoJSON.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--out", required=True, metavar="DIR")
     sub.add_argument("--format", choices=FORMATS, default="tif")

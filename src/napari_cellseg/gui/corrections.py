@@ -181,7 +181,8 @@ class Corrections:
     def write_masks(self, path: str | Path) -> None:
         """Write the open image's labels in the format of the name's ending."""
         canvas = self.canvas()
-        path = images.write_labels(path, canvas.labels, canvas.record.spacing_um, self.project().meanings)
+        project, record = self.project(), canvas.record
+        path = images.write_labels(path, canvas.labels, record.spacing_um, project.meanings, project.source(record))
         self.session.update(status=f"Wrote {path.name}.")
 
     @shown
