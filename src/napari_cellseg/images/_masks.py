@@ -15,10 +15,15 @@ import numpy as np
 
 from ..errors import CellsegError
 from ._coco import read_coco, write_coco
-from ._geojson import read_geojson, write_geojson
+from ._geojson import is_geojson, read_geojson, write_geojson
 from ._image import READ_ERRORS
+from ._json import load
 from ._outlines import Labels, Masks, MasksFor, paint
 from ._rois import read_rois, write_rois
+
+_UNREADABLE: tuple[type[Exception], ...] = (
+    *READ_ERRORS, AttributeError, AssertionError, zipfile.BadZipFile, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
 
 
 def is_foreign(path: Path) -> bool:
@@ -55,13 +60,13 @@ def read_foreign(path: Path, wanted: MasksFor) -> Masks:
             return Masks(read_seg(path))
         if wanted.shape is None:
             raise CellsegError(f"{path.name} holds outlines only.", "They need their image: give both together.")
-        if kind == "coco":
-            return read_coco(path, wanted)
-        outlines = read_rois(path, wanted) if kind == "roi" else read_geojson(path)
-        return paint(list(outlines), wanted, path.name)
-    except (
-        *READ_ERRORS, AttributeError, AssertionError, zipfile.BadZipFile, OverflowError, RecursionError, MemoryError,
-    ) as error:  # fmt: skip
+        if kind == "roi":
+            return paint(list(read_rois(path, wanted)), wanted, path.name)
+        data = load(path)
+        if is_geojson(data):
+            return paint(list(read_geojson(data)), wanted, path.name)
+        return read_coco(data, path.name, wanted)
+    except _UNREADABLE as error:
         raise CellsegError(
             f"{path.name} cannot be read as masks: {error}.", "Export it again, or as a label TIFF."
         ) from error
