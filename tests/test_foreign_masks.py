@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.images import Masks, MasksFor, read_masks, write_labels
+from napari_cellseg.images import Masks, MasksFor, _outlines, read_masks, write_labels
 from napari_cellseg.project import Project
 
 SHAPE = (64, 64)
@@ -86,6 +86,24 @@ def test_annotations_without_anything_in_them_are_objects(tmp_path):
     assert "1 object is smaller than a pixel or covered by others" in twice.notes[-1]
     inside = taken(geojson(tmp_path, feature(ring(0, 20, 0, 50), objectType="annotation"), *draw))
     np.testing.assert_array_equal(inside.labels, box(5, 15, 5, 15) + box(5, 15, 30, 45, 2))
+
+
+def test_thousands_of_annotations_are_not_compared_with_each_other(tmp_path, monkeypatch):
+    """Only what has something in it is looked at, and only with what lies near."""
+    turn = np.linspace(0, 2 * np.pi, 400)
+    round_ = np.stack([1000 + 995 * np.cos(turn), 1000 + 995 * np.sin(turn)], 1).tolist()
+    cells = [
+        feature(ring(y, y + 12, x, x + 12), objectType="annotation")
+        for y in range(500, 1500, 20)
+        for x in range(500, 1500, 20)
+    ]
+    path = geojson(tmp_path, *cells, feature(round_, objectType="annotation"))
+    compared, holds = [], _outlines._Piece.holds
+    monkeypatch.setattr(_outlines._Piece, "holds", lambda self, other: compared.append(other) or holds(self, other))
+    masks = taken(path, (2000, 2000))
+    assert len(compared) < 10
+    assert len(np.unique(masks.labels)) == 2501
+    assert "1 annotation that contains" in masks.notes[0]
 
 
 def test_nothing_hides_what_is_smaller(tmp_path):
