@@ -7,8 +7,9 @@ format forces; writing goes to a temporary name first and is renamed.
 from __future__ import annotations
 
 from ._image import AXES, Image, canonical
-from ._labels import components, merge_masks, read_labels
+from ._labels import components, merge_masks, pictures_in, read_labels, read_masks
 from ._masks import is_foreign
+from ._outlines import Masks, MasksFor
 from ._read import check_content, fingerprint, read
 from ._write import LABEL_FORMATS, write_labels, write_probabilities
 
@@ -16,14 +17,18 @@ __all__ = [
     "AXES",
     "LABEL_FORMATS",
     "Image",
+    "Masks",
+    "MasksFor",
     "canonical",
     "check_content",
     "components",
     "fingerprint",
     "is_foreign",
     "merge_masks",
+    "pictures_in",
     "read",
     "read_labels",
+    "read_masks",
     "write_labels",
     "write_probabilities",
 ]

@@ -24,10 +24,11 @@ from ._canvas import Canvas
 from ._db import Database
 from ._edit import Edit, difference
 from ._hints import Hints
-from ._import import Added, Addition, add_pictures, free_id
+from ._import import Added, Addition, add_pictures
+from ._inside import inside
 from ._known import APPROVED, PREDICTED
 from ._models import models_in, read_card, read_model_config
-from ._names import inside
+from ._names import free_name
 from ._records import ImageRecord, ModelCard
 from ._recovery import NAME as DATABASE
 from ._recovery import Recovered, rebuild
@@ -419,7 +420,7 @@ class Project:
         folder = self.path / "guidelines"
         try:
             folder.mkdir(exist_ok=True)
-            name = free_id(picture.stem, {p.stem for p in folder.iterdir()}) + picture.suffix.lower()
+            name = free_name(picture.stem, {p.stem for p in folder.iterdir()}) + picture.suffix.lower()
             shutil.copyfile(picture, folder / name)
         except OSError as error:
             raise CellsegError(f"{picture.name} could not be copied: {error}.", "Free some space.") from error

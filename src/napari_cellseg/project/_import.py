@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import filecmp
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from .. import images as pictures
 from ..errors import CellsegError
 from ._edit import Edit, Packed, difference, pack
 from ._known import APPROVED
+from ._names import free_name, picture_stem
 from ._records import ImageRecord
 from ._snapshot import write_snapshot
 
@@ -114,9 +114,9 @@ def _plan(project: Project, addition: Addition, batch: _Batch) -> Added:
     if all(t in known for t in frames):
         return _known(project, [known[t] for t in frames], truths, addition, batch)
     taken, ids = {r.id for r in there}, []
-    stem = addition.id or (source.name.split(".")[0] if source.is_dir() else re.sub(r"\.ome$", "", source.stem))
+    stem = addition.id or picture_stem(source)
     for t, truth in zip(frames, truths, strict=True):
-        id = free_id(stem + (f"_t{t:04d}" if len(frames) > 1 else ""), taken)
+        id = free_name(stem, taken, source.parent.name, f"_t{t:04d}" if len(frames) > 1 else "")
         record = _record(project, id, image.frame(t), source, mark, (t, addition))
         batch.records.append(record)
         batch.made[id] = image.frame(t)
@@ -225,15 +225,6 @@ def _keep(project: Project, record: ImageRecord, image: pictures.Image) -> None:
             write_snapshot(folder / f"{name}.zarr", array, last.n if last else 0, json.dumps(asdict(record)))
     except (OSError, CellsegError) as error:
         project.notices.append(f"{record.id} was added, but its first snapshot could not be written: {error}")
-
-
-def free_id(stem: str, taken: set[str]) -> str:
-    """A file-system-safe id that is not in use."""
-    base = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._") or "image"
-    id, number = base, 2
-    while id in taken:
-        id, number = f"{base}-{number}", number + 1
-    return id
 
 
 def _thumbnail(path: Path, image: pictures.Image, side: int = 128) -> None:

@@ -1,50 +1,87 @@
-"""Names that become folders and files of a project: of images, models, runs and members of ensembles."""
+"""Names for what a project holds and what goes out: those of the pictures, safe on every file system.
+
+One scheme for ids of images, exported files and predictions without a project: the name of the picture; where that is
+taken, its folder's name before it; else a number after it.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ..errors import CellsegError
+LONGEST = 160
+"""Bytes of a name in UTF-8; file systems take 255, and endings come after it."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE)
+"""What Windows keeps for devices, whatever the ending."""
 
-LONGEST = 200
-"""Bytes of a name; file systems take 255, and endings are added to it."""
+
+def picture_stem(path: Path) -> str:
+    """The name of a picture without its ending: ``X`` of ``X.tif``, ``X.ome.tiff`` and ``X.ome.zarr``."""
+    ending = r"(\.ome)?\.zarr$" if path.is_dir() else r"(\.ome)?\.[^.]+$"
+    return re.sub(ending, "", path.name, flags=re.IGNORECASE) or path.name
 
 
-def checked_name(name: object, what: str) -> str:
-    """The name itself, where it names something inside its folder.
+def safe_name(text: str, longest: int = LONGEST) -> str:
+    """A name that every file system takes: letters and digits of any script, ``.``, ``_`` and ``-``."""
+    text = unicodedata.normalize("NFC", text)
+    kept = "".join(c if c in "._-" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
+    name = re.sub(r" +", "_", kept).strip("._").lstrip("-._") or "image"
+    return _cut(_RESERVED.sub(r"\1_", name, count=1) if _RESERVED.match(name) else name, longest)
 
-    Raises
-    ------
-    CellsegError
-        When it is not text, or as a path would lead elsewhere: it is empty, a separator, a drive or a control character
-        is in it, or it is made of dots.
+
+def free_name(text: str, taken: Collection[str], folder: str = "", ending: str = "") -> str:
+    """A safe name that is not in use, also where capitals do not count (Windows, macOS).
+
+    Parameters
+    ----------
+    text
+        What it is made from.
+    taken
+        Names in use.
+    folder
+        Of what has the name; it goes before the name where that is taken.
+    ending
+        Kept whole at the end of the name.
     """
-    wrong = (
-        not isinstance(name, str)
-        or not name.strip(". ")
-        or any(c in "/\\:" or ord(c) < 32 or c == "\x7f" for c in name)
-        or len(name.encode("utf-8", "surrogatepass")) > LONGEST
-    )
-    if wrong:
-        raise CellsegError(
-            f"The project names {what} {str(name)[:80]!r}, which cannot be the name of a folder in it.",
-            "The project was damaged or made to do harm; nothing was changed. Take it from a backup.",
-        )
-    return str(name)
+    used = {_folded(name) for name in taken}
+    room = LONGEST - len(ending.encode())
+    plain = safe_name(text, room)
+    name = plain + ending
+    if _folded(name) in used and folder:
+        name = safe_name(f"{folder}_{plain}", room) + ending
+    base, number = name.removesuffix(ending), 2
+    while _folded(name) in used:
+        tail = f"{ending}-{number}"
+        name, number = _cut(base, LONGEST - len(tail.encode())) + tail, number + 1
+    return name
 
 
-def inside(home: Path, name: object, what: str) -> Path:
-    """The folder ``home/name``.
+def names_for(sources: Iterable[Path], frames: Sequence[int]) -> list[list[str]]:
+    """A name for every frame of every picture, each different.
 
-    Raises
-    ------
-    CellsegError
-        When the name, or a link of that name, leads out of `home`.
+    Parameters
+    ----------
+    frames
+        How many each picture has; those of a series are numbered.
     """
-    path = home / checked_name(name, what)
-    if path.is_symlink() and not path.resolve().is_relative_to(home.resolve()):
-        raise CellsegError(
-            f"{what[0].upper()}{what[1:]} {name!r} is a link to {path.resolve()}, which is outside the project.",
-            "Put the folder itself there. Nothing was changed.",
-        )
-    return path
+    taken: set[str] = set()
+    found = []
+    for source, n in zip(sources, frames, strict=True):
+        stem, folder = picture_stem(source), source.resolve().parent.name
+        names = []
+        for t in range(n):
+            names.append(free_name(stem, taken, folder, f"_t{t:04d}" if n > 1 else ""))
+            taken.add(names[-1])
+        found.append(names)
+    return found
+
+
+def _cut(name: str, longest: int) -> str:
+    """At most so many bytes, between letters."""
+    return name if len(name.encode()) <= longest else name.encode()[:longest].decode(errors="ignore").rstrip("._")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ._names import checked_name
+from ._inside import checked_name
 
 COMPACTED = "compacted"
 """Tools of a row that stands for all rows before it (see `compact`) begin with this."""
