@@ -63,14 +63,16 @@ def add(options: Namespace) -> int:
                 "Give one --labels per image, in the same order.",
             )
         pairs = [_pair(Path(p), options, n) for n, p in enumerate(options.images)]
-        for picture, masks in pairs:
-            truth = _read_masks(picture, masks, options, project.meanings)
+        for picture, masks, series in [(*pair, series) for pair in pairs for series in _series(*pair, options)]:
+            truth = _read_masks(picture, masks, options, project.meanings, series)
             ids = project.add_image(
                 picture, labels=truth, axes=options.axes, spacing_um=options.spacing, split=options.split,
-                draft=options.draft,
+                draft=options.draft, series=series,
             )  # fmt: skip
             kind = "drafted" if options.draft else "approved"
             print(f"Added {', '.join(ids)}" + (f" with {kind} labels." if truth is not None else "."))
+            if truth is None and (inside := images.labels_inside(project.source(project.image(ids[0])))):
+                print(f"  It holds label images, which --labels takes: {', '.join(map(str, inside))}")
     return DONE
 
 
@@ -219,13 +221,26 @@ def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | Non
     return path, Path(options.labels[number]) if options.labels else None
 
 
+def _series(picture: Path, masks: Path | None, options: Namespace) -> list[str | None]:
+    """Which images of a file are meant; None where it is for the reader to say."""
+    if options.series != "all":
+        return [options.series]
+    found: list[str | None] = [s.key or None for s in images.series_in(picture)]
+    if masks is not None and len(found) > 1:
+        raise CellsegError(
+            f"{picture.name} holds {len(found)} images, but one file of labels was given.",
+            "Add them one by one: --series N --labels LABELS.",
+        )
+    return found
+
+
 def _read_masks(
-    picture: Path, masks: Path | None, options: Namespace, classes: tuple[str, ...]
+    picture: Path, masks: Path | None, options: Namespace, classes: tuple[str, ...], series: str | None
 ) -> NDArray[np.uint32] | None:
     if masks is None:
         return None
     axes = options.axes.replace("C", "") if options.axes else None
-    shape = images.read(picture, options.axes).spatial_shape
+    shape = images.read(picture, options.axes, series=series).spatial_shape
     fitting = None if masks.is_dir() or images.is_foreign(masks) else _fitting(masks, axes)
     return images.read_labels(masks, fitting, split_components=options.components, shape=shape, classes=classes)
 
@@ -272,23 +287,40 @@ def _predict_loose(options: Namespace) -> int:
             "Two of the images have the same name.", "Results are named after them: use two --out folders."
         )
     models = [m for folder in options.model for m in load_model(Path(folder))]
-    config, out = _for_prediction(models[0].config, options), Path(options.out)
+    config, left_out = _for_prediction(models[0].config, options), LeftOut()
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
         request = Request(
             config.predict, config.target, options.region, Path(scratch), options.probabilities, show=False,
             size=options.object_size or 0.0,
         )  # fmt: skip
+
+        def predicted(frame: images.Image, name: str) -> Iterator[Event]:
+            return run_prediction(frame, models, name, request=request, stop=printer.stopped)
+
         for name in options.paths:
-            image = images.read(name)
-            check_region(options.region, image.spatial_shape, name)
-            for frame in range(image.n_frames):
-                stem = Path(name).stem + (f"_t{frame:04d}" if image.n_frames > 1 else "")
-                for event in run_prediction(image.frame(frame), models, stem, request=request, stop=printer.stopped):
-                    printer.show(event)
-                    if isinstance(event, Predicted):
-                        images.write_labels(out / f"{stem}_labels.{options.format}", event.labels, image.spacing_um)
-                        _probabilities(event, image.spacing_um, options)
-    return CANCELLED if printer.stopped() else DONE
+            try:
+                _predict_file(name, options, predicted, printer)
+            except CellsegError as error:
+                if len(options.paths) == 1:
+                    raise
+                left_out.tell(name, error.message, error.hint)
+    return CANCELLED if printer.stopped() else left_out.status
+
+
+def _predict_file(
+    name: str, options: Namespace, predicted: Callable[[images.Image, str], Iterator[Event]], printer: Printer
+) -> None:
+    """Label every frame of one picture and write what was found to --out."""
+    image = images.read(name, series=options.series)
+    check_region(options.region, image.spatial_shape, name)
+    for frame in range(image.n_frames):
+        stem = Path(name).stem + (f"_t{frame:04d}" if image.n_frames > 1 else "")
+        for event in predicted(image.frame(frame), stem):
+            printer.show(event)
+            if isinstance(event, Predicted):
+                path = Path(options.out) / f"{stem}_labels.{options.format}"
+                images.write_labels(path, event.labels, image.spacing_um)
+                _probabilities(event, image.spacing_um, options)
 
 
 def check_region(region: Span, shape: tuple[int, ...], name: str) -> None:

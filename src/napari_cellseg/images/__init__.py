@@ -6,24 +6,39 @@ format forces; writing goes to a temporary name first and is renamed.
 
 from __future__ import annotations
 
+from ._fingerprint import fingerprint, glance, is_unchanged
+from ._guard import reading
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, read_labels
+from ._limits import check_labels_fit, memory_left
 from ._masks import is_foreign
-from ._read import check_content, fingerprint, read
+from ._read import check_content, read, series_in
+from ._series import Series
+from ._thumbnail import write_thumbnail
 from ._write import LABEL_FORMATS, write_labels, write_probabilities
+from ._zarr import labels_inside
 
 __all__ = [
     "AXES",
     "LABEL_FORMATS",
     "Image",
+    "Series",
     "canonical",
     "check_content",
+    "check_labels_fit",
     "components",
     "fingerprint",
+    "glance",
     "is_foreign",
+    "is_unchanged",
+    "labels_inside",
+    "memory_left",
     "merge_masks",
     "read",
     "read_labels",
+    "reading",
+    "series_in",
     "write_labels",
     "write_probabilities",
+    "write_thumbnail",
 ]

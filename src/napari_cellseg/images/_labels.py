@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ._image import Image
+from ._limits import check_archive
 from ._masks import is_foreign, read_foreign
 from ._read import read
 
@@ -49,6 +50,8 @@ def read_labels(
     path = Path(path)
     if path.is_dir() and not any((path / name).exists() for name in (".zattrs", "zarr.json", ".zarray")):
         return merge_masks(path)
+    if path.suffix.lower() == ".zip":
+        check_archive(path)
     if is_foreign(path):
         return read_foreign(path, shape, classes)
     image = read(path, axes)

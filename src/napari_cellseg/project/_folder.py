@@ -195,6 +195,7 @@ class Project:
         frame: int | None = None,
         id: str = "",
         draft: bool = False,
+        series: str | None = None,
     ) -> list[str]:
         """Refer to a picture; a time series becomes one image per frame.
 
@@ -208,6 +209,8 @@ class Project:
             The labels are a first draft (state 0) that predictions may replace.
         id
             Name of the image (of every frame: name and number); made from the file's name where not given.
+        series
+            Which image of a file that holds several (see `images.read`).
 
         Returns
         -------
@@ -222,7 +225,7 @@ class Project:
         if split not in SPLITS:
             raise CellsegError(f"There is no split {split!r}.", f"Use one of {', '.join(SPLITS)}.")
         source = Path(source).resolve()
-        image = pictures.read(source, axes, spacing_um)
+        image = pictures.read(source, axes, spacing_um, series=series)
         pictures.check_content(image)
         if frame is not None and not 0 <= frame < image.n_frames:
             raise CellsegError(f"{source.name} has {image.n_frames} frames, not {frame + 1}.", "Frames count from 0.")
@@ -230,6 +233,8 @@ class Project:
         truths = self._labels_per_frame(image, labels, len(frames))
         taken = {r.id for r in self.db.images()}
         stem = id or (source.name.split(".")[0] if source.is_dir() else re.sub(r"\.ome$", "", source.stem))
+        stem += f"_{image.title}" if image.title and not id else ""
+        source = image.source or source
         records = []
         for t in frames:
             free = _free_id(stem + (f"_t{t:04d}" if len(frames) > 1 else ""), taken)
@@ -300,9 +305,11 @@ class Project:
         hint = f"Say where it is: napari-cellseg add {self.path.name} NEW_PATH --relocate {id}"
         if not path.exists():
             raise CellsegError(f"The picture of {id} is not at {path}.", hint)
-        if pictures.fingerprint(path) != record.fingerprint:
+        with pictures.reading(path.name):
+            same = pictures.is_unchanged(path, record.fingerprint, record.seen)
+        if not same:
             self._compare(record, path, hint)
-        return pictures.read(path, record.given_axes, record.spacing_um).frame(record.frame)
+        return self._read(record, path, record.spacing_um).frame(record.frame)
 
     def source(self, record: ImageRecord) -> Path:
         """Where the picture of a record should lie."""
@@ -317,22 +324,22 @@ class Project:
             When the new file has another shape; labels would not fit it.
         """
         record, path = self.image(id), Path(path).resolve()
-        image = pictures.read(path, record.given_axes)
+        image = self._read(record, path)
         if image.frame(0).spatial_shape != record.shape:
             raise CellsegError(
                 f"{path.name} is {image.spatial_shape}, but {id} is {record.shape}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
-        last = max(r.frame for r in self.db.images() if r.source == record.source)
+        last = max(r.frame for r in self.db.images() if (r.source, r.series) == (record.source, record.series))
         if image.n_channels != record.n_channels or image.n_frames <= last:
             raise CellsegError(
                 f"{path.name} has {image.n_channels} channels and {image.n_frames} frames; the picture of {id} had "
                 f"{record.n_channels} and at least {last + 1}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
-        mark = pictures.fingerprint(path)
+        mark, seen = pictures.fingerprint(path), pictures.glance(path)
         moved = [
-            replace(r, source=self._relative(path), fingerprint=mark)
+            replace(r, source=self._relative(path), fingerprint=mark, seen=seen)
             for r in self.db.images()
             if r.source == record.source
         ]
@@ -473,7 +480,9 @@ class Project:
     # --- inside ---------------------------------------------------------------------------------
 
     def _open_canvas(self, id: str) -> Canvas:
-        return Canvas(self.path / "images" / id, self.db, self.image(id), self.author)
+        record = self.image(id)
+        pictures.check_labels_fit(id, record.shape)
+        return Canvas(self.path / "images" / id, self.db, record, self.author)
 
     def _relative(self, source: Path) -> str:
         home = self.path.resolve().parent
@@ -482,11 +491,20 @@ class Project:
     def _record(
         self, id: str, image: pictures.Image, source: Path, place: tuple[int, str | None], split: str
     ) -> ImageRecord:
+        seen = pictures.glance(source)  # before the checksum, so that a change in between is noticed
         return ImageRecord(
             id=id, source=self._relative(source), frame=place[0], given_axes=place[1], axes=image.axes,
             shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
             spacing_um=image.spacing_um, fingerprint=pictures.fingerprint(source), split=split,
+            series=image.series or None, seen=seen, rgb=image.rgb,
         )  # fmt: skip
+
+    @staticmethod
+    def _read(record: ImageRecord, path: Path, spacing_um: tuple[float, ...] | None = None) -> pictures.Image:
+        """The picture of a record, read as it was when it was added."""
+        before = record.rgb is None
+        series = record.series or ("0" if before else None)
+        return pictures.read(path, record.given_axes, spacing_um, series=series, as_until_04=before)
 
     def _prepare(self, record: ImageRecord, image: pictures.Image, truth: NDArray[np.uint32] | None) -> None:
         """Empty snapshots and a thumbnail; harmless where the record never follows."""
@@ -494,7 +512,7 @@ class Project:
         text = json.dumps(asdict(record))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _thumbnail(folder / "thumbnail.png", image.frame(record.frame))
+            pictures.write_thumbnail(folder / "thumbnail.png", image.frame(record.frame))
         except OSError as error:
             raise CellsegError(f"{record.id} could not be added: {error}.", "Free some space.") from error
         write_snapshot(folder / "labels.zarr", np.zeros(record.shape, np.uint32), 0, text)
@@ -515,7 +533,7 @@ class Project:
         return list(labels) if n_frames > 1 else [labels]
 
     def _compare(self, record: ImageRecord, path: Path, hint: str) -> None:
-        shape = pictures.read(path, record.given_axes).frame(0).spatial_shape
+        shape = self._read(record, path).frame(0).spatial_shape
         detail = f"its shape is {shape}, not {record.shape}" if shape != record.shape else "its content differs"
         raise CellsegError(f"The picture of {record.id} was changed since it was added: {detail}.", hint)
 
@@ -583,18 +601,3 @@ def _author() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"
-
-
-def _thumbnail(path: Path, image: pictures.Image, side: int = 128) -> None:
-    """A small PNG of the middle plane of the first channel."""
-    import cv2
-
-    first = image.channels_first()[0]
-    plane = first[first.shape[0] // 2] if first.ndim == 3 else first
-    step = max(1, min(plane.shape) // (2 * side))
-    pixels = np.nan_to_num(np.asarray(plane[::step, ::step]).astype(np.float32))
-    low, high = np.percentile(pixels, (1, 99.5))
-    pixels = np.clip((pixels - low) / max(float(high - low), 1e-6), 0, 1) * 255
-    scale = side / max(pixels.shape)
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    cv2.imwrite(str(path), cv2.resize(pixels.astype(np.uint8), size, interpolation=cv2.INTER_AREA))
