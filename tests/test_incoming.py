@@ -22,6 +22,7 @@ import zarr
 from PIL import Image as Pillow
 
 from napari_cellseg import images
+from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.images import _limits
@@ -478,23 +479,23 @@ def _with_a_damaged_tile(path: Path, shape: tuple[int, int]) -> None:
         raw.write(os.urandom(count))
 
 
-def test_a_damaged_tile_costs_its_image_only(trained, tmp_path, capsys):
-    shape = (96, 128)
+def test_a_damaged_tile_costs_its_image_only(tmp_path, capsys):
+    shape, model = (96, 128), str(base_models()[DEFAULT])
     _with_a_damaged_tile(tmp_path / "broken.tif", shape)
     tifffile.imwrite(tmp_path / "fine.tif", pixels(*shape, dtype="uint16"))
     with pytest.raises(CellsegError, match=r"pixels of broken\.tif"):
         images.read(tmp_path / "broken.tif").load()
     files = [str(tmp_path / f"{name}.tif") for name in ("broken", "fine")]
     out = tmp_path / "out"
-    assert main(["predict", *files, "--model", str(trained / "models" / "v1"), "--out", str(out)]) == 2
+    assert main(["predict", *files, "--model", model, "--out", str(out)]) == 2
     assert [p.name for p in out.iterdir()] == ["fine_labels.tif"]
     assert "broken.tif was left out" in capsys.readouterr().err
-    assert main(["predict", files[0], "--model", str(trained / "models" / "v1"), "--out", str(out)]) == 2
+    assert main(["predict", files[0], "--model", model, "--out", str(out)]) == 2
 
 
-def test_a_damaged_tile_costs_its_image_only_in_a_project(trained, tmp_path, capsys):
-    shutil.copytree(trained.parent, tmp_path / "own")
-    p, shape = tmp_path / "own" / trained.name, (96, 128)
+def test_a_damaged_tile_costs_its_image_only_in_a_project(tmp_path, capsys):
+    p, shape = tmp_path / "p.cellseg", (96, 128)
+    assert main(["new", str(p)]) == 0
     for name in ("broken", "fine"):
         tifffile.imwrite(tmp_path / f"{name}.tif", pixels(*shape, dtype="uint16"))
         assert main(["add", str(p), str(tmp_path / f"{name}.tif")]) == 0
