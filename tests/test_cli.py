@@ -187,6 +187,58 @@ def test_predicting_with_options_writes_what_was_asked_for(own, tmp_path):
     assert tifffile.imread(out / "loose_labels.tif").shape == (100, 60)
 
 
+@pytest.mark.parametrize("format", ["png", "npy", "ome.zarr"])
+def test_pictures_of_one_name_do_not_overwrite_each_other(own, tmp_path, capsys, format):
+    paths = []
+    for seed, folder in enumerate("ab"):
+        paths.append(tmp_path / "two" / folder / "0.ome.tif")
+        paths[-1].parent.mkdir(parents=True)
+        tifffile.imwrite(paths[-1], synthetic_cells((96, 128), 6, radius=10, seed=seed)[0])
+    out = tmp_path / "out"
+    line = ["predict", *map(str, paths), "--model", str(own / "models" / "v1"), "--out", str(out), "--format", format]
+    assert main([*line, "--probabilities"]) == 0
+    maps = "tif" if format == "png" else format
+    names = {f"{name}_{what}" for name in ("0", "b_0") for what in (f"labels.{format}", f"probabilities.{maps}")}
+    assert {path.name for path in out.iterdir()} == names
+    with Project.create(tmp_path / "q") as project:
+        for path in paths:
+            project.add_image(path)
+    assert main(["export", str(tmp_path / "q.cellseg"), "--out", str(tmp_path / "q"), "--format", format]) == 0
+    assert {path.name for path in (tmp_path / "q").iterdir()} == {f"0_labels.{format}", f"b_0_labels.{format}"}
+    tifffile.imwrite(tmp_path / "v.tif", np.zeros((3, 96, 128), np.uint8), photometric="minisblack")
+    volume = ["predict", str(tmp_path / "v.tif"), "--model", str(own / "models" / "v1"), "--out", str(tmp_path / "w")]
+    if format == "png":
+        capsys.readouterr()
+        assert main([*volume, "--format", "png"]) == 2
+        assert "v.tif is a volume (3 x 96 x 128), and a PNG holds one slice" in capsys.readouterr().err
+        assert not (tmp_path / "w").exists()
+
+
+def test_one_picture_that_cannot_be_predicted_does_not_cost_the_others(own, tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "good.tif", synthetic_cells((96, 128), 6, radius=10)[0])
+    tifffile.imwrite(tmp_path / "colour.tif", np.zeros((96, 128, 3), np.uint8), photometric="rgb")
+    paths = [str(tmp_path / name) for name in ("colour.tif", "good.tif")]
+    line = ["predict", *paths, "--model", str(own / "models" / "v1"), "--out", str(tmp_path / "out")]
+    assert main(line) == 2
+    assert "colour was left out" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good_labels.tif"]
+
+
+def test_ids_that_a_png_does_not_hold_are_refused_with_a_way_out(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 255, (20, 30)).astype(np.uint8))
+    labels = np.full((20, 30), 70_000, np.uint32)
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "a.npy", labels=labels)
+    line = ["export", str(tmp_path / "p.cellseg"), "--out", str(tmp_path / "out"), "--format"]
+    assert main([*line, "png"]) == 2
+    said = capsys.readouterr().err
+    assert "A PNG holds ids up to 65,535, not 70,000" in said
+    assert "Export as TIFF" in said
+    assert not any((tmp_path / "out").iterdir())
+    assert main([*line, "npy"]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "a_labels.npy"), labels)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -164,7 +164,7 @@ def test_bad_labels_are_refused(tmp_path, values, words):
         images.read_labels(tmp_path / "l.npy", "CYX" if values.ndim == 3 else None)
 
 
-@pytest.mark.parametrize("name", ["l.tif", "l.ome.tif", "l.ome.zarr"])
+@pytest.mark.parametrize("name", ["l.tif", "l.TIFF", "l.ome.tif", "l.ome.zarr", "l.npy"])
 @pytest.mark.parametrize("shape", [(20, 30), (4, 20, 30)])
 @pytest.mark.parametrize("top", [9, 70_000])
 def test_written_labels_read_back(tmp_path, name, shape, top):
@@ -172,9 +172,74 @@ def test_written_labels_read_back(tmp_path, name, shape, top):
     labels.flat[0] = top
     spacing = (2.0, 0.5, 0.5)[-len(shape) :]
     images.write_labels(tmp_path / name, labels, spacing)
-    np.testing.assert_array_equal(images.read_labels(tmp_path / name), labels)
-    if top == 9 or name != "l.tif":
+    axes = "ZYX"[-len(shape) :] if name == "l.npy" else None
+    np.testing.assert_array_equal(images.read_labels(tmp_path / name, axes), labels)
+    if name != "l.npy":  # which holds none
         assert images.read(tmp_path / name).spacing_um == pytest.approx(spacing)
+
+
+@pytest.mark.parametrize("name", ["l.tif", "l.ome.tif"])
+@pytest.mark.parametrize("top", [9, 70_000])
+def test_programs_that_read_only_tags_see_the_same_pixel_size(tmp_path, name, top):
+    """ImageJ's own TIFF says um in its description; all others say it in cm, never in inches."""
+    images.write_labels(tmp_path / name, np.full((20, 30), top, np.uint32), (0.25, 0.5))
+    with tifffile.TiffFile(tmp_path / name) as file:
+        page, imagej = file.pages.first, file.imagej_metadata
+        x, y = (page.tags[tag].value for tag in ("XResolution", "YResolution"))
+        unit = 1.0 if imagej and imagej["unit"] == "um" else {3: 1e4}[int(page.tags["ResolutionUnit"].value)]
+    assert (unit * x[1] / x[0], unit * y[1] / y[0]) == pytest.approx((0.5, 0.25))
+
+
+def test_ome_zarr_says_what_it_is_of(tmp_path):
+    labels = np.ones((20, 30), np.uint32)
+    ome_zarr(tmp_path / "in" / "x.ome.zarr", pixels((4, 20, 30)))
+    path = images.write_labels(
+        tmp_path / "out" / "x_labels.ome.zarr", labels, None, ("wall", "core"), tmp_path / "in" / "x.ome.zarr"
+    )
+    said = dict(zarr.open_group(str(path), mode="r").attrs)["ome"]
+    assert said["multiscales"][0]["name"] == "x_labels.ome.zarr"
+    about = said["image-label"]
+    assert (path / about["source"]["image"]).resolve() == (tmp_path / "in" / "x.ome.zarr").resolve()
+    assert about["version"] == said["version"] == "0.5"
+    assert [c["label-value"] for c in about["colors"]] == [0, 1, 2]
+    assert all(len(c["rgba"]) == 4 and min(c["rgba"]) >= 0 and max(c["rgba"]) <= 255 for c in about["colors"])
+    assert about["properties"] == [{"label-value": 1, "class": "wall"}, {"label-value": 2, "class": "core"}]
+    objects = images.write_labels(tmp_path / "y.ome.zarr", labels, source=tmp_path / "y.tif")
+    about = dict(zarr.open_group(str(objects), mode="r").attrs)["ome"]["image-label"]
+    assert about["source"] == {"image": "y.tif"}
+    assert "properties" not in about
+    maps = images.write_probabilities(tmp_path / "p.ome.zarr", np.zeros((2, 20, 30), np.float32))
+    said = dict(zarr.open_group(str(maps), mode="r").attrs)["ome"]
+    assert said["multiscales"][0]["name"] == "p.ome.zarr"
+    assert "image-label" not in said
+
+
+def test_a_mask_of_the_only_class_is_black_and_white(tmp_path):
+    labels = (pixels((20, 30)) > 100).astype(np.uint32)
+    path = images.write_labels(tmp_path / "m.png", labels, classes=("foreground",))
+    pixels_ = imageio.imread(path)
+    assert pixels_.dtype == np.uint8
+    np.testing.assert_array_equal(pixels_, labels * 255)
+    np.testing.assert_array_equal(images.read_labels(path, classes=("foreground",)), labels)
+    two = images.write_labels(tmp_path / "n.png", labels * 2, classes=("a", "b"))
+    np.testing.assert_array_equal(imageio.imread(two), labels * 2)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.tif.gz", "x.v2", "x.doc"])
+def test_endings_that_cannot_be_written_are_refused(tmp_path, name):
+    labels = np.ones((20, 30), np.uint32)
+    with pytest.raises(CellsegError, match="ending") as caught:
+        images.write_labels(tmp_path / name, labels)
+    assert ".ome.zarr" in caught.value.hint
+    with pytest.raises(CellsegError, match="ending"):
+        images.write_probabilities(tmp_path / name, np.zeros((2, 20, 30), np.float32))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_without_an_ending_is_a_tiff(tmp_path):
+    path = images.write_labels(tmp_path / "masks", np.ones((20, 30), np.uint32))
+    assert path == tmp_path / "masks.tif"
+    assert images.read_labels(path).all()
 
 
 def test_the_fingerprint_notices_a_change(tmp_path):

@@ -19,7 +19,7 @@ from napari_cellseg.gui.controller import Controller
 from napari_cellseg.gui.layers import OUTLINE
 from napari_cellseg.gui.resolve import resolve
 from napari_cellseg.gui.tools import KEYS, TOOLS, shortcuts
-from napari_cellseg.images import write_labels
+from napari_cellseg.images import read_labels, write_labels
 from napari_cellseg.project import Project, frames_beside
 
 from .waiting import spin
@@ -445,6 +445,28 @@ def test_masks_of_other_tools_in_and_out(opened, tmp_path):
     opened.take_masks(tmp_path / "m.roi.zip", approved=True)
     np.testing.assert_array_equal(labels, before)
     assert (opened.session.canvas.state == 2).all()
+
+
+def test_a_binary_mask_becomes_objects_and_the_person_is_told(flat, tmp_path):
+    mask = (boxes(2) > 2) * np.uint8(255)
+    path = tmp_path / "m.npy"
+    np.save(path, mask)
+    flat.take_masks(path, approved=True)
+    assert len(flat.session.canvas.objects) == 3
+    assert "became 3 objects" in flat.session.notice
+    np.save(path, np.where(mask > 0, 0.9, 0.2))
+    flat.take_masks(path)
+    assert "fractions" in flat.session.problem.message
+    flat.take_masks(path, threshold=0.5)
+    assert "above 0.5" in flat.session.notice
+
+
+def test_labels_are_written_without_an_ending_as_tiff(flat, tmp_path):
+    flat.write_masks(tmp_path / "labels")
+    assert flat.session.status == "Wrote labels.tif."
+    np.testing.assert_array_equal(read_labels(tmp_path / "labels.tif"), flat.session.canvas.labels)
+    flat.write_masks(tmp_path / "labels.doc")
+    assert "ending" in flat.session.problem.message
 
 
 def test_an_earlier_state_is_restored_as_a_new_edit(opened):

@@ -12,8 +12,8 @@ from ..errors import CellsegError
 
 Options = argparse.Namespace
 
-FORMATS = ("tif", "ome.tif", "ome.zarr", "png", "roi.zip", "coco.json", "geojson")
-PIXELS = FORMATS[:3]
+FORMATS = ("tif", "ome.tif", "ome.zarr", "png", "npy", "roi.zip", "coco.json", "geojson")
+PIXELS = FORMATS[:5]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,7 +89,14 @@ def _add(verbs: Any) -> None:
         "--labels", nargs="+", default=[], metavar="LABELS", help="one per image: label pictures, ROI zip, COCO..."
     )
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
-    sub.add_argument("--components", action="store_true", help="masks are binary: number their connected pieces")
+    sub.add_argument(
+        "--components", action=argparse.BooleanOptionalAction, default=None,
+        help="of objects: number the connected pieces of masks; without either, those of binary masks (0 and 255)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--threshold", type=float, metavar="VALUE",
+        help="values above it are the class (of a project with one; default: 0), or objects, piece by piece",
+    )  # fmt: skip
     sub.add_argument("--axes", help="one letter of TCZYX per dimension")
     _series(sub, "; all: each of them")
     sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um")
@@ -220,7 +227,7 @@ def _simulate(verbs: Any) -> None:
 
 
 def _export(verbs: Any) -> None:
-    sub = _verb(verbs, "export", "Write labels as TIFF, OME-Zarr, PNG, ImageJ ROIs, COCO or GeoJSON.")
+    sub = _verb(verbs, "export", "Write labels as TIFF, OME-Zarr, PNG, NumPy, ImageJ ROIs, COCO or GeoJSON.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--out", required=True, metavar="DIR")
     sub.add_argument("--format", choices=FORMATS, default="tif")

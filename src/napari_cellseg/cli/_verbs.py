@@ -34,7 +34,7 @@ from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
 from ..presets import preset
 from ..probabilities import open_kept
-from ..project import Project, export_labels, new_project, put_size
+from ..project import Project, export_labels, names_for, new_project, put_size
 from ..targets import Target
 from ._progress import Printer
 
@@ -92,6 +92,8 @@ def predict(options: Namespace) -> int:
         ids = tuple(options.image) or tuple(r.id for r in project.images())
         for id in ids:
             check_region(options.region, project.image(id).shape, id)
+            if options.out:
+                _check_format(options.format, project.image(id).shape, id)
         if options.object_size is not None:
             for id in ids:
                 put_size(project, id, options.object_size)
@@ -214,7 +216,7 @@ class LeftOut:
 def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | None]:
     """The picture and its masks; a folder with images/ and masks/ (Data Science Bowl) names both."""
     if (path / "images").is_dir():
-        pictures = sorted(p for p in (path / "images").iterdir() if not p.name.startswith("."))
+        pictures = images.pictures_in(path / "images")
         if len(pictures) != 1:
             raise CellsegError(f"{path}/images holds {len(pictures)} pictures, not one.", "Add them one by one.")
         return pictures[0], path / "masks" if (path / "masks").is_dir() else None
@@ -240,9 +242,15 @@ def _read_masks(
     if masks is None:
         return None
     axes = options.axes.replace("C", "") if options.axes else None
-    shape = images.read(picture, options.axes, series=series).spatial_shape
+    image = images.read(picture, options.axes, series=series)
+    wanted = images.MasksFor(
+        image.spatial_shape, image.n_frames, picture.name, classes, options.components, options.threshold
+    )
     fitting = None if masks.is_dir() or images.is_foreign(masks) else _fitting(masks, axes)
-    return images.read_labels(masks, fitting, split_components=options.components, shape=shape, classes=classes)
+    found = images.read_masks(masks, wanted, fitting)
+    for note in found.notes:
+        print(note)
+    return found.labels
 
 
 def _fitting(masks: Path, axes: str | None) -> str | None:
@@ -281,46 +289,61 @@ def _predict_loose(options: Namespace) -> int:
     from ..predict import Request, load_model
     from ..predict import predict as run_prediction
 
-    stems = [Path(name).stem for name in options.paths]
-    if len(set(stems)) < len(stems):
-        raise CellsegError(
-            "Two of the images have the same name.", "Results are named after them: use two --out folders."
-        )
+    left_out = LeftOut()
+    frames = _frames(options, left_out)
     models = [m for folder in options.model for m in load_model(Path(folder))]
-    config, left_out = _for_prediction(models[0].config, options), LeftOut()
+    config, out = _for_prediction(models[0].config, options), Path(options.out)
+    classes = () if config.target.instances else tuple(f"class {k + 1}" for k in range(models[0].card.n_classes))
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
         request = Request(
             config.predict, config.target, options.region, Path(scratch), options.probabilities, show=False,
             size=options.object_size or 0.0,
         )  # fmt: skip
-
-        def predicted(frame: images.Image, name: str) -> Iterator[Event]:
-            return run_prediction(frame, models, name, request=request, stop=printer.stopped)
-
-        for name in options.paths:
+        for path, t, stem in frames:
             try:
-                _predict_file(name, options, predicted, printer)
+                image = images.read(path, series=options.series).frame(t)
+                for event in run_prediction(image, models, stem, request=request, stop=printer.stopped):
+                    printer.show(event)
+                    if isinstance(event, Predicted):
+                        file = out / f"{stem}_labels.{options.format}"
+                        images.write_labels(file, event.labels, image.spacing_um, classes, image.source)
+                        _probabilities(event, image.spacing_um, options)
             except CellsegError as error:
                 if len(options.paths) == 1:
                     raise
-                left_out.tell(name, error.message, error.hint)
+                left_out.tell(stem, error.message, error.hint)
     return CANCELLED if printer.stopped() else left_out.status
 
 
-def _predict_file(
-    name: str, options: Namespace, predicted: Callable[[images.Image, str], Iterator[Event]], printer: Printer
-) -> None:
-    """Label every frame of one picture and write what was found to --out."""
-    image = images.read(name, series=options.series)
-    check_region(options.region, image.spatial_shape, name)
-    for frame in range(image.n_frames):
-        stem = Path(name).stem + (f"_t{frame:04d}" if image.n_frames > 1 else "")
-        for event in predicted(image.frame(frame), stem):
-            printer.show(event)
-            if isinstance(event, Predicted):
-                path = Path(options.out) / f"{stem}_labels.{options.format}"
-                images.write_labels(path, event.labels, image.spacing_um)
-                _probabilities(event, image.spacing_um, options)
+def _frames(options: Namespace, left_out: LeftOut) -> list[tuple[str, int, str]]:
+    """Path, time point and a name of its own of every frame of the given pictures.
+
+    All are opened before any is predicted, and none is kept; one that cannot be read is told and left out.
+    """
+    paths, counts = [], []
+    for path in options.paths:
+        try:
+            image = images.read(path, series=options.series)
+        except CellsegError as error:
+            if len(options.paths) == 1:
+                raise
+            left_out.tell(path, error.message, error.hint)
+            continue
+        check_region(options.region, image.spatial_shape, path)
+        _check_format(options.format, image.spatial_shape, path)
+        paths.append(path)
+        counts.append(image.n_frames)
+    names = names_for([Path(path) for path in paths], counts)
+    return [(path, t, name) for path, stems in zip(paths, names, strict=True) for t, name in enumerate(stems)]
+
+
+def _check_format(format: str, shape: tuple[int, ...], name: str) -> None:
+    """Refuse volumes where a format holds one slice, before anything is predicted."""
+    if format == "png" and len(shape) > 2:
+        raise CellsegError(
+            f"{name} is a volume ({' x '.join(map(str, shape))}), and a PNG holds one slice.",
+            "Use --format tif, ome.tif, ome.zarr or npy.",
+        )
 
 
 def check_region(region: Span, shape: tuple[int, ...], name: str) -> None:
@@ -341,7 +364,8 @@ def check_region(region: Span, shape: tuple[int, ...], name: str) -> None:
 def _probabilities(event: Predicted, spacing: tuple[float, ...] | None, options: Namespace) -> None:
     """Write what was kept beside the labels, if asked for."""
     if options.probabilities and options.out and event.store:
-        path = Path(options.out) / f"{event.image}_probabilities.{options.format}"
+        format = "tif" if options.format == "png" else options.format  # a PNG holds no fractions
+        path = Path(options.out) / f"{event.image}_probabilities.{format}"
         images.write_probabilities(path, open_kept(Path(event.store)), spacing)
 
 

@@ -154,10 +154,16 @@ class Corrections:
         self.comparing.mine() if side == "mine" else self.comparing.theirs()
 
     @changing
-    def take_masks(self, path: str | Path, approved: bool = False) -> None:
-        """Masks of another tool for the open image: as a draft, or as approved truth."""
+    def take_masks(self, path: str | Path, approved: bool = False, threshold: float | None = None) -> None:
+        """Masks of another tool for the open image: as a draft, or as approved truth.
+
+        Values above `threshold` are the class, where there is one, or objects, piece by piece.
+        """
         project, canvas = self.project(), self.canvas()
-        labels = images.read_labels(path, shape=canvas.labels.shape, classes=project.meanings)
+        name = Path(canvas.record.source).name
+        wanted = images.MasksFor(canvas.labels.shape, name=name, classes=project.meanings, threshold=threshold)
+        masks = images.read_masks(path, wanted)
+        labels = masks.labels
         if approved and self.session.choices.locked and bool(((canvas.state == APPROVED) & (canvas.labels > 0)).any()):
             raise CellsegError(
                 "Some objects of this image are approved, so they are protected.",
@@ -168,13 +174,15 @@ class Corrections:
         else:
             self.show(project.draft_labels(self.session.image, labels, first_id=self.writer.fresh_id()))
         self.writer.promise_again()
-        self.session.update(status=f"Took {len(canvas.objects)} objects from {Path(path).name}.")
+        notice = " ".join(masks.notes) or self.session.notice
+        self.session.update(status=f"Took {len(canvas.objects)} objects from {Path(path).name}.", notice=notice)
 
     @shown
     def write_masks(self, path: str | Path) -> None:
         """Write the open image's labels in the format of the name's ending."""
         canvas = self.canvas()
-        path = images.write_labels(path, canvas.labels, canvas.record.spacing_um, self.project().meanings)
+        project, record = self.project(), canvas.record
+        path = images.write_labels(path, canvas.labels, record.spacing_um, project.meanings, project.source(record))
         self.session.update(status=f"Wrote {path.name}.")
 
     @shown

@@ -8,19 +8,27 @@ import time
 from pathlib import Path
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
+from ..images import LABEL_FORMATS
 from ..project import write_history
 from .controller import Controller
 from .resolve import View
 from .widgets import ActionButton, hint, row
 
 _ORDERS = {"worth": "Most worth a look first", "random": "In random order", "reading": "In reading order"}
-_WRITE = (
-    "Label TIFF (*.tif);;OME-TIFF (*.ome.tif);;ImageJ ROIs (*.roi.zip);;PNG (*.png);;COCO (*.coco.json);;"
-    "QuPath GeoJSON (*.geojson)"
-)
+_WRITE = {f"{name} (*.{ending})": f".{ending}" for ending, name in LABEL_FORMATS.items()}
 _COMPARE = "Compare these labels with other annotators' or the model's, and take either side."
 SHOWN = 300
 """Entries of the history that are listed at once."""
@@ -218,8 +226,17 @@ class MasksPanel(_Panel):
         """Make the controls."""
         self.draft = ActionButton("Take as draft...", "Masks of any tool, where nobody has spoken.", self._draft)
         self.truth = ActionButton("Take as truth...", "Masks that are right: they become approved.", self._truth)
-        self.write = ActionButton("Write...", "Label TIFF, PNG, ImageJ ROIs, COCO or GeoJSON.", self._write)
+        self.write = ActionButton("Write...", "Label TIFF, PNG, NumPy, ImageJ ROIs, COCO or GeoJSON.", self._write)
+        self.above = QDoubleSpinBox()
+        self.above.setRange(0, 2**32)
+        self.above.setDecimals(2)
+        self.above.setSpecialValueText("0")
+        self.above.setToolTip(
+            "Of masks with one class, or probabilities: what is above this value is mask. In a project of objects, "
+            "pieces that do not touch then become objects of their own. 0: numbers of objects are kept."
+        )
         self.form.addWidget(hint("TIFF, PNG, OME-Zarr, ImageJ ROIs, COCO, QuPath GeoJSON, Cellpose _seg.npy."))
+        self.form.addWidget(row(QLabel("Mask is above"), self.above))
         self.form.addWidget(row(self.draft, self.truth, self.write))
 
     def show_view(self, view: View) -> None:
@@ -229,16 +246,18 @@ class MasksPanel(_Panel):
         self.write.show_control(view.needs_image)
 
     def _draft(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Masks of this image", "", _READ)
-        if path:
-            self.controller.take_masks(path)
+        self._take(approved=False)
 
     def _truth(self) -> None:
+        self._take(approved=True)
+
+    def _take(self, *, approved: bool) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Masks of this image", "", _READ)
         if path:
-            self.controller.take_masks(path, approved=True)
+            self.controller.take_masks(path, approved, self.above.value() or None)
 
     def _write(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Write the labels", "labels.tif", _WRITE)
+        path, chosen = QFileDialog.getSaveFileName(self, "Write the labels", "labels.tif", ";;".join(_WRITE))
         if path:
-            self.controller.write_masks(path)
+            known = path.lower().endswith((*_WRITE.values(), ".tiff", ".zarr", ".zip", ".json"))
+            self.controller.write_masks(path if known else path + _WRITE.get(chosen, ".tif"))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from ._fingerprint import fingerprint, glance, is_unchanged
 from ._guard import reading
 from ._image import AXES, Image, canonical
-from ._labels import components, merge_masks, read_labels
+from ._labels import components, merge_masks, pictures_in, read_labels, read_masks
 from ._limits import check_labels_fit, memory_left
 from ._masks import is_foreign
+from ._outlines import Masks, MasksFor
 from ._read import check_content, read, series_in
 from ._series import Series
 from ._thumbnail import write_thumbnail
@@ -22,6 +23,8 @@ __all__ = [
     "AXES",
     "LABEL_FORMATS",
     "Image",
+    "Masks",
+    "MasksFor",
     "Series",
     "canonical",
     "check_content",
@@ -34,8 +37,10 @@ __all__ = [
     "labels_inside",
     "memory_left",
     "merge_masks",
+    "pictures_in",
     "read",
     "read_labels",
+    "read_masks",
     "reading",
     "series_in",
     "write_labels",

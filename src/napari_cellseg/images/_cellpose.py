@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from ..errors import CellsegError
 
 _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, MemoryError, OverflowError,
-    RecursionError, ImportError, pickle.UnpicklingError,
+    RecursionError, ImportError, SyntaxError, struct.error, tokenize.TokenError, pickle.UnpicklingError,
 )  # fmt: skip
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")

@@ -11,13 +11,15 @@ DAMAGED = "The file may be truncated or not what its name says. Open it in Fiji 
 
 
 @contextmanager
-def reading(what: str, hint: str = DAMAGED) -> Iterator[None]:
+def reading(what: str, hint: str = DAMAGED, verb: str = "cannot be read") -> Iterator[None]:
     """Around the decoding of a file that somebody else wrote, and around nothing else.
 
     Parameters
     ----------
     what
         Subject of the message: ``a.tif`` or ``The pixels of a.tif``.
+    hint, verb
+        The rest of the message.
 
     Raises
     ------
@@ -30,11 +32,11 @@ def reading(what: str, hint: str = DAMAGED) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise CellsegError(
-            f"{what} cannot be read: the memory is full.", "Close other programs, or crop the picture into parts."
+            f"{what} {verb}: the memory is full.", "Close other programs, or crop the picture into parts."
         ) from error
     # Decoders of damaged files raise anything: errors of their own that derive from Exception alone (OpenCV, Pillow,
     # imagecodecs, tifffile, zarr, roifile), and AttributeError, ZeroDivisionError, AssertionError, RecursionError...
     # 2,600 mutated files showed 14 kinds; no list would be whole.
     except Exception as error:
         said = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
-        raise CellsegError(f"{what} cannot be read: {said}.", hint) from error
+        raise CellsegError(f"{what} {verb}: {said}.", hint) from error

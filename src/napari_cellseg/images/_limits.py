@@ -121,13 +121,15 @@ def check_stored(name: str, claimed: int, stored: int) -> None:
 
 
 def check_archive(path: Path) -> None:
-    """Refuse a zip that would unpack to far more than it is.
+    """Refuse a zip that would unpack to far more than it is; other files are fine.
 
     Raises
     ------
     CellsegError
         With both numbers.
     """
+    if not zipfile.is_zipfile(path):
+        return
     try:
         with zipfile.ZipFile(path) as archive:
             need = sum(entry.file_size for entry in archive.infolist())

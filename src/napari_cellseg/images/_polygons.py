@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,24 @@ def bridged(rings: list[Ring]) -> Ring:
     for hole in holes:
         parts += [hole, hole[:1], outer[:1]]
     return np.concatenate(parts)
+
+
+def outlines_of(labels: NDArray[np.uint32]) -> Iterator[tuple[int, int, int, list[Ring]]]:
+    """Id, slice, number of the piece, and rings, of every piece of every object of labels (Z, Y, X) or (Y, X)."""
+    for z, plane in enumerate(labels.reshape(-1, *labels.shape[-2:])):
+        for id, box in boxes(plane):
+            corner = np.array([box[0].start, box[1].start], float)
+            for n, rings in enumerate(trace(plane[box] == id), start=1):
+                yield id, z, n, [ring + corner for ring in rings]
+
+
+def boxes(plane: NDArray[np.uint32]) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """Id and box of every object of a plane (Y, X)."""
+    from ..kernels.extents import extents
+
+    ids, _, low, high = extents(np.ascontiguousarray(plane))
+    for id, (y0, x0), (y1, x1) in zip(ids.tolist(), low.tolist(), high.tolist(), strict=True):
+        yield id, (slice(y0, y1 + 1), slice(x0, x1 + 1))
 
 
 def _sorted(rings: list[Ring]) -> list[Ring]:

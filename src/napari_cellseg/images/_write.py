@@ -1,4 +1,4 @@
-"""Labels and probabilities out: TIFF that Fiji opens, OME-TIFF, and OME-Zarr with a pyramid.
+"""Labels and probabilities out: TIFF that Fiji opens, OME-TIFF, NPY, and OME-Zarr with a pyramid.
 
 Data flow: array-like (numpy, or zarr larger than memory) -> planes or blocks -> a file under a temporary name ->
 its own name, so that a file appears whole or not at all.
@@ -21,51 +21,93 @@ from ..errors import CellsegError
 from ._masks import write_foreign
 
 LABEL_FORMATS = {
-    "tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr", "png": "PNG (16 bit)", "roi.zip": "ImageJ ROIs",
-    "coco.json": "COCO", "geojson": "GeoJSON (QuPath)",
+    "tif": "TIFF", "ome.tif": "OME-TIFF", "ome.zarr": "OME-Zarr", "png": "PNG", "npy": "NumPy",
+    "roi.zip": "ImageJ ROIs", "coco.json": "COCO", "geojson": "GeoJSON (QuPath)",
 }  # fmt: skip
 """Endings that `write_labels` knows, and what people call them."""
+_ARRAYS = (".tif", ".tiff", ".zarr", ".npy")
+_FOREIGN = (".png", ".zip", ".json", ".geojson")
+_COLOURS = (
+    (230, 75, 53), (77, 187, 213), (0, 160, 135), (60, 84, 136), (243, 155, 127), (132, 145, 180), (145, 209, 194),
+    (126, 97, 72),
+)  # fmt: skip
+"""Of classes in OME-Zarr, red, green, blue; they come again where there are more."""
 _BLOCK = (16, 1024, 1024)
 _SMALLEST = 256
 """A pyramid ends where Y and X are no longer than this."""
 
 
 def write_labels(
-    path: str | Path, labels: Any, spacing_um: tuple[float, ...] | None = None, classes: Sequence[str] = ()
+    path: str | Path,
+    labels: Any,
+    spacing_um: tuple[float, ...] | None = None,
+    classes: Sequence[str] = (),
+    source: str | Path | None = None,
 ) -> Path:
-    """Write labels (Z, Y, X) or (Y, X) in the format of the name's ending.
+    """Write labels (Z, Y, X) or (Y, X) in the format of the name's ending; returns the path.
 
-    These are ``.tif``, ``.ome.tif``, ``.ome.zarr``, ``.png``, ``.roi.zip`` (ImageJ), ``.coco.json`` and ``.geojson``
-    (QuPath). COCO and GeoJSON take the names of `classes`, where labels are classes.
+    These are ``.tif``, ``.ome.tif``, ``.ome.zarr``, ``.npy``, ``.png``, ``.roi.zip`` (ImageJ), ``.coco.json`` and
+    ``.geojson`` (QuPath). A name without an ending gets ``.tif``.
 
-    `labels` is array-like; the first three formats take those larger than memory, too. Label TIFFs are uint16 where
-    the ids fit and uint32 otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel. The file
-    appears whole or not at all.
+    Parameters
+    ----------
+    labels
+        Array-like; TIFF, OME-TIFF, OME-Zarr and NPY take those larger than memory, too. TIFF and NPY hold uint16 where
+        the ids fit and uint32 otherwise; OME-Zarr holds uint32 and a pyramid of every second pixel.
+    spacing_um
+        Voxel size in um, one number per axis.
+    classes
+        Names of the classes, where labels are classes: COCO, GeoJSON and OME-Zarr take them, and a PNG of the only
+        class is black and white (0 and 255).
+    source
+        The picture that the labels are of; OME-Zarr says it.
+
+    Raises
+    ------
+    CellsegError
+        When the ending is not known, the format does not hold such labels, or the file cannot be written. The file
+        appears whole or not at all.
     """
     path = Path(path)
-    if path.name.endswith((".png", ".roi.zip", ".coco.json", ".geojson")):
+    path = path if path.suffix else path.with_name(f"{path.name}.tif")
+    if path.name.lower().endswith(_FOREIGN):
         return write_foreign(path, np.asarray(labels, np.uint32), classes)
     top = max((int(part.max(initial=0)) for _, part in _blocks(labels)), default=0)
-    dtype = np.dtype(np.uint16 if top < 65536 and not str(path).endswith(".zarr") else np.uint32)
-    return _write(path, labels, dtype, "ZYX"[-len(labels.shape) :], spacing_um, label=True)
+    dtype = np.dtype(np.uint16 if top < 65536 and path.suffix.lower() != ".zarr" else np.uint32)
+    about = _label_metadata(path, classes, Path(source) if source else None)
+    return _write(path, labels, dtype, "ZYX"[-len(labels.shape) :], spacing_um, about)
 
 
 def write_probabilities(path: str | Path, probabilities: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
     """Write probabilities (K, Z, Y, X) or (K, Y, X) as float32, one channel per class or target channel."""
     axes = "CZYX" if len(probabilities.shape) == 4 else "CYX"
-    return _write(Path(path), probabilities, np.dtype(np.float32), axes, spacing_um, label=False)
+    return _write(Path(path), probabilities, np.dtype(np.float32), axes, spacing_um)
 
 
 def _write(
-    path: Path, data: Any, dtype: np.dtype[Any], axes: str, spacing_um: tuple[float, ...] | None, *, label: bool
+    path: Path,
+    data: Any,
+    dtype: np.dtype[Any],
+    axes: str,
+    spacing_um: tuple[float, ...] | None,
+    about: dict[str, Any] | None = None,
 ) -> Path:
+    """`about`: what OME-Zarr says of labels."""
+    if not path.name.lower().endswith(_ARRAYS):
+        raise CellsegError(
+            f"{path.name} has no ending that can be written.",
+            f"Use one of {', '.join('.' + e for e in LABEL_FORMATS)}.",
+        )
     temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.name.endswith(".zarr"):
-            _write_zarr(temporary, data, dtype, axes, spacing_um, label)
+        if path.suffix.lower() == ".zarr":
+            metadata = {"name": path.name, **({"image-label": about} if about else {})}
+            _write_zarr(temporary, data, dtype, axes, spacing_um, metadata)
+        elif path.suffix.lower() == ".npy":
+            _write_npy(temporary, data, dtype)
         else:
-            _write_tiff(temporary, data, dtype, axes, spacing_um, ome=".ome." in path.name)
+            _write_tiff(temporary, data, dtype, axes, spacing_um, ome=".ome." in path.name.lower())
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
@@ -77,6 +119,13 @@ def _write(
         else:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _write_npy(path: Path, data: Any, dtype: np.dtype[Any]) -> None:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(data.shape))
+    for box, part in _blocks(data):
+        array[box] = part.astype(dtype)
+    array.flush()
 
 
 def _blocks(data: Any) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
@@ -97,16 +146,18 @@ def _write_tiff(
 ) -> None:
     metadata: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
+    # ImageJ's own TIFF has no 32-bit integers: those carry their voxel size as OME-TIFF does, and as tags in cm
+    ome = ome or dtype == np.uint32
     if ome and spacing_um:
         for letter, size in zip(axes.replace("C", ""), spacing_um, strict=True):
             metadata |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
+        options |= {"resolution": (1e4 / spacing_um[-1], 1e4 / spacing_um[-2]), "resolutionunit": "CENTIMETER"}
     elif spacing_um:
         options["resolution"] = (1 / spacing_um[-1], 1 / spacing_um[-2])
         metadata["unit"] = "um"
         if "Z" in axes:
             metadata["spacing"] = spacing_um[0]
-    # ImageJ has no 32-bit integers: those go out as plain TIFF
-    imagej = not ome and dtype != np.uint32
+    imagej = not ome
     if imagej:  # its axes are TZCYX
         data, metadata["axes"] = _imagej_order(data, axes)
     options["bigtiff"] = not imagej and int(np.prod(data.shape, dtype=np.int64)) * dtype.itemsize > 3_900_000_000
@@ -134,9 +185,17 @@ class _ZBeforeC:
 
 
 def _write_zarr(
-    path: Path, data: Any, dtype: np.dtype[Any], axes: str, spacing_um: tuple[float, ...] | None, label: bool
+    path: Path,
+    data: Any,
+    dtype: np.dtype[Any],
+    axes: str,
+    spacing_um: tuple[float, ...] | None,
+    metadata: dict[str, Any],
 ) -> None:
-    """OME-Zarr 0.5; every level keeps every second pixel of the one before in Y and X."""
+    """OME-Zarr 0.5; every level keeps every second pixel of the one before in Y and X.
+
+    `metadata`: the image's name, and what else stands beside the pyramid.
+    """
     import zarr
 
     size = spacing_um or (1.0,) * len(axes.replace("C", ""))
@@ -161,9 +220,25 @@ def _write_zarr(
     ]
     group.attrs["ome"] = {
         "version": "0.5",
-        "multiscales": [{"name": path.name, "axes": kinds, "datasets": levels}],
-        **({"image-label": {}} if label else {}),
+        "multiscales": [{"name": metadata["name"], "axes": kinds, "datasets": levels}],
+        **{key: value for key, value in metadata.items() if key != "name"},
     }
+
+
+def _label_metadata(path: Path, classes: Sequence[str], source: Path | None) -> dict[str, Any]:
+    """OME-Zarr's ``image-label``: background is clear, classes have a colour and a name, and where the picture lies.
+
+    The picture's place is relative to the labels', or its name where it is no OME-Zarr.
+    """
+    about: dict[str, Any] = {"version": "0.5", "colors": [{"label-value": 0, "rgba": [0, 0, 0, 0]}]}
+    for k, name in enumerate(classes):
+        about["colors"].append({"label-value": k + 1, "rgba": [*_COLOURS[k % len(_COLOURS)], 255]})
+        about.setdefault("properties", []).append({"label-value": k + 1, "class": name})
+    if source is not None:
+        about["source"] = {"image": source.name}
+        if source.is_dir() and source.resolve().anchor == path.resolve().anchor:
+            about["source"] = {"image": Path(os.path.relpath(source.resolve(), path.resolve())).as_posix()}
+    return about
 
 
 class _Halved:

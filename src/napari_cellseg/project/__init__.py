@@ -20,6 +20,7 @@ from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
+from ._names import free_name, names_for, safe_name
 from ._objects import Objects
 from ._others import labels_before, labels_of_others
 from ._records import (
@@ -83,6 +84,7 @@ __all__ = [
     "fitted_target",
     "forecast",
     "frames_beside",
+    "free_name",
     "given_size",
     "given_sizes",
     "head_path",
@@ -97,6 +99,7 @@ __all__ = [
     "labels_of_others",
     "last_predictions",
     "member_paths",
+    "names_for",
     "new_project",
     "note_prediction",
     "note_size",
@@ -105,6 +108,7 @@ __all__ = [
     "put_size",
     "read_card",
     "read_model_config",
+    "safe_name",
     "said_size",
     "save_ensemble",
     "stratified_split",

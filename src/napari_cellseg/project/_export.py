@@ -32,4 +32,6 @@ def export_labels(
     record = project.image(id)
     labels, state = project.load_labels(id)
     chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
-    return pictures.write_labels(Path(folder) / f"{id}_labels.{format}", chosen, record.spacing_um, project.meanings)
+    return pictures.write_labels(
+        Path(folder) / f"{id}_labels.{format}", chosen, record.spacing_um, project.meanings, project.source(record)
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import re
 import shutil
 import time
 import tomllib
@@ -28,6 +27,7 @@ from ._edit import Edit, difference
 from ._hints import Hints
 from ._known import APPROVED, PREDICTED
 from ._models import models_in, read_card, read_model_config
+from ._names import free_name, picture_stem
 from ._records import ImageRecord, ModelCard
 from ._snapshot import Snapshot, read_snapshot, write_snapshot
 
@@ -232,12 +232,12 @@ class Project:
         frames = range(image.n_frames) if frame is None else (frame,)
         truths = self._labels_per_frame(image, labels, len(frames))
         taken = {r.id for r in self.db.images()}
-        stem = id or (source.name.split(".")[0] if source.is_dir() else re.sub(r"\.ome$", "", source.stem))
+        stem = id or picture_stem(source)
         stem += f"_{image.title}" if image.title and not id else ""
         source = image.source or source
         records = []
         for t in frames:
-            free = _free_id(stem + (f"_t{t:04d}" if len(frames) > 1 else ""), taken)
+            free = free_name(stem, taken, source.parent.name, f"_t{t:04d}" if len(frames) > 1 else "")
             taken.add(free)
             records.append(self._record(free, image.frame(t), source, (t, axes), split))
         for record, truth in zip(records, truths, strict=True):
@@ -419,7 +419,7 @@ class Project:
         folder = self.path / "guidelines"
         try:
             folder.mkdir(exist_ok=True)
-            name = _free_id(picture.stem, {p.stem for p in folder.iterdir()}) + picture.suffix.lower()
+            name = free_name(picture.stem, {p.stem for p in folder.iterdir()}) + picture.suffix.lower()
             shutil.copyfile(picture, folder / name)
         except OSError as error:
             raise CellsegError(f"{picture.name} could not be copied: {error}.", "Free some space.") from error
@@ -585,15 +585,6 @@ def _read_settings(path: Path) -> dict[str, Any]:
             "Update napari-cellseg: pip install -U napari-cellseg. The project was not touched.",
         )
     return settings
-
-
-def _free_id(stem: str, taken: set[str]) -> str:
-    """A file-system-safe id that is not in use."""
-    base = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._") or "image"
-    id, number = base, 2
-    while id in taken:
-        id, number = f"{base}-{number}", number + 1
-    return id
 
 
 def _author() -> str:

@@ -39,7 +39,8 @@ def labels_of_others(
             with Project.open(path) as other:
                 labels, _ = other.load_labels(record.id)
         else:
-            labels = images.read_labels(path, shape=record.shape, classes=classes)
+            name = Path(record.source).name
+            labels = images.read_masks(path, images.MasksFor(record.shape, name=name, classes=tuple(classes))).labels
         names = itertools.chain([path.name], (f"{path.name} ({k})" for k in itertools.count(2)))
         found[next(n for n in names if n not in found and n not in taken)] = labels
     return found

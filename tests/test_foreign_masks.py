@@ -1,0 +1,332 @@
+"""Outlines as other tools write them: what their makers meant, or a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import roifile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_cellseg.errors import CellsegError
+from napari_cellseg.images import Masks, MasksFor, read_masks, write_labels
+
+SHAPE = (64, 64)
+
+
+def ring(y0: float, y1: float, x0: float, x1: float) -> list[list[float]]:
+    return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+
+
+def box(y0: int, y1: int, x0: int, x1: int, id: int = 1, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    labels = np.zeros(shape, np.uint32)
+    labels[..., y0:y1, x0:x1] = id
+    return labels
+
+
+def taken(path: Path, shape: tuple[int, ...] = SHAPE, **more: object) -> Masks:
+    return read_masks(path, MasksFor(shape, **more))
+
+
+# --- GeoJSON --------------------------------------------------------------------------------------
+
+
+def feature(corners: list[list[float]], **properties: object) -> dict:
+    return {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [corners]}, "properties": properties}
+
+
+def geojson(folder: Path, *features: dict) -> Path:
+    path = folder / "q.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+@given(
+    y=st.integers(0, 40), x=st.integers(0, 40), height=st.integers(1, 20), width=st.integers(1, 20),
+    closed=st.booleans(), turned=st.booleans(), start=st.integers(0, 3),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_a_ring_is_the_same_open_or_closed(tmp_path_factory, y, x, height, width, closed, turned, start):
+    corners = ring(y, y + height, x, x + width)
+    corners = (corners[::-1] if turned else corners)[start:] + (corners[::-1] if turned else corners)[:start]
+    path = geojson(tmp_path_factory.mktemp("g"), feature(corners + corners[:1] * closed))
+    np.testing.assert_array_equal(taken(path).labels, box(y, y + height, x, x + width))
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("said", ["objectType", "id"])
+def test_a_region_of_qupath_is_no_object(tmp_path, last, said):
+    """The annotation in which cells were detected; in older files the id says what an object is."""
+    region = feature(ring(0, 64, 0, 64), **({"objectType": "annotation"} if said == "objectType" else {}))
+    if said == "id":
+        region["id"] = "PathAnnotationObject"
+    cells = [feature(ring(10, 30, 10, 40), objectType="cell"), feature(ring(40, 50, 60, 70), objectType="cell")]
+    masks = taken(geojson(tmp_path, *([*cells, region] if last else [region, *cells])))
+    np.testing.assert_array_equal(masks.labels > 0, box(10, 30, 10, 40) + box(40, 50, 60, 70) > 0)
+    assert np.unique(masks.labels).tolist() == [0, 1, 2]
+    assert "1 annotation that contains other objects was taken for their region and left out" in masks.notes[1]
+    assert "1 outline reaches over the border" in masks.notes[0]
+
+
+def test_annotations_without_anything_in_them_are_objects(tmp_path):
+    """Drawn by hand: side by side, twice the same, and one inside another, which then is a region."""
+    one, two = ring(5, 15, 5, 15), ring(5, 15, 30, 45)
+    draw = [feature(corners, objectType="annotation") for corners in (one, two)]
+    assert np.unique(taken(geojson(tmp_path, *draw)).labels).tolist() == [0, 1, 2]
+    twice = taken(geojson(tmp_path, draw[0], draw[0]))
+    assert (twice.labels > 0).sum() == 100
+    assert "1 object is smaller than a pixel or covered by others" in twice.notes[-1]
+    inside = taken(geojson(tmp_path, feature(ring(0, 20, 0, 50), objectType="annotation"), *draw))
+    np.testing.assert_array_equal(inside.labels, box(5, 15, 5, 15) + box(5, 15, 30, 45, 2))
+
+
+def test_nothing_hides_what_is_smaller(tmp_path):
+    """A nucleus in its cell, whatever comes first; an annotation of a class of the project is that class."""
+    cell, nucleus = ring(10, 40, 10, 40), ring(20, 30, 20, 30)
+    for corners in ((cell, nucleus), (nucleus, cell)):
+        masks = taken(geojson(tmp_path, *[feature(c, objectType="detection") for c in corners]))
+        assert sorted((masks.labels == k).sum() for k in (1, 2)) == [100, 800]
+        assert "1 outline lies over larger ones" in masks.notes[0]
+    tumour = feature(cell, objectType="annotation", classification={"name": "Tumor"})
+    spot = feature(nucleus, objectType="annotation", classification={"name": "Necrosis"})
+    path = geojson(tmp_path, spot, tumour)
+    labels = taken(path, classes=("Tumor", "Necrosis")).labels
+    np.testing.assert_array_equal(labels, box(10, 40, 10, 40) + box(20, 30, 20, 30))
+    unnamed = geojson(tmp_path, spot, feature(ring(0, 64, 0, 64), objectType="annotation"))
+    np.testing.assert_array_equal(taken(unnamed, classes=("Tumor", "Necrosis")).labels, box(20, 30, 20, 30, 2))
+
+
+@pytest.mark.parametrize(
+    ("classification", "classes", "number"),
+    [
+        ({"names": ["Tumor", "Positive"]}, ("Stroma", "Tumor"), 2),
+        ({"names": ["Tumor", "Positive"]}, ("Tumor", "Tumor: Positive"), 2),
+        ({"name": "Tumor: Positive"}, ("Tumor:Positive", "Tumor"), 1),
+        ({"name": "Tumor: Positive"}, ("Negative", "Positive"), 2),
+        ({"name": "tumor"}, ("Stroma", "Tumor"), 2),
+        ({"name": "a"}, ("A", "a"), 2),
+        ("Tumor", ("Stroma", "Tumor"), 2),
+        ({"names": ["Immune cells"]}, ("Stroma", "Tumor"), None),
+    ],
+)
+def test_derived_classes_are_classes(tmp_path, classification, classes, number):
+    path = geojson(tmp_path, feature(ring(1, 9, 1, 9), classification=classification))
+    if number is None:
+        with pytest.raises(CellsegError, match="Immune cells"):
+            taken(path, classes=classes)
+    else:
+        assert taken(path, classes=classes).labels.max() == number
+
+
+def test_all_of_a_file_is_the_only_class(tmp_path):
+    path = geojson(tmp_path, feature(ring(1, 9, 1, 9), classification={"name": "Cell"}), feature(ring(20, 30, 1, 9)))
+    masks = taken(path, classes=("foreground",))
+    np.testing.assert_array_equal(masks.labels, box(1, 9, 1, 9) + box(20, 30, 1, 9))
+    assert "only class here, foreground" in masks.notes[0]
+    with pytest.raises(CellsegError, match="without a class"):
+        taken(path, classes=("Cell",))  # one of them is named, so the other is something else
+
+
+def test_planes_of_geojson_are_slices_and_frames(tmp_path):
+    features = []
+    for t in range(3):
+        one = feature(ring(5, 15, 5 + t, 15 + t))
+        one["geometry"]["plane"] = {"c": -1, "z": 0, "t": t}
+        features.append(one)
+    path = geojson(tmp_path, *features)
+    for shape, frames in ((SHAPE, 3), ((3, *SHAPE), 1)):
+        labels = taken(path, shape, frames=frames).labels
+        assert labels.shape == (3, *SHAPE)
+        assert [np.flatnonzero(plane.any(0))[0] for plane in labels] == [5, 6, 7]
+    with pytest.raises(CellsegError, match="3 frames"):
+        taken(path)
+
+
+# --- COCO -----------------------------------------------------------------------------------------
+
+
+def annotation(image: object, y: int, **more: object) -> dict:
+    return {"image_id": image, "category_id": 1, "segmentation": [[10, y, 40, y, 40, y + 20, 10, y + 20]], **more}
+
+
+def entry(id: object, name: str, side: object = 64) -> dict:
+    return {"id": id, "width": side, "height": side, "file_name": name}
+
+
+def coco(folder: Path, images: list, annotations: list, encoding: str = "utf-8") -> Path:
+    path = folder / "c.json"
+    data = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cell"}]}
+    path.write_text(json.dumps(data), encoding=encoding)
+    return path
+
+
+@pytest.mark.parametrize("name", ["j.tif", "J.png", "j"])
+@pytest.mark.parametrize("listed", ["j.tif", "train/j.tif", "C:\\data\\j.tif"])
+def test_of_many_images_the_one_of_this_name_counts(tmp_path, name, listed):
+    images = [entry(1, "i.tif", 900), entry(2, listed), entry(3, "k.tif", 900)]
+    path = coco(tmp_path, images, [annotation(1, 10), annotation(2, 40), annotation(3, 10), annotation(3, 30)])
+    masks = taken(path, name=name)
+    np.testing.assert_array_equal(masks.labels, box(40, 60, 10, 40))
+    assert not masks.notes
+    for other, words in (("x.tif", "none is called x.tif"), ("", "holds masks of 3 images")):
+        with pytest.raises(CellsegError, match=words):
+            taken(path, name=other)
+
+
+def test_the_exact_name_comes_first_and_two_of_one_name_are_refused(tmp_path):
+    path = coco(tmp_path, [entry(1, "a/i.png"), entry(2, "a/i.tif")], [annotation(1, 10), annotation(2, 40)])
+    np.testing.assert_array_equal(taken(path, name="i.tif").labels, box(40, 60, 10, 40))
+    path = coco(tmp_path, [entry(1, "a/i.tif"), entry(2, "b/i.tif")], [annotation(1, 10)])
+    with pytest.raises(CellsegError, match="2 images called i.tif"):
+        taken(path, name="i.tif")
+
+
+def test_an_image_that_is_listed_without_masks_is_background(tmp_path):
+    path = coco(tmp_path, [entry(1, "i.tif"), entry(2, "j.tif")], [annotation(1, 10)])
+    masks = taken(path, name="j.tif")
+    assert not masks.labels.any()
+    assert "all of it is background" in masks.notes[0]
+
+
+def test_a_picture_under_another_name_is_told(tmp_path):
+    masks = taken(coco(tmp_path, [entry(1, "old.png")], [annotation(1, 10)]), name="new.tif")
+    assert "made on a picture called old.png" in masks.notes[0]
+
+
+BAD_COCO = [
+    pytest.param([entry(1, "o.tif", 128)], [annotation(1, 20)], "128 wide and 128 high.*64 wide", id="other-size"),
+    pytest.param([entry(1, "i.tif")], [annotation(1, 100)], "outside the image.*y 110.*64 wide", id="outside"),
+    pytest.param([entry(1, "i.tif")], [annotation(1, 5), annotation(99, 40)], "images 99.*not list", id="unknown"),
+    pytest.param([], [annotation(1, 5), annotation(2, 40)], "images 1, 2", id="no-list-of-images"),
+    pytest.param([entry(1, "i.tif")], [annotation(1, 5, segmentation=[])], "no outlines", id="boxes-only"),
+    pytest.param([entry(1, "i.tif")], [annotation(1, float("nan"))], "coordinate nan", id="nan"),
+    pytest.param([entry(1, "i.tif")], [annotation(1, 1e300)], r"coordinate 1e\+300", id="far-away"),
+    pytest.param([entry(1, "i.tif")], [annotation(1, float("inf"))], "coordinate inf", id="infinite"),
+    pytest.param([entry(1, "i.tif")], [annotation(1, 1, segmentation=[["a"] * 6])], "cannot be read", id="text"),
+    pytest.param(
+        [entry(1, "i.tif")], [annotation(1, 1, segmentation={"size": [64, 64], "counts": "o" * 10**6})], "too long",
+        id="endless-run",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("images", "annotations", "words"), BAD_COCO)
+def test_what_does_not_belong_here_is_refused_with_numbers(tmp_path, images, annotations, words):
+    with pytest.raises(CellsegError, match=words) as caught:
+        taken(coco(tmp_path, images, annotations), name="i.tif")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_any_encoding_and_numbers_as_text(tmp_path, encoding):
+    images = [entry("1", "細胞.tif", "64")]
+    path = coco(tmp_path, images, [annotation(1, 10, label="細胞", id="a7"), annotation("1", 40, label="3")], encoding)
+    labels = taken(path, name="細胞.tif").labels
+    assert np.unique(labels).tolist() == [0, 3, 4]
+    assert (labels[40:60, 10:40] == 3).all()
+    other = path.with_suffix(".geojson")
+    other.write_text(json.dumps(feature(ring(1, 5, 1, 5), label="7")), encoding=encoding)
+    assert taken(other).labels.max() == 7
+
+
+def test_a_series_has_one_coco_image_per_frame(tmp_path):
+    images = [entry(k, f"t{k}.png") for k in (5, 6, 7)]
+    path = coco(tmp_path, images, [annotation(k, 5 * (k - 4)) for k in (5, 6, 7)])
+    labels = taken(path, frames=3).labels
+    assert [np.flatnonzero(frame.any(1))[0] for frame in labels] == [5, 10, 15]
+    with pytest.raises(CellsegError, match="3 images, and the image has 4 planes"):
+        taken(path, (4, *SHAPE))
+
+
+# --- ImageJ ---------------------------------------------------------------------------------------
+
+
+def square(at: int, **more: int) -> bytes:
+    corners = np.array([[5, 5 + at], [15, 5 + at], [15, 15 + at], [5, 15 + at]])
+    return roifile.ImagejRoi.frompoints(corners, **more).tobytes()
+
+
+def rois(folder: Path, *contents: bytes) -> Path:
+    with zipfile.ZipFile(folder / "r.zip", "w") as archive:
+        for k, content in enumerate(contents):
+            archive.writestr(f"{k}.roi", content)
+    return folder / "r.zip"
+
+
+def rows(labels: np.ndarray) -> list[int]:
+    """The first row of each plane that has labels; -1 where none has."""
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    return [int(np.flatnonzero(plane.any(1))[0]) if plane.any() else -1 for plane in planes]
+
+
+@pytest.mark.parametrize("letter", ["t", "z", "position"])
+@pytest.mark.parametrize(("shape", "frames"), [((4, *SHAPE), 1), (SHAPE, 4)])
+def test_positions_are_slices_or_frames_whatever_the_stack_was_opened_as(tmp_path, letter, shape, frames):
+    path = rois(tmp_path, *[square(k, **{letter: k}) for k in range(4)])
+    masks = taken(path, shape, frames=frames)
+    assert rows(masks.labels) == [5, 6, 7, 8]
+    assert np.unique(masks.labels).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_slices_of_frames(tmp_path):
+    places = [(t, z) for t in range(2) for z in range(3)]
+    hyper = rois(tmp_path, *[square(3 * t + z, t=t, z=z) for t, z in places])
+    assert rows(taken(hyper, (3, *SHAPE), frames=2).labels) == [5, 6, 7, 8, 9, 10]
+    plain = rois(tmp_path, *[square(k, position=k) for k in range(6)])
+    assert rows(taken(plain, (3, *SHAPE), frames=2).labels) == [5, 6, 7, 8, 9, 10]
+    same = rois(tmp_path, *[square(k, t=4, z=k) for k in range(3)])  # of the fifth frame of something
+    assert rows(taken(same, (3, *SHAPE)).labels) == [5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("places", "shape", "frames", "words"),
+    [
+        ([{}, {}], (4, *SHAPE), 1, "2 outlines that do not say their slice; the image has 4"),
+        ([{"z": 0}, {}], (4, *SHAPE), 1, "1 outlines that do not say"),
+        ([{"z": 0}, {"z": 6}], (4, *SHAPE), 1, "slices 1 to 7, but the image has 4"),
+        ([{"t": 0}, {"t": 6}], (4, *SHAPE), 1, "slices 1 to 7, but the image has 4"),
+        ([{"z": 0, "t": 0}, {"z": 1, "t": 1}], (4, *SHAPE), 1, "2 frames .1 to 2., but the image has one"),
+        ([{"z": 0}, {"z": 2}], SHAPE, 1, "2 slices .1 to 3., but the image has one"),
+        ([{"z": 0}, {"z": 1}], (4, *SHAPE), 2, "do not say their frame; the image has 2"),
+    ],
+)
+def test_positions_that_the_image_does_not_have_are_refused(tmp_path, places, shape, frames, words):
+    path = rois(tmp_path, *[square(k, **place) for k, place in enumerate(places)])
+    with pytest.raises(CellsegError, match=words) as caught:
+        taken(path, shape, frames=frames)
+    assert caught.value.hint
+
+
+def test_what_else_lies_in_a_zip_is_passed_over(tmp_path):
+    junk = b"\0\5\x16\7junk"
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
+        archive.writestr("cells/1.ROI", square(0))
+        for name in ("__MACOSX/._1.roi", "__MACOSX/cells/._1.ROI", "._1.roi", ".DS_Store", "Results.csv", "cells/"):
+            archive.writestr(name, junk)
+    assert (taken(tmp_path / "r.zip").labels > 0).sum() == 100
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
+        archive.writestr("mask.png", junk)
+    with pytest.raises(CellsegError, match="no ImageJ ROIs"):
+        taken(tmp_path / "r.zip")
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 2**32), ending=st.sampled_from(["geojson", "coco.json", "roi.zip"]))
+@settings(max_examples=60, deadline=None)
+def test_damage_is_told(tmp_path_factory, seed, ending):
+    """A few bytes of a good file are changed: it is read, or refused as a person's mistake is."""
+    rng = np.random.default_rng(seed)
+    path = write_labels(tmp_path_factory.mktemp("d") / f"x.{ending}", box(5, 20, 5, 30, 7) + box(30, 40, 5, 50, 9))
+    data = bytearray(path.read_bytes())
+    for _ in range(rng.integers(1, 6)):
+        data[rng.integers(len(data))] = rng.integers(256)
+    path.write_bytes(data[: rng.integers(1, 2 * len(data))])
+    with contextlib.suppress(CellsegError):
+        assert taken(path).labels.shape == SHAPE
