@@ -506,3 +506,19 @@ def test_a_damaged_tile_costs_its_image_only_in_a_project(tmp_path, capsys):
     assert main(["predict", str(p), "--image", "broken", "fine", "--out", str(tmp_path / "out")]) == 2
     assert "broken was left out: The pixels of broken.tif cannot be read" in capsys.readouterr().err
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["fine_labels.tif"]
+
+
+def test_a_chunk_whose_header_lies_does_not_crash(tmp_path):
+    """The decoder of Blosc believes the size in the header and reads beyond the bytes: a fault, no error."""
+    _plain_zarr(tmp_path / "a.zarr")
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="a")
+    spec = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1}
+    import numcodecs
+
+    group.create_array("1", shape=(64, 64), dtype="u1", chunks=(64, 64), compressors=numcodecs.get_codec(spec))[:] = 7
+    chunk = tmp_path / "a.zarr" / "1" / "0.0"
+    data = bytearray(chunk.read_bytes())
+    data[12:16] = (1 << 26).to_bytes(4, "little")
+    chunk.write_bytes(data)
+    with pytest.raises(CellsegError, match="damaged"):
+        images.read(tmp_path / "a.zarr" / "1").load()

@@ -186,12 +186,21 @@ def check_expansion(name: str, codecs: Sequence[str], data: Any, expected: int) 
         With the numbers.
     """
     limit = max(CHUNK_BYTES, 2 * expected)
+    if "blosc" in codecs and not _is_whole_blosc(data):
+        raise CellsegError(f"{name} is damaged.", "Copy the file again from where it was acquired.")
     if any(_expands(codec.rsplit(".", 1)[-1], memoryview(data).cast("B"), limit) for codec in codecs):
         raise CellsegError(
             f"{name} holds {in_words(len(data))} that unpack to more than {in_words(limit)}, where "
             f"{in_words(expected)} were to be.",
             "The file is damaged or forged: copy it again from where it was acquired.",
         )
+
+
+def _is_whole_blosc(data: Any) -> bool:
+    """Whether a header fits its bytes: the decoder believes it, and would read beyond them (a crash, no error)."""
+    head = bytes(memoryview(data).cast("B")[:16])
+    size, block, stored = (int.from_bytes(head[n : n + 4], "little") for n in (4, 8, 12))
+    return len(head) == 16 and head[3] > 0 and 0 < stored <= len(data) and (size == 0 or 0 < block <= size)
 
 
 def _expands(codec: str, data: memoryview, limit: int) -> bool:
