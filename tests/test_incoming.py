@@ -188,7 +188,7 @@ def test_alpha_is_no_channel_in_any_format(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", rgba, photometric="rgb", extrasamples=["unassalpha"])
     for name in ("a.png", "a.tif"):
         np.testing.assert_array_equal(images.read(tmp_path / name).load(), np.moveaxis(rgba[..., :3], -1, 0))
-        assert images.read(tmp_path / name, as_until_04=True).n_channels == 4
+        assert images.read(tmp_path / name, as_before=True).n_channels == 4
     tifffile.imwrite(tmp_path / "four.tif", rgba, photometric="rgb", extrasamples=["unspecified"])
     assert images.read(tmp_path / "four.tif").n_channels == 4
 
@@ -221,7 +221,7 @@ def test_pictures_are_turned_as_exif_says(tmp_path, turn, ending):
         expected = np.asarray(ImageOps.exif_transpose(opened))
     image = images.read(tmp_path / f"a.{ending}")
     np.testing.assert_array_equal(np.moveaxis(image.load(), 0, -1), expected)
-    assert images.read(tmp_path / f"a.{ending}", as_until_04=True).spatial_shape == (40, 50)
+    assert images.read(tmp_path / f"a.{ending}", as_before=True).spatial_shape == (40, 50)
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((20, 30, 2), "YXC"), ((6, 20, 30, 2), "ZYXC"), ((20, 30, 6), "YXC")])
@@ -311,13 +311,13 @@ def test_a_copy_is_the_same_picture(tmp_path, name, write, change):
 
 @pytest.mark.parametrize(("name", "write", "change"), REPLACED)
 def test_marks_of_older_versions_are_recognised(tmp_path, name, write, change):
-    from napari_cellseg.images._fingerprint import _mark_until_04
+    from napari_cellseg.images._fingerprint import _earlier_mark
 
     path = tmp_path / name
     write(path)
     with Project.create(tmp_path / "p") as project:
         (id,) = project.add_image(path)
-        project.db.put_images([replace(project.image(id), fingerprint=_mark_until_04(path), seen="", rgb=None)])
+        project.db.put_images([replace(project.image(id), fingerprint=_earlier_mark(path), seen="", rgb=None)])
         assert project.read_image(id).load().any()
 
 

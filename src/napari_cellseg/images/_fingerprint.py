@@ -63,10 +63,10 @@ def glance(path: str | Path) -> str:
 def is_unchanged(path: str | Path, mark: str, seen: str = "") -> bool:
     """Whether a picture is the one of which `fingerprint` gave `mark` and `glance` gave `seen`.
 
-    Marks of versions up to 0.4 are recognised. They did not look at times, nor at the content of folders.
+    Marks of earlier versions are recognised. They did not look at times, nor at the content of folders.
     """
     if not mark.startswith(_NOW):
-        return _mark_until_04(Path(path)) == mark
+        return _earlier_mark(Path(path)) == mark
     return bool(seen and glance(path) == seen) or fingerprint(path) == mark
 
 
@@ -104,7 +104,7 @@ def _blocks(items: list[_Item]) -> Iterator[tuple[_Item, int, int]]:
         yield items[index], place - before, BLOCK
 
 
-def _mark_until_04(path: Path) -> str:
+def _earlier_mark(path: Path) -> str:
     """Size and the first, middle and last MiB of a file; names and sizes of all files of a folder."""
     digest = hashlib.sha256()
     if path.is_dir():

@@ -24,9 +24,9 @@ _CHANNELS = {"RGB": 3, "RGBA": 4, "LA": 2, "PA": 4, "P": 4, "CMYK": 4, "YCbCr": 
 
 def read_picture(path: Path, wanted: Wanted) -> Image:
     """A picture, upright as its EXIF says, without its alpha, with all bits of its samples."""
-    pixels = _decoded(path, wanted.as_until_04)
+    pixels = _decoded(path, wanted.as_before)
     colours = pixels.ndim == 3
-    if colours and pixels.shape[-1] in (2, 4) and (not wanted.as_until_04 or np.ptp(pixels[..., -1]) == 0):
+    if colours and pixels.shape[-1] in (2, 4) and (not wanted.as_before or np.ptp(pixels[..., -1]) == 0):
         pixels = pixels[..., :-1]  # how much of a pixel shows is not how bright it is
     axes = wanted.axes or ("YXC" if colours else "YX")
     if len(axes) == 2 and colours and pixels.shape[-1] == 1:
@@ -58,14 +58,14 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
         return tuple(map(int, shape)), dtype, file.tell()
 
 
-def _decoded(path: Path, as_until_04: bool) -> NDArray[Any]:
+def _decoded(path: Path, as_before: bool) -> NDArray[Any]:
     """(Y, X) or (Y, X, samples)."""
     import cv2
 
     with _opened(path) as opened:
         width, height = opened.size
         head = _png_head(path)
-        deep = head is not None and head[0] == 16 and head[1] != 0 and not as_until_04
+        deep = head is not None and head[0] == 16 and head[1] != 0 and not as_before
         samples = _CHANNELS.get(opened.mode, 1) * (2 if deep else 1)
         wide = 4 if opened.mode in ("I", "F") else 2 if opened.mode.startswith("I;16") else 1
         check_loading(path.name, (height, width), samples * wide, path.stat().st_size)
@@ -78,7 +78,7 @@ def _decoded(path: Path, as_until_04: bool) -> NDArray[Any]:
         pixels = found if found.ndim == 2 else found[..., [2, 1, 0, *range(3, found.shape[-1])]]
         if head is not None and head[1] == 4:  # grey with alpha
             pixels = pixels[..., [0, 3]]
-    return pixels if as_until_04 else _upright(pixels, turn)
+    return pixels if as_before else _upright(pixels, turn)
 
 
 def _opened(path: Path) -> Any:

@@ -34,7 +34,7 @@ def read(
     spacing_um: tuple[float, ...] | None = None,
     *,
     series: str | None = None,
-    as_until_04: bool = False,
+    as_before: bool = False,
 ) -> Image:
     """Read a picture lazily.
 
@@ -49,8 +49,8 @@ def read(
         Voxel size in um per spatial axis, in the order (Z, Y, X); read from the metadata where not given.
     series
         Which image of a file or folder that holds several: its number (from 0), its name, or its path inside.
-    as_until_04
-        Read as versions up to 0.4 did, for projects they made: a varying alpha is a channel, colours of PNG have 8 bit,
+    as_before
+        Read as earlier versions did, for projects they made: a varying alpha is a channel, colours of PNG have 8 bit,
         and EXIF does not turn pictures.
 
     Raises
@@ -62,7 +62,7 @@ def read(
     path = Path(path)
     reader = _reader(_existing(path))
     with reading(path.name):
-        image = reader(path, Wanted(axes, series, as_until_04))
+        image = reader(path, Wanted(axes, series, as_before))
     if spacing_um is not None:
         image = _with_spacing(image, spacing_um)
     if min(image.data.shape, default=0) == 0:

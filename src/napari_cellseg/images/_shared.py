@@ -24,7 +24,7 @@ class Wanted:
 
     axes: str | None = None
     series: str | None = None
-    as_until_04: bool = False
+    as_before: bool = False
 
 
 def finish(

@@ -39,7 +39,7 @@ def read_tiff(path: Path, wanted: Wanted) -> Image:
         chunks = _chunks(path, one)
         samples = one.axes.index("S") if "S" in one.axes else None
         rgb = one.axes.endswith("S") and one.keyframe.photometric in _COLOURS
-        alpha = [] if samples is None or wanted.as_until_04 else _alpha(one.keyframe, shape[samples])
+        alpha = [] if samples is None or wanted.as_before else _alpha(one.keyframe, shape[samples])
     data = lazy(path.name, shape, dtype, chunks, _reader(path, number))
     if alpha:
         data = da.take(data, [n for n in range(shape[samples or 0]) if n not in alpha], axis=samples)

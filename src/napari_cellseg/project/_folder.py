@@ -504,7 +504,7 @@ class Project:
         """The picture of a record, read as it was when it was added."""
         before = record.rgb is None
         series = record.series or ("0" if before else None)
-        return pictures.read(path, record.given_axes, spacing_um, series=series, as_until_04=before)
+        return pictures.read(path, record.given_axes, spacing_um, series=series, as_before=before)
 
     def _prepare(self, record: ImageRecord, image: pictures.Image, truth: NDArray[np.uint32] | None) -> None:
         """Empty snapshots and a thumbnail; harmless where the record never follows."""
