@@ -50,6 +50,14 @@ def _progress(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--events", action="store_true", help="print every event as one line of JSON")
 
 
+def _series(sub: argparse.ArgumentParser, more: str = "") -> None:
+    sub.add_argument(
+        "--series", metavar="N|NAME",
+        help="which image of a file that holds several (OME-TIFF, plate, bioformats2raw): its number from 0, its name, "
+        f"or its path inside{more}",
+    )  # fmt: skip
+
+
 def _config(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", metavar="FILE", help="a TOML file instead of the project's configuration")
     sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, das-2025...")
@@ -91,6 +99,7 @@ def _add(verbs: Any) -> None:
         help="values above it are the class (of a project with one; default: 0), or objects, piece by piece",
     )  # fmt: skip
     sub.add_argument("--axes", help="one letter of TCZYX per dimension")
+    _series(sub, "; all: each of them")
     sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um")
     sub.add_argument("--split", choices=("train", "val", "test"), default="train")
     sub.add_argument("--relocate", metavar="ID", help="the given picture is the one of image ID, which was moved")
@@ -105,6 +114,7 @@ def _predict(verbs: Any) -> None:
         help="instead of the current model; given more than once, models predict together; a folder without a project",
     )  # fmt: skip
     sub.add_argument("--out", metavar="DIR", help="write labels here")
+    _series(sub, ", of images without a project")
     sub.add_argument("--format", choices=PIXELS, default="tif", help="of the labels in --out (default: tif)")
     sub.add_argument("--probabilities", action="store_true", help="write them to --out too")
     sub.add_argument(

@@ -67,15 +67,23 @@ def add(options: Namespace) -> int:
                 "Give one --labels per image, in the same order.",
             )
         pairs = [_pair(Path(p), options, n) for n, p in enumerate(options.images)]
-        additions = [_addition(picture, masks, options, project.meanings) for picture, masks in pairs]
+        parts = [(*pair, series) for pair in pairs for series in _series(*pair, options)]
+        additions = [_addition(*part, options, project.meanings) for part in parts]
         for addition, done in zip(additions, project.add_images(additions), strict=True):
             print(_added(addition, done))
+            source = project.source(project.image(done.ids[0]))
+            if addition.labels is None and not done.known and (inside := images.labels_inside(source)):
+                print(f"  It holds label images, which --labels takes: {', '.join(map(str, inside))}")
     return DONE
 
 
-def _addition(picture: Path, masks: Path | None, options: Namespace, classes: tuple[str, ...]) -> Addition:
-    labels = partial(_read_masks, picture, masks, options, classes) if masks is not None else None
-    return Addition(picture, labels, options.axes, options.spacing, options.split, draft=options.draft)
+def _addition(
+    picture: Path, masks: Path | None, series: str | None, options: Namespace, classes: tuple[str, ...]
+) -> Addition:
+    labels = partial(_read_masks, picture, masks, series, options, classes) if masks is not None else None
+    return Addition(
+        picture, labels, options.axes, options.spacing, options.split, draft=options.draft, series=series
+    )  # fmt: skip
 
 
 def _added(addition: Addition, done: Added) -> str:
@@ -225,9 +233,24 @@ def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | Non
     return path, Path(options.labels[number]) if options.labels else None
 
 
-def _read_masks(picture: Path, masks: Path, options: Namespace, classes: tuple[str, ...]) -> NDArray[np.uint32]:
+def _series(picture: Path, masks: Path | None, options: Namespace) -> list[str | None]:
+    """Which images of a file are meant; None where it is for the reader to say."""
+    if options.series != "all":
+        return [options.series]
+    found: list[str | None] = [s.key or None for s in images.series_in(picture)]
+    if masks is not None and len(found) > 1:
+        raise CellsegError(
+            f"{picture.name} holds {len(found)} images, but one file of labels was given.",
+            "Add them one by one: --series N --labels LABELS.",
+        )
+    return found
+
+
+def _read_masks(
+    picture: Path, masks: Path, series: str | None, options: Namespace, classes: tuple[str, ...]
+) -> NDArray[np.uint32]:
     axes = options.axes.replace("C", "") if options.axes else None
-    image = images.read(picture, options.axes)
+    image = images.read(picture, options.axes, series=series)
     wanted = images.MasksFor(
         image.spatial_shape, image.n_frames, picture.name, classes, options.components, options.threshold
     )
@@ -274,25 +297,19 @@ def _predict_loose(options: Namespace) -> int:
     from ..predict import Request, load_model
     from ..predict import predict as run_prediction
 
-    pictures = [images.read(name) for name in options.paths]
-    for name, image in zip(options.paths, pictures, strict=True):
-        check_region(options.region, image.spatial_shape, name)
-        _check_format(options.format, image.spatial_shape, name)
-    names = names_for([Path(name) for name in options.paths], [image.n_frames for image in pictures])
+    left_out = LeftOut()
+    frames = _frames(options, left_out)
     models = [m for folder in options.model for m in load_model(Path(folder))]
     config, out = _for_prediction(models[0].config, options), Path(options.out)
     classes = () if config.target.instances else tuple(f"class {k + 1}" for k in range(models[0].card.n_classes))
-    left_out = LeftOut()
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
         request = Request(
             config.predict, config.target, options.region, Path(scratch), options.probabilities, show=False,
             size=options.object_size or 0.0,
         )  # fmt: skip
-        frames = [
-            (image.frame(t), n) for image, stems in zip(pictures, names, strict=True) for t, n in enumerate(stems)
-        ]
-        for image, stem in frames:
+        for path, t, stem in frames:
             try:
+                image = images.read(path, series=options.series).frame(t)
                 for event in run_prediction(image, models, stem, request=request, stop=printer.stopped):
                     printer.show(event)
                     if isinstance(event, Predicted):
@@ -300,10 +317,32 @@ def _predict_loose(options: Namespace) -> int:
                         images.write_labels(file, event.labels, image.spacing_um, classes, image.source)
                         _probabilities(event, image.spacing_um, options)
             except CellsegError as error:
-                if len(pictures) == 1:
+                if len(options.paths) == 1:
                     raise
                 left_out.tell(stem, error.message, error.hint)
     return CANCELLED if printer.stopped() else left_out.status
+
+
+def _frames(options: Namespace, left_out: LeftOut) -> list[tuple[str, int, str]]:
+    """Path, time point and a name of its own of every frame of the given pictures.
+
+    All are opened before any is predicted, and none is kept; one that cannot be read is told and left out.
+    """
+    paths, counts = [], []
+    for path in options.paths:
+        try:
+            image = images.read(path, series=options.series)
+        except CellsegError as error:
+            if len(options.paths) == 1:
+                raise
+            left_out.tell(path, error.message, error.hint)
+            continue
+        check_region(options.region, image.spatial_shape, path)
+        _check_format(options.format, image.spatial_shape, path)
+        paths.append(path)
+        counts.append(image.n_frames)
+    names = names_for([Path(path) for path in paths], counts)
+    return [(path, t, name) for path, stems in zip(paths, names, strict=True) for t, name in enumerate(stems)]
 
 
 def _check_format(format: str, shape: tuple[int, ...], name: str) -> None:

@@ -62,7 +62,7 @@ class LayerFamily:
         if self._pixels.nbytes < 1 << 29:
             self._pixels = picture.load()
         common = geometry(record)
-        self.rgb = record.n_channels == 3 and record.dtype == "uint8"
+        self.rgb = record.in_colour
         self.overlay = np.zeros(record.shape, np.uint8)
         shown = self._channel(0)
         limits = None if self.rgb else _limits(shown)

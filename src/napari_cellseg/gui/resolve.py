@@ -302,7 +302,7 @@ def _first(*controls: Control) -> Control:
 
 
 def _is_rgb(s: Session) -> bool:
-    return s.record is not None and s.record.n_channels == 3 and s.record.dtype == "uint8"
+    return s.record is not None and s.record.in_colour
 
 
 def _next_step(s: Session, open_round: bool) -> str:

@@ -211,6 +211,7 @@ class Project:
         frame: int | None = None,
         id: str = "",
         draft: bool = False,
+        series: str | None = None,
     ) -> list[str]:
         """Refer to a picture; a time series becomes one image per frame.
 
@@ -227,6 +228,8 @@ class Project:
             The labels are a first draft (state 0) that predictions may replace.
         id
             Name of the image (of every frame: name and number); made from the file's name where not given.
+        series
+            Which image of a file that holds several (see `images.read`).
 
         Returns
         -------
@@ -239,7 +242,7 @@ class Project:
             Before anything is written: when the picture or the labels cannot be used, or the picture is there already
             with labels that differ.
         """
-        addition = Addition(Path(source), labels, axes, spacing_um, split, frame, id, draft)
+        addition = Addition(Path(source), labels, axes, spacing_um, split, frame, id, draft, series)
         return list(self.add_images([addition])[0].ids)
 
     def add_images(self, additions: Iterable[Addition]) -> list[Added]:
@@ -302,9 +305,11 @@ class Project:
         hint = f"Say where it is: napari-cellseg add {self.path.name} NEW_PATH --relocate {id}"
         if not path.exists():
             raise CellsegError(f"The picture of {id} is not at {path}.", hint)
-        if pictures.fingerprint(path) != record.fingerprint:
+        with pictures.reading(path.name):
+            same = pictures.is_unchanged(path, record.fingerprint, record.seen)
+        if not same:
             self._compare(record, path, hint)
-        return pictures.read(path, record.given_axes, record.spacing_um).frame(record.frame)
+        return self._read(record, path, record.spacing_um).frame(record.frame)
 
     def source(self, record: ImageRecord) -> Path:
         """Where the picture of a record should lie."""
@@ -319,22 +324,22 @@ class Project:
             When the new file has another shape; labels would not fit it.
         """
         record, path = self.image(id), Path(path).resolve()
-        image = pictures.read(path, record.given_axes)
+        image = self._read(record, path)
         if image.frame(0).spatial_shape != record.shape:
             raise CellsegError(
                 f"{path.name} is {image.spatial_shape}, but {id} is {record.shape}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
-        last = max(r.frame for r in self.db.images() if r.source == record.source)
+        last = max(r.frame for r in self.db.images() if (r.source, r.series) == (record.source, record.series))
         if image.n_channels != record.n_channels or image.n_frames <= last:
             raise CellsegError(
                 f"{path.name} has {image.n_channels} channels and {image.n_frames} frames; the picture of {id} had "
                 f"{record.n_channels} and at least {last + 1}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
-        mark = pictures.fingerprint(path)
+        mark, seen = pictures.fingerprint(path), pictures.glance(path)
         moved = [
-            replace(r, source=self.relative(path), fingerprint=mark)
+            replace(r, source=self.relative(path), fingerprint=mark, seen=seen)
             for r in self.db.images()
             if r.source == record.source
         ]
@@ -486,6 +491,7 @@ class Project:
 
     def _open_canvas(self, id: str) -> Canvas:
         record = self.image(id)
+        pictures.check_labels_fit(id, record.shape)
         return Canvas(inside(self.path / "images", id, "an image"), self.db, record, self.author)
 
     def relative(self, source: Path) -> str:
@@ -493,8 +499,15 @@ class Project:
         home = self.path.resolve().parent
         return source.relative_to(home).as_posix() if source.is_relative_to(home) else str(source)
 
+    @staticmethod
+    def _read(record: ImageRecord, path: Path, spacing_um: tuple[float, ...] | None = None) -> pictures.Image:
+        """The picture of a record, read as it was when it was added."""
+        before = record.rgb is None
+        series = record.series or ("0" if before else None)
+        return pictures.read(path, record.given_axes, spacing_um, series=series, as_before=before)
+
     def _compare(self, record: ImageRecord, path: Path, hint: str) -> None:
-        shape = pictures.read(path, record.given_axes).frame(0).spatial_shape
+        shape = self._read(record, path).frame(0).spatial_shape
         detail = f"its shape is {shape}, not {record.shape}" if shape != record.shape else "its content differs"
         raise CellsegError(f"The picture of {record.id} was changed since it was added: {detail}.", hint)
 

@@ -47,6 +47,8 @@ class Addition:
         The labels are a first draft (state 0) that predictions may replace, not approved truth (state 2).
     id
         Name of the image (of every frame: name and number); made from the file's name where not given.
+    series
+        Which image of a file that holds several: its number from 0, or its name.
     """
 
     source: Path
@@ -57,6 +59,7 @@ class Addition:
     frame: int | None = None
     id: str = ""
     draft: bool = False
+    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,17 +107,20 @@ def _plan(project: Project, addition: Addition, batch: _Batch) -> Added:
     if addition.split not in SPLITS:
         raise CellsegError(f"There is no split {addition.split!r}.", f"Use one of {', '.join(SPLITS)}.")
     source = Path(addition.source).resolve()
-    image = pictures.read(source, addition.axes, addition.spacing_um)
+    image = pictures.read(source, addition.axes, addition.spacing_um, series=addition.series)
+    pictures.check_labels_fit(source.name, image.spatial_shape)
     pictures.check_content(image)
     frames = _frames(addition, image, source)
-    mark = pictures.fingerprint(source)
+    source = image.source or source
+    mark = _Mark(pictures.glance(source), pictures.fingerprint(source))
     there = [*project.images(), *batch.records]
-    known = {r.frame: r for r in there if r.axes == image.axes and _is_picture(project, r, source, mark)}
+    read_so = (image.axes, image.series or None)
+    known = {r.frame: r for r in there if (r.axes, r.series) == read_so and _is_picture(project, r, source, mark)}
     truths = _truths(project, addition, image, len(frames))
     if all(t in known for t in frames):
         return _known(project, [known[t] for t in frames], truths, addition, batch)
     taken, ids = {r.id for r in there}, []
-    stem = addition.id or picture_stem(source)
+    stem = addition.id or picture_stem(Path(addition.source)) + (f"_{image.title}" if image.title else "")
     for t, truth in zip(frames, truths, strict=True):
         id = free_name(stem, taken, source.parent.name, f"_t{t:04d}" if len(frames) > 1 else "")
         record = _record(project, id, image.frame(t), source, mark, (t, addition))
@@ -185,12 +191,20 @@ def _taken(labels: Labels, state: NDArray[np.uint8], truth: Labels, *, draft: bo
     return difference("import", labels, state, box, truth, np.full(labels.shape, APPROVED, np.uint8))
 
 
-def _is_picture(project: Project, record: ImageRecord, source: Path, mark: str) -> bool:
+@dataclass(frozen=True)
+class _Mark:
+    """How a file looks at a glance, taken before its checksum so that a change in between is noticed."""
+
+    seen: str
+    fingerprint: str
+
+
+def _is_picture(project: Project, record: ImageRecord, source: Path, mark: _Mark) -> bool:
     """Whether a record is of this file, or of one with the same content."""
     path = project.source(record)
     if path == source:
         return True
-    return record.fingerprint == mark and path.exists() and _same_content(path, source)
+    return record.fingerprint == mark.fingerprint and path.exists() and _same_content(path, source)
 
 
 def _same_content(one: Path, other: Path) -> bool:
@@ -203,13 +217,14 @@ def _same_content(one: Path, other: Path) -> bool:
 
 
 def _record(
-    project: Project, id: str, image: pictures.Image, source: Path, mark: str, of: tuple[int, Addition]
+    project: Project, id: str, image: pictures.Image, source: Path, mark: _Mark, of: tuple[int, Addition]
 ) -> ImageRecord:
     frame, addition = of
     return ImageRecord(
         id=id, source=project.relative(source), frame=frame, given_axes=addition.axes, axes=image.axes,
         shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
-        spacing_um=image.spacing_um, fingerprint=mark, split=addition.split,
+        spacing_um=image.spacing_um, fingerprint=mark.fingerprint, split=addition.split,
+        series=image.series or None, seen=mark.seen, rgb=image.rgb,
     )  # fmt: skip
 
 
@@ -218,25 +233,10 @@ def _keep(project: Project, record: ImageRecord, image: pictures.Image) -> None:
     folder = project.path / "images" / record.id
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _thumbnail(folder / "thumbnail.png", image)
+        pictures.write_thumbnail(folder / "thumbnail.png", image)
         labels, state = project.load_labels(record.id)
         last = project.db.last_row(record.id)
         for name, array in (("labels", labels), ("state", state)):
             write_snapshot(folder / f"{name}.zarr", array, last.n if last else 0, json.dumps(asdict(record)))
     except (OSError, CellsegError) as error:
         project.notices.append(f"{record.id} was added, but its first snapshot could not be written: {error}")
-
-
-def _thumbnail(path: Path, image: pictures.Image, side: int = 128) -> None:
-    """A small PNG of the middle plane of the first channel."""
-    import cv2
-
-    first = image.channels_first()[0]
-    plane = first[first.shape[0] // 2] if first.ndim == 3 else first
-    step = max(1, min(plane.shape) // (2 * side))
-    pixels = np.nan_to_num(np.asarray(plane[::step, ::step]).astype(np.float32))
-    low, high = np.percentile(pixels, (1, 99.5))
-    pixels = np.clip((pixels - low) / max(float(high - low), 1e-6), 0, 1) * 255
-    scale = side / max(pixels.shape)
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    cv2.imwrite(str(path), cv2.resize(pixels.astype(np.uint8), size, interpolation=cv2.INTER_AREA))

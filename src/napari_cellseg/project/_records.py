@@ -27,7 +27,9 @@ class ImageRecord:
 
     `source` is absolute, or relative to the folder that holds the project. `frame` is the time point of a time
     series, whose frames are images of their own. `given_axes` are the file's axes
-    where a person named them. `split` is train, val or test: test images are never learnt
+    where a person named them. `series` is which image of a file that holds several. `seen` is what `images.glance` said
+    of the picture, "" where that would not tell a change. `rgb` says whether three channels are the colours of a
+    picture; None in records of older versions. `split` is train, val or test: test images are never learnt
     from, val images judge.
     """
 
@@ -42,6 +44,15 @@ class ImageRecord:
     spacing_um: tuple[float, ...] | None
     fingerprint: str
     split: str = "train"
+    series: str | None = None
+    seen: str = ""
+    rgb: bool | None = None
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether it is shown, and told apart from others, as a colour picture of 8 bit."""
+        bytes_of_three = self.n_channels == 3 and self.dtype == "uint8"
+        return bytes_of_three and (self.rgb is None or self.rgb)
 
     def __post_init__(self) -> None:
         checked_name(self.id, "an image")
@@ -79,7 +90,8 @@ def frames_beside(records: Iterable[ImageRecord], id: str) -> list[str]:
     """The images that are the time points before and after one, where it is a frame of a series; in that order."""
     records = list(records)
     (mine,) = (r for r in records if r.id == id)
-    near = (r for r in records if r.source == mine.source and abs(r.frame - mine.frame) == 1)
+    same = (r for r in records if (r.source, r.series) == (mine.source, mine.series))
+    near = (r for r in same if abs(r.frame - mine.frame) == 1)
     return [r.id for r in sorted(near, key=lambda r: r.frame)]
 
 
