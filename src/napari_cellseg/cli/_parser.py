@@ -52,7 +52,10 @@ def _progress(sub: argparse.ArgumentParser) -> None:
 
 def _config(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", metavar="FILE", help="a TOML file instead of the project's configuration")
-    sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, das-2025...")
+    sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, karabag-2023...")
+    sub.add_argument(
+        "--recipe", metavar="NAME", help="a published preprocessing: aziz-2026, gautam-2025, karabag-2023, tiling-2024"
+    )
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for example train.seconds=60"
     )
