@@ -135,6 +135,15 @@ def test_a_target_of_the_other_task_is_refused(tmp_path, picture, small_config, 
         assert not unfinished(project)
 
 
+def test_one_channel_is_for_one_class(tmp_path, picture, small_config):
+    with Project.create(tmp_path / "p", "semantic", ("nucleus", "cell")) as project:
+        project.add_image(picture[0], labels=np.minimum(picture[1], 1))
+        with pytest.raises(CellsegError, match="one class") as refused:
+            list(train(project, small_config.with_values(["target.kind=foreground"])))
+        assert "target.kind=semantic" in refused.value.hint
+        assert project.models() == []
+
+
 def test_different_channels_are_refused(project, picture, small_config, tmp_path):
     project.approve_labels("cells", picture[1])
     np.save(tmp_path / "c.npy", np.random.default_rng(0).random((3, 128, 160)))

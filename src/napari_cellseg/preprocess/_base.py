@@ -90,11 +90,11 @@ class StepBase(Settings):
         return None
 
     def fit_plane(self, whole: Whole, known: Any) -> Any:
-        """What the step must know of one plane; `known` is what `fit` gave, None where nothing of the image is needed."""
+        """What the step must know of one plane; `known` is what `fit` gave, None where the image is not needed."""
         return None
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
-        """The step's result for a part; `known` is what `fit` gave, or a list of what `fit_plane` gave for each plane."""
+        """The step's result for a part; `known` is what `fit` gave, or a list of what `fit_plane` gave."""
         raise NotImplementedError
 
 
