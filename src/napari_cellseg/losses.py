@@ -116,8 +116,8 @@ class Dice(LossBase):
 class IoU(LossBase):
     """Intersection-over-union (Jaccard) loss of segmentation-models-pytorch.
 
-    Class weights are normalised: taken literally, Eq. 8 of Tiling 2024 gives a perfect prediction with weights 1, 2, 1.5
-    a loss of -0.5.
+    Class weights are normalised: taken literally, Eq. 8 of Tiling 2024 gives a perfect prediction with weights 1, 2,
+    1.5 a loss of -0.5.
     """
 
     title: ClassVar[str] = "IoU"

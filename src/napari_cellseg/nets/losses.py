@@ -71,8 +71,8 @@ class MaskedLoss(nn.Module):
 class CrossEntropyLoss(MaskedLoss):
     """Mean cross entropy over known voxels, for hard and soft targets.
 
-    `inside` weighs the inside of independent channels. With `balanced`, the classes of exclusive channels, or the inside and the outside of every independent channel,
-    weigh the same in sum however many voxels they have (Xie & Tu 2015).
+    `inside` weighs the inside of independent channels. With `balanced`, the classes of exclusive channels, or both
+    sides of every independent channel, weigh the same in sum however many voxels they have (Xie & Tu 2015).
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._canvas import Canvas, Verb
 from ._edit import Edit, decode_edit, difference, encode_edit
-from ._ensemble import member_paths, save_ensemble
+from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import export_labels
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
@@ -19,7 +19,7 @@ from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
-from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
+from ._models import CHECKPOINT, EPOCHS, read_card, read_model_config, unfinished_runs, write_model
 from ._objects import Objects
 from ._others import labels_before, labels_of_others
 from ._records import (
@@ -53,6 +53,7 @@ __all__ = [
     "BACKGROUND",
     "CHECKPOINT",
     "CORRECTED",
+    "EPOCHS",
     "LARGEST",
     "PREDICTED",
     "Canvas",
@@ -74,6 +75,7 @@ __all__ = [
     "adopt_model",
     "assign_holdouts",
     "begin_with",
+    "best_epochs",
     "change_holdout",
     "decode_edit",
     "difference",
