@@ -40,7 +40,7 @@ from napari_cellseg.preprocess import Recipe
 from napari_cellseg.probabilities import entropy
 from napari_cellseg.project import ModelCard, Project
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import Boundary, Distance, Semantic
+from napari_cellseg.targets import Boundary, Distance, Foreground, Semantic
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_certainty_survives_blending():
     overlap=st.sampled_from([12, 32]),
     batch=st.sampled_from([1, 3]),
     flips=st.booleans(),
-    target=st.sampled_from([Distance(min_size=5), Boundary(min_size=5), Semantic(min_size=5)]),
+    target=st.sampled_from([Distance(min_size=5), Boundary(min_size=5), Semantic(min_size=5), Foreground(min_size=5)]),
     dimensions=st.sampled_from([2, 3]),
     look=st.sampled_from([None, (2.0, 0.0, 0.0), (0.0, 199.0, 30.0)]),
 )

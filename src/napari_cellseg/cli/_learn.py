@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..engine import Study, study_table
 from ..engine import study as run_study
+from ..errors import CellsegError
 from ..events import StudyScored
-from ..project import save_ensemble, stratified_split
+from ..project import best_epochs, save_ensemble, stratified_split
 from ._opened import opened
 from ._verbs import DONE, through
 
@@ -16,7 +17,10 @@ from ._verbs import DONE, through
 def ensemble(options: Namespace) -> int:
     """Several models as one."""
     with opened(options.project) as project:
-        id = save_ensemble(project, options.model, options.combine)
+        if not (options.model or options.epochs):
+            raise CellsegError("An ensemble needs members.", "Give --model twice, or --epochs with --best.")
+        kept = best_epochs(project, options.epochs, options.best) if options.epochs else ()
+        id = save_ensemble(project, options.model, options.combine, kept)
         project.db.put_setting("current_model", id)
         members = ", ".join(project.model_card(id).members)
         print(f"Saved {id}: the {options.combine} of {members}. It is the current model.")

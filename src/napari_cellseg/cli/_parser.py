@@ -60,7 +60,10 @@ def _series(sub: argparse.ArgumentParser, more: str = "") -> None:
 
 def _config(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", metavar="FILE", help="a TOML file instead of the project's configuration")
-    sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, das-2025...")
+    sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, karabag-2023...")
+    sub.add_argument(
+        "--recipe", metavar="NAME", help="a published preprocessing: aziz-2026, gautam-2025, karabag-2023, tiling-2024"
+    )
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for example train.seconds=60"
     )
@@ -181,7 +184,14 @@ def _evaluate(verbs: Any) -> None:
 def _ensemble(verbs: Any) -> None:
     sub = _verb(verbs, "ensemble", "Make several models one model, which becomes the current one.", "_learn")
     sub.add_argument("project", metavar="PROJECT")
-    sub.add_argument("--model", action="append", required=True, metavar="ID", help="a member; give at least two")
+    sub.add_argument("--model", action="append", default=[], metavar="ID", help="a member; give at least two")
+    sub.add_argument(
+        "--epochs", action="append", default=[], metavar="ID",
+        help="a model that kept its epochs (train.keep_epochs): the best of them are members; may be given again",
+    )  # fmt: skip
+    sub.add_argument(
+        "--best", type=_positive, default=14, metavar="N", help="of all kept epochs together (default: 14)"
+    )
     sub.add_argument("--combine", choices=("mean", "vote"), default="mean", help="probabilities, or majority")
 
 

@@ -33,6 +33,7 @@ from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
+from ..preprocess import recipe
 from ..presets import preset
 from ..probabilities import open_kept
 from ..project import Added, Addition, Project, export_labels, names_for, new_project, put_size
@@ -399,9 +400,10 @@ def through(
 
 
 def config_of(project: Project, options: Namespace) -> Config:
-    """The project's configuration, or the given one, with preset and --set applied."""
+    """The project's configuration, or the given one, with preset, recipe and --set applied."""
     config = read_config(options.config) if options.config else project.config
     config = preset(options.preset).apply(config) if options.preset else config
+    config = config.model_copy(update={"recipe": recipe(options.recipe)}) if options.recipe else config
     return config.with_values(options.values)
 
 

@@ -51,11 +51,18 @@ class Trainings:
 
     @shown
     def choose_preset(self, name: str) -> None:
-        """Train as a paper did; the project keeps its recipe and its kind of target unless the loss needs another."""
+        """Train as a paper did: recipe, target, network, loss, patches and optimiser, from new weights."""
         chosen = preset(name)
-        self.configure(chosen.apply(self.session.config))
-        fresh = "" if self.session.current_model is None else " Tick From scratch: a child keeps its parent's network."
-        self.session.update(status=f"{chosen.title}.{fresh}", training=None)
+        config = chosen.apply(self.session.config)
+        objects = self.project().task == "instance"
+        if config.target.instances != objects:
+            has, other = ("objects", "classes") if objects else ("classes", "objects")
+            raise CellsegError(
+                f"{chosen.title} is a training for {other}, but {self.project().name} has {has}.",
+                f"Make a project of {other} (Image > New project).",
+            )
+        self.configure(config)
+        self.session.update(status=f"{chosen.title}. It starts from new weights.", training=None)
 
     @shown
     def keep(self) -> None:

@@ -11,7 +11,7 @@ from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._canvas import Canvas, Verb
 from ._compact import Compacted, compact
 from ._edit import Edit, decode_edit, difference, encode_edit
-from ._ensemble import member_paths, save_ensemble
+from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import export_labels
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
@@ -21,7 +21,7 @@ from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
-from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
+from ._models import CHECKPOINT, EPOCHS, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
 from ._objects import Objects
 from ._others import labels_before, labels_of_others
@@ -57,6 +57,7 @@ __all__ = [
     "BACKGROUND",
     "CHECKPOINT",
     "CORRECTED",
+    "EPOCHS",
     "LARGEST",
     "PREDICTED",
     "Added",
@@ -81,6 +82,7 @@ __all__ = [
     "adopt_model",
     "assign_holdouts",
     "begin_with",
+    "best_epochs",
     "change_holdout",
     "compact",
     "decode_edit",

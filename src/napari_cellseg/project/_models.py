@@ -45,6 +45,8 @@ def write_model(folder: Path, card: ModelCard, config: Config, fill: Callable[[P
     return final
 
 
+EPOCHS = "epochs"
+"""In a model's folder, and that of its training: the weights after every epoch, where they are kept."""
 CHECKPOINT = "checkpoint.safetensors"
 """In the folder of a training that has not ended."""
 
