@@ -31,7 +31,7 @@ from .comparing import Comparing
 from .correcting import Correcting
 from .corrections import Corrections
 from .hinting import Hinting
-from .layers import LayerFamily, is_ours, save_pixels
+from .layers import LayerFamily, holds_file, is_ours, save_pixels
 from .live import Live
 from .predicting import DraftBy, Predicting
 from .preview import Previewer
@@ -137,15 +137,19 @@ class Controller(Corrections, Trainings):
     def use_layer(self, name: str, folder: str | Path | None = None) -> None:
         """Work on an image that is open in napari, making a project beside its file where there is none.
 
-        Pixels that come from no file are written once into the project (``sources/``), since a project must be
-        able to read them again.
+        Pixels that come from no file, or from several opened as one stack, are written once into the project
+        (``sources/``), since a project must be able to read them again. Of a pyramid it is the finest level.
         """
         layer = self.viewer.layers[name]
         path = Path(str(layer.source.path)) if layer.source.path else None
         home = Path(folder) if folder else (path.parent if path else Path.cwd())
         base = home / (path.name.split(".")[0] if path else name.split(" ")[0])
         if path is not None:
-            images.check_content(images.read(path))  # before a project is made for it
+            picture = images.read(path)
+            if holds_file(layer, picture):
+                images.check_content(picture)  # before a project is made for it
+            else:
+                path = None
         made = base.with_suffix(".cellseg")
         if self.session.project is None:
             self._use(Project.open(made) if made.exists() else new_project(base))

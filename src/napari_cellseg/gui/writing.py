@@ -155,7 +155,7 @@ class PieceWriter:
         """Number a proposed tile, then cut it into pieces that are written one by one."""
         canvas, first = self._c.canvas(), self.fresh_id()
         labels = edits.reconcile(canvas.labels[box], canvas.state[box], proposal, first, instances=self._c.instances())
-        self.next_id = max(first, int(labels.max(initial=0)) + 1)
+        self.next_id = first + int(proposal.max(initial=0))
         self.cut(image, box, labels, group)
 
     def whole(

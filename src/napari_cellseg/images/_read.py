@@ -152,6 +152,8 @@ def _finish(
     path: Path, data: da.Array, axes: str, spacing: dict[str, float] | None = None, channels: tuple[str, ...] = ()
 ) -> Image:
     """Reorder the axes and keep the voxel size of those that are left."""
+    if data.dtype == bool:  # filters, percentiles and screens want numbers
+        data = data.astype(np.uint8)
     data, axes = canonical(data, axes)
     letters = [letter for letter in axes if letter in "ZYX"]
     known = spacing and all(letter in spacing and spacing[letter] > 0 for letter in letters)
