@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers._source import layer_source
 
+from napari_cellseg.base import DEFAULT, base_models
+from napari_cellseg.engine import open_round
 from napari_cellseg.gui.controller import Controller
-from napari_cellseg.project import Project
+from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.project import CHECKPOINT, Project, difference
 from napari_cellseg.samples import synthetic_cells
 
 from .conftest import Opening
+from .waiting import spin
 
 
 @pytest.fixture
@@ -96,3 +104,141 @@ def test_a_stack_too_large_to_keep_is_refused_with_the_way_out(tmp_path, alone, 
     assert "OME-Zarr" in alone.session.problem.hint
     assert not alone.session.images
     alone.close()
+
+
+# --- broken, newer and foreign folders --------------------------------------------------------------
+
+
+def with_models(path: Path, *ids: str) -> Path:
+    """A project with copies of the base model under several names; the last one is in use."""
+    with Project.open(path) as project:
+        for id in ids:
+            folder = project.models_folder / id
+            shutil.copytree(base_models()[DEFAULT], folder)
+            card = json.loads((folder / "card.json").read_text())
+            (folder / "card.json").write_text(json.dumps(card | {"id": id, "parent": None}))
+        if ids:
+            project.db.put_setting("current_model", ids[-1])
+    return path
+
+
+BREAKING = {
+    "a key of a newer version": lambda f: (f / "config.toml").write_text(
+        "future = 1\n" + (f / "config.toml").read_text()
+    ),
+    "a card that is no JSON": lambda f: (f / "card.json").write_text("{"),
+    "a card that is a list": lambda f: (f / "card.json").write_text("[]"),
+    "a card of a newer version": lambda f: (f / "card.json").write_text('{"id": "v2", "mood": "good"}'),
+    "no card": lambda f: (f / "card.json").unlink(),
+    "no weights": lambda f: (f / "weights.safetensors").unlink(),
+    "a configuration in another encoding": lambda f: (f / "config.toml").write_bytes(b"\xff\xfe\x00"),
+    "a copy": lambda f: f.rename(f.with_name("v2 - Copy")),
+}
+
+
+@pytest.mark.parametrize("breaking", BREAKING.values(), ids=list(BREAKING))
+@pytest.mark.parametrize("in_use", [True, False], ids=["in use", "not in use"])
+def test_a_model_that_cannot_be_used_is_listed_with_the_reason(project, opened, breaking, in_use):
+    path = project.path
+    project.close()
+    with_models(path, *(("v1", "v2") if in_use else ("v2", "v1")))
+    breaking(path / "models" / "v2")
+    controller = opened(path, engine=False)
+    assert controller.session.problem is None
+    assert controller.session.image == "cells"
+    assert [m.id for m in controller.session.models] == ["v1"]
+    assert controller.session.current_model == (None if in_use else "v1")
+    (off,) = (item for item in resolve(controller.session).models if item.off)
+    assert off.key.startswith("v2")
+    assert f"{off.key} cannot be used: {off.off}" in controller.session.notice
+    with Project.open(path) as other:
+        assert other.db.new_model_id(None) not in [p.name for p in other.models_folder.iterdir()]
+
+
+def test_folders_that_tools_have_dropped_are_no_reason_to_refuse(project, opened):
+    path = project.path
+    project.close()
+    controller = opened(path, engine=False)
+    controller.family.labels.paint((30, 40), 7)
+    controller.close()
+    for name in ("models", "images", "cache", "runs"):
+        shutil.rmtree(path / name, ignore_errors=True)
+    controller = opened(path, engine=False)
+    assert controller.session.problem is None
+    assert controller.canvas().labels[30, 40] == 7, "the log has it"
+    controller.close()
+    assert controller.session.notice == ""
+    with Project.open(path) as other:
+        assert other.load_labels("cells")[0][30, 40] == 7
+        shutil.rmtree(path / "images")
+        other.close()
+    (path / "project.db").write_bytes(b"broken" * 1000)
+    with Project.recover(path) as other:
+        assert other.images() == []
+
+
+def test_a_copied_run_is_left_out_and_said(project, opened):
+    path = project.path
+    project.close()
+    for name in ("v3", "v3 - Copy"):
+        (path / "runs" / name).mkdir(parents=True)
+        (path / "runs" / name / CHECKPOINT).write_bytes(b"")
+    controller = opened(path, engine=False)
+    assert controller.session.problem is None
+    assert controller.session.unfinished == "v3"
+    assert "v3 - Copy" in controller.session.notice
+
+
+def test_two_projects_are_never_mixed(project, tmp_path, opened):
+    first = with_models(project.path, "v1")
+    project.close()
+    with Project.create(tmp_path / "second") as second:
+        pass
+    controller = opened(first, engine=False)
+    seen = []
+
+    def look() -> None:
+        view = resolve(controller.session)
+        seen.append((view.project, len(view.images), view.current_model, view.decoding is not None))
+
+    controller.session.changed.connect(look)
+    controller.open_project(second.path)
+    controller.open_project(first)
+    assert set(seen) <= {("p", 1, "v1", True), ("second", 0, "", False)}
+    assert controller.session.problem is None
+
+
+def test_what_cannot_be_opened_leaves_the_open_project_as_it_is(controller, tmp_path):
+    before = resolve(controller.session)
+    controller.open_project(tmp_path / "nothing.cellseg")
+    assert controller.session.problem is not None
+    controller.dismiss()
+    assert resolve(controller.session) == before
+
+
+def test_a_model_without_its_round_is_judged_on_request(project, opened):
+    path = project.path
+    canvas = project.canvas("cells")
+    canvas.apply(
+        difference(
+            "paint",
+            canvas.labels,
+            canvas.state,
+            (slice(0, 40), slice(0, 40)),
+            np.full((40, 40), 3, np.uint32),
+            np.ones((40, 40), np.uint8),
+        )
+    )
+    open_round(project)
+    project.close()
+    with_models(path, "v1")
+    card = path / "models" / "v1" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"steps": 20, "metrics": {}}))
+    controller = opened(path)
+    assert "not judged" in controller.session.notice
+    assert resolve(controller.session).unjudged == "v1"
+    controller.judge("v1")
+    spin(controller, lambda: controller.job is None)
+    assert controller.session.problem is None
+    assert [r.child for r in controller.session.rounds] == ["v1"]
+    assert controller.session.unjudged == ()

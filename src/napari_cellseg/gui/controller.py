@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -19,7 +20,7 @@ from napari.layers import Image
 
 from .. import edits, images
 from ..config import Config
-from ..engine import Engine, Job
+from ..engine import Engine, Job, unjudged_models
 from ..errors import CellsegError
 from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, adopt_model, new_project, put_size
 from ..targets import Target
@@ -104,7 +105,7 @@ class Controller(Corrections, Trainings):
         self.previewer.worker.close()
         self.all_images.close()
         if self.session.project is not None:
-            self.session.project.close()
+            self._told(self.session.project.close)
             self.session.update(project=None)
 
     # --- project and images -----------------------------------------------------------------------
@@ -343,6 +344,7 @@ class Controller(Corrections, Trainings):
         helping = self.helper.busy or self.previewer.worker.busy or self.all_images.busy
         return self.job is not None or writing or helping
 
+    @shown
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
         end = time.perf_counter() + BUDGET_S
@@ -383,7 +385,13 @@ class Controller(Corrections, Trainings):
         if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         self.job = self.engine.submit(job)
-        text = {"predict": "Predicting", "decode": "Decoding", "train": "Fine-tuning", "show": "Cutting patches"}[kind]
+        text = {
+            "predict": "Predicting",
+            "decode": "Decoding",
+            "train": "Fine-tuning",
+            "show": "Cutting patches",
+            "judge": "Judging on held-out corrections",
+        }[kind]
         text += "" if self.engine.ready else ": engine starts"
         self.session.update(problem=None, notice="", progress=Progress(kind, text))
 
@@ -446,39 +454,72 @@ class Controller(Corrections, Trainings):
         return self.session.canvas
 
     def _use(self, project: Project) -> None:
+        """Let go of what is open and take another project: views see the one or the other, never parts of both."""
+        try:
+            lists, notice = self._lists(project), self._unusual(project)
+        except CellsegError:
+            project.close()
+            raise
+        self.session.update(notice="")
         self.where.remember(at_once=True)
         self.cancel()
         self.job = None  # events of a job of another project must not reach this one
         self.session.update(progress=None)
         self._close_image()
-        self.all_images.forget()
         if self.session.project is not None:
-            self.session.project.close()
+            self._told(self.session.project.close)
+        read_only = not project.claim()
+        notices = (READ_ONLY if read_only else "", notice, self.session.notice)
         self.session.update(
-            project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve(),
-            together=(), field_only=False, read_only=not project.claim(), current_model=project.current_model,
+            project=project, config=project.config, image="", canvas=None, problem=None, curve=Curve(), together=(),
+            field_only=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None, target=None,
+            status=f"Opened {project.name}." if lists["images"] else "Now add an image.", **lists,
         )  # fmt: skip
+        self.all_images.forget()
         self.predicting.opened()
-        self.refresh()
-        self.session.update(status=f"Opened {project.name}." if self.session.images else "Now add an image.")
-        if self.session.read_only:
-            self.session.update(notice=READ_ONLY)
+        self.all_images.count()
         if self.session.images:
             self.where.return_there(self.session.images[0].id)
 
     def refresh(self) -> None:
         """Read the lists of images, models and rounds anew."""
-        project = self.project()
-        self.session.update(
-            images=tuple(project.images()),
-            models=tuple(project.models()),
-            current_model=project.current_model,
-            rounds=tuple(project.db.rounds()),
-            unfinished=self.interrupted(),
-            spoken=project.db.spoken(),
-            holdouts=project.db.holdouts(),
-        )
+        self.session.update(**self._lists(self.project()))
         self.all_images.count()
+
+    def _lists(self, project: Project) -> dict[str, Any]:
+        """What the session knows of a project: read here, so that no view needs to read the disk."""
+        current = project.current_model
+        return {
+            "images": tuple(project.images()),
+            "models": tuple(project.models()),
+            "left_out": tuple(project.left_out()),
+            "current_model": current,
+            "own": project.model_config(current).target if current else None,
+            "rounds": tuple(project.db.rounds()),
+            "unfinished": self.interrupted(project),
+            "unjudged": tuple(unjudged_models(project)),
+            "spoken": project.db.spoken(),
+            "holdouts": project.db.holdouts(),
+            "guidelines": self.guidelines(project),
+        }
+
+    def _unusual(self, project: Project) -> str:
+        """What a person should know who opens a project: what is left out of it."""
+        lines = [f"{one.name} cannot be used: {one.reason}." for one in project.left_out()]
+        set_model = project.db.setting("current_model")
+        if set_model and project.current_model is None:
+            lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
+        unjudged = unjudged_models(project)
+        lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in unjudged]
+        return "\n".join(lines)
+
+    def _told(self, closing: Callable[[], None]) -> None:
+        """Close something; what could not be kept is said and stops nothing, since the log holds every edit."""
+        try:
+            closing()
+        except CellsegError as error:
+            text = f"{error.message} {error.hint}"
+            self.session.update(notice=f"{self.session.notice}\n{text}".strip())
 
     def _close_image(self) -> None:
         self.settle()
@@ -494,9 +535,10 @@ class Controller(Corrections, Trainings):
         if self.family is not None:
             self.family.remove()
             self.family = None
-        if self.session.project is not None and self.session.image:
-            self.session.project.release(self.session.image)
+        project, image = self.session.project, self.session.image
         self.session.update(image="", canvas=None)
+        if project is not None and image:
+            self._told(lambda: project.release(image))
 
     def _look_for_images(self, event: Any = None) -> None:
         own = self.family.image if self.family else None

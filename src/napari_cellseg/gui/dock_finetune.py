@@ -82,7 +82,7 @@ class FineTunePage(Page):
 
     def show_view(self, view: View) -> None:
         """Show settings, curve, patches."""
-        config = self.controller.session.config
+        config = view.config
         for part, form in self.forms.values():
             form.setValue(getattr(config, part))
         self.augmentation.setCurrentIndex(self.augmentation.findData(config.augmentation.kind))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..config import Config
 from ..events import Planned, TrainingShown
 from ..preprocess import Recipe
+from ..targets import Target
 from .both import Side, model_of
 from .items import Control, Item
 from .overview import mark, statuses, summary
@@ -21,6 +24,9 @@ class View:
     """Everything that a Workbench shows, as plain values."""
 
     project: str
+    folder: Path | None
+    guidelines: str
+    config: Config
     saved: str
     image_position: str
     images: tuple[Item, ...]
@@ -45,6 +51,8 @@ class View:
     training: TrainingShown | None
     network: str
     resume: Control
+    unjudged: str
+    judge: Control
     unfinished: str
     forecast: str
     rounds: tuple[Item, ...]
@@ -72,6 +80,8 @@ class View:
     given_size: float
     field_only: bool
     decoded: str
+    decoding: Target | None
+    together: tuple[str, ...]
     thresholds: Control
     apply: Control
     reset: Control
@@ -109,6 +119,9 @@ def resolve(s: Session) -> View:
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(
         project=s.project.name if s.project else "No project",
+        folder=s.folder,
+        guidelines=s.guidelines if s.project else "",
+        config=s.config,
         saved="" if s.project is None else "read only" if s.read_only else "saved ✓",
         image_position=_position(s),
         image=s.image,
@@ -123,7 +136,7 @@ def resolve(s: Session) -> View:
         progress=s.progress,
         remaining=_time(s.progress.remaining) if s.progress else "",
         engine=s.engine,
-        models=tuple(Item(m.id, _model(m.id, s)) for m in s.models),
+        models=_models(s),
         current_model=s.current_model or "",
         **_learning(s, open_round, writable, idle),
         **_preprocessing(s),
@@ -181,6 +194,8 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
         "given_size": s.given_size,
         "field_only": s.field_only,
         "decoded": s.decoded,
+        "decoding": s.decoding if s.current_model else None,
+        "together": s.together,
         "thresholds": _first(idle, kept),
         "apply": _first(idle, kept, changed),
         "reset": _first(idle, Control(s.target is not None or s.fitted is not None, changed.reason)),
@@ -214,6 +229,8 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "training": s.training,
         "network": _network(s.training),
         "resume": going_on,
+        "unjudged": s.unjudged[-1] if s.unjudged else "",
+        "judge": _first(*allowed, Control(bool(s.unjudged), "Every model is judged.")),
         "unfinished": s.unfinished,
         "forecast": _forecast(s),
     }
@@ -325,6 +342,12 @@ def _counts(s: Session) -> str:
         return ""
     c = s.counts
     return f"{c.objects} objects · {c.corrected:.1%} corrected · {c.approved:.1%} approved"
+
+
+def _models(s: Session) -> tuple[Item, ...]:
+    """Models to choose from, and behind them what cannot be used, with the reason."""
+    usable = (Item(m.id, _model(m.id, s)) for m in s.models)
+    return (*usable, *(Item(x.name, f"{x.name} (cannot be used)", off=x.reason) for x in s.left_out))
 
 
 def _model(id: str, s: Session) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QSize
@@ -145,7 +145,7 @@ class Workbench(Dock):
         self.tabs.currentChanged.connect(self.stack.setCurrentIndex)
         self.model = QComboBox()
         self.model.setToolTip("The model that predicts, and that the next fine-tuning starts from.")
-        self.model.activated.connect(lambda i: self.controller.use_model(str(self.model.itemData(i))))
+        self.model.activated.connect(self._model_chosen)
         self.engine = hint()
         self._assemble()
         self._changed()
@@ -182,14 +182,23 @@ class Workbench(Dock):
             self.channel.setCurrentIndex(view.channel)
 
     def _show_models(self, view: View) -> None:
+        model: Any = self.model.model()
         with signals_blocked(self.model):
             self.model.clear()
+            if not view.current_model:
+                self.model.addItem("no model yet", "")
             for item in view.models:
                 self.model.addItem(f"model {item.text}", item.key)
-            if not view.models:
-                self.model.addItem("no model yet")
+                entry = model.item(self.model.count() - 1)
+                if item.off and entry is not None:
+                    entry.setEnabled(False)
+                    entry.setToolTip(item.off)
             self.model.setCurrentIndex(max(0, self.model.findData(view.current_model)))
         self.model.setEnabled(bool(view.models) and view.progress is None)
+
+    def _model_chosen(self, index: int) -> None:
+        if id := self.model.itemData(index):
+            self.controller.use_model(str(id))
 
     def _arrow(self, text: str, by: int) -> QToolButton:
         button = QToolButton()

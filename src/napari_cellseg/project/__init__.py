@@ -19,7 +19,7 @@ from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
-from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
+from ._models import CHECKPOINT, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._objects import Objects
 from ._others import labels_before, labels_of_others
 from ._records import (
@@ -64,6 +64,7 @@ __all__ = [
     "Holdout",
     "ImageRecord",
     "ImageStatus",
+    "LeftOut",
     "ModelCard",
     "Objects",
     "Prediction",

@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 import tomllib
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from ._db import Database, image_from_json, salvage_edits, salvage_tables
 from ._edit import Edit, difference
 from ._hints import Hints
 from ._known import APPROVED, PREDICTED
-from ._models import models_in, read_card, read_model_config
+from ._models import LeftOut, foreign_runs, models_in, read_card, read_model_config, usable_card
 from ._records import ImageRecord, ModelCard
 from ._snapshot import Snapshot, read_snapshot, write_snapshot
 
@@ -148,15 +149,21 @@ class Project:
         return True
 
     def close(self) -> None:
-        """Write snapshots of what is open, close the database, let another window edit."""
-        for canvas in self._canvases.values():
-            if not canvas.read_only:
-                canvas.snapshot()
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
-        self._canvases.clear()
-        self.db.close()
+        """Write snapshots of what is open, close the database, let another window edit.
+
+        Raises
+        ------
+        CellsegError
+            When a snapshot cannot be written; everything is closed all the same, and the log holds every edit.
+        """
+        with ExitStack() as closing:  # the last first, whatever happens to the others
+            closing.callback(self.db.close)
+            closing.callback(self._canvases.clear)
+            if self._claim is not None:
+                closing.callback(self._claim.release)
+                self._claim = None
+            for id in list(self._canvases):
+                closing.callback(self.release, id)
 
     def __enter__(self) -> Project:
         return self
@@ -353,11 +360,16 @@ class Project:
         return canvas.labels, canvas.state
 
     def release(self, id: str) -> None:
-        """Write a snapshot of an open image and drop its working copy."""
-        if id in self._canvases:
-            if not self._canvases[id].read_only:
-                self._canvases[id].snapshot()
-            del self._canvases[id]
+        """Write a snapshot of an open image and drop its working copy.
+
+        Raises
+        ------
+        CellsegError
+            When it cannot be written; the copy is dropped all the same, and the log holds every edit.
+        """
+        canvas = self._canvases.pop(id, None)
+        if canvas is not None and not canvas.read_only:
+            canvas.snapshot()
 
     def hints(self, id: str) -> Hints:
         """What a person said of single voxels of an image, as it stands on disk now; it can be added to."""
@@ -431,8 +443,12 @@ class Project:
         return self.path / "runs"
 
     def models(self) -> list[ModelCard]:
-        """Cards of all models, oldest first."""
-        return models_in(self.models_folder)
+        """Cards of all models that can be used, oldest first."""
+        return models_in(self.models_folder)[0]
+
+    def left_out(self) -> list[LeftOut]:
+        """Models and interrupted trainings whose folders cannot be used, with the reasons."""
+        return [*models_in(self.models_folder)[1], *foreign_runs(self.runs_folder)]
 
     def model_path(self, id: str) -> Path:
         """The folder of one model.
@@ -458,9 +474,12 @@ class Project:
 
     @property
     def current_model(self) -> str | None:
-        """The model that predicts and that the next round starts from; None before the first round."""
+        """The model that predicts and that the next round starts from; None where none is set or it cannot be used."""
         id = self.db.setting("current_model")
-        return id if id and (self.models_folder / id / "card.json").is_file() else None
+        try:
+            return usable_card(self.models_folder / id).id if id else None
+        except CellsegError:
+            return None
 
     def save_config(self, config: Config) -> None:
         """Make a configuration the project's default; the file is replaced whole."""
@@ -523,7 +542,7 @@ class Project:
         """Fill a new database from snapshots, model folders and what is left of the old one."""
         self.db.restore_tables(tables)
         snapshots = {}
-        for folder in sorted(p for p in (self.path / "images").iterdir() if p.is_dir()):
+        for folder in sorted(p for p in (self.path / "images").glob("*") if p.is_dir()):
             labels, state = read_snapshot(folder / "labels.zarr"), read_snapshot(folder / "state.zarr")
             if labels is not None and state is not None:
                 snapshots[folder.name] = (labels, state)
