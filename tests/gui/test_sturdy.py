@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from napari.layers._source import layer_source
 
 from napari_cellseg.base import DEFAULT, base_models
-from napari_cellseg.engine import open_round
+from napari_cellseg.engine import Engine, open_round
 from napari_cellseg.gui.controller import Controller
 from napari_cellseg.gui.resolve import resolve
 from napari_cellseg.project import CHECKPOINT, Project, difference
@@ -242,3 +242,110 @@ def test_a_model_without_its_round_is_judged_on_request(project, opened):
     assert controller.session.problem is None
     assert [r.child for r in controller.session.rounds] == ["v1"]
     assert controller.session.unjudged == ()
+
+
+# --- layers taken away, brushes, disks, engines -----------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["", " [labels]", " [state]", " [line]"])
+def test_a_removed_layer_comes_back_to_its_place(controller, ending):
+    layers, folder = controller.viewer.layers, controller.session.project.path
+    names = [layer.name for layer in layers]
+    layers.remove(layers[f"cells{ending}"])
+    controller.tick()
+    assert [layer.name for layer in layers] == names
+    assert layers.selection.active is controller.family.labels
+    assert "came back" in controller.session.status
+    controller.family.labels.paint((30, 40), 9)
+    controller.family.labels.undo()
+    controller.family.labels.redo()
+    with Project.open(folder) as other:
+        assert other.load_labels("cells")[0][30, 40] == 9
+
+
+def test_without_image_and_labels_the_image_is_closed_and_can_be_opened_again(controller):
+    layers = controller.viewer.layers
+    controller.family.labels._begin_stroke()
+    controller.family.labels.paint((30, 40), 9)
+    for name in ("cells", "cells [labels]"):
+        layers.remove(layers[name])
+    controller.tick()
+    assert list(layers) == []
+    assert controller.session.canvas is None
+    assert "Closed cells" in controller.session.status
+    controller.approve_field()
+    assert controller.session.problem is None
+    controller.select_image("cells")
+    assert len(layers) == 4
+    assert controller.canvas().labels[30, 40] == 9
+
+
+def test_nothing_invisible_is_approved(controller):
+    controller.family.labels.paint((30, 40), 9)
+    controller.viewer.layers.clear()
+    controller.approve_image()
+    assert controller.session.canvas is None
+    controller.select_image("cells")
+    assert (controller.canvas().state < 2).all()
+
+
+def test_the_brush_begins_with_a_free_number(controller, opened):
+    labels, path = controller.family.labels, controller.session.project.path
+    labels.paint((30, 40), 1)
+    controller.select_image("cells")
+    assert controller.family.labels.selected_label == 2
+    controller.close()
+    again = opened(path, engine=False)
+    assert again.family.labels.selected_label == 2
+
+
+def unwritable(path: Path) -> None:
+    """A place where no snapshot can be written, also not by an administrator."""
+    shutil.rmtree(path / "images" / "cells")
+    (path / "images" / "cells").write_text("in the way")
+
+
+@pytest.mark.parametrize("way", ["close", "other image", "other project"])
+def test_a_snapshot_that_cannot_be_written_holds_up_nothing(project, tmp_path, opened, way):
+    path = project.path
+    np.save(tmp_path / "more.npy", synthetic_cells((64, 64), 5)[0])
+    project.add_image(tmp_path / "more.npy")
+    project.close()
+    Project.create(tmp_path / "second").close()
+    controller = opened(path, engine=False)
+    controller.family.labels.paint((30, 40), 9)
+    unwritable(path)
+    if way == "close":
+        controller.close()
+        assert controller.session.project is None
+    elif way == "other image":
+        controller.select_image("more")
+        assert controller.session.image == "more"
+        assert controller.family.labels.data.shape == (64, 64)
+    else:
+        controller.open_project(tmp_path / "second.cellseg")
+        assert controller.session.project.name == "second"
+        assert controller.session.problem is None
+    assert "every edit is in the log" in controller.session.notice
+    controller.close()
+    controller.close()
+    (path / "images" / "cells").unlink()
+    with Project.open(path) as other:
+        assert other.load_labels("cells")[0][30, 40] == 9
+
+
+def test_an_engine_that_does_not_answer_is_told_and_replaced(controller, monkeypatch):
+    answering = False
+    monkeypatch.setattr(Engine, "answers", property(lambda engine: answering))
+    replaced = []
+    monkeypatch.setattr(Engine, "replace", lambda engine: replaced.append(engine))
+    controller.pulse.look()
+    assert "not answered" in resolve(controller.session).silent
+    answering = True
+    controller.pulse.look()
+    assert resolve(controller.session).silent == ""
+    answering = False
+    controller.pulse.look()
+    controller.restart_engine()
+    assert replaced == [controller.engine]
+    assert resolve(controller.session).silent == ""

@@ -36,6 +36,7 @@ from .layers import LayerFamily, holds_file, is_ours, save_pixels
 from .live import Live
 from .predicting import DraftBy, Predicting
 from .preview import Previewer
+from .pulse import EnginePulse
 from .reactions import Reactions
 from .reviewing import Reviewing
 from .session import Counts, Curve, Problem, Progress, Session
@@ -78,7 +79,7 @@ class Controller(Corrections, Trainings):
         self.previewer, self.predicting, self.live = Previewer(self), Predicting(self), Live(self)
         self.both, self.hinting = Both(self), Hinting(self)
         self._reactions, self.all_images = Reactions(self), AllImages(self)
-        self.strokes, self.watching = Strokes(self), Watching(self)
+        self.strokes, self.watching, self.pulse = Strokes(self), Watching(self), EnginePulse(self)
         self.job: int | None = None
         self.cancelled: int | None = None
         self._count_due = 0.0
@@ -86,6 +87,8 @@ class Controller(Corrections, Trainings):
         self._kept: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
         viewer.layers.events.inserted.connect(self._look_for_images)
         viewer.layers.events.removed.connect(self._look_for_images)
+        viewer.layers.events.removed.connect(self._removed)
+        self.wake: Callable[[], None] = lambda: None
         viewer.bind_key("H", self.previewer.held, overwrite=True)
         self._look_for_images()
 
@@ -99,6 +102,7 @@ class Controller(Corrections, Trainings):
         self.where.remember(at_once=True)
         self.viewer.layers.events.inserted.disconnect(self._look_for_images)
         self.viewer.layers.events.removed.disconnect(self._look_for_images)
+        self.viewer.layers.events.removed.disconnect(self._removed)
         self._close_image()
         self.engine.close()
         self.helper.close()
@@ -198,6 +202,8 @@ class Controller(Corrections, Trainings):
             image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False, held_shown=False,
             spoken=project.db.spoken(),
         )  # fmt: skip
+        if self.instances():  # else the first stroke would be of object 1
+            self.family.labels.selected_label = self.writer.promise()
         self.watching.opened()
         self.hinting.opened()
         self.predicting.opened()
@@ -311,6 +317,10 @@ class Controller(Corrections, Trainings):
             self.engine.cancel(self.job)
             self.session.update(status="Stopping after the current tile or step...")
 
+    def restart_engine(self) -> None:
+        """End an engine that does not answer and start a new one; only what it was doing is lost."""
+        self.pulse.restart()
+
     # --- changing labels ----------------------------------------------------------------------------
 
     def apply(self, edit: Edit, group: str = "") -> Edit:
@@ -321,9 +331,30 @@ class Controller(Corrections, Trainings):
 
     def settle(self) -> None:
         """An open stroke counts, and what could not be saved is taken back, before anything else changes labels."""
+        self.keep_together()
+        self._finish_stroke()
+
+    def _finish_stroke(self) -> None:
         if self.family is not None:
             _napari.settle(self.family.labels)
         self.strokes.take_back_unsaved()
+
+    def keep_together(self) -> None:
+        """Layers of the open image that were removed come back; without image and labels, the image is closed."""
+        family = self.family
+        if family is None or not (missing := family.missing):
+            return
+        if family.gone:
+            id = self.session.image
+            self._close_image()
+            self.session.update(status=f"Closed {id}; its labels are saved. The step Image opens it again.")
+            return
+        family.bring_back()
+        names = ", ".join(layer.name for layer in missing)
+        self.session.update(
+            status=f"{names} came back: the layers of an image stay together. The eye hides one; removing the image "
+            "and its labels together closes it."
+        )
 
     def show_all(self, written: list[Edit]) -> None:
         """Show what several edits wrote."""
@@ -348,9 +379,11 @@ class Controller(Corrections, Trainings):
     def tick(self) -> None:
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
         end = time.perf_counter() + BUDGET_S
+        self.keep_together()
         self.strokes.take_back_unsaved()
         self.helper.collect()
         self.previewer.worker.collect()
+        self.pulse.follow()
         self.all_images.follow()
         self.previewer.follow()
         self.predicting.follow()
@@ -522,7 +555,7 @@ class Controller(Corrections, Trainings):
             self.session.update(notice=f"{self.session.notice}\n{text}".strip())
 
     def _close_image(self) -> None:
-        self.settle()
+        self._finish_stroke()
         self.watching.settle()
         self._stop_helper.set()
         self.strokes.stop()
@@ -539,6 +572,11 @@ class Controller(Corrections, Trainings):
         self.session.update(image="", canvas=None)
         if project is not None and image:
             self._told(lambda: project.release(image))
+
+    def _removed(self, event: Any) -> None:
+        """A layer was taken out of the viewer; more may follow at once, so this waits until the program is idle."""
+        if self.family is not None and self.family.missing:
+            self.wake()
 
     def _look_for_images(self, event: Any = None) -> None:
         own = self.family.image if self.family else None

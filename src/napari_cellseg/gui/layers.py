@@ -206,14 +206,40 @@ class LayerFamily:
             if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
-    def complete(self) -> bool:
-        """Whether the person has not removed one of the layers."""
-        return all(layer in self.viewer.layers for layer in (self.image, self.state, self.labels))
+    @property
+    def missing(self) -> tuple[Any, ...]:
+        """Layers of the family that somebody took out of the viewer."""
+        return tuple(layer for layer in self._members if layer not in self.viewer.layers)
+
+    @property
+    def gone(self) -> bool:
+        """Whether both the image and its labels were taken out."""
+        return self.image in self.missing and self.labels in self.missing
+
+    def bring_back(self) -> None:
+        """Put missing layers where they were among the others.
+
+        Without the others, the layer of states would be the only one: drawn alone after the rest has gone, a layer ends
+        the process in some drivers (seen with any kind of layer, and without this plugin).
+        """
+        layers = self.viewer.layers
+        _napari.settle(self.labels)  # a stroke whose end the removed layer never heard of
+        for n, layer in enumerate(self._members):
+            if layer not in layers:
+                below = [layers.index(m) + 1 for m in self._members[:n] if m in layers]
+                above = [layers.index(m) for m in self._members[n:] if m in layers]
+                layers.insert(below[-1] if below else above[0], layer)
+        layers.selection.active = self.labels
 
     # --- inside ---------------------------------------------------------------------------------
 
+    @property
+    def _members(self) -> tuple[Any, ...]:
+        """The layers that an image always has, from the bottom to the top."""
+        return self.image, self.labels, self.state, self.line
+
     def _add(self) -> None:
-        for layer in (self.image, self.labels, self.state, self.line):
+        for layer in self._members:
             self.viewer.layers.append(layer)
         self.line.visible = False
         self.viewer.layers.selection.active = self.labels

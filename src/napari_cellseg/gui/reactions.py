@@ -22,6 +22,7 @@ from ..events import (
     TrainStarted,
     Validated,
 )
+from .pulse import engine_line
 from .session import Curve, Problem, Progress
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Reactions:
         """Take one reply of the engine."""
         event = reply.event
         if isinstance(event, Ready):
-            self._c.session.update(engine=f"engine: ready, {event.device} {event.precision}")
+            self._c.session.update(engine=engine_line(self._c.engine, self._c.session))
         elif isinstance(event, Failed):
             self._failed(reply.job, event)
         elif reply.job == self._c.job:

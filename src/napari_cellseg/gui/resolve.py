@@ -44,6 +44,7 @@ class View:
     progress: Progress | None
     remaining: str
     engine: str
+    silent: str
     models: tuple[Item, ...]
     current_model: str
     counts: str
@@ -136,6 +137,7 @@ def resolve(s: Session) -> View:
         progress=s.progress,
         remaining=_time(s.progress.remaining) if s.progress else "",
         engine=s.engine,
+        silent=_silent(s),
         models=_models(s),
         current_model=s.current_model or "",
         **_learning(s, open_round, writable, idle),
@@ -342,6 +344,17 @@ def _counts(s: Session) -> str:
         return ""
     c = s.counts
     return f"{c.objects} objects · {c.corrected:.1%} corrected · {c.approved:.1%} approved"
+
+
+def _silent(s: Session) -> str:
+    """What a person should know of an engine that does not answer."""
+    if not s.silent:
+        return ""
+    lost = f" What it was doing is lost then ({s.progress.text})." if s.progress else ""
+    return (
+        "The engine has not answered for more than 10 s: it may be stopped, or the computer out of memory. What you "
+        f"made is saved. Wait, or start a new one.{lost}"
+    )
 
 
 def _models(s: Session) -> tuple[Item, ...]:

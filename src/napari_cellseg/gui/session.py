@@ -121,6 +121,8 @@ class Session:
     notice: str = ""
     problem: Problem | None = None
     engine: str = "engine: starting"
+    silent: bool = False
+    """Whether the engine does not answer."""
     preview: bool = False
     split: float = 0.0
     """Left of this share of the visible field the preview leaves the image as it is."""

@@ -73,6 +73,7 @@ class Dock(QWidget):
         self.status.cancelled.connect(controller.cancel)
         self.status.dismissed.connect(controller.dismiss)
         self.status.locate.connect(self._locate)
+        self.status.restart.connect(controller.restart_engine)
         self.setMinimumWidth(330)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         controller.session.changed.connect(self._changed)
