@@ -16,6 +16,8 @@ from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.engine import Engine, open_round
 from napari_cellseg.gui.controller import Controller
 from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.session import Curve, Progress
+from napari_cellseg.gui.views import Part
 from napari_cellseg.project import CHECKPOINT, Project, difference
 from napari_cellseg.samples import synthetic_cells
 
@@ -349,3 +351,74 @@ def test_an_engine_that_does_not_answer_is_told_and_replaced(controller, monkeyp
     controller.restart_engine()
     assert replaced == [controller.engine]
     assert resolve(controller.session).silent == ""
+
+
+@pytest.fixture
+def large(tmp_path: Path, opened: Opening) -> Controller:
+    """A volume whose draft is written in hundreds of pieces."""
+    np.save(tmp_path / "v.npy", np.stack([synthetic_cells((512, 512), 60, radius=12, seed=1)[0]] * 40))
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "v.npy")
+    return opened(tmp_path / "p.cellseg", engine=False)
+
+
+def writing(controller: Controller) -> bool:
+    progress = controller.session.progress
+    return progress is not None and progress.text.startswith("Writing")
+
+
+def test_a_draft_is_said_to_be_there_when_it_is(large):
+    said = []
+    large.session.changed.connect(lambda: said.append((large.session.status, len(large.writer.pieces))))
+    large.draft()
+    spin(large, lambda: writing(large))
+    assert resolve(large.session).cancel.enabled
+    assert "Drafted" not in large.session.status
+    spin(large, lambda: not large.busy)
+    assert "Drafted" in large.session.status
+    assert all(left == 0 for status, left in said if "Drafted" in status)
+    assert large.session.progress is None
+    assert len(large.canvas().objects) > 20
+
+
+def test_writing_a_draft_can_be_cancelled_and_undone(large):
+    large.draft()
+    spin(large, lambda: writing(large) and large.canvas().n > 0)
+    large.cancel()
+    assert large.session.progress is None
+    assert "Cancelled" in large.session.status
+    spin(large, lambda: not large.busy)
+    assert not large.canvas().labels.all()
+    large.undo()
+    spin(large, lambda: not large.busy)
+    assert not large.canvas().labels.any()
+
+
+# --- views ------------------------------------------------------------------------------------------
+
+
+def test_a_tick_tells_views_once(controller):
+    told = []
+    controller.views.changed.connect(told.append)
+    with controller.session.told_once():
+        controller.session.update(status="one")
+        controller.session.update(status="two", notice="three")
+        assert not told
+    assert [view.status for view in told] == ["two"]
+
+
+def test_only_parts_that_look_at_what_has_changed_are_shown_anew(controller):
+    shown = []
+    part = Part(lambda view: shown.append(view.progress.text if view.progress else view.engine))
+    part(controller.views.newest)
+    controller.session.update(curve=Curve(((0.0, 1.0),)))
+    part(controller.views.newest)
+    assert len(shown) == 1
+    controller.session.update(progress=Progress("train", "step 1"))
+    part(controller.views.newest)
+    controller.session.update(engine="engine: ready")
+    part(controller.views.newest)
+    assert shown[1:] == ["step 1"], "with a progress it does not look at the engine"
+    controller.session.update(status="refused")
+    part(controller.views.newest)
+    assert len(shown) == 3, "after an answer everything is shown"

@@ -44,6 +44,7 @@ from .shown import shown
 from .strokes import Strokes
 from .tools import Tools
 from .training import Trainings
+from .views import Views
 from .warming import warm_up
 from .watching import Watching
 from .whereabouts import Whereabouts
@@ -71,6 +72,7 @@ class Controller(Corrections, Trainings):
     def __init__(self, viewer: ViewerModel, session: Session | None = None, engine: Engine | None = None) -> None:
         self.viewer, self.session = viewer, session or Session()
         self.engine = engine or Engine()
+        self.views = Views(self.session)
         self.family: LayerFamily | None = None
         self.tools, self.correcting, self.reviewing = Tools(self), Correcting(self), Reviewing(self)
         self.where, self.comparing = Whereabouts(self), Comparing(self)
@@ -310,7 +312,10 @@ class Controller(Corrections, Trainings):
         """End the running job; what is finished stays."""
         self._stop_helper.set()
         self.all_images.cancel()
+        writing = self.session.progress is not None and self.session.progress.kind == "write"
         self.writer.drop()
+        if writing:
+            self.session.update(status="Cancelled; what is written stays. Undo takes it back.")
         self.strokes.stop()
         if self.job is not None:
             self.cancelled = self.job
@@ -377,7 +382,11 @@ class Controller(Corrections, Trainings):
 
     @shown
     def tick(self) -> None:
-        """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
+        """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread. Views are told once."""
+        with self.session.told_once():
+            self._tick()
+
+    def _tick(self) -> None:
         end = time.perf_counter() + BUDGET_S
         self.keep_together()
         self.strokes.take_back_unsaved()

@@ -94,6 +94,4 @@ class GuidelinesPage(Page):
         self._refresh()
 
     def _refresh(self) -> None:
-        from .resolve import resolve
-
-        self.show_view(resolve(self.controller.session))
+        self.show_view(self.controller.views.newest)

@@ -140,7 +140,7 @@ class PredictPage(Page):
         self.draft.show_control(view.predict)
         self.draft.setVisible(bool(view.current_model))
         self.forest.show_control(view.forest)
-        self.start.setEnabled(view.needs_project.enabled and view.progress is None)
+        self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)
         self.model.setText(
             f"Model {view.current_model}. Press Predict again after every round."
             if view.current_model

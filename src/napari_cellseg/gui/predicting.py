@@ -291,11 +291,9 @@ class Predicting:
         if c.job == c.comparing.job:
             c.comparing.answered(self._in_image(event), event.model)
             return
-        if self._running is not None:
-            self.write(event, self._running, self.group)
-        c.session.update(
-            status=f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s.",
-        )
+        found = f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s."
+        if self._running is not None:  # said when it is there
+            self.write(event, self._running, self.group, lambda: c.session.update(status=found))
 
     def write(self, event: Predicted, job: PredictJob, group: str, then: Callable[[], None] = lambda: None) -> None:
         """Write what a job found in the open image, bit by bit; `then` follows when all of it is there."""
@@ -340,12 +338,13 @@ class Predicting:
                 c.session.update(progress=None, status="The draft was cancelled.")
                 return
             box = tuple(slice(0, n) for n in made.labels.shape)
-            c.writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, f"draft-{time.time():.0f}")
-            c.session.update(
-                progress=None,
-                status=f"Drafted with {name}. Correct some objects, then fine-tune a network.",
-                notice=drafts.ADVICE if made.doubt else c.session.notice,
-            )
+            group = f"draft-{time.time():.0f}"
+
+            def written() -> None:
+                c.session.update(status=f"Drafted with {name}. Correct some objects, then fine-tune a network.")
+
+            c.session.update(progress=None, notice=drafts.ADVICE if made.doubt else c.session.notice)
+            c.writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, group, written)
 
         c.session.update(progress=Progress("draft", f"Drafting with {name}"), notice="")
         c.helper.later(make, take)

@@ -86,7 +86,7 @@ class Reactions:
                 self._c.writer.forget()
                 if self._c.session.project is not None:
                     self._c.session.update(unfinished=self._c.interrupted())
-                self._c.session.update(progress=None)
+                self._c.session.update(progress=self._c.writer.progress())
 
     def _started(self, event: TrainStarted) -> str:
         seconds = self._c.session.config.train.seconds

@@ -115,7 +115,8 @@ def resolve(s: Session) -> View:
     image = (
         Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
     )
-    idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
+    running = s.progress.text.split(":")[0] if s.progress else ""  # without numbers, which change all the time
+    idle = Control(s.progress is None, f"{running}: wait, or cancel it." if running else "")
     writable = Control(not s.read_only, "Another window edits this project; this one only looks.")
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(

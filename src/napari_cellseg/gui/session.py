@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -176,14 +178,31 @@ class Session:
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
 
+    _held: int = field(default=0, repr=False)
+    _different: bool = field(default=False, repr=False)
+
     changed = Signal()
+
+    @contextmanager
+    def told_once(self) -> Iterator[None]:
+        """Whatever is updated inside is told once, at the end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if not self._held and self._different:
+                self._different = False
+                self.changed.emit()
 
     def update(self, **values: Any) -> None:
         """Set fields and tell once if anything is different."""
         different = {k: v for k, v in values.items() if getattr(self, k) is not v and getattr(self, k) != v}
         for name, value in different.items():
             setattr(self, name, value)
-        if different:
+        if different and self._held:
+            self._different = True
+        elif different:
             self.changed.emit()
 
     @property

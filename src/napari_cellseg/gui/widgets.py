@@ -132,8 +132,10 @@ class StatusBar(QWidget):
         self._job.setVisible(view.progress is not None)
         if view.progress is not None:
             known = view.progress.done > 0
+            self.bar.setUpdatesEnabled(False)  # else Qt paints the whole window at once, not with the next picture
             self.bar.setRange(0, 1000 if known else 0)
             self.bar.setValue(int(view.progress.done * 1000))
+            self.bar.setUpdatesEnabled(True)
             self.remaining.setText(view.remaining)
         self.cancel.show_control(view.cancel)
         self._show_frame(view)
@@ -207,7 +209,8 @@ class CurvePlot(QWidget):
         painter.drawText(area.right() - 40, area.bottom() + 15, f"{right:.0f} s")
         painter.drawText(2, area.bottom(), "0")
         path = QPainterPath()
-        for n, point in enumerate(self._curve.training):
+        every = max(1, len(self._curve.training) // max(1, area.width()))  # no more points than pixels
+        for n, point in enumerate(self._curve.training[::every]):
             (path.lineTo if n else path.moveTo)(*place(point))
         painter.setPen(QPen(QColor(ACCENT), 1.2))
         painter.drawPath(path)
