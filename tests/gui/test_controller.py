@@ -19,7 +19,7 @@ from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
 from ..conftest import SMALL
-from .waiting import spin
+from .waiting import LIMIT_S, spin
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_only_the_last_request_of_many_is_done(controller):
     done = []
     latest = controller.previewer.worker
     gate = threading.Event()
-    latest.ask(lambda: gate.wait(10), lambda _: done.append("first"))
+    latest.ask(lambda: gate.wait(LIMIT_S), lambda _: done.append("first"))
     for n in range(50):
         latest.ask(lambda n=n: n, done.append)
     gate.set()

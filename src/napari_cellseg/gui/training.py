@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Config
-from ..engine import Job, ShowTrainingJob, TrainJob, decide, open_round
+from ..engine import Job, JudgeJob, ShowTrainingJob, TrainJob, decide, open_round
 from ..errors import CellsegError
 from ..presets import preset
 from ..project import Project, change_holdout, unfinished_runs
@@ -102,9 +102,14 @@ class Trainings:
         what = "judge from the next training on" if hold else "are learnt from by the next training"
         self.session.update(status=f"{n} {things} in view {what}.")
 
-    def interrupted(self) -> str:
+    @shown
+    def judge(self, model: str) -> None:
+        """Judge a trained model that has no round yet."""
+        self.begin(JudgeJob(self.project().path, model), "judge")
+
+    def interrupted(self, project: Project | None = None) -> str:
         """The training that was interrupted last, "" where a later one has ended."""
-        project = self.project()
+        project = project or self.project()
         runs = unfinished_runs(project.runs_folder)
         trained = [m.id.lstrip("v") for m in project.models() if not m.members]
         numbers = [int(n) for n in trained if n.isdigit()]

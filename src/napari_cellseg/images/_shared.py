@@ -39,6 +39,8 @@ def finish(
     title: str = "",
 ) -> Image:
     """An image with its axes in order; the voxel size of those that are left, names where there is one per channel."""
+    if data.dtype == bool:  # filters, percentiles and screens want numbers
+        data = data.astype(np.uint8)
     data, axes = canonical(data, axes)
     letters = [letter for letter in axes if letter in "ZYX"]
     known = spacing and all(letter in spacing and 0 < spacing[letter] < math.inf for letter in letters)

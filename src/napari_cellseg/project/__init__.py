@@ -21,7 +21,7 @@ from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
-from ._models import CHECKPOINT, EPOCHS, read_card, read_model_config, unfinished_runs, write_model
+from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
 from ._objects import Objects
 from ._others import labels_before, labels_of_others
@@ -72,6 +72,7 @@ __all__ = [
     "Holdout",
     "ImageRecord",
     "ImageStatus",
+    "LeftOut",
     "ModelCard",
     "Objects",
     "Prediction",

@@ -332,9 +332,12 @@ class Database:
                 connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
 
     def new_model_id(self, parent: str | None) -> str:
-        """Reserve the next model number."""
+        """Reserve the next model number, above those of all folders: the database may be an older copy."""
+        folders = (p.name[1:] for p in (self.path.parent / "models").glob("v*"))
+        there = max((int(n) for n in folders if n.isdecimal()), default=0)
         with self.transaction() as connection:
-            (number,) = connection.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM models").fetchone()
+            (known,) = connection.execute("SELECT COALESCE(MAX(number), 0) FROM models").fetchone()
+            number = max(known, there) + 1
             connection.execute("INSERT INTO models VALUES (?, ?, ?, ?)", (f"v{number}", number, time.time(), parent))
         return f"v{number}"
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from ._hints import Hints
 from ._import import Added, Addition, add_pictures
 from ._inside import inside
 from ._known import APPROVED, PREDICTED
-from ._models import models_in, read_card, read_model_config
+from ._models import LeftOut, foreign_runs, models_in, read_card, read_model_config, usable_card
 from ._names import free_name
 from ._records import ImageRecord, ModelCard
 from ._recovery import NAME as DATABASE
@@ -142,7 +143,7 @@ class Project:
                 "Close the project there, then recover it.",
             )
         try:
-            done = rebuild(path, models_in(path / "models"), _author())
+            done = rebuild(path, models_in(path / "models")[0], _author())
             project = cls(path, settings)
         except BaseException:
             if lock:
@@ -164,15 +165,21 @@ class Project:
         return not self._looks_only
 
     def close(self) -> None:
-        """Write snapshots of what is open, close the database, let another window edit."""
-        for canvas in self._canvases.values():
-            if not canvas.read_only:
-                canvas.snapshot()
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
-        self._canvases.clear()
-        self.db.close()
+        """Write snapshots of what is open, close the database, let another window edit.
+
+        Raises
+        ------
+        CellsegError
+            When a snapshot cannot be written; everything is closed all the same, and the log holds every edit.
+        """
+        with ExitStack() as closing:  # the last first, whatever happens to the others
+            closing.callback(self.db.close)
+            closing.callback(self._canvases.clear)
+            if self._claim is not None:
+                closing.callback(self._claim.release)
+                self._claim = None
+            for id in list(self._canvases):
+                closing.callback(self.release, id)
 
     def __enter__(self) -> Project:
         return self
@@ -366,11 +373,16 @@ class Project:
         return canvas.labels, canvas.state
 
     def release(self, id: str) -> None:
-        """Write a snapshot of an open image and drop its working copy."""
-        if id in self._canvases:
-            if not self._canvases[id].read_only:
-                self._canvases[id].snapshot()
-            del self._canvases[id]
+        """Write a snapshot of an open image and drop its working copy.
+
+        Raises
+        ------
+        CellsegError
+            When it cannot be written; the copy is dropped all the same, and the log holds every edit.
+        """
+        canvas = self._canvases.pop(id, None)
+        if canvas is not None and not canvas.read_only:
+            canvas.snapshot()
 
     def hints(self, id: str) -> Hints:
         """What a person said of single voxels of an image, as it stands on disk now; it can be added to."""
@@ -444,8 +456,12 @@ class Project:
         return self.path / "runs"
 
     def models(self) -> list[ModelCard]:
-        """Cards of all models, oldest first."""
-        return models_in(self.models_folder)
+        """Cards of all models that can be used, oldest first."""
+        return models_in(self.models_folder)[0]
+
+    def left_out(self) -> list[LeftOut]:
+        """Models and interrupted trainings whose folders cannot be used, with the reasons."""
+        return [*models_in(self.models_folder)[1], *foreign_runs(self.runs_folder)]
 
     def model_path(self, id: str) -> Path:
         """The folder of one model.
@@ -471,9 +487,12 @@ class Project:
 
     @property
     def current_model(self) -> str | None:
-        """The model that predicts and that the next round starts from; None before the first round."""
+        """The model that predicts and that the next round starts from; None where none is set or it cannot be used."""
         id = self.db.setting("current_model")
-        return id if id and (inside(self.models_folder, id, "a model") / "card.json").is_file() else None
+        try:
+            return usable_card(inside(self.models_folder, id, "a model")).id if id else None
+        except CellsegError:
+            return None
 
     def save_config(self, config: Config) -> None:
         """Make a configuration the project's default; the file is replaced whole."""
