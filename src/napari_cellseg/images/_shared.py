@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dask.array as da
+import numpy as np
 
 from ._image import Image, canonical
 
