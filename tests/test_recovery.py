@@ -457,6 +457,9 @@ def test_strokes_into_a_folder_that_is_gone_are_refused_and_saved_elsewhere(proj
         assert again.config == project.config
     with pytest.raises(CellsegError, match="exists already"):
         save_elsewhere(project, tmp_path / "rescued")
+    with pytest.raises(ProjectGone):
+        project.close()
+    assert what == "replaced" or not project.path.exists()  # nothing was made there again
 
 
 def test_a_copy_put_in_its_place_is_taken_up(project):

@@ -422,3 +422,68 @@ def test_only_parts_that_look_at_what_has_changed_are_shown_anew(controller):
     controller.session.update(status="refused")
     part(controller.views.newest)
     assert len(shown) == 3, "after an answer everything is shown"
+
+
+# --- folders and databases that change under the window -------------------------------------------
+
+
+def paint(controller: Controller, y: int, x: int, value: int) -> None:
+    """A stroke by the brush, and the tick that settles it."""
+    controller.family.labels.data_setitem((np.array([y, y]), np.array([x, x + 1])), value)
+    controller.tick()
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted"])
+def test_a_project_that_goes_away_is_told_at_once_and_saved_elsewhere(controller, tmp_path, how):
+    paint(controller, 20, 20, 7)
+    path = controller.project().path
+    if how == "moved":
+        path.rename(tmp_path / "elsewhere")
+    else:
+        shutil.rmtree(path)
+    spin(controller, lambda: controller.session.gone)  # without a stroke
+    assert controller.session.problem.gone
+    assert "not at" in controller.session.problem.message
+    assert resolve(controller.session).saved == "not saved"
+    paint(controller, 40, 40, 8)  # refused and taken back, not swallowed
+    assert controller.canvas().labels[40, 40] == 0
+    assert controller.family.labels.data[40, 40] == 0
+    controller.save_elsewhere(tmp_path / "rescued")
+    assert controller.session.problem is None
+    assert not controller.session.gone
+    assert resolve(controller.session).saved == "saved ✓"
+    assert controller.project().path == tmp_path / "rescued.cellseg"
+    assert controller.canvas().labels[20, 20] == 7
+    paint(controller, 40, 40, 8)
+    assert controller.canvas().labels[40, 40] == 8
+    assert not path.exists()
+
+
+def test_a_project_that_comes_back_is_gone_on_with(controller, tmp_path):
+    path = controller.project().path
+    path.rename(tmp_path / "elsewhere")
+    spin(controller, lambda: controller.session.gone)
+    (tmp_path / "elsewhere").rename(path)
+    spin(controller, lambda: not controller.session.gone)
+    assert controller.session.problem is None
+    paint(controller, 40, 40, 8)
+    assert controller.canvas().labels[40, 40] == 8
+
+
+def test_an_older_database_is_told_and_loses_nothing(project, tmp_path, opened):
+    path = project.path
+    project.close()
+    shutil.copyfile(path / "project.db", tmp_path / "older.db")
+    first = opened(path, engine=False)
+    for n in range(5):
+        paint(first, 10 * n, 20, n + 1)
+    labels = first.canvas().labels.copy()
+    first.close()
+    shutil.copyfile(tmp_path / "older.db", path / "project.db")
+    second = opened(path, engine=False)
+    assert "newer than project.db" in second.session.notice
+    np.testing.assert_array_equal(second.canvas().labels, labels)
+    paint(second, 70, 70, 9)
+    labels = second.canvas().labels.copy()
+    second.close()
+    np.testing.assert_array_equal(opened(path, engine=False).canvas().labels, labels)

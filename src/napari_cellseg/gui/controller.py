@@ -21,7 +21,7 @@ from napari.layers import Image
 from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job, unjudged_models
-from ..errors import CellsegError
+from ..errors import CellsegError, ProjectGone
 from ..project import APPROVED, CORRECTED, Addition, Canvas, Edit, Project, adopt_model, new_project, put_size
 from ..targets import Target
 from . import _napari
@@ -34,6 +34,7 @@ from .corrections import Corrections
 from .hinting import Hinting
 from .layers import LayerFamily, holds_file, is_ours, save_pixels
 from .live import Live
+from .moved import Moved
 from .predicting import DraftBy, Predicting
 from .preview import Previewer
 from .pulse import EnginePulse
@@ -81,7 +82,8 @@ class Controller(Corrections, Trainings):
         self.previewer, self.predicting, self.live = Previewer(self), Predicting(self), Live(self)
         self.both, self.hinting = Both(self), Hinting(self)
         self._reactions, self.all_images = Reactions(self), AllImages(self)
-        self.strokes, self.watching, self.pulse = Strokes(self), Watching(self), EnginePulse(self)
+        self.strokes, self.watching = Strokes(self), Watching(self)
+        self.pulse, self.moved = EnginePulse(self), Moved(self)
         self.job: int | None = None
         self.cancelled: int | None = None
         self._count_due = 0.0
@@ -119,17 +121,22 @@ class Controller(Corrections, Trainings):
     @shown
     def new_project(self, path: str | Path, task: Literal["instance", "semantic"] = "instance") -> None:
         """Make a project and open it."""
-        self._use(new_project(path, task))
+        self.use(new_project(path, task))
 
     @shown
     def open_project(self, path: str | Path) -> None:
         """Open a project and its first image."""
-        self._use(Project.open(path))
+        self.use(Project.open(path))
 
     @shown
     def recover_project(self, path: str | Path) -> None:
         """Open a project whose database is damaged."""
-        self._use(Project.recover(path))
+        self.use(Project.recover(path))
+
+    @shown
+    def save_elsewhere(self, path: str | Path) -> None:
+        """Write the open project as another one, also where its own folder is gone, and go on with that."""
+        self.moved.save(path)
 
     @shown
     def add_images(self, paths: list[str] | list[Path]) -> None:
@@ -160,7 +167,7 @@ class Controller(Corrections, Trainings):
                 path = None
         made = base.with_suffix(".cellseg")
         if self.session.project is None:
-            self._use(Project.open(made) if made.exists() else new_project(base))
+            self.use(Project.open(made) if made.exists() else new_project(base))
         project = self.project()
         if path is None:
             path = self._kept.get(layer) or save_pixels(layer, project.path / "sources")
@@ -212,6 +219,8 @@ class Controller(Corrections, Trainings):
         self.predicting.opened()
         self._look_for_images()
         self.count()
+        if project.notices:
+            self.session.update(notice="\n".join([*filter(None, [self.session.notice]), *_taken(project.notices)]))
 
     def step_image(self, by: int) -> None:
         """Open the next or the previous image."""
@@ -394,6 +403,7 @@ class Controller(Corrections, Trainings):
         self.helper.collect()
         self.previewer.worker.collect()
         self.pulse.follow()
+        self.moved.follow()
         self.all_images.follow()
         self.previewer.follow()
         self.predicting.follow()
@@ -419,7 +429,9 @@ class Controller(Corrections, Trainings):
 
     def fail(self, error: CellsegError, lost_image: str = "") -> None:
         """Show a problem until it is read."""
-        self.session.update(problem=Problem(error.message, error.hint, lost_image=lost_image))
+        gone = isinstance(error, ProjectGone)
+        problem = Problem(error.message, error.hint, lost_image=lost_image, gone=gone)
+        self.session.update(problem=problem, gone=gone or self.session.gone)
 
     # --- for the parts of the controller ----------------------------------------------------------
 
@@ -496,7 +508,7 @@ class Controller(Corrections, Trainings):
             raise CellsegError("No image is open.", "Add one in the step Image.")
         return self.session.canvas
 
-    def _use(self, project: Project) -> None:
+    def use(self, project: Project) -> None:
         """Let go of what is open and take another project: views see the one or the other, never parts of both."""
         try:
             lists, notice = self._lists(project), self._unusual(project)
@@ -515,7 +527,8 @@ class Controller(Corrections, Trainings):
         notices = (READ_ONLY if read_only else "", notice, self.session.notice)
         self.session.update(
             project=project, config=project.config, image="", canvas=None, problem=None, curve=Curve(), together=(),
-            field_only=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None, target=None,
+            field_only=False, gone=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None,
+            target=None,
             status=f"Opened {project.name}." if lists["images"] else "Now add an image.", **lists,
         )  # fmt: skip
         self.all_images.forget()
@@ -549,6 +562,7 @@ class Controller(Corrections, Trainings):
     def _unusual(self, project: Project) -> str:
         """What a person should know who opens a project: what is left out of it."""
         lines = [f"{one.name} cannot be used: {one.reason}." for one in project.left_out()]
+        lines += _taken(project.notices)
         set_model = project.db.setting("current_model")
         if set_model and project.current_model is None:
             lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
@@ -592,3 +606,10 @@ class Controller(Corrections, Trainings):
         own = self.family.image if self.family else None
         found = (x for x in self.viewer.layers if isinstance(x, Image) and not is_ours(x) and x is not own)
         self.session.update(open_images=tuple(x.name for x in found))
+
+
+def _taken(notices: list[str]) -> list[str]:
+    """What was noted, once."""
+    taken = list(notices)
+    notices.clear()
+    return taken

@@ -107,6 +107,7 @@ class View:
     correct: Control
     fine_tune: Control
     decide: Control
+    gone: bool
 
 
 def resolve(s: Session) -> View:
@@ -124,7 +125,8 @@ def resolve(s: Session) -> View:
         folder=s.folder,
         guidelines=s.guidelines if s.project else "",
         config=s.config,
-        saved="" if s.project is None else "read only" if s.read_only else "saved ✓",
+        saved=_saved(s),
+        gone=s.gone,
         image_position=_position(s),
         image=s.image,
         **_all_images(s, project, idle, writable),
@@ -154,6 +156,12 @@ def resolve(s: Session) -> View:
         fine_tune=_first(project, writable, idle, _known(s)),
         decide=_first(writable, idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
     )
+
+
+def _saved(s: Session) -> str:
+    if s.project is None:
+        return ""
+    return "not saved" if s.gone else "read only" if s.read_only else "saved ✓"
 
 
 def _all_images(s: Session, project: Control, idle: Control, writable: Control) -> dict[str, Any]:

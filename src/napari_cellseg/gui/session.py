@@ -27,6 +27,8 @@ class Problem:
     details: str = ""
     lost_image: str = ""
     """Id of an image whose picture was not found, so that the dock can ask where it is."""
+    gone: bool = False
+    """Whether the project's folder is gone, so that the dock can ask where to save what is open."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,8 @@ class Session:
     order: str = "worth"
     compared: str = ""
     """With what the labels are compared, and how well they agree; "" while they are not."""
+    gone: bool = False
+    """Whether the project's folder is not where it was opened: nothing can be saved there."""
     read_only: bool = False
     """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()

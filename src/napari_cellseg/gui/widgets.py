@@ -109,6 +109,7 @@ class StatusBar(QWidget):
     dismissed = Signal()
     locate = Signal(str)
     restart = Signal()
+    save = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,6 +153,7 @@ class StatusBar(QWidget):
         restyle(self._frame, _PROBLEM if problem is not None else _NOTICE)
         self._lost = problem.lost_image if problem else ""
         self._find.setVisible(bool(self._lost))
+        self._save.setVisible(problem is not None and problem.gone)
 
     def _make_frame(self) -> tuple[QFrame, QLabel]:
         frame, message, close = QFrame(), QLabel(), QToolButton()
@@ -165,7 +167,9 @@ class StatusBar(QWidget):
         self._find = ActionButton("Locate...", "Say where the picture is now.", lambda: self.locate.emit(self._lost))
         inner = QVBoxLayout()
         inner.addWidget(message)
+        self._save = ActionButton("Save elsewhere...", "Go on in another folder; nothing is lost.", self.save.emit)
         inner.addWidget(self._find)
+        inner.addWidget(self._save)
         self._again = ActionButton("Restart engine", "End it and start a new one.", self.restart.emit)
         inner.addWidget(self._again)
         layout = QHBoxLayout(frame)

@@ -35,7 +35,7 @@ from .jobs import Ticker
 from .pages import Page
 from .resolve import View
 from .views import Part
-from .widgets import StatusBar, hint
+from .widgets import StatusBar, hint, restyle
 
 if TYPE_CHECKING:
     import napari
@@ -75,6 +75,7 @@ class Dock(QWidget):
         self.status.dismissed.connect(controller.dismiss)
         self.status.locate.connect(self._locate)
         self.status.restart.connect(controller.restart_engine)
+        self.status.save.connect(self._save_elsewhere)
         self.setMinimumWidth(330)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         views = controller.views
@@ -90,6 +91,11 @@ class Dock(QWidget):
         """Show a view."""
         for part in self._parts:
             part(view)
+
+    def _save_elsewhere(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the project as", "", "Project (*.cellseg)")
+        if path:
+            self.controller.save_elsewhere(path)
 
     def _locate(self, id: str) -> None:
         path, _ = QFileDialog.getOpenFileName(self, f"Where is the picture of {id}?")
@@ -120,7 +126,6 @@ class Workbench(Dock):
         self.project = QLabel()
         self.project.setStyleSheet("font-weight: 600;")
         self.saved = QLabel()
-        self.saved.setStyleSheet("color: #35b779;")
         self.saved.setToolTip("Every stroke is on disk as soon as it is drawn.")
         self.position = QLabel()
         self.back, self.forward = self._arrow("◀", -1), self._arrow("▶", 1)
@@ -149,6 +154,7 @@ class Workbench(Dock):
         """What stands above and below the pages."""
         self.project.setText(view.project)
         self.saved.setText(view.saved)
+        restyle(self.saved, "color: #e5534b; font-weight: 600;" if view.gone else "color: #35b779;")
         self.position.setText(view.image_position)
         for arrow in (self.back, self.forward):
             arrow.setVisible(len(view.images) > 1)

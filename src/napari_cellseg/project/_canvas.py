@@ -234,6 +234,7 @@ class Canvas:
         self._snapshot_at = n
 
         def write() -> None:
+            self._db.check_place()  # else a folder that is gone would be made again, with one image
             labels, state = (self.labels.copy(), self.state.copy()) if copy else (self.labels, self.state)
             if self.n != n or (expected is not None and checksum(labels) != expected):
                 self._snapshot_at = n - SNAPSHOT_EVERY + RETRY
