@@ -120,6 +120,10 @@ class StatusBar(QWidget):
         self.remaining = hint()
         self.cancel = ActionButton("Cancel", "End the running job; what is finished stays.", self.cancelled.emit)
         self._job = row(self.bar, self.remaining, self.cancel)
+        self._lost = ""
+        self._find = ActionButton("Locate...", "Say where the picture is now.", lambda: self.locate.emit(self._lost))
+        self._save = ActionButton("Save elsewhere...", "Go on in another folder; nothing is lost.", self.save.emit)
+        self._again = ActionButton("Restart engine", "End it and start a new one.", self.restart.emit)
         self._frame, self._message = self._make_frame()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -163,15 +167,9 @@ class StatusBar(QWidget):
         close.setText("✕")
         close.setToolTip("I have read this.")
         close.clicked.connect(lambda: self.dismissed.emit())
-        self._lost = ""
-        self._find = ActionButton("Locate...", "Say where the picture is now.", lambda: self.locate.emit(self._lost))
         inner = QVBoxLayout()
-        inner.addWidget(message)
-        self._save = ActionButton("Save elsewhere...", "Go on in another folder; nothing is lost.", self.save.emit)
-        inner.addWidget(self._find)
-        inner.addWidget(self._save)
-        self._again = ActionButton("Restart engine", "End it and start a new one.", self.restart.emit)
-        inner.addWidget(self._again)
+        for widget in (message, self._find, self._save, self._again):
+            inner.addWidget(widget)
         layout = QHBoxLayout(frame)
         layout.addLayout(inner, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)

@@ -117,8 +117,8 @@ def _tables_of(path: Path) -> tuple[dict[str, list[Row]], bool]:
     whole &= not beside.unknown
     if not whole or beside.commits:
         for row in cut_out(path):
-            if (table := _table_of(row)) is not None:
-                rows[table].append(row)
+            if (name := _table_of(row)) is not None:
+                rows[name].append(row)
     return {table: [r for r in found if _is_sound(table, r)] for table, found in rows.items()}, whole
 
 
