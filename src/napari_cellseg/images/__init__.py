@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, pictures_in, read_labels, read_masks
-from ._masks import is_foreign
+from ._masks import is_for_many, is_foreign
 from ._outlines import Masks, MasksFor
 from ._read import check_content, fingerprint, read
 from ._write import LABEL_FORMATS, write_labels, write_probabilities
@@ -23,6 +23,7 @@ __all__ = [
     "check_content",
     "components",
     "fingerprint",
+    "is_for_many",
     "is_foreign",
     "merge_masks",
     "pictures_in",
