@@ -264,7 +264,7 @@ def test_a_series_has_one_coco_image_per_frame(tmp_path):
         taken(path, (4, *SHAPE))
 
 
-def test_one_coco_file_for_all_images_of_a_command(tmp_path):
+def test_one_coco_file_for_all_images_of_a_command(tmp_path, capsys):
     for k, name in enumerate("ij"):
         pixels = np.random.default_rng(k).integers(0, 200, SHAPE).astype(np.uint8)
         tifffile.imwrite(tmp_path / f"{name}.tif", pixels)
@@ -273,6 +273,10 @@ def test_one_coco_file_for_all_images_of_a_command(tmp_path):
     assert main(["new", project]) == 0
     pictures = [str(tmp_path / name) for name in ("j.tif", "i.tif")]
     assert main(["add", project, *pictures, "--labels", str(path)]) == 0
+    alone = geojson(tmp_path, feature(ring(1, 9, 1, 9))).rename(tmp_path / "q.json")
+    for other in (alone, coco(tmp_path, [entry(1, "i.tif")], [annotation(1, 10)]), tmp_path / "none.json"):
+        assert main(["add", project, *pictures, "--labels", str(other)]) == 2  # masks of one image
+        assert "2 images but 1 labels" in capsys.readouterr().err
     with Project.open(project) as opened:
         np.testing.assert_array_equal(opened.load_labels("i")[0], box(10, 30, 10, 40))
         np.testing.assert_array_equal(opened.load_labels("j")[0], box(40, 60, 10, 40))

@@ -11,7 +11,7 @@ from ._guard import reading
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, pictures_in, read_labels, read_masks
 from ._limits import check_labels_fit, memory_left
-from ._masks import is_foreign
+from ._masks import is_for_many, is_foreign
 from ._outlines import Masks, MasksFor
 from ._read import check_content, read, series_in
 from ._series import Series
@@ -32,6 +32,7 @@ __all__ = [
     "components",
     "fingerprint",
     "glance",
+    "is_for_many",
     "is_foreign",
     "is_unchanged",
     "labels_inside",

@@ -27,6 +27,16 @@ def is_foreign(path: Path) -> bool:
     return kind_of(path) in ("roi", "coco", "geojson", "cellpose")
 
 
+def is_for_many(path: Path) -> bool:
+    """Whether a file is COCO that lists several images, so that one file serves them all."""
+    try:
+        data = load(path) if path.suffix.lower() == ".json" else None
+    except _UNREADABLE:
+        return False
+    listed = data.get("images") if isinstance(data, dict) else None
+    return isinstance(listed, list) and len(listed) > 1
+
+
 def kind_of(path: Path) -> str:
     """Which format of this module a file's name says, "" for none."""
     name = path.name.lower()
