@@ -119,6 +119,20 @@ def test_whatever_is_above_0_is_the_only_class(tmp_path, capsys, name, kind):
     assert ("all values above 0 are foreground (they go from 9 to 255)" in told) == (kind == "instances")
 
 
+def test_one_bit_is_enough(tmp_path):
+    from PIL import Image
+
+    Image.fromarray(pieces() > 0).save(tmp_path / "m.png")
+    np.save(tmp_path / "m.npy", pieces() > 0)
+    for name in ("m.png", "m.npy"):
+        np.testing.assert_array_equal(images.read_labels(tmp_path / name, classes=ONE), pieces() > 0)
+        assert read_masks(tmp_path / name, MasksFor((64, 64))).labels.max() == 3
+    np.save(tmp_path / "c.npy", pieces().astype(complex))
+    for classes in ((), ONE):
+        with pytest.raises(CellsegError, match="complex128, not masks"):
+            images.read_labels(tmp_path / "c.npy", classes=classes)
+
+
 @settings(max_examples=30, deadline=None)
 @given(threshold=st.integers(0, 254), seed=st.integers(0, 99))
 def test_a_threshold_is_a_threshold(tmp_path_factory, threshold, seed):

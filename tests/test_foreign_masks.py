@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import roifile
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.images import Masks, MasksFor, read_masks, write_labels
+from napari_cellseg.images import Masks, MasksFor, _outlines, read_masks, write_labels
+from napari_cellseg.project import Project
 
 SHAPE = (64, 64)
 
@@ -83,6 +86,24 @@ def test_annotations_without_anything_in_them_are_objects(tmp_path):
     assert "1 object is smaller than a pixel or covered by others" in twice.notes[-1]
     inside = taken(geojson(tmp_path, feature(ring(0, 20, 0, 50), objectType="annotation"), *draw))
     np.testing.assert_array_equal(inside.labels, box(5, 15, 5, 15) + box(5, 15, 30, 45, 2))
+
+
+def test_thousands_of_annotations_are_not_compared_with_each_other(tmp_path, monkeypatch):
+    """Only what has something in it is looked at, and only with what lies near."""
+    turn = np.linspace(0, 2 * np.pi, 400)
+    round_ = np.stack([1000 + 995 * np.cos(turn), 1000 + 995 * np.sin(turn)], 1).tolist()
+    cells = [
+        feature(ring(y, y + 12, x, x + 12), objectType="annotation")
+        for y in range(500, 1500, 20)
+        for x in range(500, 1500, 20)
+    ]
+    path = geojson(tmp_path, *cells, feature(round_, objectType="annotation"))
+    compared, holds = [], _outlines._Piece.holds
+    monkeypatch.setattr(_outlines._Piece, "holds", lambda self, other: compared.append(other) or holds(self, other))
+    masks = taken(path, (2000, 2000))
+    assert len(compared) < 10
+    assert len(np.unique(masks.labels)) == 2501
+    assert "1 annotation that contains" in masks.notes[0]
 
 
 def test_nothing_hides_what_is_smaller(tmp_path):
@@ -241,6 +262,32 @@ def test_a_series_has_one_coco_image_per_frame(tmp_path):
     assert [np.flatnonzero(frame.any(1))[0] for frame in labels] == [5, 10, 15]
     with pytest.raises(CellsegError, match="3 images, and the image has 4 planes"):
         taken(path, (4, *SHAPE))
+
+
+def test_one_coco_file_for_all_images_of_a_command(tmp_path):
+    for k, name in enumerate("ij"):
+        pixels = np.random.default_rng(k).integers(0, 200, SHAPE).astype(np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels)
+    path = coco(tmp_path, [entry(1, "i.tif"), entry(2, "j.tif")], [annotation(1, 10), annotation(2, 40)])
+    project = str(tmp_path / "p.cellseg")
+    assert main(["new", project]) == 0
+    pictures = [str(tmp_path / name) for name in ("j.tif", "i.tif")]
+    assert main(["add", project, *pictures, "--labels", str(path)]) == 0
+    with Project.open(project) as opened:
+        np.testing.assert_array_equal(opened.load_labels("i")[0], box(10, 30, 10, 40))
+        np.testing.assert_array_equal(opened.load_labels("j")[0], box(40, 60, 10, 40))
+
+
+def test_what_a_json_file_holds_counts_more_than_its_name(tmp_path):
+    """Older versions of QuPath write GeoJSON as .json."""
+    path = geojson(tmp_path, feature(ring(1, 9, 1, 9))).rename(tmp_path / "q.json")
+    np.testing.assert_array_equal(taken(path).labels, box(1, 9, 1, 9))
+    path = coco(tmp_path, [entry(1, "i.tif")], [annotation(1, 10)]).rename(tmp_path / "c.geojson")
+    np.testing.assert_array_equal(taken(path).labels, box(10, 30, 10, 40))
+    for content in ({"shapes": []}, [1, 2], "text", 7, None):
+        (tmp_path / "l.json").write_text(json.dumps(content))
+        with pytest.raises(CellsegError, match="neither COCO nor GeoJSON"):
+            taken(tmp_path / "l.json")
 
 
 # --- ImageJ ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.images import read_labels, write_labels
+from napari_cellseg.images._polygons import fill
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
@@ -42,6 +43,39 @@ def test_what_is_written_comes_back_voxel_for_voxel(tmp_path_factory, ending, se
     axes = "ZYX"[-ndim:]
     given_axes = axes if ending in ("tif", "ome.zarr") else None
     np.testing.assert_array_equal(read_labels(path, given_axes, shape=labels.shape), labels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(3, 12))
+def test_a_polygon_holds_the_pixels_whose_centres_it_encloses(seed, n):
+    """Any ring, also one that crosses itself or reaches out of the picture, with a second one that cuts a hole."""
+    from matplotlib.path import Path as Polygon
+
+    rng = np.random.default_rng(seed)
+    rings = [rng.uniform(-5, 25, (n, 2)), rng.uniform(0, 20, (3, 2))]
+    if seed % 2:  # a line there and back adds nothing
+        rings[0] = np.concatenate([rings[0], rings[0][:1], [[3.3, 7.7]], rings[0][:1]])
+    centres = np.stack(np.mgrid[:20, :24], -1).reshape(-1, 2) + 0.5
+    expected = np.zeros(len(centres), bool)
+    for corners in (rings[0][:n], rings[1]):
+        winding = np.zeros(len(centres), int)
+        for (y0, x0), (y1, x1) in zip(corners, np.roll(corners, -1, 0), strict=True):
+            crosses = (y0 <= centres[:, 0]) != (y1 <= centres[:, 0])
+            winding += crosses & (x0 + (centres[:, 0] - y0) * (x1 - x0) / (y1 - y0) <= centres[:, 1])
+        expected ^= winding % 2 == 1
+        if n == 3:  # a triangle is convex, where matplotlib's rule is the same
+            inside = Polygon(corners).contains_points(centres)
+            np.testing.assert_array_equal(winding % 2 == 1, inside)
+    np.testing.assert_array_equal(fill(rings, (20, 24)).ravel(), expected)
+
+
+def test_neighbours_share_no_pixel():
+    """Corners on centres, as programs write them that count from pixel centres."""
+    left = np.array([[2.5, 2.5], [2.5, 6.5], [8.5, 6.5], [8.5, 2.5]])
+    masks = [fill([left + by], (16, 16)) for by in ((0, 0), (0, 4), (6, 0))]
+    assert [int(mask.sum()) for mask in masks] == [24, 24, 24]
+    assert sum(mask.astype(int) for mask in masks).max() == 1
+    assert not fill([np.array([[2.0, 1.0], [2.0, 9.0], [2.0, 4.0]])], (16, 16)).any()
 
 
 def test_png_holds_one_slice(tmp_path):

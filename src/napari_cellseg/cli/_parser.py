@@ -86,8 +86,9 @@ def _add(verbs: Any) -> None:
         "images", nargs="+", metavar="IMAGE", help="TIFF, OME-Zarr, PNG..., or a folder with images/ and masks/"
     )
     sub.add_argument(
-        "--labels", nargs="+", default=[], metavar="LABELS", help="one per image: label pictures, ROI zip, COCO..."
-    )
+        "--labels", nargs="+", default=[], metavar="LABELS",
+        help="one per image: label pictures, ROI zip, GeoJSON...; or one COCO file for all",
+    )  # fmt: skip
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
     sub.add_argument(
         "--components", action=argparse.BooleanOptionalAction, default=None,

@@ -57,6 +57,8 @@ def add(options: Namespace) -> int:
             project.relocate(options.relocate, options.images[0])
             print(f"{options.relocate} is now read from {options.images[0]}.")
             return DONE
+        if len(options.labels) == 1 and options.labels[0].lower().endswith(".json"):
+            options.labels *= len(options.images)  # a COCO file of many images
         if options.labels and len(options.labels) != len(options.images):
             raise CellsegError(
                 f"{len(options.images)} images but {len(options.labels)} labels were given.",

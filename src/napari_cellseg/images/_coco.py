@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
-from ._json import load, whole
+from ._json import whole
 from ._outlines import Labels, Masks, MasksFor, Outline, paint
 from ._polygons import boxes
 
@@ -20,7 +20,7 @@ _LONGEST_RUN = 60
 """Bits of a run's length; no picture has as many pixels."""
 
 
-def read_coco(path: Path, wanted: MasksFor) -> Masks:
+def read_coco(data: Any, name: str, wanted: MasksFor) -> Masks:
     """The masks of one image: the one of its name, or the only one; of a volume or series one per plane.
 
     Raises
@@ -28,7 +28,12 @@ def read_coco(path: Path, wanted: MasksFor) -> Masks:
     CellsegError
         When the file has no such image, was made on another size, or names images that it does not list.
     """
-    data, name, shape = load(path), path.name, wanted.shape or ()
+    if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
+        raise CellsegError(
+            f"{name} is neither COCO nor GeoJSON: it has no 'annotations' and no 'features'.",
+            "Export the masks as COCO, GeoJSON or a label TIFF.",
+        )
+    shape = wanted.shape or ()
     entries = {str(e.get("id")): e for e in data.get("images") or []}
     planes = _planes(entries, wanted, name)
     for id in planes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._json import load, whole
+from ._json import whole
 from ._outlines import Labels, Outline
 from ._polygons import Ring, outlines_of
 
@@ -18,9 +18,15 @@ _REGIONS = ("annotation", "tma_core", "PathAnnotationObject", "TMACoreObject")
 """QuPath's objects that may be a region in which others lie; the last two are how older versions say it."""
 
 
-def read_geojson(path: Path) -> Iterator[Outline]:
-    """The areas of a file; points and lines are no masks."""
-    data = load(path)
+def is_geojson(data: Any) -> bool:
+    """Whether the content of a JSON file is GeoJSON, whatever the file's name says."""
+    if isinstance(data, list):
+        return any(isinstance(item, dict) and "geometry" in item for item in data)
+    return isinstance(data, dict) and (data.get("type") in _AREAS or bool({"features", "geometry"} & set(data)))
+
+
+def read_geojson(data: Any) -> Iterator[Outline]:
+    """The areas of a file's content; points and lines are no masks."""
     features = data.get("features", [data]) if isinstance(data, dict) else data
     for number, feature in enumerate(features, start=1):
         properties = feature.get("properties") or {}

@@ -238,7 +238,11 @@ def _class_or_place(files: Sequence[Path], classes: Sequence[str]) -> Iterator[i
 
 def _grey(image: Image, path: Path) -> NDArray[Any]:
     """The only channel; several channels are fine where they are all the same. Of a palette picture its indices."""
+    if image.data.dtype.kind not in "uifb":
+        raise CellsegError(f"{path.name} holds {image.data.dtype}, not masks.", "Export the masks as integers.")
     frames = [image.frame(t).load() for t in range(image.n_frames)]
+    if image.data.dtype.kind == "b":
+        frames = [frame.view(np.uint8) for frame in frames]
     if path.suffix.lower() in (".png", ".bmp"):
         with reading(path.name):
             indices = _palette(path, frames[0])

@@ -14,8 +14,9 @@ import numpy as np
 
 from ..errors import CellsegError
 from ._coco import read_coco, write_coco
-from ._geojson import read_geojson, write_geojson
+from ._geojson import is_geojson, read_geojson, write_geojson
 from ._guard import reading
+from ._json import load
 from ._limits import check_archive
 from ._outlines import Labels, Masks, MasksFor, paint
 from ._rois import read_rois, write_rois
@@ -56,10 +57,12 @@ def read_foreign(path: Path, wanted: MasksFor) -> Masks:
             return Masks(read_seg(path))
         if wanted.shape is None:
             raise CellsegError(f"{path.name} holds outlines only.", "They need their image: give both together.")
-        if kind == "coco":
-            return read_coco(path, wanted)
-        outlines = read_rois(path, wanted) if kind == "roi" else read_geojson(path)
-        return paint(list(outlines), wanted, path.name)
+        if kind == "roi":
+            return paint(list(read_rois(path, wanted)), wanted, path.name)
+        data = load(path)
+        if is_geojson(data):
+            return paint(list(read_geojson(data)), wanted, path.name)
+        return read_coco(data, path.name, wanted)
 
 
 def write_foreign(path: Path, labels: Labels, classes: Sequence[str] = ()) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,19 @@ class _Piece:
     def __post_init__(self) -> None:
         self.area = int(self.mask.sum())
 
+    @cached_property
+    def centre(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Row and column of the centre in the mask, (1,) each."""
+        rows, columns = np.nonzero(self.mask)
+        return rows.mean(keepdims=True).round(), columns.mean(keepdims=True).round()
+
+    @cached_property
+    def mark(self) -> tuple[int, int, int]:
+        """A pixel that lies in whatever holds this: plane, row, column."""
+        first = np.unravel_index([self.mask.argmax()], self.mask.shape)
+        y, x = (int(p[0]) for p in (first if self.outline.region else self.centre))
+        return self.plane, y + self.corner[0], x + self.corner[1]
+
     @property
     def box(self) -> tuple[slice, slice]:
         y, x = (slice(c, c + n) for c, n in zip(self.corner, self.mask.shape, strict=True))
@@ -128,11 +142,9 @@ class _Piece:
         """Whether another of the same plane lies in here, for QuPath: annotations with all of them, others' centre."""
         if other.outline.key == self.outline.key or not other.area:
             return False
-        rows, columns = np.nonzero(other.mask)
-        if not other.outline.region:
-            rows, columns = rows.mean(keepdims=True).round(), columns.mean(keepdims=True).round()
-        elif other.area >= self.area:
+        if other.outline.region and other.area >= self.area:
             return False
+        rows, columns = np.nonzero(other.mask) if other.outline.region else other.centre
         y = rows.astype(np.int64) + other.corner[0] - self.corner[0]
         x = columns.astype(np.int64) + other.corner[1] - self.corner[1]
         inside = (y >= 0) & (x >= 0) & (y < self.mask.shape[0]) & (x < self.mask.shape[1])
@@ -163,7 +175,7 @@ def paint(outlines: Sequence[Outline], wanted: MasksFor, name: str) -> Masks:
             f"{_many(over, 'outline reaches', 'outlines reach')} over the border of the image: what lies outside is "
             "left out."
         )
-    pieces = _without_regions(pieces, wanted.classes, notes)
+    pieces = _without_regions(pieces, planes.shape, wanted.classes, notes)
     numbers = _numbered([p.outline for p in pieces], wanted.classes, name, notes)
     _put(planes, pieces, numbers, notes)
     labels = planes.reshape(((wanted.frames,) if wanted.frames > 1 else ()) + tuple(shape))
@@ -291,16 +303,26 @@ def _reaches_over(outline: Outline, shape: tuple[int, ...]) -> bool:
     return bool((corners.min(0) < -1).any() or (corners.max(0) > np.array(shape) + 1).any())
 
 
-def _without_regions(pieces: list[_Piece], classes: Sequence[str], notes: list[str]) -> list[_Piece]:
+def _without_regions(
+    pieces: list[_Piece], shape: tuple[int, ...], classes: Sequence[str], notes: list[str]
+) -> list[_Piece]:
     """Leave out annotations that others lie in: they say where somebody looked, not what is there."""
-    low = np.array([(p.plane, *p.corner) for p in pieces])
-    high = low + [(1, *p.mask.shape) for p in pieces]
+    regions = [p for p in pieces if p.outline.region and p.area and not class_number(p.outline.kind, classes)]
+    if not regions:
+        return pieces
+    there = [p for p in pieces if p.area]
+    marks = np.zeros(shape, np.uint32)  # a pixel of each; who has none but its own holds nothing
+    for piece in there:
+        marks[piece.mark] += 1
+    low = np.array([(p.plane, *p.corner) for p in there])
+    high = low + [(1, *p.mask.shape) for p in there]
     parents = set()
-    for n, piece in enumerate(pieces):
-        if piece.outline.region and not class_number(piece.outline.kind, classes):
-            near = np.flatnonzero((low < high[n]).all(1) & (high > low[n]).all(1))
-            if any(piece.holds(pieces[k]) for k in near):
-                parents.add(piece.outline.key)
+    for region in regions:
+        if marks[region.plane][region.box][region.mask].sum() > 1:
+            start, end = (region.plane, *region.corner), (region.plane + 1, *(s.stop for s in region.box))
+            near = np.flatnonzero((low < end).all(1) & (high > start).all(1))
+            if any(region.holds(there[k]) for k in near):
+                parents.add(region.outline.key)
     if parents:
         notes.append(
             f"{_many(len(parents), 'annotation that contains', 'annotations that contain')} other objects "

@@ -27,9 +27,8 @@ def safe_name(text: str, longest: int = LONGEST) -> str:
     """A name that every file system takes: letters and digits of any script, ``.``, ``_`` and ``-``."""
     text = unicodedata.normalize("NFC", text)
     kept = "".join(c if c in "._-" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
-    name = re.sub(r" +", "_", kept).strip("._").lstrip("-")
-    name = name.encode()[:longest].decode(errors="ignore").rstrip("._") or "image"
-    return _RESERVED.sub(r"\1_", name, count=1) if _RESERVED.match(name) else name
+    name = re.sub(r" +", "_", kept).strip("._").lstrip("-._") or "image"
+    return _cut(_RESERVED.sub(r"\1_", name, count=1) if _RESERVED.match(name) else name, longest)
 
 
 def free_name(text: str, taken: Collection[str], folder: str = "", ending: str = "") -> str:
@@ -52,9 +51,10 @@ def free_name(text: str, taken: Collection[str], folder: str = "", ending: str =
     name = plain + ending
     if _folded(name) in used and folder:
         name = safe_name(f"{folder}_{plain}", room) + ending
-    base, number = name, 2
+    base, number = name.removesuffix(ending), 2
     while _folded(name) in used:
-        name, number = f"{base}-{number}", number + 1
+        tail = f"{ending}-{number}"
+        name, number = _cut(base, LONGEST - len(tail.encode())) + tail, number + 1
     return name
 
 
@@ -76,6 +76,11 @@ def names_for(sources: Iterable[Path], frames: Sequence[int]) -> list[list[str]]
             taken.add(names[-1])
         found.append(names)
     return found
+
+
+def _cut(name: str, longest: int) -> str:
+    """At most so many bytes, between letters."""
+    return name if len(name.encode()) <= longest else name.encode()[:longest].decode(errors="ignore").rstrip("._")
 
 
 def _folded(name: str) -> str:
