@@ -82,7 +82,7 @@ def test_a_copy_is_recognised_so_that_it_cannot_judge_what_was_learnt(path, pict
 def test_a_copy_of_a_folder_is_recognised_and_another_of_its_size_is_not(path, tmp_path):
     for name, seed in (("x", 1), ("y", 2)):
         values = np.random.default_rng(seed).integers(0, 255, (64, 64), np.uint8)
-        zarr.save_array(str(tmp_path / f"{name}.zarr"), values, compressors=None)
+        zarr.create_array(str(tmp_path / f"{name}.zarr"), data=values, compressors=None)
     shutil.copytree(tmp_path / "x.zarr", tmp_path / "z.zarr")
     assert main(["add", str(path), *(str(tmp_path / f"{n}.zarr") for n in "xyz"), "--axes", "YX"]) == 0
     assert ids(path) == ["x", "y"]

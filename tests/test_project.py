@@ -493,8 +493,8 @@ def test_something_is_always_held_out_and_stays_so(tmp_path, n_images):
 
 
 def test_images_called_val_judge(tmp_path, project, picture):
-    np.save(tmp_path / "v.npy", np.load(picture[0]))
-    project.add_image(tmp_path / "v.npy", labels=picture[1], split="val")
+    np.save(tmp_path / "v.npy", np.load(picture[0])[::-1])
+    project.add_image(tmp_path / "v.npy", labels=picture[1][::-1], split="val")
     project.approve_labels("cells", picture[1])
     assert list(assign_holdouts(project)) == ["v"]
 

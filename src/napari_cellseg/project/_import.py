@@ -120,9 +120,11 @@ def _plan(project: Project, addition: Addition, batch: _Batch) -> Added:
     if all(t in known for t in frames):
         return _known(project, [known[t] for t in frames], truths, addition, batch)
     taken, ids = {r.id for r in there}, []
+    again = any(project.source(r) == source for r in there)  # read in another way: its folder tells nothing apart
+    folder = "" if again else source.parent.name
     stem = addition.id or picture_stem(Path(addition.source)) + (f"_{image.title}" if image.title else "")
     for t, truth in zip(frames, truths, strict=True):
-        id = free_name(stem, taken, source.parent.name, f"_t{t:04d}" if len(frames) > 1 else "")
+        id = free_name(stem, taken, folder, f"_t{t:04d}" if len(frames) > 1 else "")
         record = _record(project, id, image.frame(t), source, mark, (t, addition))
         batch.records.append(record)
         batch.made[id] = image.frame(t)
