@@ -14,7 +14,7 @@ from skimage.segmentation import watershed
 from napari_cellseg.evaluate import instance_counts
 from napari_cellseg.kernels import blur
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import Boundary, Distance, Semantic, decode_into, part, typical_radius
+from napari_cellseg.targets import Boundary, Distance, Foreground, Semantic, decode_into, part, typical_radius
 
 
 def noise(shape, channels, seed, levels=0):
@@ -159,6 +159,50 @@ def test_a_small_region_of_another_class_is_filled_by_what_surrounds_it():
     plane[:5] = 0
     plane[30:33, 30:33] = 1
     assert (Semantic(min_size=20, fill_holes=True).clean(plane.copy())[30:33, 30:33] == 2).all()
+
+
+def test_the_envelope_has_a_size_limit_of_its_own_after_its_step():
+    """Karabag et al. 2023: nucleus and cell below 3,200 pixels go, then the envelope grows, then its specks go."""
+    plane = np.zeros((200, 200), np.uint8)
+    plane[10:190, 10:190] = 3  # cell
+    plane[60:140, 60:140] = 2  # nucleus
+    plane[58:60, 58:142] = 1  # a part of its envelope, 168 pixels
+    plane[150:155, 20:25] = 1  # a speck of envelope, 25 pixels
+    plane[170:180, 20:30] = 2  # a speck of nucleus, 100 pixels
+    options = {"min_size": 150, "fill_holes": True, "shell": 1, "shell_inside": 2, "shell_outside": 3, "shell_reach": 3}
+    clean = Semantic(**options).clean(plane.copy())
+    assert (clean[58:60, 58:142] == 1).all()
+    assert (clean[150:155, 20:25] == 1).all()  # below the limit of the others, and kept
+    assert (clean[170:180, 20:30] == 3).all()
+    assert (clean[100, 58:62] == 1).all()  # dilated nucleus and dilated cell
+    clean = Semantic(**options, shell_min_size=100).clean(plane.copy())
+    assert (clean[58:60, 58:142] == 1).all()
+    assert not (clean[150:155, 20:25] == 1).any()
+    lonely = np.zeros((200, 200), np.uint8)
+    lonely[60:62, 60:100] = 1  # 80 pixels of envelope alone
+    assert (Semantic(**options).clean(lonely.copy()) == lonely).all()
+    assert not Semantic(**options, shell_min_size=100).clean(lonely.copy()).any()
+
+
+def test_a_hole_belongs_to_the_innermost_class_round_it():
+    """Whatever their numbers: an envelope of class 1 does not fill holes of the nucleus inside it."""
+    plane = np.zeros((100, 100), np.uint8)
+    plane[10:90, 10:90] = 1
+    plane[20:80, 20:80] = 3
+    plane[30:70, 30:70] = 2
+    plane[50:53, 50:53] = 0
+    clean = Semantic(min_size=0, fill_holes=True).clean(plane.copy())
+    assert (clean[50:53, 50:53] == 2).all()
+    plane[50:53, 50:53] = 2
+    np.testing.assert_array_equal(clean, plane)
+
+
+def test_one_channel_is_decoded_by_its_threshold():
+    p = np.zeros((1, 20, 20), np.float32)
+    p[0, 5:15, 5:15], p[0, 0, 0] = 0.6, 0.9
+    assert (Foreground(min_size=2).decode(p) > 0).sum() == 100
+    assert not Foreground(threshold=0.7, min_size=2).decode(p).any()
+    assert Foreground(min_size=0).decode(p)[0, 0] == 1
 
 
 @settings(max_examples=20, deadline=None)

@@ -795,3 +795,19 @@ def test_approving_background_leaves_the_objects_of_a_tile_alone():
     edit.inverse().write_to(labels, state)
     assert (state[0, :4] == 1).all()
     assert state.sum() == 4
+
+
+@pytest.mark.parametrize("used", [(1, 2, 2**32 - 1), (2**31, 2**32 - 2), (2**32 - 1,)], ids=str)
+def test_new_numbers_are_free_when_the_largest_id_is_in_use(used):
+    labels = np.zeros((8, 32), np.uint32)
+    for n, id in enumerate(used):
+        labels[2:6, 8 * n + 1 : 8 * n + 5] = id
+    objects = Objects(labels, np.zeros_like(labels, np.uint8))
+    free = np.arange(objects.top + 1, objects.top + 1001)
+    assert free[-1] < 2**32
+    assert not np.isin(free, used).any()
+    proposal = np.zeros_like(labels)
+    proposal[:, 26:30] = 1
+    state = np.where(labels > 0, 1, 0).astype(np.uint8)
+    made = edits.reconcile(labels, state, proposal, objects.top + 1)[0, 26]
+    assert made not in (0, *used)

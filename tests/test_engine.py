@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from napari_cellseg.engine import DecodeJob, Engine, PlanJob, PredictJob, Simulation, TrainJob, run, simulate
+from napari_cellseg.engine._pulse import PATIENCE_S, Pulse
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import (
     Event,
@@ -56,6 +57,14 @@ def wait(engine: Engine, until: Callable[[Event], bool], seconds: float = 120) -
                 return events
         time.sleep(0.01)
     raise AssertionError(f"not in {seconds} s; got {[describe(e) for e in events][-5:]}")
+
+
+def until(come: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait for an event; the limit only ends a test that would wait for ever."""
+    end = time.monotonic() + seconds
+    while not come():
+        assert time.monotonic() < end, f"not in {seconds} s"
+        time.sleep(0.05)
 
 
 def finished(event: Event) -> bool:
@@ -116,6 +125,61 @@ def test_a_killed_child_costs_a_message_and_the_next_job_works(engine, own):
     assert any(isinstance(e, Predicted) for e in wait(engine, finished))
     with Project.open(own) as project:
         assert [m.id for m in project.models()] == ["v1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_stopped_child_is_noticed_blocks_nobody_and_can_be_replaced(engine, project):
+    engine.start()
+    wait(engine, lambda e: isinstance(e, Ready))
+    assert engine.answers
+    stopped = engine.pid
+    os.kill(stopped, signal.SIGSTOP)
+    number = engine.submit(PredictJob(project.path, ("cells",), ("v1",)))
+    for _ in range(5000):  # many times what a pipe holds
+        engine.look(number, (1.0, 2.0))
+    until(lambda: not engine.answers)
+    engine.replace()
+    events = wait(engine, finished)
+    assert any(isinstance(e, Failed) and "started anew" in e.message for e in events)
+    assert engine.answers
+    engine.submit(PredictJob(project.path, ("cells",), ("v1",)))
+    assert any(isinstance(e, Failed) and "no model" in e.message for e in wait(engine, finished))
+    assert engine.pid != stopped
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_stopped_child_does_not_hold_up_the_end(engine):
+    engine.start()
+    wait(engine, lambda e: isinstance(e, Ready))
+    process = engine._process
+    os.kill(process.pid, signal.SIGSTOP)
+    until(lambda: not engine.answers)
+    engine.close()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_long_native_code_is_no_silence():
+    now, spent = 0.0, 0.0
+    pulse = Pulse(1, lambda: now, lambda pid: spent)
+    pulse.beat()
+    for _ in range(60):  # a minute without a beat, computing
+        now, spent = now + 1, spent + 0.3
+        assert pulse.regular
+    for _ in range(int(PATIENCE_S) - 1):  # computing no more
+        now += 1
+        assert pulse.regular
+    now += 1
+    assert not pulse.regular
+    pulse.beat()
+    assert pulse.regular
+
+
+def test_a_child_that_only_waits_goes_on_beating(engine):
+    engine.start()
+    wait(engine, lambda e: isinstance(e, Ready))
+    until(lambda: not engine.poll())
+    before = engine._pulse._heard
+    until(lambda: engine._pulse._heard > before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from napari_cellseg import cli, edits
-from napari_cellseg.config import Config, default_config
+from napari_cellseg.config import Config, default_config, parse_config
 from napari_cellseg.engine import EvaluateJob, PredictJob, Study, TrainJob, open_round, run, study, study_table
 from napari_cellseg.engine._scratch import approved_truth
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Evaluated, Predicted, StudyScored
+from napari_cellseg.models import write_tensors
+from napari_cellseg.preprocess import recipe
 from napari_cellseg.presets import TRAININGS, preset
-from napari_cellseg.project import Project, labels_before, save_ensemble, stratified_split
+from napari_cellseg.project import Project, best_epochs, labels_before, save_ensemble, stratified_split
 from napari_cellseg.samples import synthetic_cells
 
 from .conftest import SMALL, train_once
@@ -25,43 +27,90 @@ from .conftest import SMALL, train_once
 TINY = [*SMALL, "model.kind=unet", "model.width=4", "model.levels=2", "train.steps=12", "train.seconds=1000"]
 
 
+def classes_of(given):
+    """How many classes the project of a preset has."""
+    return 3 if given.name.startswith("karabag") else 1
+
+
 @pytest.mark.parametrize("given", TRAININGS, ids=lambda p: p.name)
 @pytest.mark.parametrize("task", ["instance", "semantic"])
-def test_presets_fit_every_task(given, task):
+def test_presets_are_whole_whatever_was_set_before(given, task):
     config = given.apply(default_config(task))
     assert given.apply(config) == config
-    n_classes = 4 if task == "semantic" else 1
-    config.loss.check(config.target.channels(n_classes))
+    config.loss.check(config.target.channels(classes_of(given)))
     assert config.model.source
+    assert parse_config(config.to_toml()) == config
 
 
-@pytest.mark.parametrize("before", TRAININGS, ids=lambda p: p.name)
+@pytest.mark.parametrize("before", TRAININGS[::3], ids=lambda p: p.name)
 @pytest.mark.parametrize("given", TRAININGS, ids=lambda p: p.name)
 def test_a_preset_keeps_nothing_of_another_one(before, given):
-    """But what is the project's: recipe, target, time and seed."""
+    """But what is the project's where the paper is silent: recipe, time and seed."""
     config = default_config("instance").with_values(["train.seconds=7", "train.seed=3"])
     changed, fresh = given.apply(before.apply(config)), given.apply(config)
-    assert changed.model_copy(update={"target": fresh.target}) == fresh
+    kept = {"recipe": fresh.recipe, "train": changed.train.model_copy(update={"seed": fresh.train.seed})}
+    assert changed.model_copy(update=kept) == fresh
     assert changed.train.seconds == 7
+    if given.recipe:
+        assert changed.recipe == fresh.recipe
 
 
 def test_an_unknown_preset_says_what_there_is():
     with pytest.raises(CellsegError, match="no preset") as caught:
         preset("yolo")
-    assert "das-2025" in caught.value.hint
+    assert "das-2025-model-1-focal" in caught.value.hint
+    with pytest.raises(CellsegError, match="12 trainings") as caught:
+        preset("das-2025")
+    assert "das-2025-resnet50" in caught.value.hint
+    with pytest.raises(CellsegError, match="no recipe") as caught:
+        recipe("yolo")
+    assert "karabag-2023" in caught.value.hint
 
 
-def test_a_preset_can_be_typed(project, picture, capsys):
-    project.approve_labels("cells", picture[1])
-    path = project.path
-    project.close()
-    small = ["train.steps=2", "train.patch=64", "train.batch=2", "model.width=4"]
+def test_a_preset_and_a_recipe_can_be_typed(tmp_path, capsys):
+    """From new weights, with the paper's target and recipe, every epoch judged once; --recipe overrules."""
+    with small_study(tmp_path) as project:
+        path = project.path
+    small = ["train.epochs=2", "train.patch=32", "train.batch=4", "model.width=2", "model.levels=2"]
     options = [x for v in small for x in ("--set", v)]
-    assert cli.main(["train", str(path), "--preset", "gautam-2025", *options]) == 0
+    assert cli.main(["train", str(path), "--preset", "gautam-2025", *options, "--recipe", "aziz-2026"]) == 2
+    assert "need a project of classes" in capsys.readouterr().err
+    with Project.create(tmp_path / "c", "semantic", ("cell",)) as project:
+        for seed, split in ((1, "train"), (2, "val")):
+            picture, labels = field(10, seed, tmp_path)
+            project.add_image(picture, labels=np.minimum(labels, 1), split=split)
+        path = project.path
+    kept = ["--set", "train.keep_epochs=true"]
+    assert cli.main(["train", str(path), "--preset", "gautam-2025", *options, *kept, "--recipe", "aziz-2026"]) == 0
     with Project.open(path) as again:
         config = again.model_config("v1")
-    assert config.model.kind == "unet"
-    assert [t.kind for t in config.loss.terms] == ["cross_entropy", "dice"]
+        assert (config.model.kind, config.target.kind) == ("unet", "foreground")
+        assert [t.kind for t in config.loss.terms] == ["cross_entropy", "dice"]
+        assert [s.kind for s in config.recipe.steps] == ["clahe", "tv"]
+        events = [json.loads(line) for line in (again.model_path("v1") / "events.jsonl").read_text().splitlines()]
+        judged = [e["step"] for e in events if e["event"] == "Validated"]
+        assert judged == [3, 6]  # 9 patches of 32 in 96 x 96, 4 a step
+        assert again.model_card("v1").out_channels == 1
+        epochs = sorted(p.name for p in (again.model_path("v1") / "epochs").iterdir())
+        assert epochs == ["0001.safetensors", "0002.safetensors"]
+    assert cli.main(["ensemble", str(path), "--epochs", "v1", "--best", "3"]) == 2
+    assert "fewer than 3" in capsys.readouterr().err
+    assert cli.main(["ensemble", str(path), "--epochs", "v1", "--best", "2"]) == 0
+    with Project.open(path) as again:
+        assert set(again.model_card("v2").members) == {"v1-e0001", "v1-e0002"}
+    assert cli.main(["predict", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_the_best_epochs_are_good_and_steady(project, monkeypatch):
+    for n, dice in enumerate((0.5, 0.9, 0.2, 0.8, 0.8, 0.8), 1):
+        folder = project.models_folder / "v7" / "epochs"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_tensors(folder / f"{n:04d}.safetensors", {}, {"epoch": str(n), "loss": "0.1", "dice": repr(dice)})
+    monkeypatch.setattr(Project, "model_path", lambda self, id: self.models_folder / id)
+    assert [e.epoch for e in best_epochs(project, ["v7"], 2)] == [5, 6]
+    with pytest.raises(CellsegError, match="no epochs"):
+        best_epochs(project, ["v8"], 1)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from napari_cellseg.losses import LOSSES, CrossEntropy, Dice, DiceFocal, Edges, 
 ALL = [
     *[cls() for cls in LOSSES],
     CrossEntropy(balanced=True),
+    CrossEntropy(inside=10),
+    DiceFocal(linear=True, alpha=0.25, gamma=5),
     Sum(terms=(Focal(weight=0.3), Dice(weight=0.6), Edges(weight=0.1))),
 ]
 NAMES = lambda m: repr(m)[:40]  # noqa: E731
@@ -116,9 +118,34 @@ def test_focal_is_that_of_lin_et_al_on_hard_targets():
     inside, outside = -((1 - p) ** 2) * torch.log(p), -(p**2) * torch.log(1 - p)
     known = torch.ones(1, 1, 1, 2)
     found = Focal(gamma=2, alpha=0.25).build(exclusive=False)(output, target, known)
-    torch.testing.assert_close(found, (2 * 0.25 * inside + 2 * 0.75 * outside) / 2)
+    torch.testing.assert_close(found, (0.25 * inside + 0.75 * outside) / 2)
     plain = DiceFocal(gamma=2, dice=0, focal=1).build(exclusive=False)(output, target, known)
     torch.testing.assert_close(plain, (inside + outside) / 2)
+
+
+def test_dice_and_focal_are_those_of_aziz_et_al():
+    output, target, known = case(False, (2, 1, 16, 16))
+    y = (target > 0.6).float()
+    p = output.sigmoid()
+    dice = 1 - (2 * (y * p).sum() + 1) / (y.sum() + p.sum() + 1)
+    focal = -0.25 * y * (1 - p) ** 2 * p.log() - 0.75 * (1 - y) * p**2 * (1 - p).log()
+    found = DiceFocal(linear=True, alpha=0.25).build(exclusive=False)(output, y, torch.ones_like(known))
+    torch.testing.assert_close(found, dice + focal.mean())
+
+
+def test_a_weighted_cross_entropy_weighs_the_inside():
+    output, target, known = case(False, (2, 1, 16, 16))
+    y = (target > 0.6).float()
+    found = CrossEntropy(inside=10).build(exclusive=False)(output, y, torch.ones_like(known))
+    expected = nn.functional.binary_cross_entropy_with_logits(output, y, pos_weight=torch.tensor(10.0))
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_perfect_prediction_has_no_iou_loss_whatever_the_weights():
+    """Taken literally, Eq. 8 of Tiling 2024 gives it -0.5 with these."""
+    _, target, known = case(True, (2, 3, 16, 16))
+    found = IoU(class_weights=(1.0, 2.0, 1.5)).build(exclusive=True)(50 * target, target, known)
+    assert float(found) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])

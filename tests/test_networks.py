@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from napari_cellseg.config import Config, parse_config
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.models import (
     MODELS,
@@ -23,9 +24,11 @@ from napari_cellseg.models import (
     load_weights,
     read_weights,
     save_weights,
+    write_tensors,
 )
 from napari_cellseg.nets import smp as nets_smp
 from napari_cellseg.nets.device import Device
+from napari_cellseg.settings import validated
 
 SMALL = [
     Smp(encoder="resnet18", weights="none", width=4),
@@ -43,6 +46,10 @@ SMALL = [
     AttentionVGGUNet(weights="none"),
     InstanceActivationUNet(weights="none"),
     InstanceActivationUNet(weights="none", norm="instance"),
+    FrozenEncoderUNet(encoder="inceptionv3", weights="none"),
+    FrozenEncoderUNet(encoder="efficientnet-b0", weights="none", frozen=False),
+    DenseNetUNet(weights="none", layout="0.4"),
+    UNet(width=4, levels=2, block="plain", norm="none", deep_dropout=0.5, rectify=True),
 ]
 
 
@@ -96,6 +103,17 @@ def test_a_pickle_posing_as_weights_is_not_opened(tmp_path, protocol):
         read_weights(tmp_path / "torch.safetensors")
 
 
+def test_a_header_of_any_length_is_no_pickle(tmp_path):
+    """One network in 256 has weights whose header is so long that the file begins with a pickle's first byte."""
+    path = tmp_path / "w.safetensors"
+    for n in range(1, 300, 8):
+        write_tensors(path, {"a": torch.zeros(1)}, {"x": "y" * n})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert set(read_weights(path)) == {"a"}
+
+
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     save_weights(tmp_path / "w.safetensors", Smp(weights="none", width=4).build(1, 2))
     other = Smp(weights="none", width=8).build(1, 2)
@@ -137,19 +155,57 @@ def test_the_u_nets_are_the_published_ones():
     assert parameters(UNet(width=64, block="plain", norm="none"), 1, 2)[0] == 31_030_658  # Ronneberger et al. 2015
 
 
+OLD = [
+    ({"kind": "frozen_encoder_unet", "encoder": "resnet18", "weights": "none", "frozen": True}, -0.14835, 0.0067187),
+    ({"kind": "densenet_unet", "encoder": "densenet121", "weights": "none", "frozen": True}, -0.15208, 0.032926),
+    ({"kind": "attention_vgg_unet", "encoder": "vgg16", "weights": "none", "frozen": True}, -0.31322, 1.5574),
+    ({"kind": "instance_activation_unet", "encoder": "vgg16", "weights": "none", "frozen": True}, -172.29, 183.48),
+    ({"kind": "msunet", "width": 4, "levels": 2}, -0.11870, 1.035e-5),
+]
+"""As version 0.4 wrote them, and what that version's networks gave with the weights of `filled`: mean and deviation."""
+
+
+def filled(network):
+    """Weights that depend on names and sizes alone."""
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                generator = torch.Generator().manual_seed(sum(name.encode()) * 7 + tensor.numel())
+                values = torch.randn(tensor.shape, generator=generator) * 0.05
+                values = values.abs() + 1 if name.endswith("running_var") else values
+                tensor.copy_(values + 1 if tensor.ndim == 1 and name.endswith("weight") else values)
+    return network.eval()
+
+
 @pytest.mark.parametrize(
-    ("model", "total", "trainable"),
-    [
-        (DenseNetUNet(weights="none"), 22.7e6, 15.65e6),
-        (AttentionVGGUNet(weights="none"), 18.8e6, 4.09e6),
-        (InstanceActivationUNet(weights="none"), 28.85e6, 14.1e6),
-    ],
-    ids=["MODEL-1", "MODEL-2", "MODEL-3"],
+    ("values", "mean", "deviation"), OLD, ids=lambda v: v.get("kind") if isinstance(v, dict) else ""
 )
-def test_the_networks_of_das_et_al_have_their_size(model, total, trainable):
-    found = parameters(model, 3, 1)
-    assert found[0] == pytest.approx(total, rel=0.1)
-    assert found[1] == pytest.approx(trainable, rel=0.1)
+def test_models_of_version_0_4_predict_what_they_did(values, mean, deviation):
+    cls = next(c for c in MODELS if c.model_fields["kind"].default == values["kind"])
+    network = filled(validated(cls, values).build(1, 2))
+    with torch.no_grad():
+        found = network(torch.linspace(0, 1, 64 * 64).reshape(1, 1, 64, 64).sin())
+    assert float(found[0, 0].mean()) == pytest.approx(mean, rel=1e-3)
+    assert float(found[0, 1, ::7].std()) == pytest.approx(deviation, rel=2e-3)
+
+
+def test_layouts_of_earlier_versions_are_told_by_what_was_written():
+    typed = Config().with_values(["model.kind=densenet_unet"])
+    assert typed.model.layout == "published"
+    assert parse_config(typed.to_toml()) == typed
+    before = "\n".join(line for line in typed.to_toml().splitlines() if not line.startswith("layout"))
+    assert parse_config(before).model.layout == "0.4"
+
+
+def test_skips_of_odd_sizes_are_met():
+    """Inception does not pad: its features have 125, 60, 29, 14 and 6 pixels of 256."""
+    network = FrozenEncoderUNet(encoder="inceptionv3", weights="none").build(3, 1).eval()
+    with torch.no_grad():
+        sizes = [f.shape[-1] for f in network.encoder(torch.rand(1, 3, 256, 256))]
+        assert sizes == [256, 125, 60, 29, 14, 6]
+        assert network(torch.rand(1, 3, 256, 256)).shape == (1, 1, 256, 256)
+    old = FrozenEncoderUNet(encoder="inceptionv3", weights="none", layout="0.4").build(3, 1)
+    assert old(torch.rand(1, 3, 128, 96)).shape == (1, 1, 128, 96)
 
 
 def test_every_block_of_the_multi_scale_u_net_looks_at_two_scales():
@@ -159,7 +215,8 @@ def test_every_block_of_the_multi_scale_u_net_looks_at_two_scales():
     for block in blocks:
         sides = [{m.kernel_size[0] for m in stream.modules() if isinstance(m, nn.Conv2d)} for stream in block.streams]
         assert sides == [{3}, {5}]
-        assert any(isinstance(m, nn.Dropout) for m in block.modules())
+        for stream in block.streams:  # on the stream's output, before it is joined
+            assert [k for k, m in enumerate(stream) if isinstance(m, nn.Dropout)] == [len(stream) - 1]
         assert block.fuse[0].kernel_size == (1, 1)
     assert [b.fuse[0].out_channels for b in blocks] == [16, 32, 64, 128, 256, 128, 64, 32, 16]
     assert sum(isinstance(m, nn.ConvTranspose2d) for m in network.modules()) == 4

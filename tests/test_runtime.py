@@ -32,7 +32,7 @@ from napari_cellseg.predict import (
 )
 from napari_cellseg.project import ModelCard, write_model
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import Distance, Semantic
+from napari_cellseg.targets import Distance, Foreground, Semantic
 
 if not _runtime.version():
     pytest.skip("OpenVINO is not installed", allow_module_level=True)
@@ -104,7 +104,7 @@ def test_openvino_says_what_torch_says(tmp_path, model, shape, precision):
     assert np.abs(found - exact).max() <= max(1e-4, 2 * own)
 
 
-@pytest.mark.parametrize("target", [Distance(), Semantic()], ids=["sigmoid", "softmax"])
+@pytest.mark.parametrize("target", [Distance(), Semantic(), Foreground()], ids=["sigmoid", "softmax", "one channel"])
 def test_targets_and_channels(tmp_path, target):
     predictor = one(folder(tmp_path, target=target, channels=3))
     x = stack((1, 3, 50, 60))

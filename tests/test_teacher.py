@@ -103,11 +103,11 @@ def test_what_was_learnt_is_blended_with_the_parent_where_that_does_better(proje
     parent = train_once(project, small_config.with_values(["train.steps=60"]))
     wild = small_config.with_values(["train.steps=4", "train.learning_rate=0.3", "train.checks=1", "train.averaging=0"])
     found = {}
-    for blends in ((), (0.5,)):
-        monkeypatch.setattr(_loop, "BLENDS", blends)
+    monkeypatch.setattr(_loop, "BLENDS", (0.5,))
+    for blend in ("false", "true"):
         project.db.put_setting("current_model", parent)
-        child = train_once(project, wild)
-        found[blends] = read_weights(project.model_path(child) / "weights.safetensors"), project.model_card(child)
+        child = train_once(project, wild.with_values([f"train.blend={blend}"]))
+        found[blend] = read_weights(project.model_path(child) / "weights.safetensors"), project.model_card(child)
     before = read_weights(project.model_path(parent) / "weights.safetensors")
     (plain, card), (blended, blended_card) = found.values()
     assert card.metrics == {}

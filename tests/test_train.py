@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from napari_cellseg import edits
 from napari_cellseg.config import Config, Optimiser, parse_config
@@ -133,6 +134,15 @@ def test_a_target_of_the_other_task_is_refused(tmp_path, picture, small_config, 
         assert f"target.kind={hint}" in refused.value.hint
         assert project.models() == []
         assert not unfinished(project)
+
+
+def test_one_channel_is_for_one_class(tmp_path, picture, small_config):
+    with Project.create(tmp_path / "p", "semantic", ("nucleus", "cell")) as project:
+        project.add_image(picture[0], labels=np.minimum(picture[1], 1))
+        with pytest.raises(CellsegError, match="one class") as refused:
+            list(train(project, small_config.with_values(["target.kind=foreground"])))
+        assert "target.kind=semantic" in refused.value.hint
+        assert project.models() == []
 
 
 def test_different_channels_are_refused(project, picture, small_config, tmp_path):
@@ -328,8 +338,14 @@ def weights_of(project: Project, model: str) -> str:
         ["model.kind=unet"],
         ["model.kind=unet", "sampling.hard=0.5"],
         ["model.kind=msunet", "optimiser.schedule=plateau"],
+        [
+            "model.kind=unet", "sampling.places=every", "sampling.variants=2", "train.epochs=1000", "train.patch=32",
+            "optimiser.kernel_l2=1e-4", "optimiser.warm_up=0", "optimiser.clip=0", "optimiser.schedule=staircase",
+            "optimiser.every=7", "train.averaging=0",
+        ],
     ],
-)
+    ids=["plain", "hard places", "plateau", "epochs"],
+)  # fmt: skip
 def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(project, picture, small_config, extra):
     approve_a_field(project, picture[1])
     open_round(project)
@@ -500,6 +516,48 @@ def test_schedules():
     plateau = Optimiser(schedule="plateau", factor=0.5)
     assert [rate(100, 0.5, plateau, falls) for falls in (0, 1, 2)] == [1, 0.5, 0.25]
     assert rate(100, 0.99, Optimiser(schedule="constant")) == 1
+
+
+def test_stairs_and_no_warm_up():
+    stairs = Optimiser(schedule="staircase", factor=0.9, every=10, warm_up=0)
+    assert [rate(t, 0.5, stairs) for t in (1, 10, 11, 20, 21)] == pytest.approx([1, 1, 0.9, 0.9, 0.81])
+    assert rate(1, 0.0, Optimiser(schedule="constant", warm_up=0)) == 1
+    assert rate(1, 0.0, Optimiser(schedule="constant", warm_up=4)) == 0.25
+
+
+def test_large_kernels_cost_what_is_asked_for(project, picture, small_config):
+    """L2 of convolution kernels is a part of the loss: share x sum of squares, biases and norms left out."""
+    approve_a_field(project, picture[1])
+    open_round(project)
+    config = small_config.with_values([*TINY, "train.steps=1", "train.seconds=1000"])
+    losses = []
+    for share in (0.0, 0.25):
+        events = list(train(project, config.with_values([f"optimiser.kernel_l2={share}"])))
+        losses += [e.loss for e in events if isinstance(e, StepDone)]
+    torch.manual_seed(config.train.seed)
+    network = config.model.build(1, 2)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    expected = 0.25 * sum(float(m.weight.square().sum()) for m in convolutions)
+    assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_epochs_end_a_training_and_judge_it(project, picture, small_config):
+    """One validation after each, whatever the clock says; what is kept of each lies in the model's folder."""
+    approve_a_field(project, picture[1])
+    open_round(project)
+    values = ["sampling.places=every", "train.patch=32", "train.batch=2", "train.epochs=3", "train.seconds=0.001",
+              "train.least=1", "train.extend=5", "train.keep_epochs=true", "train.averaging=0"]  # fmt: skip
+    config = small_config.with_values([*TINY, "train.steps=1000", *values])
+    epoch = TrainingSet(project, config).epoch
+    events = list(train(project, config))
+    assert [e.step for e in events if isinstance(e, Validated)] == [epoch, 2 * epoch, 3 * epoch]
+    assert sum(isinstance(e, StepDone) for e in events) == 3 * epoch
+    assert events[-1].stopped_by == "steps"
+    folder = project.model_path(events[-1].model) / "epochs"
+    assert [p.name for p in sorted(folder.iterdir())] == [f"000{n}.safetensors" for n in (1, 2, 3)]
+    best = min((e for e in events if isinstance(e, Validated)), key=lambda e: e.loss).step // epoch
+    kept, saved = (read_weights(p) for p in (folder / f"000{best}.safetensors", folder.parent / "weights.safetensors"))
+    assert all(torch.equal(kept[name], saved[name]) for name in saved)
 
 
 def test_patience_ends_a_training_that_gets_no_better(project, picture, small_config):

@@ -47,13 +47,17 @@ class Patch:
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a patch is taken: slices of the source, centre (x, y) and side in pixels; whether targets are classes."""
+    """Where a patch is taken: slices of the source, centre (x, y) and side in pixels; whether targets are classes.
+
+    A fixed one is not shifted.
+    """
 
     slices: NDArray[np.int64]
     outside: NDArray[np.bool_]
     centre: tuple[float, float]
     side: int
     hard: bool
+    fixed: bool = False
 
 
 class AugmentationBase(Settings):
@@ -85,6 +89,9 @@ class Standard(AugmentationBase):
     kind: Literal["standard"] = "standard"
     scale: float = Field(1.5, ge=1, le=4, description="Patches are enlarged or shrunk by up to this factor.")
     strength: float = Field(1.0, ge=0, le=5, description="How much contrast, sharpness and noise change.")
+    tones: Literal["all", "brightness and contrast"] = Field(
+        "all", description="What changes: gamma, contrast, brightness, sharpness and noise, or two of them only."
+    )
     invert: float = Field(0.0, ge=0, le=1, description="Chance that bright and dark change places.")
 
     def grid(self, cut: Cut, rng: Rng) -> Grid:
@@ -99,11 +106,12 @@ class Standard(AugmentationBase):
     def tone(self, pixels: Float, rng: Rng) -> Float:
         """Gamma, contrast, brightness, blur, noise, inversion."""
         much = self.strength
+        if self.tones != "all":
+            return self._brighter(pixels, rng)
         if rng.random() < 0.5:
             power = np.exp(much * rng.uniform(-0.25, 0.25))
             pixels = np.power(np.clip(pixels, 0, None), np.float32(power), dtype=np.float32)
-        gain = np.exp(much * np.log(rng.uniform(0.85, 1.15)))
-        pixels = pixels * np.float32(gain) + np.float32(much * rng.uniform(-0.05, 0.05))
+        pixels = self._brighter(pixels, rng)
         if rng.random() < 0.3:
             sigma = max(much, 1e-3) * rng.uniform(0.3, 1.5)
             pixels = _each(pixels, lambda p: cv2.GaussianBlur(p, (0, 0), sigma))
@@ -113,24 +121,27 @@ class Standard(AugmentationBase):
             pixels = np.float32(1) - pixels  # 0 and 1 are the ends of the range that normalisation made
         return pixels
 
+    def _brighter(self, pixels: Float, rng: Rng) -> Float:
+        """Contrast and brightness."""
+        gain = np.exp(self.strength * np.log(rng.uniform(0.85, 1.15)))
+        return pixels * np.float32(gain) + np.float32(self.strength * rng.uniform(-0.05, 0.05))
+
 
 class TwoStage(AugmentationBase):
-    """The scheme of Das et al. 2025: one photometric change, then one geometric one, each picked at random."""
+    """The scheme of Das et al. 2025: one photometric change or none, then always one geometric one, by chance."""
 
     title: ClassVar[str] = "Two stages"
     kind: Literal["two_stage"] = "two_stage"
-    chance: float = Field(0.8, ge=0, le=1, description="Chance of each of the two changes.")
+    chance: float = Field(0.8, ge=0, le=1, description="Chance of a photometric change.")
 
     def grid(self, cut: Cut, rng: Rng) -> Grid:
-        """One of elastic, grid distortion, affine with shear, crop or pad, mirror, quarter turn, transposition."""
+        """One of elastic, grid distortion, affine with shear, crops, mirror, quarter turn, transposition."""
         cut = _shifted(cut, rng)
-        if rng.random() >= self.chance:
-            return _affine(cut, np.eye(2))
         change = GEOMETRIC[list(GEOMETRIC)[rng.integers(len(GEOMETRIC))]]
         return change(cut, rng)
 
     def tone(self, pixels: Float, rng: Rng) -> Float:
-        """One of motion blur, defocus, noise (Gaussian or of the sensor), brightness, gamma, CLAHE, inversion..."""
+        """None, or one of motion blur, defocus, noise, hue and saturation, brightness, gamma, CLAHE, inversion..."""
         if rng.random() >= self.chance:
             return pixels
         change = PHOTOMETRIC[list(PHOTOMETRIC)[rng.integers(len(PHOTOMETRIC))]]
@@ -187,8 +198,20 @@ def _sheared(cut: Cut, rng: Rng) -> Grid:
     return _affine(cut, turn @ np.array([[1, shear[0]], [shear[1], 1]]))
 
 
-def _crop_or_pad(cut: Cut, rng: Rng) -> Grid:
-    return _affine(cut, np.eye(2) * rng.uniform(0.7, 1.3))
+def _cropped(cut: Cut, rng: Rng) -> Grid:
+    """A part of the patch, resized to all of it."""
+    share = rng.uniform(0.6, 1.0)
+    room = (1 - share) * cut.side / 2
+    x, y = _affine(cut, np.eye(2) * share)
+    dx, dy = rng.uniform(-room, room, 2).astype(np.float32)
+    return x + dx, y + dy
+
+
+def _padded_and_cropped(cut: Cut, rng: Rng) -> Grid:
+    """Moved by up to a quarter; what comes in from outside is beyond the patch."""
+    x, y = _affine(cut, np.eye(2))
+    dx, dy = np.round(rng.uniform(-cut.side / 4, cut.side / 4, 2)).astype(np.float32)
+    return x + dx, y + dy
 
 
 def _mirrored(cut: Cut, rng: Rng) -> Grid:
@@ -209,7 +232,8 @@ GEOMETRIC: dict[str, Callable[[Cut, Rng], Grid]] = {
     "elastic": _elastic,
     "grid distortion": _grid_distortion,
     "affine with shear": _sheared,
-    "crop or pad": _crop_or_pad,
+    "crop": _cropped,
+    "pad and crop": _padded_and_cropped,
     "mirror": _mirrored,
     "quarter turn": _quarter_turn,
     "transposition": _transposed,
@@ -278,6 +302,37 @@ def _channels_shuffled(pixels: Float, rng: Rng) -> Float:
     return pixels[rng.permutation(len(pixels))]
 
 
+def _hue_and_saturation(pixels: Float, rng: Rng) -> Float:
+    """Of colour pictures: hue, saturation and value moved a little; of others the value."""
+    if len(pixels) != 3:
+        return np.asarray(pixels + np.float32(rng.uniform(-0.1, 0.1)), np.float32)
+    hue, saturation, value = rng.uniform(-20, 20), rng.uniform(-0.15, 0.15), rng.uniform(-0.1, 0.1)
+    out = np.empty_like(pixels)
+    for z in range(pixels.shape[1]):
+        hsv = cv2.cvtColor(np.ascontiguousarray(np.moveaxis(np.clip(pixels[:, z], 0, 1), 0, -1)), cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = np.mod(hsv[..., 0] + np.float32(hue), 360)
+        hsv[..., 1:] = np.clip(hsv[..., 1:] + np.array((saturation, value), np.float32), 0, 1)
+        out[:, z] = np.moveaxis(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), -1, 0)
+    return out
+
+
+def _greyscale(pixels: Float, rng: Rng) -> Float:
+    return np.repeat(pixels.mean(0, keepdims=True), len(pixels), axis=0).astype(np.float32)
+
+
+def _zoom_blur(pixels: Float, rng: Rng) -> Float:
+    """The mean of the picture and of enlarged ones, as if the lens zoomed while the shutter was open."""
+    factors = np.arange(1, rng.uniform(1.05, 1.15), 0.01)
+
+    def blurred(plane: Float) -> Float:
+        middle = ((plane.shape[1] - 1) / 2, (plane.shape[0] - 1) / 2)
+        turns = [cv2.getRotationMatrix2D(middle, 0, float(f)) for f in factors]
+        zoomed = [cv2.warpAffine(plane, t, plane.shape[::-1], borderMode=cv2.BORDER_REFLECT_101) for t in turns]
+        return np.mean(zoomed, axis=0, dtype=np.float32)
+
+    return _each(pixels, blurred)
+
+
 PHOTOMETRIC: dict[str, Callable[[Float, Rng], Float]] = {
     "motion blur": _motion_blur,
     "defocus": _defocus,
@@ -288,6 +343,9 @@ PHOTOMETRIC: dict[str, Callable[[Float, Rng], Float]] = {
     "CLAHE": _clahe,
     "inversion": _inverted,
     "channel shuffle": _channels_shuffled,
+    "hue, saturation, value": _hue_and_saturation,
+    "greyscale": _greyscale,
+    "zoom blur": _zoom_blur,
 }
 
 
@@ -296,6 +354,8 @@ PHOTOMETRIC: dict[str, Callable[[Float, Rng], Float]] = {
 
 def _shifted(cut: Cut, rng: Rng) -> Cut:
     """The place may lie anywhere in the inner half of the patch; by whole pixels, so that nothing is blurred."""
+    if cut.fixed:
+        return cut
     shift = np.round(rng.uniform(-cut.side / 4, cut.side / 4, 2))
     return Cut(cut.slices, cut.outside, (cut.centre[0] + shift[0], cut.centre[1] + shift[1]), cut.side, cut.hard)
 

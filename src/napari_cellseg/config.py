@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .augmentation import Augmentation, Standard
 from .errors import CellsegError
@@ -17,7 +17,7 @@ from .preprocess import Recipe
 from .settings import Settings, validated
 from .targets import Distance, Semantic, Target
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 SIZE = 30.0
 """Diameter (pixels) of objects in the eyes of the base model, and of networks that begin with what it knows."""
 
@@ -30,12 +30,16 @@ class Train(Settings):
     extend: int = Field(
         2, ge=0, le=100, description="While it improves on what is held out, it goes on, at most so often by half."
     )
+    epochs: int = Field(
+        0, ge=0, le=100_000,
+        description="So many times through all patches of the grid, whatever the clock says; 0: the clock decides.",
+    )  # fmt: skip
     steps: int = Field(100_000, ge=1, le=10_000_000, description="Training stops after this many steps, if earlier.")
-    patch: int = Field(192, ge=32, le=2048, multiple_of=32, description="Side of the training patches (pixels).")
+    patch: int = Field(192, ge=32, le=2048, multiple_of=2, description="Side of the training patches (pixels).")
     depth: int = Field(16, ge=4, le=256, description="Slices of the training patches of 3D networks.")
     batch: int = Field(8, ge=1, le=256, description="Patches per step.")
-    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak learning rate.")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of all weights.")
     margin: int = Field(8, ge=0, le=128, description="A correction vouches for this margin around the object (pixels).")
     child_rate: float = Field(0.5, gt=0, le=1, description="Share of the learning rate when starting from a model.")
     replay: float = Field(0.7, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
@@ -44,8 +48,14 @@ class Train(Settings):
         description="What the parent says where nobody has spoken weighs so much of what is known; less with fewer "
         "than 10 objects.",
     )  # fmt: skip
-    averaging: float = Field(0.99, ge=0, lt=1, description="Decay of the running average of the weights.")
-    checks: int = Field(8, ge=1, le=1000, description="Validations, spread over the training.")
+    blend: bool = Field(
+        True, description="At the end, try weights between the parent's and the new ones on what is held out."
+    )
+    averaging: float = Field(0.99, ge=0, lt=1, description="Decay of the running average of the weights; 0: none.")
+    checks: int = Field(
+        8, ge=1, le=1000, description="Validations, spread over the training; with epochs, there is one after each."
+    )
+    keep_epochs: bool = Field(False, description="Keep the weights after every epoch, for ensembles of the best ones.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")
     checkpoint: float = Field(20.0, ge=0, le=86_400, description="Saved at least this often, for resuming (s).")
     tensorboard: bool = Field(False, description="Also write files for TensorBoard.")
@@ -55,8 +65,18 @@ class Train(Settings):
 class Sampling(Settings):
     """Where training patches are taken."""
 
-    places: Literal["anywhere", "grid"] = Field(
-        "anywhere", description="Patches round any known voxel, or on a grid with a set overlap."
+    places: Literal["anywhere", "grid", "every"] = Field(
+        "anywhere",
+        description="Patches round any known voxel; or on a grid with a set overlap; or every patch of that grid once "
+        "an epoch, in an order by chance, without what does not fit in whole.",
+    )
+    variants: int = Field(
+        1, ge=1, le=1000, description="Every patch: comes so often in an epoch, each time changed in another way."
+    )
+    slices: tuple[str, ...] = Field(
+        (),
+        description="Slices of volumes that are learnt from, as first:step:last counted from 1, one entry for each "
+        "image; the last one is for all images after it. None: all that are known.",
     )
     overlap: float = Field(0.5, ge=0, le=0.9, description="Share that neighbouring patches of the grid have in common.")
     empty: float = Field(1.0, ge=0, le=1, description="Share of the patches without any object that is kept.")
@@ -66,19 +86,36 @@ class Sampling(Settings):
     rare: float = Field(0.0, ge=0, le=1, description="Share of patches round voxels of the rarest class.")
     hard: float = Field(0.0, ge=0, le=1, description="Share of patches from places with a high recent loss.")
 
+    @field_validator("slices")
+    @classmethod
+    def _ranges(cls, slices: tuple[str, ...]) -> tuple[str, ...]:
+        for text in slices:
+            numbers = text.split(":")
+            if len(numbers) != 3 or not all(n.isdecimal() and int(n) > 0 for n in numbers):
+                raise ValueError(f"{text!r} is not first:step:last, for example 101:2:180")
+        return slices
+
 
 class Optimiser(Settings):
     """How weights are moved."""
 
     method: Literal["adamw", "adam"] = Field("adamw", description="Adam with decoupled weight decay, or Adam with L2.")
-    schedule: Literal["cosine", "exponential", "plateau", "constant"] = Field(
-        "cosine", description="How the learning rate falls; plateau: when validation stops improving."
+    schedule: Literal["cosine", "exponential", "staircase", "plateau", "constant"] = Field(
+        "cosine",
+        description="How the learning rate falls; staircase: exponential, but in steps; plateau: when validation stops "
+        "improving.",
     )
+    warm_up: int = Field(20, ge=0, le=100_000, description="The rate rises over so many steps at the beginning.")
     factor: float = Field(0.9, gt=0, lt=1, description="Exponential and plateau: the learning rate times this...")
-    every: int = Field(9000, ge=1, le=10_000_000, description="...every so many steps (exponential).")
+    every: int = Field(9000, ge=1, le=10_000_000, description="...every so many steps (exponential, staircase).")
     wait: int = Field(3, ge=1, le=1000, description="...after so many validations without improvement (plateau).")
-    patience: int = Field(0, ge=0, le=1000, description="Stop after so many validations without improvement; 0: never.")
-    clip: float = Field(1.0, gt=0, le=1000, description="Gradients longer than this are shortened.")
+    patience: int = Field(
+        0, ge=0, le=1000, description="Stop after so many validations (epochs) without improvement; 0: never."
+    )
+    clip: float = Field(1.0, ge=0, le=1000, description="Gradients longer than this are shortened; 0: never.")
+    kernel_l2: float = Field(
+        0.0, ge=0, le=1, description="The sum of squares of all convolution kernels, times this, is added to the loss."
+    )
     freeze: Literal["nothing", "encoder"] = Field("nothing", description="What does not learn.")
     unfreeze: float = Field(
         0.0, ge=0, le=1, description="A frozen encoder learns again, from its deepest part on, by this share; 0: never."
@@ -137,7 +174,11 @@ class Config(Settings):
         description="2D networks see images enlarged or reduced, so that objects have this diameter (pixels); "
         "0: as they are.",
     )  # fmt: skip
-    precision: Precision = Field("auto", description="bf16 where the processor has it, else fp32.")
+    precision: Precision = Field(
+        "auto",
+        description="auto: bf16 where the device has it, fp16 with loss scaling on GPUs that have not, else fp32; fp16 "
+        "is for GPUs, elsewhere it means auto.",
+    )  # fmt: skip
 
     @model_validator(mode="before")
     @classmethod

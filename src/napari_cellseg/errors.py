@@ -24,3 +24,7 @@ class CellsegError(Exception):
 
     def __reduce__(self) -> tuple[type[CellsegError], tuple[str, str]]:
         return type(self), (self.message, self.hint)
+
+
+class ProjectGone(CellsegError):
+    """The folder of an open project was moved, deleted or replaced; what is in memory can be saved elsewhere."""

@@ -171,11 +171,12 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """Loss on the held-out part; `best` where it is the lowest so far."""
+    """Loss and Dice of the foreground on the held-out part; `best` where the loss is the lowest so far."""
 
     step: int
     loss: float
     best: bool
+    dice: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,18 @@ class LossBase(Settings):
 
 
 class DiceFocal(LossBase):
-    """Dice plus focal loss: balances small objects and looks hardest at what is still wrong (Aziz et al. 2026)."""
+    """Dice plus focal loss: balances small objects and looks hardest at what is still wrong.
+
+    With `linear`, and alpha 0.25, it is that of Aziz et al. 2026.
+    """
 
     title: ClassVar[str] = "Dice + focal"
     kind: Literal["dice_focal"] = "dice_focal"
-    gamma: float = Field(2.0, ge=0, le=5, description="Higher values look past voxels that are nearly right.")
+    gamma: float = Field(2.0, ge=0, le=10, description="Higher values look past voxels that are nearly right.")
+    alpha: float = Field(
+        0.0, ge=0, lt=1, description="Focal: weight of the inside, the outside has 1 - alpha; 0: both have 1."
+    )
+    linear: bool = Field(False, description="Dice with plain sums in the denominator, not sums of squares.")
     dice: float = Field(1.0, ge=0, le=10, description="Weight of the Dice term.")
     focal: float = Field(1.0, ge=0, le=10, description="Weight of the focal term.")
 
@@ -54,7 +61,9 @@ class DiceFocal(LossBase):
         """The loss."""
         from .nets.losses import DiceFocalLoss
 
-        return DiceFocalLoss(exclusive, self.class_weights, self.gamma, self.dice, self.focal)
+        return DiceFocalLoss(
+            exclusive, self.class_weights, self.gamma, self.dice, self.focal, alpha=self.alpha, linear=self.linear
+        )
 
 
 class CrossEntropy(LossBase):
@@ -63,12 +72,15 @@ class CrossEntropy(LossBase):
     title: ClassVar[str] = "Cross entropy"
     kind: Literal["cross_entropy"] = "cross_entropy"
     balanced: bool = Field(False, description="Classes weigh the same in sum, however many voxels they have.")
+    inside: float = Field(
+        1.0, gt=0, le=1000, description="Weight of the inside where channels are independent; the outside has 1."
+    )
 
     def build(self, *, exclusive: bool) -> nn.Module:
         """The loss."""
         from .nets.losses import CrossEntropyLoss
 
-        return CrossEntropyLoss(exclusive, self.class_weights, self.balanced)
+        return CrossEntropyLoss(exclusive, self.class_weights, self.balanced, self.inside)
 
 
 class Focal(LossBase):
@@ -76,8 +88,10 @@ class Focal(LossBase):
 
     title: ClassVar[str] = "Focal"
     kind: Literal["focal"] = "focal"
-    gamma: float = Field(2.0, ge=0, le=5, description="Higher values look past voxels that are nearly right.")
-    alpha: float = Field(0.25, gt=0, lt=1, description="Weight of the inside against the outside; 0.5 is neutral.")
+    gamma: float = Field(2.0, ge=0, le=10, description="Higher values look past voxels that are nearly right.")
+    alpha: float = Field(
+        0.25, ge=0, lt=1, description="Weight of the inside, the outside has 1 - alpha; 0: both have 1."
+    )
 
     def build(self, *, exclusive: bool) -> nn.Module:
         """The loss."""
@@ -100,7 +114,11 @@ class Dice(LossBase):
 
 
 class IoU(LossBase):
-    """Intersection-over-union (Jaccard) loss of segmentation-models-pytorch."""
+    """Intersection-over-union (Jaccard) loss of segmentation-models-pytorch.
+
+    Class weights are normalised: taken literally, Eq. 8 of Tiling 2024 gives a perfect prediction with weights 1, 2,
+    1.5 a loss of -0.5.
+    """
 
     title: ClassVar[str] = "IoU"
     kind: Literal["iou"] = "iou"

@@ -26,7 +26,7 @@ from napari_cellseg.project import ModelCard, Project, difference, write_model
 from napari_cellseg.samples import synthetic_cells
 
 from .engines import Here, Stop
-from .waiting import spin
+from .waiting import LIMIT_S, spin
 
 IDS = ("c0", "c1", "c2", "c3")
 NOTHING = np.zeros((0, 0), np.uint32)
@@ -376,7 +376,7 @@ def test_an_image_that_is_being_written_opens_as_soon_as_that_is_done(controller
     write = predict_all.write_prediction
 
     def slowly(project: Project, event: Predicted, job: PredictJob) -> object:
-        gate.wait(20)
+        gate.wait(LIMIT_S)
         return write(project, event, job)
 
     monkeypatch.setattr(predict_all, "write_prediction", slowly)
@@ -399,7 +399,7 @@ def test_no_more_than_a_few_predictions_wait_to_be_written(controller, engine, m
 
     gate = threading.Event()
     write = predict_all.write_prediction
-    monkeypatch.setattr(predict_all, "write_prediction", lambda *a: (gate.wait(20), write(*a))[1])
+    monkeypatch.setattr(predict_all, "write_prediction", lambda *a: (gate.wait(LIMIT_S), write(*a))[1])
     controller.select_image("c3")
     controller.predict_all()
     spin(controller, lambda: controller.all_images._predicting._walk.waits >= predict_all.AHEAD)

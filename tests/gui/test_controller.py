@@ -19,7 +19,7 @@ from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
 from ..conftest import SMALL
-from .waiting import spin
+from .waiting import LIMIT_S, spin
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_only_the_last_request_of_many_is_done(controller):
     done = []
     latest = controller.previewer.worker
     gate = threading.Event()
-    latest.ask(lambda: gate.wait(10), lambda _: done.append("first"))
+    latest.ask(lambda: gate.wait(LIMIT_S), lambda _: done.append("first"))
     for n in range(50):
         latest.ask(lambda n=n: n, done.append)
     gate.set()
@@ -462,11 +462,14 @@ def test_patches_and_network_are_shown_before_training(controller, picture):
 
 
 def test_a_preset_changes_what_is_trained_and_says_when_it_cannot_yet(controller):
-    target = controller.session.config.target
-    controller.choose_preset("aziz-2026")
-    assert controller.session.config.model.kind == "msunet"
-    assert controller.session.config.target == target
+    controller.choose_preset("tiling-2024-fineyogurt")
+    config = controller.session.config
+    assert (config.model.kind, config.target.kind, config.object_size) == ("unet3d", "boundary", 0)
+    assert config.train.from_scratch
     assert controller.session.training is None
+    controller.choose_preset("aziz-2026")
+    assert "for classes" in controller.session.problem.message
+    assert controller.session.config == config
     controller.choose_preset("nobody")
     assert "no preset" in controller.session.problem.message
 

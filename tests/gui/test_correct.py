@@ -537,18 +537,21 @@ def test_the_second_window_only_looks(flat):
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_a_killed_window_leaves_no_lock(tmp_path):
     code = (
-        "import sys, time\nfrom napari_cellseg.project import Project\n"
-        "p = Project.open(sys.argv[1])\nprint(p.claim(), flush=True)\ntime.sleep(60)"
+        "import sys\nfrom napari_cellseg.project import Project\n"
+        "p = Project.open(sys.argv[1])\nprint(p.claim(), flush=True)\nsys.stdin.read()"
     )
     with Project.create(tmp_path / "p") as project:
         path = project.path
-    holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout.readline().strip() == "True"
     with Project.open(path) as project:
         assert not project.claim()
         os.kill(holder.pid, 9)
         holder.wait()
         holder.stdout.close()
+        holder.stdin.close()
         assert project.claim()
 
 

@@ -12,13 +12,14 @@ from ..errors import CellsegError
 from ..images import read_labels
 from ..project import Project
 from ..settings import validated
+from ._opened import opened
 from ._verbs import LeftOut
 
 
 def draft(options: Namespace) -> int:
     """Draft the images that have no labels, or the given ones."""
     own = _method(options)
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         ids = [project.image(id).id for id in options.image] or _without_labels(project)
         _take_hints(project, options.image, options.hints)
         if not ids:

@@ -7,15 +7,20 @@ from pathlib import Path
 
 from ..engine import Study, study_table
 from ..engine import study as run_study
+from ..errors import CellsegError
 from ..events import StudyScored
-from ..project import Project, save_ensemble, stratified_split
+from ..project import best_epochs, save_ensemble, stratified_split
+from ._opened import opened
 from ._verbs import DONE, through
 
 
 def ensemble(options: Namespace) -> int:
     """Several models as one."""
-    with Project.open(options.project) as project:
-        id = save_ensemble(project, options.model, options.combine)
+    with opened(options.project) as project:
+        if not (options.model or options.epochs):
+            raise CellsegError("An ensemble needs members.", "Give --model twice, or --epochs with --best.")
+        kept = best_epochs(project, options.epochs, options.best) if options.epochs else ()
+        id = save_ensemble(project, options.model, options.combine, kept)
         project.db.put_setting("current_model", id)
         members = ", ".join(project.model_card(id).members)
         print(f"Saved {id}: the {options.combine} of {members}. It is the current model.")
@@ -24,7 +29,7 @@ def ensemble(options: Namespace) -> int:
 
 def split(options: Namespace) -> int:
     """Train, val, test."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         for name, ids in stratified_split(project, options.by, options.val, options.test, options.seed).items():
             print(f"{name:<6} {len(ids):>4}  {', '.join(ids[:6])}{', ...' if len(ids) > 6 else ''}")
     return DONE

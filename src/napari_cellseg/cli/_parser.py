@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
         _new, _add, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export, _compare,
-        _history, _recover, _gui, _demo,
+        _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -50,9 +50,20 @@ def _progress(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--events", action="store_true", help="print every event as one line of JSON")
 
 
+def _series(sub: argparse.ArgumentParser, more: str = "") -> None:
+    sub.add_argument(
+        "--series", metavar="N|NAME",
+        help="which image of a file that holds several (OME-TIFF, plate, bioformats2raw): its number from 0, its name, "
+        f"or its path inside{more}",
+    )  # fmt: skip
+
+
 def _config(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", metavar="FILE", help="a TOML file instead of the project's configuration")
-    sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, das-2025...")
+    sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, karabag-2023...")
+    sub.add_argument(
+        "--recipe", metavar="NAME", help="a published preprocessing: aziz-2026, gautam-2025, karabag-2023, tiling-2024"
+    )
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for example train.seconds=60"
     )
@@ -91,6 +102,7 @@ def _add(verbs: Any) -> None:
         help="values above it are the class (of a project with one; default: 0), or objects, piece by piece",
     )  # fmt: skip
     sub.add_argument("--axes", help="one letter of TCZYX per dimension")
+    _series(sub, "; all: each of them")
     sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um")
     sub.add_argument("--split", choices=("train", "val", "test"), default="train")
     sub.add_argument("--relocate", metavar="ID", help="the given picture is the one of image ID, which was moved")
@@ -105,6 +117,7 @@ def _predict(verbs: Any) -> None:
         help="instead of the current model; given more than once, models predict together; a folder without a project",
     )  # fmt: skip
     sub.add_argument("--out", metavar="DIR", help="write labels here")
+    _series(sub, ", of images without a project")
     sub.add_argument("--format", choices=PIXELS, default="tif", help="of the labels in --out (default: tif)")
     sub.add_argument("--probabilities", action="store_true", help="write them to --out too")
     sub.add_argument(
@@ -171,7 +184,14 @@ def _evaluate(verbs: Any) -> None:
 def _ensemble(verbs: Any) -> None:
     sub = _verb(verbs, "ensemble", "Make several models one model, which becomes the current one.", "_learn")
     sub.add_argument("project", metavar="PROJECT")
-    sub.add_argument("--model", action="append", required=True, metavar="ID", help="a member; give at least two")
+    sub.add_argument("--model", action="append", default=[], metavar="ID", help="a member; give at least two")
+    sub.add_argument(
+        "--epochs", action="append", default=[], metavar="ID",
+        help="a model that kept its epochs (train.keep_epochs): the best of them are members; may be given again",
+    )  # fmt: skip
+    sub.add_argument(
+        "--best", type=_positive, default=14, metavar="N", help="of all kept epochs together (default: 14)"
+    )
     sub.add_argument("--combine", choices=("mean", "vote"), default="mean", help="probabilities, or majority")
 
 
@@ -242,15 +262,29 @@ def _compare(verbs: Any) -> None:
 
 
 def _history(verbs: Any) -> None:
-    sub = _verb(verbs, "history", "Who changed what, when and with which tool; bring an earlier state back.", "_agree")
+    sub = _verb(verbs, "history", "Who changed what, when and with which tool; bring an earlier state back.", "_log")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--image", metavar="ID", help="of this image only")
     sub.add_argument("--csv", metavar="FILE", help="write the whole log as a table")
     sub.add_argument("--restore", type=int, metavar="N", help="as it was after edit N of --image; a new edit")
 
 
+def _compact(verbs: Any) -> None:
+    sub = _verb(
+        verbs, "compact", "Make the log shorter: fold old edits into one per image. Who did what and when is kept; "
+        "folded edits can no longer be undone or restored.", "_log",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument(
+        "--keep", type=_positive, default=1000, metavar="N",
+        help="edits of every image that stay; those that no model has learnt from stay, too (default 1000)",
+    )  # fmt: skip
+
+
 def _recover(verbs: Any) -> None:
-    sub = _verb(verbs, "recover", "Rebuild a damaged project database from snapshots and what is left of the log.")
+    sub = _verb(
+        verbs, "recover", "Rebuild a damaged project database from snapshots and what is left of the log.", "_log"
+    )
     sub.add_argument("project", metavar="PROJECT")
 
 

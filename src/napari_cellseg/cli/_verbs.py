@@ -8,6 +8,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,10 +33,12 @@ from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
+from ..preprocess import recipe
 from ..presets import preset
 from ..probabilities import open_kept
-from ..project import Project, export_labels, names_for, new_project, put_size
+from ..project import Added, Addition, Project, export_labels, names_for, new_project, put_size
 from ..targets import Target
+from ._opened import opened
 from ._progress import Printer
 
 DONE, MISTAKE, CANCELLED = 0, 2, 130
@@ -52,7 +55,7 @@ def new(options: Namespace) -> int:
 
 def add(options: Namespace) -> int:
     """Add pictures, or say where one is now."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         if options.relocate:
             project.relocate(options.relocate, options.images[0])
             print(f"{options.relocate} is now read from {options.images[0]}.")
@@ -65,15 +68,31 @@ def add(options: Namespace) -> int:
                 "Give one --labels per image, in the same order.",
             )
         pairs = [_pair(Path(p), options, n) for n, p in enumerate(options.images)]
-        for picture, masks in pairs:
-            truth = _read_masks(picture, masks, options, project.meanings)
-            ids = project.add_image(
-                picture, labels=truth, axes=options.axes, spacing_um=options.spacing, split=options.split,
-                draft=options.draft,
-            )  # fmt: skip
-            kind = "drafted" if options.draft else "approved"
-            print(f"Added {', '.join(ids)}" + (f" with {kind} labels." if truth is not None else "."))
+        parts = [(*pair, series) for pair in pairs for series in _series(*pair, options)]
+        additions = [_addition(*part, options, project.meanings) for part in parts]
+        for addition, done in zip(additions, project.add_images(additions), strict=True):
+            print(_added(addition, done))
+            source = project.source(project.image(done.ids[0]))
+            if addition.labels is None and not done.known and (inside := images.labels_inside(source)):
+                print(f"  It holds label images, which --labels takes: {', '.join(map(str, inside))}")
     return DONE
+
+
+def _addition(
+    picture: Path, masks: Path | None, series: str | None, options: Namespace, classes: tuple[str, ...]
+) -> Addition:
+    labels = partial(_read_masks, picture, masks, series, options, classes) if masks is not None else None
+    return Addition(
+        picture, labels, options.axes, options.spacing, options.split, draft=options.draft, series=series
+    )  # fmt: skip
+
+
+def _added(addition: Addition, done: Added) -> str:
+    names, labels = ", ".join(done.ids), f"{'drafted' if addition.draft else 'approved'} labels"
+    if not done.known:
+        return f"Added {names} with {labels}." if done.labelled else f"Added {names}."
+    end = f"it has {labels} now" if done.labelled else "nothing was changed"
+    return f"{addition.source.name} is in the project already, as {names}; {end}."
 
 
 def predict(options: Namespace) -> int:
@@ -81,7 +100,7 @@ def predict(options: Namespace) -> int:
     first = Path(options.paths[0])
     if not (first / "project.toml").is_file():
         return _predict_loose(options)
-    with Project.open(first) as project:
+    with opened(first) as project:
         if options.probabilities and not options.out:
             raise CellsegError("--probabilities needs a place.", "Say where: --out DIR.")
         models = tuple(options.model) or ((project.current_model,) if project.current_model else ())
@@ -118,7 +137,7 @@ def predict(options: Namespace) -> int:
 
 def train(options: Namespace) -> int:
     """Fine-tune, judge, keep or roll back."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         open_round(project)
         job = TrainJob(project.path, config_of(project, options), options.resume)
         with Printer(options.events) as printer:
@@ -131,7 +150,7 @@ def train(options: Namespace) -> int:
 
 def evaluate(options: Namespace) -> int:
     """Measure a model on one split."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         model = options.model or project.current_model
         if model is None:
             raise CellsegError(f"{project.name} has no model yet.", "Run: napari-cellseg train.")
@@ -168,19 +187,11 @@ def simulate(options: Namespace) -> int:
 
 def export(options: Namespace) -> int:
     """Write labels."""
-    with Project.open(options.project) as project:
+    with opened(options.project) as project:
         ids, left_out = [project.image(id).id for id in options.image] or [r.id for r in project.images()], LeftOut()
         for path in _export(project, ids, options, left_out, known_only=options.known_only):
             print(path)
     return left_out.status
-
-
-def recover(options: Namespace) -> int:
-    """Rebuild the database."""
-    with Project.recover(options.project) as project:
-        print(f"Recovered {len(project.images())} images and {len(project.models())} models of {project.name}.")
-        print("The damaged database was kept beside it as project.db.damaged-...")
-    return DONE
 
 
 def gui(options: Namespace) -> int:
@@ -223,13 +234,24 @@ def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | Non
     return path, Path(options.labels[number]) if options.labels else None
 
 
+def _series(picture: Path, masks: Path | None, options: Namespace) -> list[str | None]:
+    """Which images of a file are meant; None where it is for the reader to say."""
+    if options.series != "all":
+        return [options.series]
+    found: list[str | None] = [s.key or None for s in images.series_in(picture)]
+    if masks is not None and len(found) > 1:
+        raise CellsegError(
+            f"{picture.name} holds {len(found)} images, but one file of labels was given.",
+            "Add them one by one: --series N --labels LABELS.",
+        )
+    return found
+
+
 def _read_masks(
-    picture: Path, masks: Path | None, options: Namespace, classes: tuple[str, ...]
-) -> NDArray[np.uint32] | None:
-    if masks is None:
-        return None
+    picture: Path, masks: Path, series: str | None, options: Namespace, classes: tuple[str, ...]
+) -> NDArray[np.uint32]:
     axes = options.axes.replace("C", "") if options.axes else None
-    image = images.read(picture, options.axes)
+    image = images.read(picture, options.axes, series=series)
     wanted = images.MasksFor(
         image.spatial_shape, image.n_frames, picture.name, classes, options.components, options.threshold
     )
@@ -276,25 +298,19 @@ def _predict_loose(options: Namespace) -> int:
     from ..predict import Request, load_model
     from ..predict import predict as run_prediction
 
-    pictures = [images.read(name) for name in options.paths]
-    for name, image in zip(options.paths, pictures, strict=True):
-        check_region(options.region, image.spatial_shape, name)
-        _check_format(options.format, image.spatial_shape, name)
-    names = names_for([Path(name) for name in options.paths], [image.n_frames for image in pictures])
+    left_out = LeftOut()
+    frames = _frames(options, left_out)
     models = [m for folder in options.model for m in load_model(Path(folder))]
     config, out = _for_prediction(models[0].config, options), Path(options.out)
     classes = () if config.target.instances else tuple(f"class {k + 1}" for k in range(models[0].card.n_classes))
-    left_out = LeftOut()
     with Printer(options.events) as printer, tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
         request = Request(
             config.predict, config.target, options.region, Path(scratch), options.probabilities, show=False,
             size=options.object_size or 0.0,
         )  # fmt: skip
-        frames = [
-            (image.frame(t), n) for image, stems in zip(pictures, names, strict=True) for t, n in enumerate(stems)
-        ]
-        for image, stem in frames:
+        for path, t, stem in frames:
             try:
+                image = images.read(path, series=options.series).frame(t)
                 for event in run_prediction(image, models, stem, request=request, stop=printer.stopped):
                     printer.show(event)
                     if isinstance(event, Predicted):
@@ -302,10 +318,32 @@ def _predict_loose(options: Namespace) -> int:
                         images.write_labels(file, event.labels, image.spacing_um, classes, image.source)
                         _probabilities(event, image.spacing_um, options)
             except CellsegError as error:
-                if len(pictures) == 1:
+                if len(options.paths) == 1:
                     raise
                 left_out.tell(stem, error.message, error.hint)
     return CANCELLED if printer.stopped() else left_out.status
+
+
+def _frames(options: Namespace, left_out: LeftOut) -> list[tuple[str, int, str]]:
+    """Path, time point and a name of its own of every frame of the given pictures.
+
+    All are opened before any is predicted, and none is kept; one that cannot be read is told and left out.
+    """
+    paths, counts = [], []
+    for path in options.paths:
+        try:
+            image = images.read(path, series=options.series)
+        except CellsegError as error:
+            if len(options.paths) == 1:
+                raise
+            left_out.tell(path, error.message, error.hint)
+            continue
+        check_region(options.region, image.spatial_shape, path)
+        _check_format(options.format, image.spatial_shape, path)
+        paths.append(path)
+        counts.append(image.n_frames)
+    names = names_for([Path(path) for path in paths], counts)
+    return [(path, t, name) for path, stems in zip(paths, names, strict=True) for t, name in enumerate(stems)]
 
 
 def _check_format(format: str, shape: tuple[int, ...], name: str) -> None:
@@ -348,7 +386,7 @@ def through(
     Scratch projects go to a temporary folder, events to the screen, plan and scores to --json.
     """
     scores: list[Score] = []
-    with Project.open(options.project) as project, tempfile.TemporaryDirectory() as folder:
+    with opened(options.project) as project, tempfile.TemporaryDirectory() as folder:
         config = config_of(project, options)
         with Printer(options.events) as printer:
             for event in experiment(project, plan, config, Path(folder), lambda job: run(job, printer.stopped)):
@@ -362,9 +400,10 @@ def through(
 
 
 def config_of(project: Project, options: Namespace) -> Config:
-    """The project's configuration, or the given one, with preset and --set applied."""
+    """The project's configuration, or the given one, with preset, recipe and --set applied."""
     config = read_config(options.config) if options.config else project.config
     config = preset(options.preset).apply(config) if options.preset else config
+    config = config.model_copy(update={"recipe": recipe(options.recipe)}) if options.recipe else config
     return config.with_values(options.values)
 
 

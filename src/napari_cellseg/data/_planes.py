@@ -82,13 +82,19 @@ class Plane:
 
 
 def read_planes(
-    project: Project, record: ImageRecord, config: Config, holdout: Holdout | None, edits_until: int
+    project: Project, record: ImageRecord, config: Config, holdout: Holdout | None, edits_until: int, slices: str = ""
 ) -> list[Plane]:
-    """Planes of one image; `edits_until` is the newest edit that the parent model knew."""
+    """Planes of one image; `edits_until` is the newest edit that the parent model knew.
+
+    Of volumes, `slices` says which are known to it: first:step:last, counted from 1 (see `Sampling.slices`).
+    """
     labels, state = project.load_labels(record.id)
     if not state.any():
         return []
     known = known_mask(labels, state, config.train.margin, instances=project.task == "instance")
+    if slices and known.ndim == 3:
+        first, step, last = (int(n) for n in slices.split(":"))
+        known[~np.isin(np.arange(len(known)), np.arange(first - 1, last, step))] = False
     held = holdout_mask(record, holdout) & known
     fresh = _fresh(project, record, edits_until) & known & ~held
     pixels = config.recipe(project.read_image(record.id).load())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any, Literal
 
@@ -68,8 +70,10 @@ class TrainingSet:
         self.hard: deque[Hard] = deque()
         records = [r for r in project.images() if r.split != "test"]
         holdouts, kinds = project.db.holdouts(), kinds_of_images(project)
-        for record in records:
-            self.planes += read_planes(project, record, config, holdouts.get(record.id), edits_until)
+        slices = config.sampling.slices
+        for n, record in enumerate(records):
+            chosen = slices[min(n, len(slices) - 1)] if slices else ""
+            self.planes += read_planes(project, record, config, holdouts.get(record.id), edits_until, chosen)
         if not any(p.known.any() for p in self.planes):
             raise CellsegError(
                 "Nothing is corrected or approved yet, so there is nothing to learn from.",
@@ -86,8 +90,14 @@ class TrainingSet:
         self._rare = self._rarest() if config.sampling.rare else 0
         self._new = [n for n, p in enumerate(self.planes) if len(p.new)]
         self._old = [n for n, p in enumerate(self.planes) if len(p.old)]
-        self._grids: dict[int, Places] = {}
+        self.together = int(os.environ.get("WORLD_SIZE", "1"))
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
         self._share = _shares([kinds[p.image] for p in self.planes], config.sampling.kinds)
+        if config.sampling.places == "every" and not self.grid:
+            raise CellsegError(
+                f"No patch of {config.train.patch} pixels holds anything to learn.",
+                "Correct more, or set sampling.empty=1.",
+            )
 
     @property
     def n_channels(self) -> int:
@@ -121,14 +131,17 @@ class TrainingSet:
         """Where the patches of a step lie; depends on seed, step, rank and (hard places) losses of earlier steps."""
         seed = self.config.train.seed
         rng = np.random.default_rng((seed, rank, step))
+        if self.config.sampling.places == "every":
+            return self._of_epoch(step, rank, rng)
         return [self._place(step, rng, (seed, rank, step, n)) for n in range(self.config.train.batch)]
 
     def cut(self, draw: Draw) -> Patch:
         """An augmented patch."""
         rng, plane = np.random.default_rng(draw.seed), self.planes[draw.plane]
-        slices, outside = _slices(draw.centre[0], self.depth, plane.known.shape[0], rng)
+        fixed = self.config.sampling.places == "every"
+        slices, outside = _slices(draw.centre[0], self.depth, plane.known.shape[0], None if fixed else rng)
         centre = (float(draw.centre[2]), float(draw.centre[1]))
-        cut = Cut(slices, outside, centre, self.config.train.patch, self.config.target.exclusive)
+        cut = Cut(slices, outside, centre, self.config.train.patch, self.config.target.exclusive, fixed)
         return self.config.augmentation(plane.patch, cut, rng)
 
     def learnt(self, step: int, draws: Sequence[Draw], losses: Sequence[float]) -> None:
@@ -155,7 +168,53 @@ class TrainingSet:
                 if plane.held_out[box].any():
                     yield stack([_held(plane, box, (depth, side, side))], self.volumes)
 
+    @cached_property
+    def grid(self) -> list[tuple[int, tuple[int, int, int]]]:
+        """Plane and middle of every patch of the grid with something known in it; of empty ones, a share is left out.
+
+        Patches lie side by side or overlap, from the first pixel on; what is left at the far ends is in none.
+        """
+        share, side, found = self.config.sampling, self.config.train.patch, []
+        rng = np.random.default_rng(self.config.train.seed)
+        for n, plane in enumerate(self.planes):
+            sides = (self.depth, side, side)
+            overlap = (0.0 if not self.volumes else share.overlap, share.overlap, share.overlap)
+            spans = [
+                range(0, max(length - size, 0) + 1, max(1, round(size * (1 - over))))
+                for length, size, over in zip(plane.known.shape, sides, overlap, strict=True)
+            ]
+            for start in product(*spans):
+                box = tuple(slice(a, a + size) for a, size in zip(start, sides, strict=True))
+                if not plane.known[box].any():
+                    continue
+                if share.empty >= 1 or plane.classes[box].any() or rng.random() < share.empty:
+                    middle = (start[0] + self.depth // 2, start[1] + side // 2, start[2] + side // 2)
+                    found.append((n, middle))
+        return found
+
+    @property
+    def epoch(self) -> int:
+        """Steps of one epoch: in it every patch of the grid is seen, each in all its variants."""
+        per_step = self.config.train.batch * self.together
+        return max(1, -(-len(self.grid) * self.config.sampling.variants // per_step))
+
     # --- inside ---------------------------------------------------------------------------------
+
+    def _of_epoch(self, step: int, rank: int, rng: np.random.Generator) -> list[Draw]:
+        """The next patches of the epoch, in its own order; some give way to rare classes or hard places."""
+        seed, batch, variants = self.config.train.seed, self.config.train.batch, self.config.sampling.variants
+        epoch, k = divmod(step - 1, self.epoch)
+        if self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng((seed, epoch)).permutation(len(self.grid) * variants)
+        at = (k * self.together + rank) * batch
+        chosen = self._order[1][at : at + batch]
+        draws = []
+        for n, place in enumerate((chosen if len(chosen) else self._order[1][:batch]).tolist()):
+            index, variant = divmod(place, variants)
+            plane, centre = self._special(step, rng) or self.grid[index]
+            # one variant only: changed in another way every time; several: the same ones in every epoch
+            draws.append(Draw(plane, centre, (seed, rank, step, n) if variants == 1 else (seed, index, variant)))
+        return draws
 
     def _place(self, step: int, rng: np.random.Generator, seed: tuple[int, ...]) -> Draw:
         """One place; background without any object is taken only sometimes."""
@@ -166,7 +225,8 @@ class TrainingSet:
                 break
         return Draw(plane, centre, seed)
 
-    def _candidate(self, step: int, rng: np.random.Generator) -> tuple[int, tuple[int, int, int]]:
+    def _special(self, step: int, rng: np.random.Generator) -> tuple[int, tuple[int, int, int]] | None:
+        """A hard place or one of a rare class, as often as is wanted."""
         sampling = self.config.sampling
         if sampling.hard and rng.random() < sampling.hard:
             heeded = range(step - AHEAD - _MEMORY, step - AHEAD)  # whenever the draw is made, the same
@@ -178,6 +238,12 @@ class TrainingSet:
             planes = [n for n, p in enumerate(self.planes) if len(p.places_of(self._rare))]
             if planes:
                 return self._voxel(planes, [self.planes[n].places_of(self._rare) for n in planes], rng)
+        return None
+
+    def _candidate(self, step: int, rng: np.random.Generator) -> tuple[int, tuple[int, int, int]]:
+        sampling = self.config.sampling
+        if (special := self._special(step, rng)) is not None:
+            return special
         replay = not self._new or (bool(self._old) and rng.random() < self.config.train.replay)
         planes = self._old if replay else self._new
         places = [self.planes[n].old if replay else self.planes[n].new for n in planes]
@@ -246,18 +312,21 @@ def _held(plane: Plane, box: tuple[slice, slice, slice], size: tuple[int, int, i
 
 
 def _slices(
-    centre: int, depth: int, n: int, rng: np.random.Generator
+    centre: int, depth: int, n: int, rng: np.random.Generator | None
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """Indices of the slices of a patch, perhaps upside down, and which of them lie outside (mirrored)."""
+    """Indices of the slices of a patch, perhaps upside down, and which of them lie outside (mirrored).
+
+    Without `rng` the slice is the middle one, and nothing is turned.
+    """
     if depth == 1:
         return np.array([centre]), np.zeros(1, bool)
-    start = centre - int(rng.integers(depth))
+    start = centre - (depth // 2 if rng is None else int(rng.integers(depth)))
     start = int(np.clip(start, min(0, n - depth), max(0, n - depth)))
     index = np.arange(start, start + depth)
     outside = (index < 0) | (index >= n)
     mirrored = np.abs(index) % max(2 * n - 2, 1)
     index = np.where(mirrored >= n, 2 * n - 2 - mirrored, mirrored)
-    return (index[::-1], outside[::-1]) if rng.random() < 0.5 else (index, outside)
+    return (index[::-1], outside[::-1]) if rng is not None and rng.random() < 0.5 else (index, outside)
 
 
 def _describe(planes: Sequence[Plane]) -> str:

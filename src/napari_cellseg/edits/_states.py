@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,9 +108,8 @@ def reconcile(
         new, old = _the_same(np.where(known, 0, proposal), before, taken)
         lookup[new] = old
         lookup[~keep] = 0
-    first_id = max(first_id, int(taken.max(initial=0)) + 1)  # napari's own ways to a new label know nothing of us
     fresh = keep & (lookup == 0)
-    lookup[fresh] = np.arange(first_id, first_id + int(fresh.sum()), dtype=np.uint32)
+    lookup[fresh] = _unused(first_id, int(fresh.sum()), taken)  # napari's own ways to a new label know nothing of us
     return np.where(known, labels, lookup[proposal]).astype(np.uint32)
 
 
@@ -143,7 +144,7 @@ def fitted(
                 here = np.where(known.take(inside, axis), 0, new.take(inside, axis))
                 for mine, theirs in _joined(here, np.where(state[across] > 0, 0, labels[across])):
                     if mine != theirs:  # another that kept this number was parted from what goes on outside
-                        new[(new == theirs) & ~known] = max(first_id, int(new.max()) + 1)
+                        new[(new == theirs) & ~known] = _unused(first_id, 1, ids_in(new))[0]
                         new[(new == mine) & ~known] = theirs
     return new
 
@@ -155,6 +156,16 @@ def predicted(labels: Labels, state: State, box: Box, new_labels: Labels, tool: 
 
 
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _unused(first_id: int, count: int, taken: NDArray[np.integer[Any]]) -> NDArray[np.uint32]:
+    """Ids that nobody has, from `first_id` or above all that are taken on; where those end, from the widest gap on."""
+    end = 1 << 32
+    first = max(first_id, int(taken.max(initial=0)) + 1)
+    if first + count > end:
+        edges = np.concatenate([[0], np.sort(taken).astype(np.int64), [end]])
+        first = int(edges[np.diff(edges).argmax()]) + 1
+    return np.arange(first, first + count, dtype=np.int64).astype(np.uint32)
 
 
 def _the_same(

@@ -7,9 +7,9 @@ up. The child survives any job's error, the parent survives any child's death.
 from __future__ import annotations
 
 from ._client import Engine, Reply
-from ._jobs import DecodeJob, EvaluateJob, FitJob, Job, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
+from ._jobs import DecodeJob, EvaluateJob, FitJob, Job, JudgeJob, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
 from ._live import LiveJob, live_reason
-from ._rounds import decide, judged_better, open_round, record_round
+from ._rounds import decide, judged_better, open_round, record_round, unjudged_models
 from ._simulate import Simulation, simulate
 from ._study import Study, study, study_table
 from ._written import note_predicted, target_of, unpredicted, write_prediction
@@ -20,6 +20,7 @@ __all__ = [
     "EvaluateJob",
     "FitJob",
     "Job",
+    "JudgeJob",
     "LiveJob",
     "PlanJob",
     "PredictJob",
@@ -39,6 +40,7 @@ __all__ = [
     "study",
     "study_table",
     "target_of",
+    "unjudged_models",
     "unpredicted",
     "write_prediction",
 ]

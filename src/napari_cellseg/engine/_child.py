@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -17,6 +19,7 @@ from ..errors import CellsegError
 from ..events import Event, Failed, Finished, Ready
 from ..nets.place import processor
 from ._jobs import Job, run
+from ._pulse import BEAT, EVERY_S
 
 
 def main() -> None:
@@ -27,11 +30,12 @@ def main() -> None:
     looks: dict[int, tuple[float, ...]] = {}
     sending = threading.Lock()
 
-    def send(job: int, event: Event) -> None:
+    def send(job: int, event: Event | None) -> None:
         with sending:
             pickle.dump((job, event), replies, protocol=5)
             replies.flush()
 
+    threading.Thread(target=_beat, args=(send,), daemon=True).start()
     threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
     send(0, _greeting())
     resting = threading.Event()
@@ -43,6 +47,14 @@ def main() -> None:
         _serve(number, job, cancelled, looks, send)
         if jobs.empty():
             resting.set()
+
+
+def _beat(send: Callable[[int, None], None]) -> None:
+    """In a thread of its own: tell that this process lives, whatever the others do."""
+    with contextlib.suppress(OSError):  # the parent is gone, which the listener notices
+        while True:
+            send(BEAT, None)
+            time.sleep(EVERY_S)
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:

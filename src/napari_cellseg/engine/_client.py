@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import queue
@@ -15,6 +16,7 @@ from typing import IO, Any
 
 from ..events import Event, Failed, Finished, Ready
 from ._jobs import Job
+from ._pulse import BEAT, Pulse
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,17 @@ class Reply:
 class Engine:
     """One warm child process. All methods return at once and are called from one thread.
 
-    A reader thread takes events off the pipe; `poll` hands them out. When the child dies, its job ends with
-    `Failed` and the next `submit` starts a new child.
+    A reader thread takes events off the pipe and `poll` hands them out; a writer thread puts jobs into the other, since
+    a child that is stopped does not empty it. When the child dies, its jobs end with `Failed` and the next `submit`
+    starts a new child.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[tuple[int, Reply | None]] = queue.Queue()
+        self._commands: queue.Queue[bytes | None] = queue.Queue()
+        self._pulse: Pulse | None = None
+        self._replacing = False
         self._log: IO[bytes] | None = None
         self._next = 1
         self._generation = 0
@@ -55,10 +61,13 @@ class Engine:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=environment,
+            bufsize=0,
         )
         self._generation += 1
-        reader = threading.Thread(target=self._read, args=(self._process, self._generation), daemon=True)
-        reader.start()
+        self._commands, self._pulse = queue.Queue(), Pulse(self._process.pid)
+        reads = (self._process.stdout, self._pulse, self._generation)
+        for target, args in ((self._read, reads), (_write, (self._process.stdin, self._commands))):
+            threading.Thread(target=target, args=args, daemon=True).start()
 
     def submit(self, job: Job) -> int:
         """Queue a job; returns its number. Its events end with `Finished`."""
@@ -100,6 +109,17 @@ class Engine:
         return bool(self._open)
 
     @property
+    def answers(self) -> bool:
+        """Whether the child lives, as far as can be told; True where none is wanted. Ask about once a second."""
+        return self._pulse is None or self._pulse.regular
+
+    def replace(self) -> None:
+        """End the child at once, whatever it does, and start a new one; its jobs end with `Failed` at a next `poll`."""
+        if self._process is not None:
+            self._replacing = True
+            self._process.kill()  # the reader notices
+
+    @property
     def pid(self) -> int | None:
         """Process id of the child."""
         return self._process.pid if self._process else None
@@ -113,19 +133,17 @@ class Engine:
     # --- inside ---------------------------------------------------------------------------------
 
     def _send(self, message: tuple[str, int, Any]) -> None:
-        pipe = self._process.stdin if self._process else None
-        if pipe is None:
-            return
-        with contextlib.suppress(OSError):  # a dead child is reported by the reader
-            pickle.dump(message, pipe, protocol=5)
-            pipe.flush()
+        if self._process is not None:
+            self._commands.put(pickle.dumps(message, protocol=5))
 
-    def _read(self, process: subprocess.Popen[bytes], generation: int) -> None:
+    def _read(self, pipe: io.FileIO, pulse: Pulse, generation: int) -> None:
         """In a thread of its own: move events from the pipe to the queue until the pipe ends."""
-        pipe = process.stdout
-        with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
-            while pipe is not None:
-                self._replies.put((generation, Reply(*pickle.load(pipe))))
+        with io.BufferedReader(pipe) as stream, contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
+            while True:
+                job, event = pickle.load(stream)
+                pulse.beat()
+                if job != BEAT:
+                    self._replies.put((generation, Reply(job, event)))
         self._replies.put((generation, None))
 
     def _died(self) -> list[Reply]:
@@ -136,6 +154,12 @@ class Engine:
         text = f"The engine stopped unexpectedly (exit status {code})."
         hint = "Nothing you made is lost. It starts again with the next click; if it ran out of memory, lower the tile."
         ended, self._open = self._open or [0], []
+        if self._replacing:
+            self._replacing = False
+            self.start()
+            text = "The engine was started anew, and what it was doing is lost."
+            hint = "Nothing you made is lost. Press the button again."
+            ended = [job for job in ended if job]
         replies = [Reply(job, Failed(text, hint, tail)) for job in ended]
         return replies + [Reply(job, Finished(job)) for job in ended if job]
 
@@ -148,16 +172,24 @@ class Engine:
 
     def _dispose(self) -> None:
         if self._process is not None:
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None and (pipe is not self._process.stdout or self._process.poll() is not None):
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+            self._commands.put(None)  # the writer closes the pipe, and so the child leaves
+            if not self.answers:
+                self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(3)
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait()
-            self._process = None
+            self._process = self._pulse = None
         if self._log is not None:
             self._log.close()
             self._log = None
+
+
+def _write(pipe: io.FileIO, commands: queue.Queue[bytes | None]) -> None:
+    """In a thread of its own: put commands into the pipe, however long that takes, and close it at the end."""
+    with pipe, contextlib.suppress(OSError, ValueError):  # a dead child is reported by the reader
+        while (data := commands.get()) is not None:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[pipe.write(rest) :]

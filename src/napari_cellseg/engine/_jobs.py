@@ -134,7 +134,15 @@ class EvaluateJob:
     model: str
 
 
-Job = PredictJob | TrainJob | EvaluateJob | PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob
+@dataclass(frozen=True)
+class JudgeJob:
+    """Judge a trained model that has no round yet against its parent, as a training does at its end."""
+
+    project: Path
+    model: str
+
+
+Job = PredictJob | TrainJob | JudgeJob | EvaluateJob | PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob
 Look = Callable[[], tuple[float, ...] | None]
 """Answers where the person looks now, in voxels; None if nobody said."""
 
@@ -192,9 +200,13 @@ def _tells() -> bool:
     return is_first()
 
 
-def _events(project: Project, job: PredictJob | TrainJob | EvaluateJob, stop: Stop, look: Look) -> Iterator[Event]:
+def _events(
+    project: Project, job: PredictJob | TrainJob | JudgeJob | EvaluateJob, stop: Stop, look: Look
+) -> Iterator[Event]:
     if isinstance(job, PredictJob):
         return _predict(project, job, stop, look)
+    if isinstance(job, JudgeJob):
+        return _judge(project, project.model_card(job.model).parent, job.model)
     return _train(project, job, stop) if isinstance(job, TrainJob) else _evaluate(project, job, stop)
 
 

@@ -256,7 +256,7 @@ class Memory:
         """Look once more at places of earlier corrections, the newest first."""
         self.recalled = True
         self.cells.clear()
-        rows = [row for record in project.images() for row in project.db.rows_after(record.id, 0) if row.by_hand]
+        rows = [row for record in project.images() for row in project.db.history(record.id) if row.by_hand]
         done: set[tuple[Any, ...]] = set()
         for row in sorted(rows, key=lambda row: -row.n):
             box = _around(row.box, project.image(row.image).shape)

@@ -59,6 +59,13 @@ def record_round(project: Project, judged: Judged) -> RoundRecord:
     return next(r for r in project.db.rounds() if r.n == n)
 
 
+def unjudged_models(project: Project) -> list[str]:
+    """Models that were trained here and have no round: the window was closed, or died, before it was recorded."""
+    judged = {r.child for r in project.db.rounds()}
+    here = [c for c in project.models() if c.steps and not c.members and "from" not in c.metrics]
+    return [c.id for c in here if c.id not in judged]
+
+
 def decide(project: Project, decision: Decision, n: int | None = None) -> RoundRecord:
     """Keep the child of a round (the newest one if not named) or roll back to its parent.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -19,9 +20,9 @@ from napari.layers import Image
 
 from .. import edits, images
 from ..config import Config
-from ..engine import Engine, Job
+from ..engine import Engine, Job, unjudged_models
 from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Canvas, Edit, Project, adopt_model, new_project, put_size
+from ..project import APPROVED, CORRECTED, Addition, Canvas, Edit, Project, adopt_model, new_project, put_size
 from ..targets import Target
 from . import _napari
 from .all_images import AllImages
@@ -31,10 +32,11 @@ from .comparing import Comparing
 from .correcting import Correcting
 from .corrections import Corrections
 from .hinting import Hinting
-from .layers import LayerFamily, is_ours, save_pixels
+from .layers import LayerFamily, holds_file, is_ours, save_pixels
 from .live import Live
 from .predicting import DraftBy, Predicting
 from .preview import Previewer
+from .pulse import EnginePulse
 from .reactions import Reactions
 from .reviewing import Reviewing
 from .session import Counts, Curve, Problem, Progress, Session
@@ -42,6 +44,7 @@ from .shown import shown
 from .strokes import Strokes
 from .tools import Tools
 from .training import Trainings
+from .views import Views
 from .warming import warm_up
 from .watching import Watching
 from .whereabouts import Whereabouts
@@ -69,6 +72,7 @@ class Controller(Corrections, Trainings):
     def __init__(self, viewer: ViewerModel, session: Session | None = None, engine: Engine | None = None) -> None:
         self.viewer, self.session = viewer, session or Session()
         self.engine = engine or Engine()
+        self.views = Views(self.session)
         self.family: LayerFamily | None = None
         self.tools, self.correcting, self.reviewing = Tools(self), Correcting(self), Reviewing(self)
         self.where, self.comparing = Whereabouts(self), Comparing(self)
@@ -77,7 +81,7 @@ class Controller(Corrections, Trainings):
         self.previewer, self.predicting, self.live = Previewer(self), Predicting(self), Live(self)
         self.both, self.hinting = Both(self), Hinting(self)
         self._reactions, self.all_images = Reactions(self), AllImages(self)
-        self.strokes, self.watching = Strokes(self), Watching(self)
+        self.strokes, self.watching, self.pulse = Strokes(self), Watching(self), EnginePulse(self)
         self.job: int | None = None
         self.cancelled: int | None = None
         self._count_due = 0.0
@@ -85,6 +89,8 @@ class Controller(Corrections, Trainings):
         self._kept: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
         viewer.layers.events.inserted.connect(self._look_for_images)
         viewer.layers.events.removed.connect(self._look_for_images)
+        viewer.layers.events.removed.connect(self._removed)
+        self.wake: Callable[[], None] = lambda: None
         viewer.bind_key("H", self.previewer.held, overwrite=True)
         self._look_for_images()
 
@@ -98,13 +104,14 @@ class Controller(Corrections, Trainings):
         self.where.remember(at_once=True)
         self.viewer.layers.events.inserted.disconnect(self._look_for_images)
         self.viewer.layers.events.removed.disconnect(self._look_for_images)
+        self.viewer.layers.events.removed.disconnect(self._removed)
         self._close_image()
         self.engine.close()
         self.helper.close()
         self.previewer.worker.close()
         self.all_images.close()
         if self.session.project is not None:
-            self.session.project.close()
+            self._told(self.session.project.close)
             self.session.update(project=None)
 
     # --- project and images -----------------------------------------------------------------------
@@ -128,7 +135,8 @@ class Controller(Corrections, Trainings):
     def add_images(self, paths: list[str] | list[Path]) -> None:
         """Add picture files to the project and open the first of them."""
         project = self.project()
-        added = [id for path in paths for id in project.add_image(path)]
+        done = project.add_images(Addition(Path(path)) for path in paths)
+        added = [id for each in done for id in each.ids]
         self.refresh()
         if added:
             self.select_image(added[0])
@@ -137,15 +145,19 @@ class Controller(Corrections, Trainings):
     def use_layer(self, name: str, folder: str | Path | None = None) -> None:
         """Work on an image that is open in napari, making a project beside its file where there is none.
 
-        Pixels that come from no file are written once into the project (``sources/``), since a project must be
-        able to read them again.
+        Pixels that come from no file, or from several opened as one stack, are written once into the project
+        (``sources/``), since a project must be able to read them again. Of a pyramid it is the finest level.
         """
         layer = self.viewer.layers[name]
         path = Path(str(layer.source.path)) if layer.source.path else None
         home = Path(folder) if folder else (path.parent if path else Path.cwd())
         base = home / (path.name.split(".")[0] if path else name.split(" ")[0])
         if path is not None:
-            images.check_content(images.read(path))  # before a project is made for it
+            picture = images.read(path)
+            if holds_file(layer, picture):
+                images.check_content(picture)  # before a project is made for it
+            else:
+                path = None
         made = base.with_suffix(".cellseg")
         if self.session.project is None:
             self._use(Project.open(made) if made.exists() else new_project(base))
@@ -193,6 +205,8 @@ class Controller(Corrections, Trainings):
             image=id, canvas=canvas, channel=0, tool="", status=f"Opened {id}.", preview=False, held_shown=False,
             spoken=project.db.spoken(),
         )  # fmt: skip
+        if self.instances():  # else the first stroke would be of object 1
+            self.family.labels.selected_label = self.writer.promise()
         self.watching.opened()
         self.hinting.opened()
         self.predicting.opened()
@@ -299,12 +313,19 @@ class Controller(Corrections, Trainings):
         """End the running job; what is finished stays."""
         self._stop_helper.set()
         self.all_images.cancel()
+        writing = self.session.progress is not None and self.session.progress.kind == "write"
         self.writer.drop()
+        if writing:
+            self.session.update(status="Cancelled; what is written stays. Undo takes it back.")
         self.strokes.stop()
         if self.job is not None:
             self.cancelled = self.job
             self.engine.cancel(self.job)
             self.session.update(status="Stopping after the current tile or step...")
+
+    def restart_engine(self) -> None:
+        """End an engine that does not answer and start a new one; only what it was doing is lost."""
+        self.pulse.restart()
 
     # --- changing labels ----------------------------------------------------------------------------
 
@@ -316,9 +337,30 @@ class Controller(Corrections, Trainings):
 
     def settle(self) -> None:
         """An open stroke counts, and what could not be saved is taken back, before anything else changes labels."""
+        self.keep_together()
+        self._finish_stroke()
+
+    def _finish_stroke(self) -> None:
         if self.family is not None:
             _napari.settle(self.family.labels)
         self.strokes.take_back_unsaved()
+
+    def keep_together(self) -> None:
+        """Layers of the open image that were removed come back; without image and labels, the image is closed."""
+        family = self.family
+        if family is None or not (missing := family.missing):
+            return
+        if family.gone:
+            id = self.session.image
+            self._close_image()
+            self.session.update(status=f"Closed {id}; its labels are saved. The step Image opens it again.")
+            return
+        family.bring_back()
+        names = ", ".join(layer.name for layer in missing)
+        self.session.update(
+            status=f"{names} came back: the layers of an image stay together. The eye hides one; removing the image "
+            "and its labels together closes it."
+        )
 
     def show_all(self, written: list[Edit]) -> None:
         """Show what several edits wrote."""
@@ -339,12 +381,19 @@ class Controller(Corrections, Trainings):
         helping = self.helper.busy or self.previewer.worker.busy or self.all_images.busy
         return self.job is not None or writing or helping
 
+    @shown
     def tick(self) -> None:
-        """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread."""
+        """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread. Views are told once."""
+        with self.session.told_once():
+            self._tick()
+
+    def _tick(self) -> None:
         end = time.perf_counter() + BUDGET_S
+        self.keep_together()
         self.strokes.take_back_unsaved()
         self.helper.collect()
         self.previewer.worker.collect()
+        self.pulse.follow()
         self.all_images.follow()
         self.previewer.follow()
         self.predicting.follow()
@@ -379,7 +428,13 @@ class Controller(Corrections, Trainings):
         if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         self.job = self.engine.submit(job)
-        text = {"predict": "Predicting", "decode": "Decoding", "train": "Fine-tuning", "show": "Cutting patches"}[kind]
+        text = {
+            "predict": "Predicting",
+            "decode": "Decoding",
+            "train": "Fine-tuning",
+            "show": "Cutting patches",
+            "judge": "Judging on held-out corrections",
+        }[kind]
         text += "" if self.engine.ready else ": engine starts"
         self.session.update(problem=None, notice="", progress=Progress(kind, text))
 
@@ -442,42 +497,75 @@ class Controller(Corrections, Trainings):
         return self.session.canvas
 
     def _use(self, project: Project) -> None:
+        """Let go of what is open and take another project: views see the one or the other, never parts of both."""
+        try:
+            lists, notice = self._lists(project), self._unusual(project)
+        except CellsegError:
+            project.close()
+            raise
+        self.session.update(notice="")
         self.where.remember(at_once=True)
         self.cancel()
         self.job = None  # events of a job of another project must not reach this one
         self.session.update(progress=None)
         self._close_image()
-        self.all_images.forget()
         if self.session.project is not None:
-            self.session.project.close()
+            self._told(self.session.project.close)
+        read_only = not project.claim()
+        notices = (READ_ONLY if read_only else "", notice, self.session.notice)
         self.session.update(
-            project=project, config=project.config, image="", canvas=None, problem=None, notice="", curve=Curve(),
-            together=(), field_only=False, read_only=not project.claim(), current_model=project.current_model,
+            project=project, config=project.config, image="", canvas=None, problem=None, curve=Curve(), together=(),
+            field_only=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None, target=None,
+            status=f"Opened {project.name}." if lists["images"] else "Now add an image.", **lists,
         )  # fmt: skip
+        self.all_images.forget()
         self.predicting.opened()
-        self.refresh()
-        self.session.update(status=f"Opened {project.name}." if self.session.images else "Now add an image.")
-        if self.session.read_only:
-            self.session.update(notice=READ_ONLY)
+        self.all_images.count()
         if self.session.images:
             self.where.return_there(self.session.images[0].id)
 
     def refresh(self) -> None:
         """Read the lists of images, models and rounds anew."""
-        project = self.project()
-        self.session.update(
-            images=tuple(project.images()),
-            models=tuple(project.models()),
-            current_model=project.current_model,
-            rounds=tuple(project.db.rounds()),
-            unfinished=self.interrupted(),
-            spoken=project.db.spoken(),
-            holdouts=project.db.holdouts(),
-        )
+        self.session.update(**self._lists(self.project()))
         self.all_images.count()
 
+    def _lists(self, project: Project) -> dict[str, Any]:
+        """What the session knows of a project: read here, so that no view needs to read the disk."""
+        current = project.current_model
+        return {
+            "images": tuple(project.images()),
+            "models": tuple(project.models()),
+            "left_out": tuple(project.left_out()),
+            "current_model": current,
+            "own": project.model_config(current).target if current else None,
+            "rounds": tuple(project.db.rounds()),
+            "unfinished": self.interrupted(project),
+            "unjudged": tuple(unjudged_models(project)),
+            "spoken": project.db.spoken(),
+            "holdouts": project.db.holdouts(),
+            "guidelines": self.guidelines(project),
+        }
+
+    def _unusual(self, project: Project) -> str:
+        """What a person should know who opens a project: what is left out of it."""
+        lines = [f"{one.name} cannot be used: {one.reason}." for one in project.left_out()]
+        set_model = project.db.setting("current_model")
+        if set_model and project.current_model is None:
+            lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
+        unjudged = unjudged_models(project)
+        lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in unjudged]
+        return "\n".join(lines)
+
+    def _told(self, closing: Callable[[], None]) -> None:
+        """Close something; what could not be kept is said and stops nothing, since the log holds every edit."""
+        try:
+            closing()
+        except CellsegError as error:
+            text = f"{error.message} {error.hint}"
+            self.session.update(notice=f"{self.session.notice}\n{text}".strip())
+
     def _close_image(self) -> None:
-        self.settle()
+        self._finish_stroke()
         self.watching.settle()
         self._stop_helper.set()
         self.strokes.stop()
@@ -490,9 +578,15 @@ class Controller(Corrections, Trainings):
         if self.family is not None:
             self.family.remove()
             self.family = None
-        if self.session.project is not None and self.session.image:
-            self.session.project.release(self.session.image)
+        project, image = self.session.project, self.session.image
         self.session.update(image="", canvas=None)
+        if project is not None and image:
+            self._told(lambda: project.release(image))
+
+    def _removed(self, event: Any) -> None:
+        """A layer was taken out of the viewer; more may follow at once, so this waits until the program is idle."""
+        if self.family is not None and self.family.missing:
+            self.wake()
 
     def _look_for_images(self, event: Any = None) -> None:
         own = self.family.image if self.family else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .. import images
 from ..errors import CellsegError
 from ..evaluate import Order
-from ..project import APPROVED, Canvas, Edit, Project
+from ..project import APPROVED, Canvas, Edit, Entry, Project
 from .session import Session
 from .shown import changing, shown
 from .tools import IN_SLICES
@@ -192,13 +193,13 @@ class Corrections:
         if project.path != folder:
             raise CellsegError("These guidelines are of another project.", "Open that project to save them.")
         project.save_guidelines(text)
-        self.session.update(status="Saved the guidelines.")
+        self.session.update(guidelines=text, status="Saved the guidelines.")
         return True
 
-    def guidelines(self) -> str:
+    def guidelines(self, project: Project | None = None) -> str:
         """The project's annotation rules, "" where there are none or they cannot be read (which is then shown)."""
         try:
-            return self.project().guidelines()
+            return (project or self.project()).guidelines()
         except CellsegError as error:
             self.fail(error)
             return ""
@@ -207,7 +208,14 @@ class Corrections:
     def add_reference(self, picture: str | Path) -> None:
         """Copy a reference picture into the project and show it at the end of the rules."""
         project = self.project()
-        project.save_guidelines(f"{project.guidelines().rstrip()}\n\n{project.add_reference(picture)}\n")
+        text = f"{project.guidelines().rstrip()}\n\n{project.add_reference(picture)}\n"
+        project.save_guidelines(text)
+        self.session.update(guidelines=text)
+
+    @shown
+    def history(self, most: int) -> list[Entry]:
+        """What was done to the open image, the newest first."""
+        return list(itertools.islice(self.canvas().history(), most))
 
     @shown
     def restore(self, n: int) -> None:

@@ -82,7 +82,7 @@ class FineTunePage(Page):
 
     def show_view(self, view: View) -> None:
         """Show settings, curve, patches."""
-        config = self.controller.session.config
+        config = view.config
         for part, form in self.forms.values():
             form.setValue(getattr(config, part))
         self.augmentation.setCurrentIndex(self.augmentation.findData(config.augmentation.kind))
@@ -91,7 +91,7 @@ class FineTunePage(Page):
         self.resume.show_control(view.resume)
         self.resume.setText(f"Go on with {view.unfinished}")
         self.resume.setVisible(bool(view.unfinished))
-        self.reason.setText("" if view.fine_tune.enabled or view.progress else view.fine_tune.reason)
+        self.reason.setText("" if view.fine_tune.enabled or view.cancel.enabled else view.fine_tune.reason)
         self.reason.setVisible(bool(self.reason.text()))
         self.forecast.setText(view.forecast)
         self.forecast.setVisible(bool(view.forecast))

@@ -43,24 +43,22 @@ class GuidelinesPage(Page):
 
     def show_view(self, view: View) -> None:
         """Show the rules of the open project."""
-        project = self.controller.session.project
         writable = view.correct if view.saved == "read only" else view.needs_project
         self.edit.show_control(writable)
         self.save.show_control(writable)
         self.picture.show_control(writable)
-        if self._editing is not None and (project is None or self._editing != project.path):
+        if self._editing is not None and self._editing != view.folder:
             self._leave()  # another project was opened: its rules are not these; the text stays in the editor's history
         editing = self.stack.currentWidget() is self.editor
         self.edit.setVisible(not editing)
         self.save.setVisible(editing)
-        text = self.controller.guidelines() if project is not None else ""
-        key = (view.project, text)
+        text, key = view.guidelines, (view.project, view.guidelines)
         if key != self._shown and not editing:
             self._shown = key
             document = self.browser.document()
-            if project is not None and document is not None:
-                document.setBaseUrl(QUrl.fromLocalFile(f"{project.path}/"))
-                self.browser.setSearchPaths([str(project.path)])
+            if view.folder is not None and document is not None:
+                document.setBaseUrl(QUrl.fromLocalFile(f"{view.folder}/"))
+                self.browser.setSearchPaths([str(view.folder)])
             self.browser.setMarkdown(text or _EMPTY)
 
     def _edit(self) -> None:
@@ -96,6 +94,4 @@ class GuidelinesPage(Page):
         self._refresh()
 
     def _refresh(self) -> None:
-        from .resolve import resolve
-
-        self.show_view(resolve(self.controller.session))
+        self.show_view(self.controller.views.newest)

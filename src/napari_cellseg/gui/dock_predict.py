@@ -134,13 +134,13 @@ class PredictPage(Page):
     def show_view(self, view: View) -> None:
         """Show which model predicts, what it takes, and what thresholds there are."""
         self._quiet = True
-        options = self.controller.session.config.predict
+        options = view.config.predict
         self.predict.setText(view.predict_text)
         self.predict.show_control(view.predict)
         self.draft.show_control(view.predict)
         self.draft.setVisible(bool(view.current_model))
         self.forest.show_control(view.forest)
-        self.start.setEnabled(view.needs_project.enabled and view.progress is None)
+        self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)
         self.model.setText(
             f"Model {view.current_model}. Press Predict again after every round."
             if view.current_model
@@ -162,7 +162,7 @@ class PredictPage(Page):
         self._quiet = False
 
     def _show_thresholds(self, view: View) -> None:
-        target = self.controller.predicting.target() if view.current_model else None
+        target = view.decoding
         self.thresholds.setVisible(target is not None)
         if target is None:
             return
@@ -185,7 +185,7 @@ class PredictPage(Page):
         self.fit.show_control(view.fit)
 
     def _show_models(self, view: View) -> None:
-        others = [m for m in view.models if m.key != view.current_model]
+        others = [m for m in view.models if m.key != view.current_model and not m.off]
         self.ensemble.setVisible(bool(view.current_model) and bool(others))
         if [i.data(Qt.ItemDataRole.UserRole) for i in items(self.together)] != [m.key for m in others]:
             self.together.clear()
@@ -195,7 +195,7 @@ class PredictPage(Page):
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 self.together.addItem(item)
         for item in items(self.together):
-            chosen = item.data(Qt.ItemDataRole.UserRole) in self.controller.session.together
+            chosen = item.data(Qt.ItemDataRole.UserRole) in view.together
             item.setCheckState(Qt.CheckState.Checked if chosen else Qt.CheckState.Unchecked)
 
     def _resized(self, size: float) -> None:

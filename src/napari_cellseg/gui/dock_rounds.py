@@ -44,6 +44,11 @@ class RoundsPage(Page):
         self.list.setMinimumHeight(90)
         self.list.currentRowChanged.connect(self._choose)
         self._rounds: tuple[Item, ...] = ()
+        self.judge = ActionButton(
+            "Judge", "Measure a model that was trained before the window closed, against its parent.", self._judge
+        )
+        self._unjudged = ""
+        self.form.addWidget(self.judge)
         self.form.addWidget(self.verdict)
         self.form.addWidget(self.table)
         self.form.addWidget(row(QLabel("Look at"), self.old, self.new))
@@ -72,6 +77,10 @@ class RoundsPage(Page):
         """Show the rounds."""
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
+        self._unjudged = view.unjudged
+        self.judge.setText(f"Judge {view.unjudged}")
+        self.judge.setVisible(bool(view.unjudged))
+        self.judge.show_control(view.judge)
         for button, primary in ((self.keep, view.better), (self.back, not view.better)):
             button.show_control(view.decide)
             button.set_primary(primary and view.decide.enabled)
@@ -98,6 +107,9 @@ class RoundsPage(Page):
     def _looker(self, side: Side) -> ActionButton:
         tip = f"Outlines of what the {side} model finds in view. Press again to hide them."
         return ActionButton(side.capitalize(), tip, lambda: self.controller.look_with(self._other(side)))
+
+    def _judge(self) -> None:
+        self.controller.judge(self._unjudged)
 
     def _other(self, side: Side) -> Side:
         """A side, or neither where it is shown already."""

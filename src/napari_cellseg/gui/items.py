@@ -22,3 +22,5 @@ class Item:
     detail: str = ""
     mark: str = ""
     tip: str = ""
+    off: str = ""
+    """Why it cannot be chosen, "" where it can."""

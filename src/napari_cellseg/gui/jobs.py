@@ -19,10 +19,16 @@ class Ticker(QObject):
         self._timer.setInterval(IDLE_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
+        controller.wake = self._soon
 
     def stop(self) -> None:
         """Stop for good."""
         self._timer.stop()
+
+    def _soon(self) -> None:
+        """Tick before the next picture is drawn, if that can be."""
+        if self._timer.isActive():
+            QTimer.singleShot(0, self._tick)
 
     def _tick(self) -> None:
         self._controller.tick()

@@ -31,6 +31,9 @@ OUTLINE = 4
 STATE_COLOURS = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e", "#ffffff80", "#3b8ee0", "#35b779")
 """Of the values 0 to 6; a cyclic colormap, since napari compiles seconds of code for a direct one."""
 
+MOST_BYTES = 8 << 30
+"""Pixels that come from no file are kept as a file up to this size."""
+
 Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
 
@@ -62,7 +65,7 @@ class LayerFamily:
         if self._pixels.nbytes < 1 << 29:
             self._pixels = picture.load()
         common = geometry(record)
-        self.rgb = record.n_channels == 3 and record.dtype == "uint8"
+        self.rgb = record.in_colour
         self.overlay = np.zeros(record.shape, np.uint8)
         shown = self._channel(0)
         limits = None if self.rgb else _limits(shown)
@@ -203,14 +206,40 @@ class LayerFamily:
             if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
-    def complete(self) -> bool:
-        """Whether the person has not removed one of the layers."""
-        return all(layer in self.viewer.layers for layer in (self.image, self.state, self.labels))
+    @property
+    def missing(self) -> tuple[Any, ...]:
+        """Layers of the family that somebody took out of the viewer."""
+        return tuple(layer for layer in self._members if layer not in self.viewer.layers)
+
+    @property
+    def gone(self) -> bool:
+        """Whether both the image and its labels were taken out."""
+        return self.image in self.missing and self.labels in self.missing
+
+    def bring_back(self) -> None:
+        """Put missing layers where they were among the others.
+
+        Without the others, the layer of states would be the only one: drawn alone after the rest has gone, a layer ends
+        the process in some drivers (seen with any kind of layer, and without this plugin).
+        """
+        layers = self.viewer.layers
+        _napari.settle(self.labels)  # a stroke whose end the removed layer never heard of
+        for n, layer in enumerate(self._members):
+            if layer not in layers:
+                below = [layers.index(m) + 1 for m in self._members[:n] if m in layers]
+                above = [layers.index(m) for m in self._members[n:] if m in layers]
+                layers.insert(below[-1] if below else above[0], layer)
+        layers.selection.active = self.labels
 
     # --- inside ---------------------------------------------------------------------------------
 
+    @property
+    def _members(self) -> tuple[Any, ...]:
+        """The layers that an image always has, from the bottom to the top."""
+        return self.image, self.labels, self.state, self.line
+
     def _add(self) -> None:
-        for layer in (self.image, self.labels, self.state, self.line):
+        for layer in self._members:
             self.viewer.layers.append(layer)
         self.line.visible = False
         self.viewer.layers.selection.active = self.labels
@@ -275,6 +304,21 @@ def _limits(pixels: Any) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
+def holds_file(layer: Image, image: images.Image) -> bool:
+    """Whether a layer shows what a file holds: all of it, or one of its channels.
+
+    A layer of several files opened as one stack, or of another picture of the file, does not.
+    """
+    shown = [n for n in _finest(layer).shape[: layer.ndim] if n > 1]  # colours come last
+    left = iter(n for n in image.data.shape if n > 1)
+    return all(n in left for n in shown)
+
+
+def _finest(layer: Image) -> Any:
+    """The pixels of a layer, of a pyramid those of its finest level; array-like."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
 def save_pixels(layer: Image, folder: Path) -> Path:
     """Write the pixels of a layer that has no file as OME-TIFF with its axes and voxel size; never over another file.
 
@@ -285,7 +329,14 @@ def save_pixels(layer: Image, folder: Path) -> Path:
     """
     import tifffile
 
-    pixels = np.asarray(layer.data)
+    pixels = _finest(layer)
+    if pixels.nbytes > MOST_BYTES:
+        raise CellsegError(
+            f"The layer {layer.name} holds {pixels.nbytes / 1e9:.0f} GB that come from no single file.",
+            "Save it as OME-Zarr and add that (step Image).",
+        )
+    pixels = np.asarray(pixels)
+    pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
     pixels = pixels.astype(np.float32) if pixels.dtype.itemsize > 4 else pixels
     axes = ("YXS" if pixels.ndim == 3 else "ZYXS") if layer.rgb else "TZYX"[-pixels.ndim :]
     spacing = dict(zip(axes.replace("S", ""), map(float, layer.scale), strict=False))

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..engine import LiveJob, Reply, live_reason
+from ..errors import CellsegError
 from ..events import Event, Failed, Finished, Refined, Span
 
 if TYPE_CHECKING:
@@ -74,9 +75,12 @@ class Live:
         session = self._c.session
         if session.project is None or session.current_model is None:
             return "Live learning needs a model to begin with."
-        if self._c.project().model_card(session.current_model).members:
-            return "Several models together do not learn live."
-        return live_reason(session.project.model_config(session.current_model), session.project.task)
+        try:
+            if session.project.model_card(session.current_model).members:
+                return "Several models together do not learn live."
+            return live_reason(session.project.model_config(session.current_model), session.project.task)
+        except CellsegError as error:  # somebody has taken its folder away
+            return f"{error.message} {error.hint}"
 
     def _free(self) -> bool:
         """Whether nothing else is going on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import itertools
 import time
 from pathlib import Path
 
@@ -176,8 +175,8 @@ class HistoryPanel(_Panel):
             self._fill()
 
     def _fill(self) -> None:
-        canvas = self.controller.session.canvas
-        found = list(itertools.islice(canvas.history(), self._many + 1)) if canvas is not None else []
+        there = self.controller.session.canvas is not None
+        found = (self.controller.history(self._many + 1) or []) if there else []
         with signals_blocked(self.list):
             self.list.clear()
             for e in found[: self._many]:
@@ -210,7 +209,7 @@ class HistoryPanel(_Panel):
         canvas = self.controller.session.canvas
         path, _ = QFileDialog.getSaveFileName(self, "Write the log", "history.csv", "Table (*.csv)")
         if path and canvas is not None:
-            write_history(Path(path), canvas.rows())
+            write_history(Path(path), canvas.all_rows())
 
 
 def _when(moment: float) -> str:

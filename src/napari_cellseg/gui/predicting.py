@@ -11,7 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,6 @@ class Predicting:
         self._wishes: dict[str, PlanJob | DecodeJob | FitJob] = {}
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
-        self._own: tuple[object, Any] = (None, None)
         self.window = uuid.uuid4().hex[:8]
         self._running: PredictJob | None = None  # what the labels that come are of
 
@@ -96,33 +95,19 @@ class Predicting:
 
     def models(self) -> tuple[str, ...]:
         """The current model and those that predict with it."""
-        session = self._c.session
-        current = (session.current_model,) if session.current_model else ()
-        there = {m.id for m in session.models}
-        return (*current, *(m for m in session.together if m not in current and m in there))
+        return self._c.session.together_now
 
     def chosen(self) -> Target | None:
         """The current model's target with the thresholds the person has set; None where they are not set."""
-        session, own = self._c.session, self.own()
-        same_kind = session.target is not None and own is not None and session.target.kind == own.kind
-        return session.target if same_kind else None
+        return self._c.session.chosen
 
     def target(self) -> Target | None:
-        """The target that is decoded with: as the person set it, as fitted live, or the model's own."""
-        session, own = self._c.session, self.own()
-        fitted = session.fitted if session.live and len(self.models()) == 1 else None
-        return (self.chosen() or fitted or own) if own is not None else None
+        """The target that is decoded with."""
+        return self._c.session.decoding
 
     def own(self) -> Target | None:
         """The current model's own target."""
-        session = self._c.session
-        if session.current_model is None or session.project is None:
-            return None
-        key = (session.project.path, session.current_model)
-        if self._own[0] != key:  # models never change: read each once
-            self._own = key, session.project.model_config(session.current_model).target
-        own: Target = self._own[1]
-        return own
+        return self._c.session.own
 
     def retarget(self, target: Target) -> None:
         """Look at other thresholds: outlines of the visible field at once, labels stay as they are."""
@@ -306,11 +291,9 @@ class Predicting:
         if c.job == c.comparing.job:
             c.comparing.answered(self._in_image(event), event.model)
             return
-        if self._running is not None:
-            self.write(event, self._running, self.group)
-        c.session.update(
-            status=f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s.",
-        )
+        found = f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s."
+        if self._running is not None:  # said when it is there
+            self.write(event, self._running, self.group, lambda: c.session.update(status=found))
 
     def write(self, event: Predicted, job: PredictJob, group: str, then: Callable[[], None] = lambda: None) -> None:
         """Write what a job found in the open image, bit by bit; `then` follows when all of it is there."""
@@ -355,12 +338,13 @@ class Predicting:
                 c.session.update(progress=None, status="The draft was cancelled.")
                 return
             box = tuple(slice(0, n) for n in made.labels.shape)
-            c.writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, f"draft-{time.time():.0f}")
-            c.session.update(
-                progress=None,
-                status=f"Drafted with {name}. Correct some objects, then fine-tune a network.",
-                notice=drafts.ADVICE if made.doubt else c.session.notice,
-            )
+            group = f"draft-{time.time():.0f}"
+
+            def written() -> None:
+                c.session.update(status=f"Drafted with {name}. Correct some objects, then fine-tune a network.")
+
+            c.session.update(progress=None, notice=drafts.ADVICE if made.doubt else c.session.notice)
+            c.writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, group, written)
 
         c.session.update(progress=Progress("draft", f"Drafting with {name}"), notice="")
         c.helper.later(make, take)

@@ -22,6 +22,7 @@ from ..events import (
     TrainStarted,
     Validated,
 )
+from .pulse import engine_line
 from .session import Curve, Problem, Progress
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Reactions:
         """Take one reply of the engine."""
         event = reply.event
         if isinstance(event, Ready):
-            self._c.session.update(engine=f"engine: ready, {event.device} {event.precision}")
+            self._c.session.update(engine=engine_line(self._c.engine, self._c.session))
         elif isinstance(event, Failed):
             self._failed(reply.job, event)
         elif reply.job == self._c.job:
@@ -85,7 +86,7 @@ class Reactions:
                 self._c.writer.forget()
                 if self._c.session.project is not None:
                     self._c.session.update(unfinished=self._c.interrupted())
-                self._c.session.update(progress=None)
+                self._c.session.update(progress=self._c.writer.progress())
 
     def _started(self, event: TrainStarted) -> str:
         seconds = self._c.session.config.train.seconds

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..config import Config
 from ..events import Planned, TrainingShown
 from ..preprocess import Recipe
+from ..targets import Target
 from .both import Side, model_of
 from .items import Control, Item
 from .overview import mark, statuses, summary
@@ -21,6 +24,9 @@ class View:
     """Everything that a Workbench shows, as plain values."""
 
     project: str
+    folder: Path | None
+    guidelines: str
+    config: Config
     saved: str
     image_position: str
     images: tuple[Item, ...]
@@ -38,6 +44,7 @@ class View:
     progress: Progress | None
     remaining: str
     engine: str
+    silent: str
     models: tuple[Item, ...]
     current_model: str
     counts: str
@@ -45,6 +52,8 @@ class View:
     training: TrainingShown | None
     network: str
     resume: Control
+    unjudged: str
+    judge: Control
     unfinished: str
     forecast: str
     rounds: tuple[Item, ...]
@@ -72,6 +81,8 @@ class View:
     given_size: float
     field_only: bool
     decoded: str
+    decoding: Target | None
+    together: tuple[str, ...]
     thresholds: Control
     apply: Control
     reset: Control
@@ -104,11 +115,15 @@ def resolve(s: Session) -> View:
     image = (
         Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
     )
-    idle = Control(s.progress is None, "" if s.progress is None else f"{s.progress.text}: wait, or cancel it.")
+    running = s.progress.text.split(":")[0] if s.progress else ""  # without numbers, which change all the time
+    idle = Control(s.progress is None, f"{running}: wait, or cancel it." if running else "")
     writable = Control(not s.read_only, "Another window edits this project; this one only looks.")
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(
         project=s.project.name if s.project else "No project",
+        folder=s.folder,
+        guidelines=s.guidelines if s.project else "",
+        config=s.config,
         saved="" if s.project is None else "read only" if s.read_only else "saved ✓",
         image_position=_position(s),
         image=s.image,
@@ -123,7 +138,8 @@ def resolve(s: Session) -> View:
         progress=s.progress,
         remaining=_time(s.progress.remaining) if s.progress else "",
         engine=s.engine,
-        models=tuple(Item(m.id, _model(m.id, s)) for m in s.models),
+        silent=_silent(s),
+        models=_models(s),
         current_model=s.current_model or "",
         **_learning(s, open_round, writable, idle),
         **_preprocessing(s),
@@ -181,6 +197,8 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
         "given_size": s.given_size,
         "field_only": s.field_only,
         "decoded": s.decoded,
+        "decoding": s.decoding if s.current_model else None,
+        "together": s.together,
         "thresholds": _first(idle, kept),
         "apply": _first(idle, kept, changed),
         "reset": _first(idle, Control(s.target is not None or s.fitted is not None, changed.reason)),
@@ -214,6 +232,8 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "training": s.training,
         "network": _network(s.training),
         "resume": going_on,
+        "unjudged": s.unjudged[-1] if s.unjudged else "",
+        "judge": _first(*allowed, Control(bool(s.unjudged), "Every model is judged.")),
         "unfinished": s.unfinished,
         "forecast": _forecast(s),
     }
@@ -302,7 +322,7 @@ def _first(*controls: Control) -> Control:
 
 
 def _is_rgb(s: Session) -> bool:
-    return s.record is not None and s.record.n_channels == 3 and s.record.dtype == "uint8"
+    return s.record is not None and s.record.in_colour
 
 
 def _next_step(s: Session, open_round: bool) -> str:
@@ -325,6 +345,23 @@ def _counts(s: Session) -> str:
         return ""
     c = s.counts
     return f"{c.objects} objects · {c.corrected:.1%} corrected · {c.approved:.1%} approved"
+
+
+def _silent(s: Session) -> str:
+    """What a person should know of an engine that does not answer."""
+    if not s.silent:
+        return ""
+    lost = f" What it was doing is lost then ({s.progress.text})." if s.progress else ""
+    return (
+        "The engine has not answered for more than 10 s: it may be stopped, or the computer out of memory. What you "
+        f"made is saved. Wait, or start a new one.{lost}"
+    )
+
+
+def _models(s: Session) -> tuple[Item, ...]:
+    """Models to choose from, and behind them what cannot be used, with the reason."""
+    usable = (Item(m.id, _model(m.id, s)) for m in s.models)
+    return (*usable, *(Item(x.name, f"{x.name} (cannot be used)", off=x.reason) for x in s.left_out))
 
 
 def _model(id: str, s: Session) -> str:

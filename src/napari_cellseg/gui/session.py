@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +14,7 @@ from ..config import Config
 from ..edits import Over
 from ..evaluate import Item
 from ..events import Planned, TrainingShown
-from ..project import Canvas, Forecast, Holdout, ImageRecord, ImageStatus, ModelCard, Project, RoundRecord
+from ..project import Canvas, Forecast, Holdout, ImageRecord, ImageStatus, LeftOut, ModelCard, Project, RoundRecord
 from ..targets import Target
 
 
@@ -96,6 +98,12 @@ class Session:
     statuses: dict[str, ImageStatus] = field(default_factory=dict)
     """How far images are; the open one may be further."""
     models: tuple[ModelCard, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """Models and trainings of the project that cannot be used, and why."""
+    unjudged: tuple[str, ...] = ()
+    """Models that were trained and have no round, since the window was closed before they were judged."""
+    guidelines: str = ""
+    """The project's annotation rules."""
     current_model: str | None = None
     rounds: tuple[RoundRecord, ...] = ()
     progress: Progress | None = None
@@ -115,6 +123,8 @@ class Session:
     notice: str = ""
     problem: Problem | None = None
     engine: str = "engine: starting"
+    silent: bool = False
+    """Whether the engine does not answer."""
     preview: bool = False
     split: float = 0.0
     """Left of this share of the visible field the preview leaves the image as it is."""
@@ -144,6 +154,8 @@ class Session:
     """Predict the visible field instead of the whole image."""
     together: tuple[str, ...] = ()
     """Models that predict together with the current one."""
+    own: Target | None = None
+    """The current model's own target; None without a model."""
     fitted: Target | None = None
     """The current model's target with thresholds that were fitted live to the corrections."""
     target: Target | None = None
@@ -166,15 +178,51 @@ class Session:
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
 
+    _held: int = field(default=0, repr=False)
+    _different: bool = field(default=False, repr=False)
+
     changed = Signal()
+
+    @contextmanager
+    def told_once(self) -> Iterator[None]:
+        """Whatever is updated inside is told once, at the end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if not self._held and self._different:
+                self._different = False
+                self.changed.emit()
 
     def update(self, **values: Any) -> None:
         """Set fields and tell once if anything is different."""
         different = {k: v for k, v in values.items() if getattr(self, k) is not v and getattr(self, k) != v}
         for name, value in different.items():
             setattr(self, name, value)
-        if different:
+        if different and self._held:
+            self._different = True
+        elif different:
             self.changed.emit()
+
+    @property
+    def together_now(self) -> tuple[str, ...]:
+        """The current model and those that predict with it."""
+        current = (self.current_model,) if self.current_model else ()
+        there = {m.id for m in self.models}
+        return (*current, *(m for m in self.together if m not in current and m in there))
+
+    @property
+    def chosen(self) -> Target | None:
+        """The current model's target with the thresholds the person has set; None where they are not set."""
+        same_kind = self.target is not None and self.own is not None and self.target.kind == self.own.kind
+        return self.target if same_kind else None
+
+    @property
+    def decoding(self) -> Target | None:
+        """The target that is decoded with: as the person set it, as fitted live, or the model's own."""
+        fitted = self.fitted if self.live and len(self.together_now) == 1 else None
+        return (self.chosen or fitted or self.own) if self.own is not None else None
 
     @property
     def record(self) -> ImageRecord | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Config
-from ..engine import Job, ShowTrainingJob, TrainJob, decide, open_round
+from ..engine import Job, JudgeJob, ShowTrainingJob, TrainJob, decide, open_round
 from ..errors import CellsegError
 from ..presets import preset
 from ..project import Project, change_holdout, unfinished_runs
@@ -51,11 +51,18 @@ class Trainings:
 
     @shown
     def choose_preset(self, name: str) -> None:
-        """Train as a paper did; the project keeps its recipe and its kind of target unless the loss needs another."""
+        """Train as a paper did: recipe, target, network, loss, patches and optimiser, from new weights."""
         chosen = preset(name)
-        self.configure(chosen.apply(self.session.config))
-        fresh = "" if self.session.current_model is None else " Tick From scratch: a child keeps its parent's network."
-        self.session.update(status=f"{chosen.title}.{fresh}", training=None)
+        config = chosen.apply(self.session.config)
+        objects = self.project().task == "instance"
+        if config.target.instances != objects:
+            has, other = ("objects", "classes") if objects else ("classes", "objects")
+            raise CellsegError(
+                f"{chosen.title} is a training for {other}, but {self.project().name} has {has}.",
+                f"Make a project of {other} (Image > New project).",
+            )
+        self.configure(config)
+        self.session.update(status=f"{chosen.title}. It starts from new weights.", training=None)
 
     @shown
     def keep(self) -> None:
@@ -95,9 +102,14 @@ class Trainings:
         what = "judge from the next training on" if hold else "are learnt from by the next training"
         self.session.update(status=f"{n} {things} in view {what}.")
 
-    def interrupted(self) -> str:
+    @shown
+    def judge(self, model: str) -> None:
+        """Judge a trained model that has no round yet."""
+        self.begin(JudgeJob(self.project().path, model), "judge")
+
+    def interrupted(self, project: Project | None = None) -> str:
         """The training that was interrupted last, "" where a later one has ended."""
-        project = self.project()
+        project = project or self.project()
         runs = unfinished_runs(project.runs_folder)
         trained = [m.id.lstrip("v") for m in project.models() if not m.members]
         numbers = [int(n) for n in trained if n.isdigit()]

@@ -86,7 +86,9 @@ class Whereabouts:
         camera = _napari.camera(c.viewer)
         camera.center, camera.zoom = tuple(was["center"]), was["zoom"]
         labels = c.family.labels
-        labels.selected_label, labels.brush_size = was["label"], was["brush"]
+        labels.brush_size = was["brush"]
+        if not c.instances():  # of objects, the brush begins with a free number
+            labels.selected_label = was["label"]
         if was["tool"] in BY_NAME:
             c.tools.choose(was["tool"])
         elif not c.session.read_only:

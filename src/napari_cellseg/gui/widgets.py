@@ -33,6 +33,15 @@ PRIMARY = (
 )
 
 
+_PROBLEM, _NOTICE = (f"#message {{ background: {c}; border-radius: 4px; }}" for c in ("#7a2f2f", "#5c5122"))
+
+
+def restyle(widget: QWidget, sheet: str) -> None:
+    """Set a style sheet where it is another one: Qt works it out anew for all inside, even where it is the same."""
+    if widget.styleSheet() != sheet:
+        widget.setStyleSheet(sheet)
+
+
 class ActionButton(QPushButton):
     """A button whose tooltip says what it does, or why it cannot do it now."""
 
@@ -99,6 +108,7 @@ class StatusBar(QWidget):
     cancelled = Signal()
     dismissed = Signal()
     locate = Signal(str)
+    restart = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,22 +132,24 @@ class StatusBar(QWidget):
         self._job.setVisible(view.progress is not None)
         if view.progress is not None:
             known = view.progress.done > 0
+            self.bar.setUpdatesEnabled(False)  # else Qt paints the whole window at once, not with the next picture
             self.bar.setRange(0, 1000 if known else 0)
             self.bar.setValue(int(view.progress.done * 1000))
+            self.bar.setUpdatesEnabled(True)
             self.remaining.setText(view.remaining)
         self.cancel.show_control(view.cancel)
         self._show_frame(view)
 
     def _show_frame(self, view: View) -> None:
         problem = view.problem
-        self._frame.setVisible(problem is not None or bool(view.notice))
+        self._frame.setVisible(problem is not None or bool(view.notice or view.silent))
         if problem is not None:
             self._message.setText(f"<b>{problem.message}</b><br>{problem.hint}")
             self._message.setToolTip(problem.details)
         else:
-            self._message.setText(view.notice)
-        colour = "#7a2f2f" if problem is not None else "#5c5122"
-        self._frame.setStyleSheet(f"#message {{ background: {colour}; border-radius: 4px; }}")
+            self._message.setText(view.silent or view.notice)
+        self._again.setVisible(problem is None and bool(view.silent))
+        restyle(self._frame, _PROBLEM if problem is not None else _NOTICE)
         self._lost = problem.lost_image if problem else ""
         self._find.setVisible(bool(self._lost))
 
@@ -154,6 +166,8 @@ class StatusBar(QWidget):
         inner = QVBoxLayout()
         inner.addWidget(message)
         inner.addWidget(self._find)
+        self._again = ActionButton("Restart engine", "End it and start a new one.", self.restart.emit)
+        inner.addWidget(self._again)
         layout = QHBoxLayout(frame)
         layout.addLayout(inner, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
@@ -195,7 +209,8 @@ class CurvePlot(QWidget):
         painter.drawText(area.right() - 40, area.bottom() + 15, f"{right:.0f} s")
         painter.drawText(2, area.bottom(), "0")
         path = QPainterPath()
-        for n, point in enumerate(self._curve.training):
+        every = max(1, len(self._curve.training) // max(1, area.width()))  # no more points than pixels
+        for n, point in enumerate(self._curve.training[::every]):
             (path.lineTo if n else path.moveTo)(*place(point))
         painter.setPen(QPen(QColor(ACCENT), 1.2))
         painter.drawPath(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QSize
@@ -33,7 +33,8 @@ from .dock_preprocess import PreprocessPage
 from .dock_rounds import RoundsPage
 from .jobs import Ticker
 from .pages import Page
-from .resolve import View, resolve
+from .resolve import View
+from .views import Part
 from .widgets import StatusBar, hint
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ class Dock(QWidget):
         self.status.cancelled.connect(controller.cancel)
         self.status.dismissed.connect(controller.dismiss)
         self.status.locate.connect(self._locate)
+        self.status.restart.connect(controller.restart_engine)
         self.setMinimumWidth(330)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        controller.session.changed.connect(self._changed)
-        self.destroyed.connect(lambda: controller.session.changed.disconnect(self._changed, missing_ok=True))
-        self._last: View | None = None
+        views = controller.views
+        views.changed.connect(self.show_view)
+        self.destroyed.connect(lambda: views.changed.disconnect(self.show_view, missing_ok=True))
+        self._parts = [Part(self.status.show_view)]
 
     def sizeHint(self) -> QSize:
         """The width the design asks for."""
@@ -85,13 +88,8 @@ class Dock(QWidget):
 
     def show_view(self, view: View) -> None:
         """Show a view."""
-        self.status.show_view(view)
-
-    def _changed(self) -> None:
-        view = resolve(self.controller.session)
-        if view != self._last:
-            self._last = view
-            self.show_view(view)
+        for part in self._parts:
+            part(view)
 
     def _locate(self, id: str) -> None:
         path, _ = QFileDialog.getOpenFileName(self, f"Where is the picture of {id}?")
@@ -110,12 +108,8 @@ class StepDock(Dock):
         layout = QVBoxLayout(self)
         layout.addWidget(_scrolling(self.page), 1)
         layout.addWidget(self.status)
-        self._changed()
-
-    def show_view(self, view: View) -> None:
-        """Show a view."""
-        super().show_view(view)
-        self.page.show_view(view)
+        self._parts.append(Part(self.page.show_view))
+        self.show_view(self.controller.views.newest)
 
 
 class Workbench(Dock):
@@ -145,14 +139,14 @@ class Workbench(Dock):
         self.tabs.currentChanged.connect(self.stack.setCurrentIndex)
         self.model = QComboBox()
         self.model.setToolTip("The model that predicts, and that the next fine-tuning starts from.")
-        self.model.activated.connect(lambda i: self.controller.use_model(str(self.model.itemData(i))))
+        self.model.activated.connect(self._model_chosen)
         self.engine = hint()
         self._assemble()
-        self._changed()
+        self._parts += [Part(self._show_frame), *(Part(page.show_view) for page in self.pages)]
+        self.show_view(self.controller.views.newest)
 
-    def show_view(self, view: View) -> None:
-        """Show a view."""
-        super().show_view(view)
+    def _show_frame(self, view: View) -> None:
+        """What stands above and below the pages."""
         self.project.setText(view.project)
         self.saved.setText(view.saved)
         self.position.setText(view.image_position)
@@ -162,8 +156,9 @@ class Workbench(Dock):
         self._show_models(view)
         self.engine.setText(view.engine)
         for n, page in enumerate(self.pages):
-            page.show_view(view)
-            self.tabs.setTabText(n, f"{page.title} •" if page.title == view.next_step else page.title)
+            title = f"{page.title} •" if page.title == view.next_step else page.title
+            if self.tabs.tabText(n) != title:  # else Qt lays all tabs out anew
+                self.tabs.setTabText(n, title)
 
     def open_step(self, title: str) -> None:
         """Bring a step to the front."""
@@ -182,14 +177,23 @@ class Workbench(Dock):
             self.channel.setCurrentIndex(view.channel)
 
     def _show_models(self, view: View) -> None:
+        model: Any = self.model.model()
         with signals_blocked(self.model):
             self.model.clear()
+            if not view.current_model:
+                self.model.addItem("no model yet", "")
             for item in view.models:
                 self.model.addItem(f"model {item.text}", item.key)
-            if not view.models:
-                self.model.addItem("no model yet")
+                entry = model.item(self.model.count() - 1)
+                if item.off and entry is not None:
+                    entry.setEnabled(False)
+                    entry.setToolTip(item.off)
             self.model.setCurrentIndex(max(0, self.model.findData(view.current_model)))
-        self.model.setEnabled(bool(view.models) and view.progress is None)
+        self.model.setEnabled(bool(view.models) and not view.cancel.enabled)
+
+    def _model_chosen(self, index: int) -> None:
+        if id := self.model.itemData(index):
+            self.controller.use_model(str(id))
 
     def _arrow(self, text: str, by: int) -> QToolButton:
         button = QToolButton()

@@ -21,6 +21,7 @@ from .. import edits
 from ..boxes import relative
 from ..errors import CellsegError
 from ..project import PREDICTED, Canvas, Edit, Objects
+from .session import Progress
 
 if TYPE_CHECKING:
     from .controller import Controller
@@ -29,6 +30,8 @@ PIECE = 256
 """Predictions are written in boxes of this side, each in a few milliseconds."""
 AT_ONCE = 1 << 20
 """Voxels that are approved in one go."""
+MANY = 64
+"""Of so many pieces it is told how far they are."""
 PROVISIONAL = 1_000_000
 """Objects of single tiles are numbered this far above those of the whole image that replace them. No id is used twice:
 one that is remembered (by the brush, a review, a comparison) is the object it was, or is gone."""
@@ -49,7 +52,14 @@ class Queue:
     """Pieces that wait, and what follows when all of them are written."""
 
     pieces: deque[Piece] = field(default_factory=deque)
+    total: int = 0
+    """Pieces since the queue was empty."""
     ends: list[Callable[[], None]] = field(default_factory=list)
+
+    def add(self, piece: Piece) -> None:
+        """Let a piece wait."""
+        self.total = self.total + 1 if self.pieces else 1
+        self.pieces.append(piece)
 
     def clear(self) -> None:
         """Forget them."""
@@ -100,6 +110,7 @@ class PieceWriter:
         self._before: Labels | None = None  # what it replaces
         self._whole: Waiting | None = None  # the prediction that is being written,
         self.group = ""  # and its group
+        self._numbering = False  # of a large prediction, in the helper thread
         self._heeded = 0  # the newest edit that it knows of
 
     @property
@@ -155,7 +166,7 @@ class PieceWriter:
         """Number a proposed tile, then cut it into pieces that are written one by one."""
         canvas, first = self._c.canvas(), self.fresh_id()
         labels = edits.reconcile(canvas.labels[box], canvas.state[box], proposal, first, instances=self._c.instances())
-        self.next_id = max(first, int(labels.max(initial=0)) + 1)
+        self.next_id = first + int(proposal.max(initial=0))
         self.cut(image, box, labels, group)
 
     def whole(
@@ -171,6 +182,8 @@ class PieceWriter:
         self._first, self._before = 0, None
         self.next_id = max(self.next_id, first + count + 1)  # nobody gets an id that is on its way
         generation, heeded = self._generation, canvas.n
+        self._numbering = proposal.size > MANY * PIECE**2
+        self.tell()
         wide = tuple(
             slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, canvas.labels.shape, strict=True)
         )
@@ -185,12 +198,17 @@ class PieceWriter:
 
         def take(found: Waiting) -> None:
             if generation == self._generation:
+                self._numbering = False
                 self.next_id = max(found.objects.top, self.promised) + 1
                 self.cut(image, box, found.labels, group)
                 self._whole, self._heeded, self.group = found, heeded, group
                 self._predictions.ends += [self._predicted, then]
 
-        self._c.helper.later(number, take)
+        def failed(error: CellsegError) -> None:
+            self._numbering = False
+            self._c.fail(error)
+
+        self._c.helper.later(number, take, failed)
 
     def cut(self, image: str, box: Box, labels: Labels, group: str) -> None:
         """Cut labels of a box into pieces that are written one by one; a comparison with what they replace ends."""
@@ -199,7 +217,7 @@ class PieceWriter:
             self._c.session.update(notice="The comparison has ended: a prediction changed the labels. Compare again.")
         for span in _spans(box, PIECE):
             change = partial(_predicted, span, labels[relative(span, box)])
-            self._predictions.pieces.append(Piece(image, group, change))
+            self._predictions.add(Piece(image, group, change))
 
     def approve(self, box: Box, mask: NDArray[np.bool_], what: str) -> None:
         """Approve the voxels of a mask of the box's shape: at once, or piece by piece where they are many."""
@@ -207,7 +225,7 @@ class PieceWriter:
         group = f"approve-{uuid.uuid4().hex[:8]}"
         for span in [box] if small else _spans(box, 2 * PIECE):
             change = partial(_approved, span, mask[relative(span, box)], f"approve {what}")
-            self._approvals.pieces.append(Piece(c.session.image, group, change))
+            self._approvals.add(Piece(c.session.image, group, change))
         self._approvals.ends.append(lambda: c.session.update(status=f"Approved the {what}."))
         if small:
             self.step()
@@ -217,13 +235,32 @@ class PieceWriter:
     def drop(self) -> None:
         """Write nothing more of a prediction that is on its way."""
         self._predictions.clear()
-        self._whole, self.group = None, ""
+        self._whole, self.group, self._numbering = None, "", False
         self._generation += 1
         self.forget()
+        self.tell()
 
     def forget(self) -> None:
         """The job has ended: nothing is kept for it."""
         self._first, self._before = 0, None
+
+    # --- telling --------------------------------------------------------------------------------
+
+    def progress(self) -> Progress | None:
+        """How far a large prediction or draft is that is being written; None where nothing is, or it is small."""
+        left, total = len(self._predictions.pieces), self._predictions.total
+        if self._numbering:
+            return Progress("write", "Numbering objects")
+        if self._whole is None or not left or total < MANY:
+            return None
+        done = 100 * (total - left) // total
+        return Progress("write", f"Writing labels: {done} %", max(done, 1) / 100)
+
+    def tell(self) -> None:
+        """Show that, unless something else is under way."""
+        session = self._c.session
+        if session.progress is None or session.progress.kind == "write":
+            session.update(progress=self.progress())
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -235,6 +272,8 @@ class PieceWriter:
             self._c.show(edit)
         if not queue.pieces:
             queue.end()
+        if queue is self._predictions:
+            self.tell()
 
     def _write(self, piece: Piece) -> Edit | None:
         canvas = self._c.session.canvas

@@ -6,12 +6,18 @@ format forces; writing goes to a temporary name first and is renamed.
 
 from __future__ import annotations
 
+from ._fingerprint import fingerprint, glance, is_unchanged
+from ._guard import reading
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, pictures_in, read_labels, read_masks
+from ._limits import check_labels_fit, memory_left
 from ._masks import is_for_many, is_foreign
 from ._outlines import Masks, MasksFor
-from ._read import check_content, fingerprint, read
+from ._read import check_content, read, series_in
+from ._series import Series
+from ._thumbnail import write_thumbnail
 from ._write import LABEL_FORMATS, write_labels, write_probabilities
+from ._zarr import labels_inside
 
 __all__ = [
     "AXES",
@@ -19,17 +25,26 @@ __all__ = [
     "Image",
     "Masks",
     "MasksFor",
+    "Series",
     "canonical",
     "check_content",
+    "check_labels_fit",
     "components",
     "fingerprint",
+    "glance",
     "is_for_many",
     "is_foreign",
+    "is_unchanged",
+    "labels_inside",
+    "memory_left",
     "merge_masks",
     "pictures_in",
     "read",
     "read_labels",
     "read_masks",
+    "reading",
+    "series_in",
     "write_labels",
     "write_probabilities",
+    "write_thumbnail",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
+from ._guard import reading
 from ._image import Image
 from ._masks import is_foreign, kind_of, read_foreign
 from ._outlines import Labels, Masks, MasksFor, class_number
@@ -84,11 +85,10 @@ def read_masks(path: str | Path, wanted: MasksFor, axes: str | None = None) -> M
         )
     if path.is_dir() and not any((path / name).exists() for name in (".zattrs", ".zgroup", "zarr.json", ".zarray")):
         return _merged(path, wanted)
-    if kind_of(path) == "cellpose":
-        labels = read_foreign(path, wanted).labels
-        return _one_class(labels, wanted, path.name) if len(wanted.classes) == 1 else Masks(labels)
     if is_foreign(path):
-        return read_foreign(path, wanted)
+        found = read_foreign(path, wanted)
+        one = kind_of(path) == "cellpose" and len(wanted.classes) == 1
+        return _one_class(found.labels, wanted, path.name) if one else found
     image = read(path, axes)
     values = _grey(image, path)
     if len(wanted.classes) == 1:
@@ -243,8 +243,11 @@ def _grey(image: Image, path: Path) -> NDArray[Any]:
     frames = [image.frame(t).load() for t in range(image.n_frames)]
     if image.data.dtype.kind == "b":
         frames = [frame.view(np.uint8) for frame in frames]
-    if path.suffix.lower() in (".png", ".bmp") and (indices := _palette(path, frames[0])) is not None:
-        return indices
+    if path.suffix.lower() in (".png", ".bmp"):
+        with reading(path.name):
+            indices = _palette(path, frames[0])
+        if indices is not None:
+            return indices
     for channels in frames:
         if any((channels[0] != other).any() for other in channels[1:3]):
             raise CellsegError(

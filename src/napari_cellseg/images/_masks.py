@@ -6,8 +6,8 @@ written here come back voxel for voxel.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,14 +16,11 @@ import numpy as np
 from ..errors import CellsegError
 from ._coco import read_coco, write_coco
 from ._geojson import is_geojson, read_geojson, write_geojson
-from ._image import READ_ERRORS
+from ._guard import reading
 from ._json import load
+from ._limits import check_archive
 from ._outlines import Labels, Masks, MasksFor, paint
 from ._rois import read_rois, write_rois
-
-_UNREADABLE: tuple[type[Exception], ...] = (
-    *READ_ERRORS, AttributeError, AssertionError, zipfile.BadZipFile, OverflowError, RecursionError, MemoryError,
-)  # fmt: skip
 
 
 def is_foreign(path: Path) -> bool:
@@ -33,11 +30,11 @@ def is_foreign(path: Path) -> bool:
 
 def is_for_many(path: Path) -> bool:
     """Whether a file is COCO that lists several images, so that one file serves them all."""
-    try:
-        data = load(path) if path.suffix.lower() == ".json" else None
-    except _UNREADABLE:
-        return False
-    listed = data.get("images") if isinstance(data, dict) else None
+    listed = None
+    if path.suffix.lower() == ".json":
+        with contextlib.suppress(CellsegError), reading(path.name):  # whoever reads it as masks says what is wrong
+            data = load(path)
+            listed = data.get("images") if isinstance(data, dict) else None
     return isinstance(listed, list) and len(listed) > 1
 
 
@@ -63,7 +60,8 @@ def read_foreign(path: Path, wanted: MasksFor) -> Masks:
         When the file is damaged, of another format, or does not fit the image.
     """
     kind = kind_of(path)
-    try:
+    with reading(path.name, "Export it again, or as a label TIFF.", "cannot be read as masks"):
+        check_archive(path)
         if kind == "cellpose":
             from ._cellpose import read_seg
 
@@ -76,10 +74,6 @@ def read_foreign(path: Path, wanted: MasksFor) -> Masks:
         if is_geojson(data):
             return paint(list(read_geojson(data)), wanted, path.name)
         return read_coco(data, path.name, wanted)
-    except _UNREADABLE as error:
-        raise CellsegError(
-            f"{path.name} cannot be read as masks: {error}.", "Export it again, or as a label TIFF."
-        ) from error
 
 
 def write_foreign(path: Path, labels: Labels, classes: Sequence[str] = ()) -> Path:

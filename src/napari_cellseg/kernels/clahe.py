@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from .threads import strips
 
 Tables = NDArray[Any]
+LEVELS = 256
+"""Bins of a histogram. With 65,536 of them a tile has about one pixel a bin, and no clip limit is ever reached."""
 
 
 def tile_size(shape: tuple[int, int], tiles: int) -> tuple[int, int]:
@@ -24,17 +26,16 @@ def tile_size(shape: tuple[int, int], tiles: int) -> tuple[int, int]:
     return tuple((n + tiles - n % tiles) // tiles for n in shape)  # type: ignore[return-value]
 
 
-def table(tile: NDArray[Any], clip_limit: float) -> Tables:
-    """The look-up table of one tile, (256,) uint8 or (65536,) uint16."""
-    levels = 256 if tile.dtype == np.uint8 else 65536
-    limit = max(int(clip_limit * tile.size / levels), 1)
-    out = np.empty(levels, tile.dtype)
-    _table(np.bincount(tile.ravel(), minlength=levels), limit, np.float32(levels - 1) / np.float32(tile.size), out)
+def table(tile: NDArray[np.uint8], clip_limit: float) -> Tables:
+    """The look-up table of one tile, (256,) uint8."""
+    limit = max(int(clip_limit * tile.size / LEVELS), 1)
+    out = np.empty(LEVELS, np.uint8)
+    _table(np.bincount(tile.ravel(), minlength=LEVELS), limit, np.float32(LEVELS - 1) / np.float32(tile.size), out)
     return out
 
 
-def equalise(plane: NDArray[Any], tables: Tables, size: tuple[int, int], origin: tuple[int, int]) -> NDArray[Any]:
-    """Map (Y, X) uint8 or uint16 that begins at `origin` of the plane; tables (tiles, tiles, levels)."""
+def equalise(plane: NDArray[np.uint8], tables: Tables, size: tuple[int, int], origin: tuple[int, int]) -> NDArray[Any]:
+    """Map (Y, X) uint8 that begins at `origin` of the plane; tables (tiles, tiles, 256)."""
     out = np.empty_like(plane)
     inverse = np.float32(1) / np.float32(size[0]), np.float32(1) / np.float32(size[1])
 

@@ -24,6 +24,10 @@ class UNetBase(ModelBase):
     norm: Literal["batch", "instance", "none"] = Field("batch", description="Normalisation after each convolution.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout inside every block.")
     gates: bool = Field(False, description="Attention gates on the skips.")
+    deep_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout after the deepest level of the encoder and after the bottom only."
+    )
+    rectify: bool = Field(False, description="ReLU after each transposed convolution.")
 
     @property
     def stride(self) -> tuple[int, int, int]:
@@ -35,7 +39,10 @@ class UNetBase(ModelBase):
         from ..nets.unet import Parts, UNet
 
         dropout = (self.dropout,) if self.dropout else ()
-        parts = Parts(self.dimensions, self.block, self.norm, dropout=dropout, gates=self.gates)
+        parts = Parts(
+            self.dimensions, self.block, self.norm, dropout=dropout, gates=self.gates, deep_dropout=self.deep_dropout,
+            rectify=self.rectify,
+        )  # fmt: skip
         features = [self.width << level for level in range(self.levels + 1)]
         return UNet(parts, in_channels, out_channels, features, getattr(self, "flat", 0))
 
@@ -43,12 +50,12 @@ class UNetBase(ModelBase):
 class UNet(UNetBase):
     """The U-Net of Gautam & Gautam 2025: residual blocks, batch norm, transposed convolutions, 16 to 256 features.
 
-    With plain blocks, width 64 and no norm it is that of Ronneberger et al. 2015; with plain blocks and four levels
-    that of Karabag et al. 2023.
+    With plain blocks, width 64 and no norm it is that of Ronneberger et al. 2015; with three levels, ReLU after
+    transposed convolutions and deep dropout of 0.5 besides, that of Karabag et al. 2023.
     """
 
     title: ClassVar[str] = "U-Net"
-    source: ClassVar[str] = "Gautam & Gautam 2025; plain: Ronneberger et al. 2015; four levels: Karabag et al. 2023"
+    source: ClassVar[str] = "Gautam & Gautam 2025; plain: Ronneberger et al. 2015; three levels: Karabag et al. 2023"
     kind: Literal["unet"] = "unet"
     block: Literal["plain", "residual", "multiscale"] = Field(
         "residual",
@@ -57,7 +64,11 @@ class UNet(UNetBase):
 
 
 class MSUNet(UNetBase):
-    """The multi-scale U-Net of Aziz et al. 2026: every block looks with 3 x 3 and with 5 x 5 convolutions."""
+    """The multi-scale U-Net of Aziz et al. 2026: every block looks with 3 x 3 and with 5 x 5 convolutions.
+
+    Dropout is on each stream's output, before they are joined. Its rate, batch norm and two convolutions per stream are
+    ours: the paper does not state them.
+    """
 
     title: ClassVar[str] = "Multi-scale U-Net"
     source: ClassVar[str] = "Aziz et al. 2026, after Shamhan et al. 2023"

@@ -52,8 +52,9 @@ def read_weights(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise CellsegError(f"There is no weights file {path}.", "Check the path.")
     with path.open("rb") as file:
-        head = file.read(4)
-    if head[:2] == b"PK" or head[:1] == b"\x80":
+        head = file.read(9)
+    # a safetensors file begins with the length of its header, which may be any bytes, and the header with a brace
+    if head[8:] != b"{" and (head[:2] == b"PK" or head[:1] == b"\x80"):
         raise CellsegError(
             f"{path.name} is a pickle, which can run any code when it is opened; it was not opened.",
             "Only safetensors files are accepted. Convert it where you trust it: "

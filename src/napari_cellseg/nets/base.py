@@ -66,6 +66,14 @@ def padded(x: torch.Tensor, strides: tuple[int, ...]) -> torch.Tensor:
     return F.pad(x, pad, mode=mode)
 
 
+def resized(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Of the size of another one along ([Z], Y, X), interpolated linearly; as it is where they are equal."""
+    size = like.shape[2:]
+    if x.shape[2:] == size:
+        return x
+    return F.interpolate(x, size=size, mode="trilinear" if len(size) == 3 else "bilinear", align_corners=False)
+
+
 def _frozen(module: nn.Module) -> Iterator[nn.Module]:
     """The largest parts that have parameters, all of them frozen."""
     for child in module.children():

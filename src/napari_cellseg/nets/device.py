@@ -36,15 +36,20 @@ def _thin(volume: torch.Tensor, weight: torch.Tensor) -> bool:
 
 
 def choose(precision: str = "auto") -> Device:
-    """The best device there is; ``precision`` is auto, fp32 or bf16."""
+    """The best device there is; ``precision`` is auto, fp32, bf16 or fp16.
+
+    GPUs that only emulate bfloat16 get float16, which they compute fast, and whose gradients need a scaled loss.
+    """
     if torch.cuda.is_available():
-        kind, native = "cuda", torch.cuda.is_bf16_supported()
-    elif torch.backends.mps.is_available():
+        kind, native = "cuda", _gpu_has_bfloat16()
+        half = precision == "fp16" or (precision == "auto" and not native)
+        return Device(kind, not half and (native if precision == "auto" else precision == "bf16"), half)
+    if torch.backends.mps.is_available():
         kind, native = "mps", False
     else:
         kind, native = "cpu", _cpu_has_bfloat16()
         torch.set_num_threads(max(1, cores()))
-    return Device(kind, native if precision == "auto" else precision == "bf16")
+    return Device(kind, native if precision in ("auto", "fp16") else precision == "bf16")
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -80,6 +85,13 @@ def _with_facts(traced: nn.Module, original: nn.Module) -> nn.Module:
 def _optional(module: nn.Module) -> bool:
     parameters = inspect.signature(module.forward).parameters.values()
     return any(p.default is not inspect.Parameter.empty for p in parameters)
+
+
+def _gpu_has_bfloat16() -> bool:
+    """Whether the GPU multiplies bfloat16 itself: torch also counts those that emulate it (before Ampere)."""
+    if torch.version.hip is not None:
+        return bool(torch.cuda.is_bf16_supported())
+    return torch.cuda.get_device_capability()[0] >= 8
 
 
 def _cpu_has_bfloat16() -> bool:

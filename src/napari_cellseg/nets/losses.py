@@ -71,19 +71,23 @@ class MaskedLoss(nn.Module):
 class CrossEntropyLoss(MaskedLoss):
     """Mean cross entropy over known voxels, for hard and soft targets.
 
-    With `balanced`, the classes of exclusive channels, or the inside and the outside of every independent channel,
-    weigh the same in sum however many voxels they have (Xie & Tu 2015).
+    `inside` weighs the inside of independent channels. With `balanced`, the classes of exclusive channels, or both
+    sides of every independent channel, weigh the same in sum however many voxels they have (Xie & Tu 2015).
     """
 
-    def __init__(self, exclusive: bool, class_weights: Sequence[float] = (), balanced: bool = False) -> None:
+    def __init__(
+        self, exclusive: bool, class_weights: Sequence[float] = (), balanced: bool = False, inside: float = 1.0
+    ) -> None:
         super().__init__(exclusive, class_weights)
-        self.balanced = balanced
+        self.balanced, self.inside = balanced, inside
 
     def of(self, output: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """Scalar loss."""
         entropy = self.entropies(output, target) * self.voxel_weights(output)
         if self.balanced:
             entropy = entropy * _balance(target, known, self.exclusive)
+        if self.inside != 1 and not self.exclusive:
+            entropy = entropy * (1 + (self.inside - 1) * target)
         entropy = entropy.sum(1, keepdim=True) if self.exclusive else entropy.mean(1, keepdim=True)
         return (entropy * known).sum() / known.sum().clamp_min(1.0)
 
@@ -92,12 +96,12 @@ class FocalLoss(MaskedLoss):
     """alpha_t |y - p|^gamma times the cross entropy.
 
     For hard targets that is the focal loss of Lin et al. 2017, for soft ones the quality focal loss of Li et al.
-    2020. `alpha` weighs what is inside a channel, 1 - alpha what is outside (both doubled, so that 0.5 changes
-    nothing); exclusive channels have no outside and ignore it unless there are two.
+    2020. `alpha` weighs what is inside a channel, 1 - alpha what is outside; 0 leaves both as they are. Exclusive
+    channels have no outside and ignore it unless there are two. Channels are averaged.
     """
 
     def __init__(
-        self, exclusive: bool, class_weights: Sequence[float] = (), gamma: float = 2.0, alpha: float = 0.5
+        self, exclusive: bool, class_weights: Sequence[float] = (), gamma: float = 2.0, alpha: float = 0.0
     ) -> None:
         super().__init__(exclusive, class_weights)
         self.gamma, self.alpha = gamma, alpha
@@ -107,11 +111,11 @@ class FocalLoss(MaskedLoss):
         p, entropy = self.probabilities(output), self.entropies(output, target)
         # the slope of |x|^gamma at 0 is infinite where gamma < 1
         focal = (target - p).abs().clamp_min(1e-6) ** self.gamma * entropy * self.voxel_weights(output)
-        if not self.exclusive:
-            focal = focal * 2 * (self.alpha * target + (1 - self.alpha) * (1 - target))
-        elif output.shape[1] == 2:
+        if self.alpha and not self.exclusive:
+            focal = focal * (self.alpha * target + (1 - self.alpha) * (1 - target))
+        elif self.alpha and output.shape[1] == 2:
             sides = torch.tensor([1 - self.alpha, self.alpha], device=output.device)
-            focal = focal * 2 * sides.reshape(1, 2, *(1,) * (output.ndim - 2))
+            focal = focal * sides.reshape(1, 2, *(1,) * (output.ndim - 2))
         return (focal * known).sum() / (known.sum().clamp_min(1.0) * output.shape[1])
 
 
@@ -138,8 +142,8 @@ class OverlapLoss(MaskedLoss):
 class DiceFocalLoss(MaskedLoss):
     """Soft Dice plus focal loss over known voxels, for hard and soft targets.
 
-    Dice is 1 - (2 sum py + s) / (sum p^2 + sum y^2 + s) per channel over the batch (Milletari et al. 2016); the focal
-    term is that of `FocalLoss`.
+    Dice is 1 - (2 sum py + 1) / (sum p^2 + sum y^2 + 1) per channel over the batch (Milletari et al. 2016), or, where
+    `linear`, 1 - (2 sum py + 1) / (sum p + sum y + 1) (Aziz et al. 2026); the focal term is that of `FocalLoss`.
     """
 
     def __init__(
@@ -149,9 +153,12 @@ class DiceFocalLoss(MaskedLoss):
         gamma: float = 2.0,
         dice_weight: float = 1.0,
         focal_weight: float = 1.0,
+        *,
+        alpha: float = 0.0,
+        linear: bool = False,
     ) -> None:
         super().__init__(exclusive, class_weights)
-        self.focal = FocalLoss(exclusive, class_weights, gamma)
+        self.focal, self.linear = FocalLoss(exclusive, class_weights, gamma, alpha), linear
         self.dice_weight, self.focal_weight = dice_weight, focal_weight
 
     def of(self, output: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -159,7 +166,7 @@ class DiceFocalLoss(MaskedLoss):
         p = self.probabilities(output)
         axes = (0, *range(2, output.ndim))
         overlap = (p * target * known).sum(axes)
-        total = ((p * p + target * target) * known).sum(axes)
+        total = ((p + target if self.linear else p * p + target * target) * known).sum(axes)
         dice = self.per_channel(1 - (2 * overlap + 1) / (total + 1))
         return self.dice_weight * dice + self.focal_weight * self.focal.of(output, target, known)
 

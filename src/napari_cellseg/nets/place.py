@@ -24,10 +24,11 @@ _NO_MEMORY = ("allocate memory", "out of memory", "could not create a", "failed 
 
 @dataclass(frozen=True)
 class Device:
-    """A place to compute: CUDA, Apple's MPS or the CPU, and float32 or bfloat16."""
+    """A place to compute: CUDA, Apple's MPS or the CPU, and float32, bfloat16 or float16 (GPUs only)."""
 
     where: _torch.device | str
     bfloat16: bool
+    float16: bool = False
 
     @property
     def torch(self) -> _torch.device:
@@ -52,8 +53,8 @@ class Device:
 
     @property
     def precision(self) -> str:
-        """``bf16`` or ``fp32``."""
-        return "bf16" if self.bfloat16 else "fp32"
+        """``bf16``, ``fp16`` or ``fp32``."""
+        return "bf16" if self.bfloat16 else "fp16" if self.float16 else "fp32"
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network on this device, in the memory format that convolutions like."""
@@ -72,7 +73,8 @@ class Device:
 
         from .device import ThinInFloat32
 
-        with torch.autocast(self.kind, torch.bfloat16) if self.bfloat16 else nullcontext(), ThinInFloat32():
+        half = torch.bfloat16 if self.bfloat16 else torch.float16 if self.float16 else None
+        with torch.autocast(self.kind, half) if half else nullcontext(), ThinInFloat32():
             yield
 
 
@@ -84,7 +86,7 @@ def processor(precision: str = "auto") -> Device | None:
         words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
     except OSError:
         return None
-    return Device("cpu", bool(words & _NATIVE) if precision == "auto" else precision == "bf16")
+    return Device("cpu", bool(words & _NATIVE) if precision in ("auto", "fp16") else precision == "bf16")
 
 
 def cores() -> int:

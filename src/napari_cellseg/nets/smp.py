@@ -13,6 +13,7 @@ from torch import nn
 
 from ..errors import CellsegError
 from .base import Network, freeze
+from .das import Shape, TransposedUNet
 from .unet import EncoderUNet, Parts
 
 if TYPE_CHECKING:
@@ -138,16 +139,30 @@ def encoder_unet(
     CellsegError
         When the encoder does not exist.
     """
+    backbone, channels = _encoder(encoder, sizes[0])
+    network = EncoderUNet(parts, backbone, channels, sizes[1], features, levels, pooled=pooled)
+    freeze(network.encoder, frozen)
+    return network
+
+
+def transposed_unet(shape: Shape, encoder: str, sizes: tuple[int, int], *, frozen: bool) -> TransposedUNet:
+    """The decoder of Das et al. 2025 over an encoder of the library, with random weights; see `encoder_unet`."""
+    backbone, channels = _encoder(encoder, sizes[0])
+    network = TransposedUNet(shape, backbone, channels, sizes[1])
+    freeze(network.encoder, frozen)
+    return network
+
+
+def _encoder(encoder: str, in_channels: int) -> tuple[nn.Module, tuple[int, ...]]:
+    """With random weights, and the channels of its features."""
     try:
-        backbone = library().encoders.get_encoder(encoder, in_channels=sizes[0], depth=5, weights=None)
+        name = NAMES.get(encoder, encoder)
+        backbone = library().encoders.get_encoder(name, in_channels=in_channels, depth=5, weights=None)
     except (KeyError, ValueError, RuntimeError) as error:
         raise CellsegError(
             f"There is no encoder {encoder!r}: {error}.", "densenet121, vgg16, resnet50 and mobilenet_v2 are known."
         ) from error
-    channels = tuple(int(n) for n in backbone.out_channels)
-    network = EncoderUNet(parts, backbone, channels, sizes[1], features, levels, pooled=pooled)
-    freeze(network.encoder, frozen)
-    return network
+    return backbone, tuple(int(n) for n in backbone.out_channels)
 
 
 def load_imagenet(backbone: nn.Module, encoder: str) -> str:
@@ -161,13 +176,15 @@ def load_imagenet(backbone: nn.Module, encoder: str) -> str:
     if not _hub_answers():
         return f"ImageNet weights for {encoder} cannot be downloaded: the model hub does not answer. {advice}"
     try:
-        pretrained = smp.encoders.get_encoder(encoder, in_channels=channels, weights="imagenet")
+        pretrained = smp.encoders.get_encoder(NAMES.get(encoder, encoder), in_channels=channels, weights="imagenet")
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         return f"ImageNet weights for {encoder} cannot be loaded ({type(error).__name__}). {advice}"
     backbone.load_state_dict(pretrained.state_dict())
     return ""
 
 
+NAMES = {"inceptionv3": "tu-inception_v3"}
+"""Encoders that the library takes from timm, by the name that people use."""
 LITE0 = ("tu-tf_efficientnet_lite0", "timm-tf_efficientnet_lite0")
 """Encoders whose ImageNet weights come as a package (extra ``pretrained``), without a hub."""
 

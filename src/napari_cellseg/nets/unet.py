@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .base import Network
+from .base import Network, resized
 
 Block = Literal["plain", "residual", "multiscale"]
 Norm = Literal["batch", "instance", "none"]
@@ -44,8 +44,16 @@ class Parts:
         Side of the transposed convolutions: 2, or 3 with overlap.
     gates
         Additive attention on the skips (Oktay et al. 2018).
+    gate_share
+        Channels inside a gate, as a share of the block's.
     activations
         A residual Instance Activation module after every decoder block (see `InstanceActivation`).
+    drop_last
+        Dropout ends a decoder block instead of standing between its convolutions.
+    deep_dropout
+        Rate at the end of the encoder's deepest level and of the bottom, nowhere else (MATLAB's U-Net).
+    rectify
+        ReLU after each transposed convolution (MATLAB's U-Net).
     """
 
     dimensions: int = 2
@@ -56,7 +64,11 @@ class Parts:
     spatial: bool = False
     kernel: int = 2
     gates: bool = False
+    gate_share: float = 0.5
     activations: bool = False
+    drop_last: bool = False
+    deep_dropout: float = 0.0
+    rectify: bool = False
 
     def convolution(self, in_channels: int, out_channels: int, side: int = 3) -> list[nn.Module]:
         """Convolution, norm, ReLU."""
@@ -100,9 +112,14 @@ class Parts:
         if self.block == "multiscale":
             return MultiScale(self, in_channels, out_channels, level)
         first, second = self.convolution(in_channels, out_channels), self.convolution(out_channels, out_channels)
+        drop = [] if self.drop_last else self.drop(level)
         if self.block == "residual":
-            return Residual(first, second, self.drop(level))
-        return nn.Sequential(*first, *self.drop(level), *second)
+            return Residual(first, second, drop)
+        return nn.Sequential(*first, *drop, *second)
+
+    def deep(self, block: nn.Module) -> nn.Module:
+        """A block of the deepest levels."""
+        return nn.Sequential(block, nn.Dropout(self.deep_dropout)) if self.deep_dropout else block
 
 
 class Residual(nn.Module):
@@ -120,15 +137,17 @@ class Residual(nn.Module):
 
 
 class MultiScale(nn.Module):
-    """Parallel streams of 3 x 3 and 5 x 5 convolutions with dropout, concatenated, fused by 1 x 1."""
+    """Parallel streams of 3 x 3 and 5 x 5 convolutions, dropout on each one's output, concatenated, fused by 1 x 1."""
 
     def __init__(self, parts: Parts, in_channels: int, out_channels: int, level: int) -> None:
         super().__init__()
+        drop = parts.drop(level)
         self.streams = nn.ModuleList(
             nn.Sequential(
                 *parts.convolution(in_channels, out_channels, side),
-                *parts.drop(level),
+                *(nn.Identity() for _ in drop),  # where dropout once was: weights keep their names
                 *parts.convolution(out_channels, out_channels, side),
+                *parts.drop(level),
             )
             for side in (3, 5)
         )
@@ -192,21 +211,26 @@ class Decoding(Network):
         up, merge, gates, channels = [], [], [], bottom
         for level, (n, skip, step) in enumerate(zip(features, skips, steps, strict=True)):
             up.append(parts.enlarge(channels, n, step))
-            gates.append(Gate(parts, skip, n, max(n // 2, 1)) if parts.gates and skip else nn.Identity())
-            block = parts.block_of(n + skip, n, len(features) - 1 - level)
-            merge.append(nn.Sequential(block, InstanceActivation(parts, n)) if parts.activations else block)
+            gates.append(
+                Gate(parts, skip, n, max(int(n * parts.gate_share), 1)) if parts.gates and skip else nn.Identity()
+            )
+            depth = len(features) - 1 - level
+            block = [parts.block_of(n + skip, n, depth), *([InstanceActivation(parts, n)] if parts.activations else [])]
+            block += parts.drop(depth) if parts.drop_last else []
+            merge.append(nn.Sequential(*block) if len(block) > 1 else block[0])
             channels = n
         self.up, self.merge = nn.ModuleList(up), nn.ModuleList(merge)
         if parts.gates:
             self.gates = nn.ModuleList(gates)
-        self.gated = parts.gates
+        self.gated, self.rectify = parts.gates, parts.rectify
         self.head = (nn.Conv3d if parts.dimensions == 3 else nn.Conv2d)(channels, out, 1)
 
     def decode(self, x: torch.Tensor, skips: Sequence[torch.Tensor | None]) -> torch.Tensor:
         """Features of the bottom and the skips (deepest first) -> logits."""
         for level, (up, merge, skip) in enumerate(zip(self.up, self.merge, skips, strict=True)):
-            x = up(x)
+            x = F.relu(up(x)) if self.rectify else up(x)
             if skip is not None:
+                x = resized(x, skip)
                 x = torch.cat([self.gates[level](skip, x) if self.gated else skip, x], 1)
             x = merge(x)
         out: torch.Tensor = self.head(x)
@@ -235,8 +259,9 @@ class UNet(Decoding):
         pool = nn.MaxPool3d if parts.dimensions == 3 else nn.MaxPool2d
         inputs = [in_channels, *levels]
         self.down = nn.ModuleList(parts.block_of(a, b, k) for k, (a, b) in enumerate(zip(inputs, levels, strict=False)))
+        self.down[-1] = parts.deep(self.down[-1])
         self.pool = nn.ModuleList(pool(step) for step in steps)
-        self.bottom = parts.block_of(levels[-1], bottom, len(levels))
+        self.bottom = parts.deep(parts.block_of(levels[-1], bottom, len(levels)))
         self.make_decoder(parts, bottom, levels[::-1], levels[::-1], steps[::-1], out_channels)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:

@@ -13,11 +13,13 @@ import zarr
 from ..errors import CellsegError
 from ..events import Decoded, Predicted, Span, Stopped
 from ..matching import join_planes
-from ..targets import DecodingStopped, Target, decode_into
+from ..targets import BLOCK, DecodingStopped, Target, decode_into
 from ._store import Blend
 
 CONTEXT = 96
 """Pixels around the visible field that are decoded with it, so that objects on its border are whole."""
+SMALLEST = 1 << 16
+"""Blocks of so many voxels are not made smaller."""
 DEPTH = 16
 """Slices above and below that are decoded with a field of a volume."""
 
@@ -86,8 +88,27 @@ def _decoded(
 
 
 def decode_joined(target: Target, blend: Blend, labels: Any, join_overlap: float, **options: Any) -> int:
-    """Decode a whole blend into `labels`, and join objects of neighbouring slices; `options` as of `decode_into`."""
-    n = decode_into(target, blend.read, blend.shape, labels, **options)
+    """Decode a whole blend into `labels`, and join objects of neighbouring slices; `options` as of `decode_into`.
+
+    Blocks that do not fit into memory are made smaller, which changes no label.
+
+    Raises
+    ------
+    CellsegError
+        When there is not even memory for small ones.
+    """
+    voxels = BLOCK
+    while True:
+        try:
+            n = decode_into(target, blend.read, blend.shape, labels, voxels=voxels, **options)
+            break
+        except MemoryError as error:
+            if voxels <= SMALLEST:
+                raise CellsegError(
+                    f"The network is done, but there is no memory left to find objects in {voxels:,} voxels at once.",
+                    "Close other programs, or predict the visible field only.",
+                ) from error
+            voxels //= 4
     if options["planar"] and blend.shape[0] > 1 and target.instances:
         n = join_planes(labels, n, join_overlap)
     return n

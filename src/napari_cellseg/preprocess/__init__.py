@@ -7,11 +7,12 @@ the whole image (percentiles, local histograms) is fitted to the whole image, ne
 from __future__ import annotations
 
 from ._base import Place, StepBase, Whole
-from ._local import Background, Clahe, Gaussian, Median, TopHat, TVDenoise
+from ._local import Background, Clahe, Gaussian, LowPass, Median, TopHat, TVDenoise
 from ._point import (
     ChannelMix,
     ChannelPick,
     Cutoff,
+    EightBit,
     Gamma,
     Grey,
     Invert,
@@ -20,7 +21,7 @@ from ._point import (
     Window,
     ZScoreNormalize,
 )
-from ._presets import PRESETS, Preset
+from ._presets import PRESETS, Preset, recipe
 from ._recipe import STEPS, Processed, Recipe, Step
 
 __all__ = [
@@ -31,10 +32,12 @@ __all__ = [
     "ChannelPick",
     "Clahe",
     "Cutoff",
+    "EightBit",
     "Gamma",
     "Gaussian",
     "Grey",
     "Invert",
+    "LowPass",
     "Median",
     "MinMaxNormalize",
     "PercentileNormalize",
@@ -49,4 +52,5 @@ __all__ = [
     "Whole",
     "Window",
     "ZScoreNormalize",
+    "recipe",
 ]

@@ -16,6 +16,7 @@ Pixels = NDArray[Any]
 Float = NDArray[np.float32]
 Box = tuple[slice, slice, slice]
 """Ranges along Z, Y and X."""
+Needs = Literal["nothing", "image", "plane", "image and plane"]
 MAX_WHOLE = 64_000_000
 """Statistics are taken from whole images up to this many voxels, from samples of larger ones."""
 
@@ -66,8 +67,8 @@ class StepBase(Settings):
     `reach` pixels around it; what it must know of the rest comes from `fit`.
     """
 
-    needs: ClassVar[Literal["nothing", "image", "plane"]] = "nothing"
-    """What `fit` looks at: the whole image, or each plane for itself."""
+    needs: ClassVar[Needs] = "nothing"
+    """What it must know: `fit` looks at the whole image, `fit_plane` at each plane for itself."""
     on: bool = Field(True, description="Switched off, the step stays in the list and does nothing.")
 
     @property
@@ -85,11 +86,15 @@ class StepBase(Settings):
         return n
 
     def fit(self, whole: Whole) -> Any:
-        """What the step must know of the whole image or plane."""
+        """What the step must know of the whole image."""
+        return None
+
+    def fit_plane(self, whole: Whole, known: Any) -> Any:
+        """What the step must know of one plane; `known` is what `fit` gave, None where the image is not needed."""
         return None
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
-        """The step's result for a part; `known` is what `fit` gave (a list, one per plane, for ``plane``)."""
+        """The step's result for a part; `known` is what `fit` gave, or a list of what `fit_plane` gave."""
         raise NotImplementedError
 
 
@@ -105,3 +110,31 @@ def per_plane(function: Callable[[Pixels], Pixels], pixels: Pixels) -> Pixels:
     planes = pixels.reshape(-1, *pixels.shape[-2:])
     results = [function(np.ascontiguousarray(plane)) for plane in planes]
     return np.stack(results).reshape(*pixels.shape[:-2], *results[0].shape)
+
+
+def to_8_bit(pixels: Pixels, low: float, high: float) -> Pixels:
+    """uint8: `low` becomes 0, `high` 255, what lies outside is cut off. Where they are equal, all above is 255."""
+    scaled = (np.asarray(pixels, np.float32) - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
+    return np.asarray(np.rint(np.clip(scaled, 0, 255)), np.uint8)
+
+
+def percentiles(values: NDArray[Any], at: tuple[float, float]) -> tuple[float, float]:
+    """As `numpy.percentile`, from the histogram for uint8 and uint16."""
+    if values.dtype not in (np.uint8, np.uint16):
+        low, high = np.percentile(values, at)
+        return float(low), float(high)
+    below = np.cumsum(np.bincount(values.ravel()))
+    out = []
+    for share in at:
+        position = share / 100 * (values.size - 1)
+        lower, upper = (int(np.searchsorted(below, p, side="right")) for p in (np.floor(position), np.ceil(position)))
+        out.append(lower + (upper - lower) * (position - np.floor(position)))
+    return float(out[0]), float(out[1])
+
+
+def per_channel(whole: Whole) -> list[NDArray[Any]]:
+    """All values of each channel, or of the samples, as flat arrays."""
+    parts = list(whole.samples())
+    if len(parts) == 1:
+        return [c.ravel() for c in parts[0]]
+    return [np.concatenate([p[c].ravel() for p in parts]) for c in range(len(parts[0]))]

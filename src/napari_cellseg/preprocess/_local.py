@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import cv2
@@ -11,30 +11,38 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage as ndi
 
-from ._base import Float, Pixels, Place, StepBase, Whole, per_plane, unit
+from ._base import Float, Needs, Pixels, Place, StepBase, Whole, per_channel, per_plane, percentiles, to_8_bit, unit
 
 
 class Clahe(StepBase):
-    """Contrast-limited adaptive histogram equalisation of every plane, with OpenCV's meaning of both numbers."""
+    """Contrast-limited adaptive histogram equalisation of every plane, with OpenCV's meaning of both numbers.
+
+    Histograms have 256 bins, so that the clip limit means the same for every image: uint8 has them, everything else
+    gets them between the 1st and the 99.8th percentile of each channel of the whole image.
+    """
 
     title: ClassVar[str] = "Local contrast (CLAHE)"
     kind: Literal["clahe"] = "clahe"
-    needs: ClassVar[Literal["nothing", "image", "plane"]] = "plane"
+    needs: ClassVar[Needs] = "image and plane"
     clip_limit: float = Field(
         2.0, ge=0.1, le=40, description="Higher values amplify contrast more (OpenCV's clip limit)."
     )
     tiles: int = Field(8, ge=1, le=64, description="The plane is divided into this many tiles along Y and along X.")
 
     def fit(self, whole: Whole) -> Any:
-        """Look-up tables (C, tiles, tiles, levels) of a plane, and the range that floats are stretched from."""
+        """The range (low, high) of every channel that the bins cover; None for uint8."""
+        if whole.read((slice(0, 1),) * 3).dtype == np.uint8:
+            return None
+        ranges = [(percentiles(values, (1.0, 99.8)), values) for values in per_channel(whole)]
+        # nearly empty pictures: fall back on the full range
+        return [ends if ends[1] > ends[0] else (float(v.min()), float(v.max())) for ends, v in ranges]
+
+    def fit_plane(self, whole: Whole, known: Any) -> Any:
+        """The ranges, the size of a tile, and look-up tables (C, tiles, tiles, 256)."""
         from ..kernels import clahe
 
         _, height, width = whole.shape
-        plane = whole.read((slice(0, 1), slice(0, height), slice(0, width)))[:, 0]
-        limits = None
-        if plane.dtype.kind != "u":
-            limits = float(plane.min()), float(plane.max())
-        plane = _to_integers(plane, limits)
+        plane = _to_bins(whole.read((slice(0, 1), slice(0, height), slice(0, width)))[:, 0], known)
         size = clahe.tile_size((height, width), self.tiles)
         below, right = size[0] * self.tiles - height, size[1] * self.tiles - width
         tables = []
@@ -42,18 +50,17 @@ class Clahe(StepBase):
             wide = cv2.copyMakeBorder(channel, 0, below, 0, right, cv2.BORDER_REFLECT_101)
             blocks = wide.reshape(self.tiles, size[0], self.tiles, size[1]).swapaxes(1, 2)
             tables.append([[clahe.table(block, self.clip_limit) for block in row] for row in blocks])
-        return limits, size, np.asarray(tables)
+        return known, size, np.asarray(tables)
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
-        """uint8 and uint16 as OpenCV does it, in their dtype; float32 by way of 16 bit, in [0, 1]."""
+        """uint8: as OpenCV does it to uint8."""
         from ..kernels import clahe
 
-        kind = pixels.dtype.kind
-        out = np.empty(pixels.shape, pixels.dtype if kind == "u" else np.uint16)
+        out = np.empty(pixels.shape, np.uint8)
         for z, (limits, size, tables) in enumerate(known):
-            for c, plane in enumerate(_to_integers(pixels[:, z], limits)):
+            for c, plane in enumerate(_to_bins(pixels[:, z], limits)):
                 out[c, z] = clahe.equalise(np.ascontiguousarray(plane), tables[c], size, place.origin[1:])
-        return out if kind == "u" else unit(out)
+        return out
 
 
 class TVDenoise(StepBase):
@@ -93,6 +100,25 @@ class Gaussian(StepBase):
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
         """float32; integers are scaled to [0, 1] first."""
         return per_plane(lambda plane: _blur(plane, self.sigma), unit(pixels))
+
+
+class LowPass(StepBase):
+    """Smooth every plane with weights 1, 2, 1 along both axes, so 3 x 3 pixels: the least of all low-passes."""
+
+    title: ClassVar[str] = "Smooth (1-2-1)"
+    kind: Literal["lowpass"] = "lowpass"
+
+    @property
+    def reach(self) -> int:
+        """The neighbours."""
+        return 1
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """float32; integers are scaled to [0, 1] first."""
+        weights = np.array([0.25, 0.5, 0.25], np.float32)
+        return per_plane(
+            lambda plane: cv2.sepFilter2D(plane, -1, weights, weights, borderType=cv2.BORDER_REPLICATE), unit(pixels)
+        )
 
 
 class Median(StepBase):
@@ -194,10 +220,8 @@ def _coarse(plane: Float, factor: int, pool: Any, function: Callable[[Float], An
     return np.asarray(cv2.resize(found, wide.shape[::-1], interpolation=cv2.INTER_LINEAR)[:height, :width])
 
 
-def _to_integers(pixels: Pixels, limits: tuple[float, float] | None) -> Pixels:
-    """float32 stretched to 16 bit by the limits of its plane; integers as they are."""
+def _to_bins(pixels: Pixels, limits: Sequence[tuple[float, float]] | None) -> Pixels:
+    """(C, Y, X) as uint8: each channel stretched from its range; uint8 as it is."""
     if limits is None:
         return pixels
-    low, high = limits
-    scale = np.float32(65535.0 / (high - low)) if high > low else np.float32(0)
-    return np.asarray(np.rint(np.clip((pixels - np.float32(low)) * scale, 0, 65535)), np.uint16)
+    return np.stack([to_8_bit(channel, *ends) for channel, ends in zip(pixels, limits, strict=True)])

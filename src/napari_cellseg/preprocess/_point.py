@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from ._base import Float, Pixels, Place, StepBase, Whole, unit
+from ._base import Float, Needs, Pixels, Place, StepBase, Whole, per_channel, percentiles, to_8_bit, unit
 
 
 class _Linear(StepBase):
     """(value - offset) * scale per channel, both from the whole image."""
 
-    needs: ClassVar[Literal["nothing", "image", "plane"]] = "image"
+    needs: ClassVar[Needs] = "image"
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
         """float32 of the same shape."""
@@ -34,7 +33,7 @@ class PercentileNormalize(_Linear):
     def fit(self, whole: Whole) -> tuple[list[float], list[float]]:
         """Offset and scale per channel."""
         offsets, scales = [], []
-        for values in _channels(whole):
+        for values in per_channel(whole):
             low, high = percentiles(values, (self.low, self.high))
             if high <= low:  # nearly empty pictures: fall back on the full range
                 low, high = float(values.min()), float(values.max())
@@ -55,7 +54,7 @@ class MinMaxNormalize(_Linear):
 
     def fit(self, whole: Whole) -> tuple[list[float], list[float]]:
         """Offset and scale per channel."""
-        ranges = [(float(v.min()), float(v.max())) for v in _channels(whole)]
+        ranges = [(float(v.min()), float(v.max())) for v in per_channel(whole)]
         return [a for a, _ in ranges], [1.0 / (b - a) if b > a else 0.0 for a, b in ranges]
 
 
@@ -67,7 +66,7 @@ class ZScoreNormalize(_Linear):
 
     def fit(self, whole: Whole) -> tuple[list[float], list[float]]:
         """Offset and scale per channel."""
-        pairs = [(float(v.mean(dtype=np.float64)), float(v.std(dtype=np.float64))) for v in _channels(whole)]
+        pairs = [(float(v.mean(dtype=np.float64)), float(v.std(dtype=np.float64))) for v in per_channel(whole)]
         return [m for m, _ in pairs], [1.0 / s if s > 0 else 0.0 for _, s in pairs]
 
 
@@ -84,10 +83,30 @@ class Window(StepBase):
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
         """uint8 of the same shape."""
-        scaled = (np.asarray(pixels, np.float32) - np.float32(self.low)) * np.float32(
-            255 / max(self.high - self.low, 1e-6)
-        )
-        return np.asarray(np.rint(np.clip(scaled, 0, 255)), np.uint8)
+        return to_8_bit(pixels, self.low, self.high)
+
+
+class EightBit(StepBase):
+    """Turn into 8 bits: the least and the greatest value of each channel become 0 and 255.
+
+    So do ImageJ and others when 16-bit pictures are opened and saved with 8. Later steps then count in 8-bit units.
+    """
+
+    title: ClassVar[str] = "16 to 8 bit"
+    kind: Literal["eight_bit"] = "eight_bit"
+    needs: ClassVar[Needs] = "image"
+
+    def fit(self, whole: Whole) -> list[tuple[float, float]] | None:
+        """Least and greatest value per channel; None for uint8."""
+        if whole.read((slice(0, 1),) * 3).dtype == np.uint8:
+            return None
+        return [(float(v.min()), float(v.max())) for v in per_channel(whole)]
+
+    def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
+        """uint8 of the same shape; uint8 as it is."""
+        if known is None:
+            return pixels
+        return np.stack([to_8_bit(channel, *ends) for channel, ends in zip(pixels, known, strict=True)])
 
 
 class Cutoff(StepBase):
@@ -125,11 +144,11 @@ class Invert(StepBase):
 
     title: ClassVar[str] = "Invert"
     kind: Literal["invert"] = "invert"
-    needs: ClassVar[Literal["nothing", "image", "plane"]] = "image"
+    needs: ClassVar[Needs] = "image"
 
     def fit(self, whole: Whole) -> list[float]:
         """Least + greatest value per channel."""
-        return [float(v.min()) + float(v.max()) for v in _channels(whole)]
+        return [float(v.min()) + float(v.max()) for v in per_channel(whole)]
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
         """Least and greatest value of each channel's whole image change places; the dtype stays."""
@@ -190,7 +209,7 @@ class Grey(StepBase):
     how: Literal["auto", "mean", "contrast"] = Field(
         "auto", description="Mean of the channels, the one with the most contrast, or what suits the picture."
     )
-    needs: ClassVar[Literal["nothing", "image", "plane"]] = "image"
+    needs: ClassVar[Needs] = "image"
 
     def channels(self, n: int) -> int:
         """One."""
@@ -198,7 +217,7 @@ class Grey(StepBase):
 
     def fit(self, whole: Whole) -> int:
         """The channel to take; -1 stands for their mean."""
-        values = _channels(whole)
+        values = per_channel(whole)
         colour = len(values) == 3 and values[0].dtype == np.uint8
         if len(values) == 1 or self.how == "mean" or (self.how == "auto" and colour):
             return -1
@@ -210,25 +229,3 @@ class Grey(StepBase):
         if len(pixels) == 1:
             return pixels
         return pixels[known : known + 1] if known >= 0 else unit(pixels).mean(0, dtype=np.float32, keepdims=True)
-
-
-def percentiles(values: NDArray[Any], at: tuple[float, float]) -> tuple[float, float]:
-    """As `numpy.percentile`, from the histogram for uint8 and uint16."""
-    if values.dtype not in (np.uint8, np.uint16):
-        low, high = np.percentile(values, at)
-        return float(low), float(high)
-    below = np.cumsum(np.bincount(values.ravel()))
-    out = []
-    for share in at:
-        position = share / 100 * (values.size - 1)
-        lower, upper = (int(np.searchsorted(below, p, side="right")) for p in (np.floor(position), np.ceil(position)))
-        out.append(lower + (upper - lower) * (position - np.floor(position)))
-    return float(out[0]), float(out[1])
-
-
-def _channels(whole: Whole) -> list[NDArray[Any]]:
-    """All values of each channel, or of the samples, as flat arrays."""
-    parts = list(whole.samples())
-    if len(parts) == 1:
-        return [c.ravel() for c in parts[0]]
-    return [np.concatenate([p[c].ravel() for p in parts]) for c in range(len(parts[0]))]

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from ..settings import Settings
 from ._base import Box, Float, Pixels, Place, StepBase, Whole, unit
-from ._local import Background, Clahe, Gaussian, Median, TopHat, TVDenoise
+from ._local import Background, Clahe, Gaussian, LowPass, Median, TopHat, TVDenoise
 from ._point import (
     ChannelMix,
     ChannelPick,
     Cutoff,
+    EightBit,
     Gamma,
     Grey,
     Invert,
@@ -25,12 +26,12 @@ from ._point import (
 )
 
 STEPS: tuple[type[StepBase], ...] = (
-    PercentileNormalize, MinMaxNormalize, ZScoreNormalize, Window, Cutoff, Gamma, Invert, Clahe, TVDenoise, Gaussian,
-    Median, TopHat, Background, ChannelPick, ChannelMix, Grey,
+    PercentileNormalize, MinMaxNormalize, ZScoreNormalize, EightBit, Window, Cutoff, Gamma, Invert, Clahe, TVDenoise,
+    Gaussian, LowPass, Median, TopHat, Background, ChannelPick, ChannelMix, Grey,
 )  # fmt: skip
 Step = Annotated[
-    PercentileNormalize | MinMaxNormalize | ZScoreNormalize | Window | Cutoff | Gamma | Invert | Clahe | TVDenoise
-    | Gaussian | Median | TopHat | Background | ChannelPick | ChannelMix | Grey,
+    PercentileNormalize | MinMaxNormalize | ZScoreNormalize | EightBit | Window | Cutoff | Gamma | Invert | Clahe
+    | TVDenoise | Gaussian | LowPass | Median | TopHat | Background | ChannelPick | ChannelMix | Grey,
     Field(discriminator="kind"),
 ]  # fmt: skip
 _KEPT_BYTES = 1 << 27
@@ -118,7 +119,7 @@ class Processed:
             known = self._fitted(n, -1)
         pixels = self._stage(n - 1, wide)
         place = Place((wide[0].start, wide[1].start, wide[2].start), self.shape)
-        if step.needs == "plane":  # one after another: what is known of a plane may be large
+        if step.needs.endswith("plane"):  # one after another: what is known of a plane may be large
             planes = range(wide[0].stop - wide[0].start)
             done = [step.apply(pixels[:, k : k + 1], place, [self._fitted(n, wide[0].start + k)]) for k in planes]
             out = np.concatenate(done, axis=1)
@@ -130,15 +131,20 @@ class Processed:
     def _fitted(self, n: int, plane: int) -> Any:
         """What a step knows of the whole image (plane -1) or of one plane."""
         if (n, plane) not in self._known:
-            first, depth = (0, self.shape[0]) if plane < 0 else (plane, 1)
+            step, first, depth = self._steps[n - 1], max(plane, 0), 1 if plane >= 0 else self.shape[0]
 
             def read(box: Box) -> Pixels:
                 return self._stage(n - 1, (slice(box[0].start + first, box[0].stop + first), *box[1:]))
 
+            whole = Whole((depth, *self.shape[1:]), read)
+            if plane < 0:
+                self._known[n, plane] = step.fit(whole)
+                return self._known[n, plane]
+            of_image = self._fitted(n, -1) if step.needs.startswith("image") else None
             planes = [key for key in self._known if key[0] == n and key[1] >= 0]
             if planes and sum(_bytes(self._known[key]) for key in planes) > _KEPT_BYTES:
                 del self._known[planes[0]]
-            self._known[n, plane] = self._steps[n - 1].fit(Whole((depth, *self.shape[1:]), read))
+            self._known[n, plane] = step.fit_plane(whole, of_image)
         return self._known[n, plane]
 
 

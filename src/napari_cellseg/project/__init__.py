@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._canvas import Canvas, Verb
+from ._compact import Compacted, compact
 from ._edit import Edit, decode_edit, difference, encode_edit
-from ._ensemble import member_paths, save_ensemble
+from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import export_labels
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
 from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
+from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
-from ._models import CHECKPOINT, read_card, read_model_config, unfinished_runs, write_model
+from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
 from ._objects import Objects
 from ._others import labels_before, labels_of_others
@@ -34,6 +36,7 @@ from ._records import (
     frames_beside,
     write_history,
 )
+from ._rescue import save_elsewhere
 from ._sizes import (
     LARGEST,
     given_size,
@@ -54,9 +57,13 @@ __all__ = [
     "BACKGROUND",
     "CHECKPOINT",
     "CORRECTED",
+    "EPOCHS",
     "LARGEST",
     "PREDICTED",
+    "Added",
+    "Addition",
     "Canvas",
+    "Compacted",
     "Edit",
     "EditRow",
     "Entry",
@@ -65,6 +72,7 @@ __all__ = [
     "Holdout",
     "ImageRecord",
     "ImageStatus",
+    "LeftOut",
     "ModelCard",
     "Objects",
     "Prediction",
@@ -75,7 +83,9 @@ __all__ = [
     "adopt_model",
     "assign_holdouts",
     "begin_with",
+    "best_epochs",
     "change_holdout",
+    "compact",
     "decode_edit",
     "difference",
     "encode_edit",
@@ -110,6 +120,7 @@ __all__ = [
     "read_model_config",
     "safe_name",
     "said_size",
+    "save_elsewhere",
     "save_ensemble",
     "stratified_split",
     "unfinished_runs",

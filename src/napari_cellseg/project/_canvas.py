@@ -16,7 +16,7 @@ from ..boxes import around
 from ..errors import CellsegError
 from ..kernels.checksum import change, checksum
 from ._db import Database
-from ._edit import Edit, difference, encode_edit
+from ._edit import Edit, difference, pack
 from ._known import PREDICTED
 from ._objects import Objects
 from ._records import EditRow, Entry, ImageRecord, entries
@@ -61,12 +61,42 @@ class Canvas:
         self._redo: list[EditRow] = []
         self.taken_in: list[Edit] = []
         self.read_only = False
-        for row in db.rows_after(record.id, 0):
+        rows = db.rows_after(record.id, 0)
+        self._ahead = max(self._labels_at, self._state_at) > (rows[-1].n if rows else 0)
+        for row in rows:
             if row.n > self.n:
-                db.edit(row.n).write_to(self.labels, self.state)
+                self.edit(row.n).onto(self.labels, self.state)
                 self.n = row.n
             self._stack(row)
         self._snapshot_at = self.n
+
+    def log_snapshot(self) -> bool:
+        """Log what the snapshot knows beyond the log, as one edit; returns whether there was anything.
+
+        So it is where an older database was put back. The log goes on above the snapshot's number: edits below it would
+        be taken for part of the snapshot, and be lost.
+        """
+        if not self._ahead:
+            return False
+        rows, above = self.rows(), max(self._labels_at, self._state_at)
+        labels, state = np.zeros_like(self.labels), np.zeros_like(self.state)
+        for row in rows:
+            self.edit(row.n).onto(labels, state)
+        box = tuple(slice(0, n) for n in labels.shape)
+        edit = difference("recover", labels, state, box, self.labels, self.state)
+        packed = pack(edit)
+        with self._db.transaction() as connection:
+            if len(self.rows()) > len(rows):  # another process was faster
+                return False
+            self._db.count_on(connection, above)
+            if not edit.empty:
+                self._db.append(connection, self.record.id, packed, self.author)
+        self._ahead = False
+        for row in self._db.rows_after(self.record.id, above):
+            self.n = row.n
+            self._stack(row)
+        self.snapshot(force=True)
+        return True
 
     # --- changing -------------------------------------------------------------------------------
 
@@ -102,14 +132,14 @@ class Canvas:
             return edit
         if self.read_only:
             raise CellsegError("This project is open in another window.", "Close the other one to edit here.")
-        data, _ = encode_edit(edit), edit.box()  # before the write lock, for which others wait: both take time
+        packed = pack(edit)  # before the write lock, for which others wait: it takes time
         with self._db.transaction() as connection:
             if rows := self._db.rows_after(self.record.id, self.n):
                 edit = self._rebase(edit, rows)
-                data = encode_edit(edit)
+                packed = pack(edit)
             if edit.empty:
                 return edit
-            n = self._db.append(connection, self.record.id, edit, data, self.author, group, undoes)
+            n = self._db.append(connection, self.record.id, packed, self.author, group, undoes)
         self._write(edit)
         self.n = n
         self._stack(self._db.rows_after(self.record.id, n - 1)[0])
@@ -138,7 +168,7 @@ class Canvas:
         row = _newest(stack, leave)
         if row is None or (group and row.group != group):
             return None, ""
-        edit = self._db.edit(row.n)
+        edit = self.edit(row.n)
         turned = edit.inverse() if verb == "undo" else replace(edit, tool=verb)
         written = self.apply(turned, row.group, undoes=row.n)
         if written.empty:  # so it was not logged, and the stacks do not know
@@ -157,10 +187,13 @@ class Canvas:
         self.sync()
         later = self._db.rows_after(self.record.id, n)
         if n and not any(row.n == n for row in self.rows()):
-            raise CellsegError(f"The log of {self.record.id} has no edit {n}.", "Choose a line of the history.")
+            raise CellsegError(
+                f"The log of {self.record.id} has no edit {n}, or it was folded into one with later ones.",
+                "Choose another line of the history.",
+            )
         labels, state = self.labels.copy(), self.state.copy()
         for row in reversed(later):
-            self._db.edit(row.n).inverse().write_to(labels, state)
+            self.edit(row.n).inverse().write_to(labels, state)
         box = around([tuple(slice(a, b) for a, b in row.box) for row in later]) or (slice(0, 0),) * self.labels.ndim
         return self.apply(difference(f"restore {n}", self.labels, self.state, box, labels[box], state[box]))
 
@@ -253,13 +286,17 @@ class Canvas:
         """What was done to this image, the newest first, read from the log as it is asked for."""
         return entries(self._db.newest_rows(self.record.id))
 
+    def all_rows(self) -> list[EditRow]:
+        """Everything that was ever done to this image, oldest first, also what `compact` has folded."""
+        return self._db.history(self.record.id)
+
     def last_row(self) -> EditRow | None:
         """The newest row of this image's log."""
         return self._db.last_row(self.record.id)
 
     def edit(self, n: int) -> Edit:
         """The voxels of one edit of the log."""
-        return self._db.edit(n)
+        return self._db.edit(n, self.record.shape)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -280,6 +317,8 @@ class Canvas:
 
     def _stack(self, row: EditRow) -> None:
         """Keep the two stacks as the log says: an undo moves a row from one to the other."""
+        if row.compacted:
+            return
         if row.tool in ("undo", "redo"):
             source, target = (self._undo, self._redo) if row.tool == "undo" else (self._redo, self._undo)
             moved = [r for r in source if r.n == row.undoes]
@@ -293,12 +332,19 @@ class Canvas:
 
     def _take_in(self, rows: list[EditRow]) -> bool:
         for row in rows:
-            foreign = self._db.edit(row.n)
+            foreign = self._as_change(self.edit(row.n)) if row.compacted else self.edit(row.n)
             self._write(foreign)
             self.taken_in.append(foreign)
             self.n = row.n
             self._stack(row)
         return bool(rows)
+
+    def _as_change(self, whole: Edit) -> Edit:
+        """The edit from the arrays as they are to those that a compacted row stands for."""
+        labels, state = np.zeros_like(self.labels), np.zeros_like(self.state)
+        whole.onto(labels, state)
+        box = tuple(slice(0, n) for n in labels.shape)
+        return difference(whole.tool, self.labels, self.state, box, labels, state)
 
     def _rebase(self, edit: Edit, rows: list[EditRow]) -> Edit:
         """Take foreign rows in and leave out what would write over a person's word in them.
@@ -306,10 +352,9 @@ class Canvas:
         A voxel that the rows changed and that is corrected or approved now is only written where this edit, too, is a
         person's word on it: a new label, not a label or state carried along.
         """
-        foreign = [self._db.edit(row.n) for row in rows]
-        touched = np.isin(edit.index, np.concatenate([f.index for f in foreign]))
-        meant = edit  # what the edit saw when it was made
+        meant, before = edit, len(self.taken_in)  # what the edit saw when it was made
         self._take_in(rows)
+        touched = np.isin(edit.index, np.concatenate([f.index for f in self.taken_in[before:]]))
         labels, state = self.labels.reshape(-1)[edit.index], self.state.reshape(-1)[edit.index]
         carried = (meant.new_labels == meant.old_labels) | (meant.new_state == PREDICTED)
         keep = ~(touched & (state > PREDICTED) & carried)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ..errors import CellsegError
-from ._edit import Edit, decode_edit
-from ._records import EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord, Span
+from ..errors import CellsegError, ProjectGone
+from ._edit import Edit, Packed, decode_edit
+from ._pages import Frames, frames_beside
+from ._records import COMPACTED, EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord, Span, image_from_json
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, position INTEGER, record TEXT NOT NULL);
@@ -33,30 +37,37 @@ CREATE TABLE IF NOT EXISTS reviews (
     seconds REAL, edits INTEGER, order_by TEXT);
 CREATE TABLE IF NOT EXISTS hints (
     n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, time REAL, author TEXT, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS history (
+    n INTEGER, image TEXT NOT NULL, time REAL NOT NULL, author TEXT NOT NULL, tool TEXT NOT NULL, grp TEXT NOT NULL,
+    undoes INTEGER, box TEXT NOT NULL, voxels INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT);
 """
 _EDIT_COLUMNS = "n, image, time, author, tool, grp, undoes, box, voxels"
 
 
+_LAST = 1 << 62
+"""Edits are numbered below this; SQLite has no number after twice as many."""
+
+
 class Database:
     """One connection; every method is one transaction, so a killed process leaves whole rows.
+
+    Parameters
+    ----------
+    create
+        Make the file where it is missing.
 
     Raises
     ------
     CellsegError
-        When the file is damaged, locked by another program for long, or the disk is full.
+        When the file is missing, damaged, holds what no project has, is locked by another program for long, or the
+        disk is full.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, create: bool = False) -> None:
         self.path = path
-        with _explained(path):
-            self._connection = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            (answer,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
-            if answer != "ok":
-                raise sqlite3.DatabaseError(answer)
-            self._connection.executescript(_SCHEMA)
+        self._connection = _connected(path, create)
+        self._mark = _mark(path)
 
     def close(self) -> None:
         """Close the connection; every committed row is on disk already."""
@@ -64,8 +75,15 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the write lock; commit at the end, roll back on any exception."""
-        with _explained(self.path):
+        """Hold the write lock; commit at the end, roll back on any exception.
+
+        Raises
+        ------
+        ProjectGone
+            When the file is not the one that was opened any more: what is written would be lost.
+        """
+        self.check_place()
+        with explained(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -75,25 +93,83 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
-    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with _explained(self.path):
+    def check_place(self) -> None:
+        """Notice a project that was moved, deleted or replaced while it is open; a few microseconds.
+
+        A file that holds the same log (a copy put in its place, a file system that numbers its files anew) is taken up.
+
+        Raises
+        ------
+        ProjectGone
+            When there is no such file, or it holds another log.
+        """
+        mark = _mark(self.path)
+        if mark == self._mark:
+            return
+        folder = self.path.parent
+        if mark is None:
+            message = f"{folder.name} is not at {folder} any more: it was moved or deleted while it is open."
+            raise ProjectGone(message, "Put it back, or save what is open here as another project.")
+        if not self._took_up(mark):
+            raise ProjectGone(
+                f"The database of {folder.name} was replaced while it is open; what is open here is not in it.",
+                "Save what is open here as another project, or close it and open the project again.",
+            )
+
+    def _took_up(self, mark: tuple[int, int]) -> bool:
+        """Go on with the file that lies at the path now, where everything of this log is in it."""
+        try:
+            fresh = _connected(self.path)
+        except CellsegError:
+            return False
+        for table in ("edits", "hints"):
+            newest = self._rows(f"SELECT n, time FROM {table} ORDER BY n DESC LIMIT 1")
+            if newest and not fresh.execute(f"SELECT 1 FROM {table} WHERE n = ? AND time = ?", newest[0]).fetchone():
+                fresh.close()
+                return False
+        self._connection.close()
+        self._connection, self._mark = fresh, mark
+        return True
+
+    def copy_to(self, path: Path) -> None:
+        """Write all rows to another file, also where this one was deleted since it was opened."""
+        with explained(path), closing(sqlite3.connect(path)) as target:
+            self._connection.backup(target)
+
+    def make_single(self) -> None:
+        """Put everything into the one file, on disk; until the next opening nothing lies beside it."""
+        with explained(self.path):
+            self._connection.execute("PRAGMA journal_mode=DELETE")
+
+    def _rows(self, query: str, *values: Any) -> list[Row]:
+        with explained(self.path):
             return self._connection.execute(query, values).fetchall()
+
+    def _read(self, read: Callable[[Row], T], query: str, *values: Any) -> list[T]:
+        """Rows as values; what cannot be understood is damage."""
+        with understood(self.path):
+            return [read(row) for row in self._rows(query, *values)]
 
     # images ---------------------------------------------------------------------------------------
 
     def images(self) -> list[ImageRecord]:
         """All image records in the order in which they were added."""
-        return [image_from_json(text) for (text,) in self._rows("SELECT record FROM images ORDER BY position")]
+        return self._read(lambda row: image_from_json(row[0]), "SELECT record FROM images ORDER BY position")
 
     def put_images(self, records: list[ImageRecord]) -> None:
         """Add or replace records, all or none."""
         with self.transaction() as connection:
-            for record in records:
-                connection.execute(
-                    "INSERT INTO images VALUES (?, (SELECT COALESCE(MAX(position), 0) + 1 FROM images), ?) "
-                    "ON CONFLICT (id) DO UPDATE SET record = excluded.record",
-                    (record.id, json.dumps(asdict(record))),
-                )
+            self.enter_images(connection, records)
+
+    @staticmethod
+    def enter_images(connection: sqlite3.Connection, records: list[ImageRecord]) -> None:
+        """Add or replace records inside a transaction."""
+        for record in records:
+            connection.execute(
+                "INSERT INTO images VALUES (?, (SELECT COALESCE(MAX(position), 0) + 1 FROM images), ?) "
+                "ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+                (record.id, json.dumps(asdict(record))),
+            )
 
     # the log --------------------------------------------------------------------------------------
 
@@ -101,39 +177,88 @@ class Database:
     def append(
         connection: sqlite3.Connection,
         image: str,
-        edit: Edit,
-        data: bytes,
+        edit: Packed,
         author: str,
-        group: str,
-        undoes: int | None,
+        group: str = "",
+        undoes: int | None = None,
     ) -> int:
         """Append an edit inside a transaction; returns its number."""
-        box = json.dumps([(s.start, s.stop) for s in edit.box()])
         cursor = connection.execute(
             "INSERT INTO edits (image, time, author, tool, grp, undoes, box, voxels, data) VALUES (?,?,?,?,?,?,?,?,?)",
-            (image, time.time(), author, edit.tool, group, undoes, box, edit.index.size, data),
+            (image, time.time(), author, edit.tool, group, undoes, json.dumps(edit.box), edit.voxels, edit.data),
         )
         return int(cursor.lastrowid or 0)
 
     def rows_after(self, image: str, n: int) -> list[EditRow]:
         """Log rows of one image after edit `n`, oldest first."""
         query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? AND n > ? ORDER BY n"
-        return [_edit_row(row) for row in self._rows(query, image, n)]
+        return self._read(_edit_row, query, image, n)
 
     def newest_rows(self, image: str, at_once: int = 500) -> Iterator[EditRow]:
-        """Log rows of one image, the newest first, read as they are asked for."""
+        """What was done to one image, the newest first, read as it is asked for, folded edits at the end."""
         query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? AND n < ? ORDER BY n DESC LIMIT ?"
         before = 1 << 62
-        while rows := self._rows(query, image, before, at_once):
-            yield from map(_edit_row, rows)
-            before = rows[-1][0]
+        while rows := self._read(_edit_row, query, image, before, at_once):
+            yield from (row for row in rows if not row.compacted)
+            before = rows[-1].n
+        yield from reversed(self._folded(image))
 
-    def edit(self, n: int) -> Edit:
-        """The voxels of one row."""
+    def history(self, image: str) -> list[EditRow]:
+        """Everything that was ever done to one image, oldest first, also what `compact` has folded."""
+        return self._folded(image) + [row for row in self.rows_after(image, 0) if not row.compacted]
+
+    def _folded(self, image: str) -> list[EditRow]:
+        return self._read(_edit_row, f"SELECT {_EDIT_COLUMNS} FROM history WHERE image = ? ORDER BY n", image)
+
+    def fold(self, connection: sqlite3.Connection, rows: Sequence[EditRow], into: Packed) -> None:
+        """Put one row in place of others of an image, inside a transaction; what was done stays in the history."""
+        last = rows[-1]
+        span = (last.image, last.n)
+        connection.execute(
+            f"INSERT INTO history SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? AND n <= ? "
+            f"AND tool NOT LIKE '{COMPACTED}%'", span,
+        )  # fmt: skip
+        connection.execute("DELETE FROM edits WHERE image = ? AND n <= ?", span)
+        connection.execute(
+            f"INSERT INTO edits ({_EDIT_COLUMNS}, data) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (
+                last.n,
+                last.image,
+                last.time,
+                last.author,
+                into.tool,
+                "",
+                None,
+                json.dumps(into.box),
+                into.voxels,
+                into.data,
+            ),
+        )
+
+    def size(self) -> int:
+        """Bytes of the file and of what lies beside it."""
+        return sum(p.stat().st_size for p in self.path.parent.glob(f"{self.path.name}*") if "damaged" not in p.name)
+
+    def shrink(self) -> None:
+        """Give room of deleted rows back to the disk, where it can be done."""
+        with suppress(sqlite3.OperationalError):  # a full disk, another program: the room is used by the next rows
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def edit(self, n: int, shape: tuple[int, ...] | None = None) -> Edit:
+        """The voxels of one row.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such row, it is damaged, or it was not made for an image of this shape.
+        """
         rows = self._rows("SELECT tool, data FROM edits WHERE n = ?", n)
         if not rows:
-            raise CellsegError(f"The log has no edit {n}.", "Open the project with --recover.")
-        return decode_edit(*rows[0])
+            raise damaged(self.path, f"the log has no edit {n}")
+        with understood(self.path):
+            tool, data = rows[0]
+            return decode_edit(tool, data, shape)
 
     def spoken(self) -> bool:
         """Whether any edit is a person's: neither a prediction nor a draft."""
@@ -142,7 +267,7 @@ class Database:
 
     def log_ends(self) -> dict[str, int]:
         """The number of the newest edit of every image that has any."""
-        return {str(image): int(n) for image, n in self._rows("SELECT image, MAX(n) FROM edits GROUP BY image")}
+        return dict(self._read(_counted, "SELECT image, MAX(n) FROM edits GROUP BY image"))
 
     def has_edit(self, image: str, n: int) -> bool:
         """Whether an edit of this number belongs to this image."""
@@ -154,31 +279,32 @@ class Database:
             "SELECT back.image, MAX(back.n) FROM edits AS back JOIN edits AS done ON done.n = back.undoes "
             "WHERE back.tool = 'undo' AND done.tool = ? GROUP BY back.image"
         )
-        return {str(image): int(n) for image, n in self._rows(query, tool)}
+        return dict(self._read(_counted, query, tool))
 
     def last_edit(self) -> int:
         """The number of the newest edit, 0 where there is none."""
         return int(self._rows("SELECT COALESCE(MAX(n), 0) FROM edits")[0][0])
 
-    def restore_tables(self, tables: dict[str, list[tuple[Any, ...]]]) -> None:
-        """Put salvaged rows back (after a recovery)."""
-        with self.transaction() as connection:
-            for table, rows in tables.items():
-                for row in rows:
-                    marks = ",".join("?" * len(row))
-                    connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)
-
     def start_log_after(self, n: int) -> None:
-        """Let the next edit have a number above `n` (after a recovery)."""
+        """Let the next edit have a number above `n`."""
         with self.transaction() as connection:
+            self.count_on(connection, n)
+
+    @staticmethod
+    def count_on(connection: sqlite3.Connection, n: int) -> None:
+        """Let the next edit have a number above `n`, inside a transaction."""
+        row = connection.execute("SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'edits'").fetchone()
+        if row[0] is None:
             connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('edits', ?)", (n,))
+        elif row[0] < n:
+            connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'edits'", (n,))
 
     # holdouts, models, rounds, runs, settings -----------------------------------------------------
 
     def holdouts(self) -> dict[str, Holdout]:
         """Held-out parts by image id."""
-        rows = self._rows("SELECT image, box FROM holdouts")
-        return {image: Holdout(image, _boxes(text)) for image, text in rows}
+        found = self._read(lambda row: Holdout(row[0], _boxes(row[1])), "SELECT image, box FROM holdouts")
+        return {holdout.image: holdout for holdout in found}
 
     def put_holdout(self, holdout: Holdout) -> None:
         """Fix held-out parts beside those that exist, which stay: they were promised never to be learnt from."""
@@ -206,9 +332,12 @@ class Database:
                 connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
 
     def new_model_id(self, parent: str | None) -> str:
-        """Reserve the next model number."""
+        """Reserve the next model number, above those of all folders: the database may be an older copy."""
+        folders = (p.name[1:] for p in (self.path.parent / "models").glob("v*"))
+        there = max((int(n) for n in folders if n.isdecimal()), default=0)
         with self.transaction() as connection:
-            (number,) = connection.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM models").fetchone()
+            (known,) = connection.execute("SELECT COALESCE(MAX(number), 0) FROM models").fetchone()
+            number = max(known, there) + 1
             connection.execute("INSERT INTO models VALUES (?, ?, ?, ?)", (f"v{number}", number, time.time(), parent))
         return f"v{number}"
 
@@ -220,8 +349,7 @@ class Database:
 
     def rounds(self) -> list[RoundRecord]:
         """All rounds, oldest first."""
-        rows = self._rows("SELECT n, time, parent, child, decision, before, after FROM rounds ORDER BY n")
-        return [RoundRecord(n, t, p, c, d, json.loads(b), json.loads(a)) for n, t, p, c, d, b, a in rows]
+        return self._read(_round, "SELECT n, time, parent, child, decision, before, after FROM rounds ORDER BY n")
 
     def add_round(self, parent: str | None, child: str, before: dict[str, Any], after: dict[str, Any]) -> int:
         """Record a judged round that nobody has decided on yet."""
@@ -266,14 +394,11 @@ class Database:
 
     def reviews(self, image: str = "") -> list[ReviewRecord]:
         """What was done at the places of review queues, oldest first."""
-        rows = self._rows(
+        return self._read(
+            _review,
             "SELECT image, time, author, object, box, outcome, seconds, edits, order_by FROM reviews "
             "WHERE ? IN ('', image) ORDER BY n", image,
         )  # fmt: skip
-        return [
-            ReviewRecord(i, t, a, o, tuple((int(x), int(y)) for x, y in json.loads(b)), c, s, e, w)
-            for i, t, a, o, b, c, s, e, w in rows
-        ]
 
     def add_hint(self, image: str, author: str, data: bytes) -> None:
         """Append a stroke of hints (see `Hints`)."""
@@ -282,20 +407,20 @@ class Database:
                 "INSERT INTO hints (image, time, author, data) VALUES (?,?,?,?)", (image, time.time(), author, data)
             )
 
-    def hints(self, image: str) -> Iterator[Edit]:
+    def hints(self, image: str, shape: tuple[int, ...]) -> list[Edit]:
         """Strokes of hints of one image, oldest first."""
-        for (data,) in self._rows("SELECT data FROM hints WHERE image = ? ORDER BY n", image):
-            yield decode_edit("hint", data)
+        query = "SELECT data FROM hints WHERE image = ? ORDER BY n"
+        return self._read(lambda row: decode_edit("hint", row[0], shape), query, image)
 
     def hinted(self) -> dict[str, int]:
         """The number of the newest stroke of hints of every image that has any."""
-        return {str(image): int(n) for image, n in self._rows("SELECT image, MAX(n) FROM hints GROUP BY image")}
+        return dict(self._read(_counted, "SELECT image, MAX(n) FROM hints GROUP BY image"))
 
     def last_row(self, image: str) -> EditRow | None:
         """The newest row of one image's log."""
         query = f"SELECT {_EDIT_COLUMNS} FROM edits WHERE image = ? ORDER BY n DESC LIMIT 1"
-        rows = self._rows(query, image)
-        return _edit_row(rows[0]) if rows else None
+        rows = self._read(_edit_row, query, image)
+        return rows[0] if rows else None
 
     def setting(self, key: str, default: str = "") -> str:
         """A remembered value."""
@@ -318,55 +443,6 @@ class Database:
         return {str(key)[len(prefix) :]: str(value) for key, value in rows}
 
 
-def image_from_json(text: str) -> ImageRecord:
-    """An image record from its JSON."""
-    values = json.loads(text)
-    for name in ("shape", "spacing_um"):
-        values[name] = tuple(values[name]) if values[name] is not None else None
-    return ImageRecord(**values)
-
-
-def salvage_edits(path: Path) -> list[tuple[int, str, Edit]]:
-    """Every edit (number, image, voxels) that can still be read from a damaged database."""
-    found: list[tuple[int, str, Edit]] = []
-    try:
-        connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
-        (last,) = connection.execute("SELECT MAX(n) FROM edits").fetchone()
-    except sqlite3.Error:
-        return found
-    for n in range(1, (last or 0) + 1):
-        try:
-            row = connection.execute("SELECT image, tool, data FROM edits WHERE n = ?", (n,)).fetchone()
-            if row:
-                found.append((n, row[0], decode_edit(row[1], row[2])))
-        except (sqlite3.Error, CellsegError):
-            continue
-    connection.close()
-    return found
-
-
-def salvage_tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Rows of the small tables that can still be read from a damaged database."""
-    found: dict[str, list[tuple[Any, ...]]] = {}
-    for table in ("images", "holdouts", "rounds", "reviews", "hints", "settings"):
-        try:
-            connection = sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)
-            found[table] = connection.execute(f"SELECT * FROM {table}").fetchall()
-            connection.close()
-        except sqlite3.Error:
-            found[table] = []
-    found["hints"] = [row for row in found["hints"] if _readable(row[-1])]
-    return found
-
-
-def _readable(data: bytes) -> bool:
-    try:
-        decode_edit("", data)
-    except (CellsegError, TypeError):
-        return False
-    return True
-
-
 def _boxes(text: str) -> tuple[Span, ...]:
     """Boxes of a held-out image; until version 0.4 there was one, without a list round it."""
     values = json.loads(text)
@@ -375,13 +451,115 @@ def _boxes(text: str) -> tuple[Span, ...]:
     return tuple(tuple((int(a), int(b)) for a, b in box) for box in values)
 
 
-def _edit_row(row: tuple[Any, ...]) -> EditRow:
+def _counted(row: Row) -> tuple[str, int]:
+    return str(row[0]), int(row[1])
+
+
+def _round(row: Row) -> RoundRecord:
+    n, when, parent, child, decision, before, after = row
+    return RoundRecord(n, when, parent, child, decision, dict(json.loads(before)), dict(json.loads(after)))
+
+
+def _review(row: Row) -> ReviewRecord:
+    image, when, author, number, box, outcome, seconds, edits, order = row
+    spans = tuple((int(a), int(b)) for a, b in json.loads(box))
+    return ReviewRecord(image, when, author, number, spans, outcome, seconds, edits, order)
+
+
+_EDIT_TYPES: tuple[Any, ...] = (int, str, (float, int), str, str, str, (int, type(None)), str, int)
+
+
+def _edit_row(row: Row) -> EditRow:
+    if not all(isinstance(value, kind) for value, kind in zip(row, _EDIT_TYPES, strict=True)):
+        raise ValueError("a row of the log is not what it should be")
     box = tuple((int(a or 0), int(b or 0)) for a, b in json.loads(row[7]))
     return EditRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6], box, row[8])
 
 
+def _connected(path: Path, create: bool = False) -> sqlite3.Connection:
+    with explained(path):
+        address = f"{path.resolve().as_uri()}?mode={'rwc' if create else 'rw'}"
+        connection = sqlite3.connect(address, uri=True, timeout=20, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA trusted_schema=OFF")
+            _check_schema(connection, path)  # before anything of it is asked, since a view may never end
+            beside = frames_beside(path)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if answer != "ok":
+                raise sqlite3.DatabaseError(answer)
+            if beside.commits:
+                _check_frames(connection, beside)
+            connection.executescript(_SCHEMA)
+            (last,) = connection.execute("SELECT MAX(seq) FROM sqlite_sequence").fetchone()
+            if not isinstance(last, int | None) or (last or 0) >= _LAST:
+                raise sqlite3.DatabaseError(f"edits are numbered up to {last}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _check_frames(connection: sqlite3.Connection, beside: Frames) -> None:
+    """Notice damage in the write-ahead log, of which SQLite takes what comes before it and says nothing.
+
+    What was being written when the machine went down may be torn; what came before two later commits was on disk.
+    """
+    (known,) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1:2]
+    if sum(n > known for n in beside.commits) > 1:
+        raise sqlite3.DatabaseError(f"of {len(beside.pages)} pages in the write-ahead log only {known} are sound")
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what can run by itself: views, triggers, virtual tables, computed columns, indexes that are not ours."""
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall():
+        foreign = kind in ("view", "trigger") or (sql or "").upper().startswith("CREATE VIRTUAL")
+        if kind == "index" and sql:
+            foreign = " ".join(sql.split()) not in " ".join(_SCHEMA.replace("IF NOT EXISTS ", "").split())
+        if kind == "table" and not foreign:
+            quoted = name.replace('"', '""')
+            foreign = any(column[-1] > 1 for column in connection.execute(f'PRAGMA table_xinfo("{quoted}")'))
+        if foreign:
+            raise CellsegError(
+                f"The database of {path.parent.name} holds a {kind} {name!r} that no project has.",
+                "Another program made it, maybe to do harm. To take over what belongs to a project, run: "
+                f"napari-cellseg recover {path.parent.name}",
+            )
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """What tells one file from another that has its name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def damaged(path: Path, reason: object) -> CellsegError:
+    """The message that offers recovery."""
+    return CellsegError(
+        f"The database of {path.parent.name} is damaged: {reason}.",
+        "The snapshots and what can still be read of the log are put together by: napari-cellseg recover "
+        f"{path.parent.name} (the damaged file is kept beside it).",
+    )
+
+
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def understood(path: Path) -> Iterator[None]:
+    """Rows that are not what we write are damage."""
+    try:
+        yield
+    except CellsegError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+        raise damaged(path, error) from error
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """SQLite's errors in words."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -391,14 +569,12 @@ def _explained(path: Path) -> Iterator[None]:
                 f"{path.parent.name} could not be saved: {text}.",
                 "The disk is full or failing. Everything saved before is safe: free some space and do it again.",
             ) from error
-        if "locked" in text:
+        if "locked" in text or "busy" in text:
             raise CellsegError(f"{path.parent.name} is in use: {text}.", "Close other programs that use it.") from error
-        raise CellsegError(
-            f"{path} cannot be used: {text}.", "Check that the folder exists and is writable."
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise CellsegError(
-            f"The database of {path.parent.name} is damaged: {error}.",
-            "The last good snapshot of every image is still there. Run: napari-cellseg recover "
-            f"{path.parent.name} (the damaged file is kept beside it).",
-        ) from error
+        if "readonly" in text or "unable to open" in text or "authorized" in text:
+            raise CellsegError(
+                f"{path} cannot be used: {text}.", "Check that the folder exists and is writable."
+            ) from error
+        raise damaged(path, text) from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise damaged(path, error) from error

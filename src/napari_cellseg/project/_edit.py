@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
+from ._records import COMPACTED
 
 Box = tuple[slice, ...]
 _MAGIC = b"E1"
+_HEAD = 41
+"""Bytes that tell at most how many there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +74,26 @@ class Edit:
             rest = rest // n
         return tuple(spans)
 
+    def onto(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
+        """Replay a row of the log: as `write_to`, but what stands for a whole log begins with empty arrays."""
+        if self.tool.startswith(COMPACTED):
+            labels[...] = 0
+            state[...] = 0
+        self.write_to(labels, state)
+
     def write_to(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
-        """Write the new values into two C-contiguous arrays of the grid's shape, in place."""
+        """Write the new values into two C-contiguous arrays of the grid's shape, in place.
+
+        Raises
+        ------
+        CellsegError
+            When the arrays have another shape.
+        """
+        if labels.shape != self.shape:
+            raise CellsegError(
+                f"An edit of the log was made for {self.shape}, the image is {labels.shape}.",
+                "The project is damaged. Run: napari-cellseg recover PROJECT",
+            )
         labels.reshape(-1)[self.index] = self.new_labels
         state.reshape(-1)[self.index] = self.new_state
 
@@ -114,6 +136,22 @@ def _places(flat: NDArray[np.int64], box: Box, inner: tuple[int, ...], outer: tu
     return np.asarray(index + (rest + first) * block)
 
 
+@dataclass(frozen=True)
+class Packed:
+    """An edit as a row of the log keeps it; `box` is (start, stop) per axis."""
+
+    tool: str
+    box: tuple[tuple[int, int], ...]
+    voxels: int
+    data: bytes
+
+
+def pack(edit: Edit) -> Packed:
+    """What the log keeps of an edit."""
+    box = tuple((int(span.start), int(span.stop)) for span in edit.box())
+    return Packed(edit.tool, box, edit.index.size, encode_edit(edit))
+
+
 def encode_edit(edit: Edit) -> bytes:
     """Runs of positions and run-length values, zlib-compressed, with a checksum."""
     index = np.asarray(edit.index, np.int64)
@@ -130,26 +168,45 @@ def encode_edit(edit: Edit) -> bytes:
     return _MAGIC + struct.pack("<I", zlib.crc32(body)) + body
 
 
-def decode_edit(tool: str, data: bytes) -> Edit:
-    """The inverse of `encode_edit`.
+def decode_edit(tool: str, data: bytes, shape: tuple[int, ...] | None = None) -> Edit:
+    """The inverse of `encode_edit`; where a shape is given, only for an image of this shape.
 
     Raises
     ------
     CellsegError
         When the bytes are damaged.
     """
-    if data[:2] != _MAGIC or struct.unpack("<I", data[2:6])[0] != zlib.crc32(data[6:]):
-        raise CellsegError("A row of the edit log is damaged.", "Open the project with --recover to go on without it.")
-    raw = zlib.decompress(data[6:])
-    count, runs, ndim = struct.unpack_from("<QQB", raw)
-    shape = struct.unpack_from(f"<{ndim}Q", raw, 17)
+    try:
+        if data[:2] != _MAGIC or struct.unpack("<I", data[2:6])[0] != zlib.crc32(data[6:]):
+            raise ValueError("its checksum is wrong")
+        return _decoded(tool, data[6:], shape)
+    except (ValueError, TypeError, struct.error, zlib.error) as error:
+        raise CellsegError(
+            f"A row of the edit log is damaged: {error}.", "To go on without it, run: napari-cellseg recover PROJECT"
+        ) from error
+
+
+def _decoded(tool: str, body: bytes, wanted: tuple[int, ...] | None) -> Edit:
+    head = zlib.decompressobj().decompress(body, _HEAD)
+    count, runs, ndim = struct.unpack_from("<QQB", head)
+    if ndim not in (2, 3):
+        raise ValueError(f"it has {ndim} dimensions")
+    shape = struct.unpack_from(f"<{ndim}Q", head, 17)
+    if (wanted is not None and shape != wanted) or not runs <= count <= math.prod(shape):
+        raise ValueError(f"it has {count} voxels of {shape}")
     offset = 17 + 8 * ndim
+    size = offset + 16 * runs + 10 * count
+    raw = zlib.decompressobj().decompress(body, size)  # never more than the head claims, whatever is packed there
     arrays = []
-    for size, dtype in ((runs, "<i8"), (runs, "<i8"), (count, "<u4"), (count, "<u4"), (count, "u1"), (count, "u1")):
-        arrays.append(np.frombuffer(raw, dtype, size, offset))
-        offset += size * np.dtype(dtype).itemsize
+    for n, dtype in ((runs, "<i8"), (runs, "<i8"), (count, "<u4"), (count, "<u4"), (count, "u1"), (count, "u1")):
+        arrays.append(np.frombuffer(raw, dtype, n, offset))
+        offset += n * np.dtype(dtype).itemsize
     gaps, lengths, *values = arrays
     starts = np.cumsum(gaps)
+    if runs and (starts[0] < 0 or lengths.min() < 1 or lengths.max() > count or lengths.sum() != count):
+        raise ValueError("its runs are wrong")
+    if (starts[1:] < (starts + lengths)[:-1]).any() or (runs and starts[-1] + lengths[-1] > math.prod(shape)):
+        raise ValueError("its places are wrong")
     before = np.cumsum(lengths) - lengths
     index = np.repeat(starts - before, lengths) + np.arange(count)
     return Edit(tool, tuple(int(n) for n in shape), index.astype(np.int64), *values)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import shutil
-import time
 import tomllib
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,19 +22,21 @@ from ..config import Config, default_config
 from ..errors import CellsegError
 from ..settings import validated
 from ._canvas import Canvas
-from ._db import Database, image_from_json, salvage_edits, salvage_tables
+from ._db import Database
 from ._edit import Edit, difference
 from ._hints import Hints
+from ._import import Added, Addition, add_pictures
+from ._inside import inside
 from ._known import APPROVED, PREDICTED
-from ._models import models_in, read_card, read_model_config
-from ._names import free_name, picture_stem
+from ._models import LeftOut, foreign_runs, models_in, read_card, read_model_config, usable_card
+from ._names import free_name
 from ._records import ImageRecord, ModelCard
-from ._snapshot import Snapshot, read_snapshot, write_snapshot
+from ._recovery import NAME as DATABASE
+from ._recovery import Recovered, rebuild
 
 SCHEMA = 1
 SUFFIX = ".cellseg"
 Task = Literal["instance", "semantic"]
-SPLITS = ("train", "val", "test")
 
 
 class Project:
@@ -50,6 +52,8 @@ class Project:
         Names of the classes 1, 2, ...; one for instance projects.
     db
         The database.
+    notices
+        What the person should know of what was found; whoever tells it clears the list.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -59,10 +63,13 @@ class Project:
         self.classes: tuple[str, ...] = tuple(settings["classes"])
         self.meanings = self.classes if self.task == "semantic" else ()  # of labels; ids of objects have none
         self.config: Config = validated(Config, settings.get("config", {}))
-        self.db = Database(path / "project.db")
+        self._settings = settings
+        self.db = Database(path / DATABASE, create=not _had_database(path))
         self.author = _author()
+        self.notices: list[str] = []
         self._canvases: dict[str, Canvas] = {}
         self._claim: FileLock | None = None
+        self._looks_only = False
 
     # --- opening --------------------------------------------------------------------------------
 
@@ -116,19 +123,34 @@ class Project:
 
     @classmethod
     def recover(cls, path: str | Path) -> Project:
-        """Open a project whose database is damaged.
+        """Open a project whose database is damaged, missing or older than its snapshots, and become its one window.
 
-        The damaged files are kept under another name. Images and labels come back from their snapshots, models
-        from their folders, and every edit that can still be read is applied on top.
+        The log is put together from every database that is there, also those that earlier recoveries kept, and from the
+        snapshots. The old database stays beside the new one under another name. An interrupted recovery changes nothing
+        that the next one would not find.
+
+        Raises
+        ------
+        CellsegError
+            When a window has the project open, or the new database cannot be written.
         """
         path = Path(path)
         settings = _read_settings(path)
-        kept = path / f"project.db.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
-        for ending in ("", "-wal", "-shm"):
-            if (path / f"project.db{ending}").exists():
-                os.replace(path / f"project.db{ending}", f"{kept}{ending}")
-        project = cls(path, settings)
-        project._restore(salvage_edits(kept), salvage_tables(kept))
+        lock = _window_lock(path)
+        if lock is False:
+            raise CellsegError(
+                f"{path.name} is open in a napari window, which would go on writing into the old database.",
+                "Close the project there, then recover it.",
+            )
+        try:
+            done = rebuild(path, models_in(path / "models")[0], _author())
+            project = cls(path, settings)
+        except BaseException:
+            if lock:
+                lock.release()
+            raise
+        project._claim = lock
+        project.notices.append(_told(done))
         return project
 
     def claim(self) -> bool:
@@ -137,26 +159,27 @@ class Project:
         Other processes (the command line, a running prediction) may still write; what a person said stands.
         """
         if self._claim is None:
-            lock = FileLock(self.path / "window.lock", timeout=0)
-            try:
-                lock.acquire()
-            except Timeout:
-                return False
-            except (OSError, NotImplementedError):  # a file system without locks: nobody can know
-                return True
-            self._claim = lock
-        return True
+            lock = _window_lock(self.path)
+            self._looks_only = lock is False
+            self._claim = lock or None
+        return not self._looks_only
 
     def close(self) -> None:
-        """Write snapshots of what is open, close the database, let another window edit."""
-        for canvas in self._canvases.values():
-            if not canvas.read_only:
-                canvas.snapshot()
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
-        self._canvases.clear()
-        self.db.close()
+        """Write snapshots of what is open, close the database, let another window edit.
+
+        Raises
+        ------
+        CellsegError
+            When a snapshot cannot be written; everything is closed all the same, and the log holds every edit.
+        """
+        with ExitStack() as closing:  # the last first, whatever happens to the others
+            closing.callback(self.db.close)
+            closing.callback(self._canvases.clear)
+            if self._claim is not None:
+                closing.callback(self._claim.release)
+                self._claim = None
+            for id in list(self._canvases):
+                closing.callback(self.release, id)
 
     def __enter__(self) -> Project:
         return self
@@ -195,8 +218,12 @@ class Project:
         frame: int | None = None,
         id: str = "",
         draft: bool = False,
+        series: str | None = None,
     ) -> list[str]:
         """Refer to a picture; a time series becomes one image per frame.
+
+        A picture that is there already (the same file, or a copy of it) is not added again; labels are taken for it
+        where nobody has said anything of it yet.
 
         Parameters
         ----------
@@ -208,42 +235,26 @@ class Project:
             The labels are a first draft (state 0) that predictions may replace.
         id
             Name of the image (of every frame: name and number); made from the file's name where not given.
+        series
+            Which image of a file that holds several (see `images.read`).
 
         Returns
         -------
         list of str
-            The ids of the new images.
+            The ids of its images.
 
         Raises
         ------
         CellsegError
-            Before anything is written: when the picture or the labels cannot be used.
+            Before anything is written: when the picture or the labels cannot be used, or the picture is there already
+            with labels that differ.
         """
-        if split not in SPLITS:
-            raise CellsegError(f"There is no split {split!r}.", f"Use one of {', '.join(SPLITS)}.")
-        source = Path(source).resolve()
-        image = pictures.read(source, axes, spacing_um)
-        pictures.check_content(image)
-        if frame is not None and not 0 <= frame < image.n_frames:
-            raise CellsegError(f"{source.name} has {image.n_frames} frames, not {frame + 1}.", "Frames count from 0.")
-        frames = range(image.n_frames) if frame is None else (frame,)
-        truths = self._labels_per_frame(image, labels, len(frames))
-        taken = {r.id for r in self.db.images()}
-        stem = id or picture_stem(source)
-        records = []
-        for t in frames:
-            free = free_name(stem, taken, source.parent.name, f"_t{t:04d}" if len(frames) > 1 else "")
-            taken.add(free)
-            records.append(self._record(free, image.frame(t), source, (t, axes), split))
-        for record, truth in zip(records, truths, strict=True):
-            self._prepare(record, image, truth)
-        self.db.put_images(records)
-        for record, truth in zip(records, truths, strict=True):
-            if truth is not None and draft:
-                self.draft_labels(record.id, truth)
-            elif truth is not None:
-                self.approve_labels(record.id, truth)
-        return [r.id for r in records]
+        addition = Addition(Path(source), labels, axes, spacing_um, split, frame, id, draft, series)
+        return list(self.add_images([addition])[0].ids)
+
+    def add_images(self, additions: Iterable[Addition]) -> list[Added]:
+        """Refer to several pictures, all or none of them; see `add_image`."""
+        return add_pictures(self, additions)
 
     def approve_labels(self, id: str, labels: NDArray[np.uint32], tool: str = "import") -> Edit:
         """Replace an image's labels and approve every voxel (state 2), as one edit.
@@ -262,9 +273,10 @@ class Project:
     def _check_fit(self, labels: NDArray[np.uint32], shape: tuple[int, ...]) -> None:
         if labels.shape != shape:
             raise CellsegError(f"The labels are {labels.shape}, the image {shape}.", "Choose the masks of this image.")
-        self._check_classes(labels)
+        self.check_classes(labels)
 
-    def _check_classes(self, labels: NDArray[np.uint32]) -> None:
+    def check_classes(self, labels: NDArray[np.uint32]) -> None:
+        """Refuse labels with classes that the project does not have."""
         if self.task == "semantic" and labels.max(initial=0) > len(self.classes):
             raise CellsegError(
                 f"The labels hold class {labels.max()}, but the project has {len(self.classes)}.",
@@ -300,9 +312,11 @@ class Project:
         hint = f"Say where it is: napari-cellseg add {self.path.name} NEW_PATH --relocate {id}"
         if not path.exists():
             raise CellsegError(f"The picture of {id} is not at {path}.", hint)
-        if pictures.fingerprint(path) != record.fingerprint:
+        with pictures.reading(path.name):
+            same = pictures.is_unchanged(path, record.fingerprint, record.seen)
+        if not same:
             self._compare(record, path, hint)
-        return pictures.read(path, record.given_axes, record.spacing_um).frame(record.frame)
+        return self._read(record, path, record.spacing_um).frame(record.frame)
 
     def source(self, record: ImageRecord) -> Path:
         """Where the picture of a record should lie."""
@@ -317,22 +331,22 @@ class Project:
             When the new file has another shape; labels would not fit it.
         """
         record, path = self.image(id), Path(path).resolve()
-        image = pictures.read(path, record.given_axes)
+        image = self._read(record, path)
         if image.frame(0).spatial_shape != record.shape:
             raise CellsegError(
                 f"{path.name} is {image.spatial_shape}, but {id} is {record.shape}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
-        last = max(r.frame for r in self.db.images() if r.source == record.source)
+        last = max(r.frame for r in self.db.images() if (r.source, r.series) == (record.source, record.series))
         if image.n_channels != record.n_channels or image.n_frames <= last:
             raise CellsegError(
                 f"{path.name} has {image.n_channels} channels and {image.n_frames} frames; the picture of {id} had "
                 f"{record.n_channels} and at least {last + 1}.",
                 "Give the picture that was added; another one is added under its own name.",
             )
-        mark = pictures.fingerprint(path)
+        mark, seen = pictures.fingerprint(path), pictures.glance(path)
         moved = [
-            replace(r, source=self._relative(path), fingerprint=mark)
+            replace(r, source=self.relative(path), fingerprint=mark, seen=seen)
             for r in self.db.images()
             if r.source == record.source
         ]
@@ -343,7 +357,13 @@ class Project:
     def canvas(self, id: str) -> Canvas:
         """The one working copy of an image's labels and state in this process."""
         if id not in self._canvases:
-            self._canvases[id] = self._open_canvas(id)
+            canvas = self._open_canvas(id)
+            if not self._looks_only and canvas.log_snapshot():
+                self.notices.append(
+                    f"The labels of {id} were newer than project.db, which was probably put back from a backup. They "
+                    "were kept, and the log goes on from them."
+                )
+            self._canvases[id] = canvas
         self._canvases[id].sync()
         return self._canvases[id]
 
@@ -353,11 +373,16 @@ class Project:
         return canvas.labels, canvas.state
 
     def release(self, id: str) -> None:
-        """Write a snapshot of an open image and drop its working copy."""
-        if id in self._canvases:
-            if not self._canvases[id].read_only:
-                self._canvases[id].snapshot()
-            del self._canvases[id]
+        """Write a snapshot of an open image and drop its working copy.
+
+        Raises
+        ------
+        CellsegError
+            When it cannot be written; the copy is dropped all the same, and the log holds every edit.
+        """
+        canvas = self._canvases.pop(id, None)
+        if canvas is not None and not canvas.read_only:
+            canvas.snapshot()
 
     def hints(self, id: str) -> Hints:
         """What a person said of single voxels of an image, as it stands on disk now; it can be added to."""
@@ -431,8 +456,12 @@ class Project:
         return self.path / "runs"
 
     def models(self) -> list[ModelCard]:
-        """Cards of all models, oldest first."""
-        return models_in(self.models_folder)
+        """Cards of all models that can be used, oldest first."""
+        return models_in(self.models_folder)[0]
+
+    def left_out(self) -> list[LeftOut]:
+        """Models and interrupted trainings whose folders cannot be used, with the reasons."""
+        return [*models_in(self.models_folder)[1], *foreign_runs(self.runs_folder)]
 
     def model_path(self, id: str) -> Path:
         """The folder of one model.
@@ -442,7 +471,7 @@ class Project:
         CellsegError
             When there is no such model.
         """
-        path = self.models_folder / id
+        path = inside(self.models_folder, id, "a model") if id else self.models_folder
         if not id or not (path / "card.json").is_file():
             names = ", ".join(card.id for card in self.models())
             raise CellsegError(f"There is no model {id!r} in {self.name}.", f"Models: {names or 'none yet'}.")
@@ -458,9 +487,12 @@ class Project:
 
     @property
     def current_model(self) -> str | None:
-        """The model that predicts and that the next round starts from; None before the first round."""
+        """The model that predicts and that the next round starts from; None where none is set or it cannot be used."""
         id = self.db.setting("current_model")
-        return id if id and (self.models_folder / id / "card.json").is_file() else None
+        try:
+            return usable_card(inside(self.models_folder, id, "a model")).id if id else None
+        except CellsegError:
+            return None
 
     def save_config(self, config: Config) -> None:
         """Make a configuration the project's default; the file is replaced whole."""
@@ -468,88 +500,35 @@ class Project:
         part = self.path / "project.toml.part"
         part.write_text(tomli_w.dumps(settings), encoding="utf-8")
         os.replace(part, self.path / "project.toml")
-        self.config = config
+        self.config, self._settings = config, settings
+
+    def settings(self) -> dict[str, Any]:
+        """What ``project.toml`` holds, with the configuration as it is now."""
+        return self._settings | {"config": self.config.model_dump(mode="json")}
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _open_canvas(self, id: str) -> Canvas:
-        return Canvas(self.path / "images" / id, self.db, self.image(id), self.author)
+        record = self.image(id)
+        pictures.check_labels_fit(id, record.shape)
+        return Canvas(inside(self.path / "images", id, "an image"), self.db, record, self.author)
 
-    def _relative(self, source: Path) -> str:
+    def relative(self, source: Path) -> str:
+        """How a record names a file: relative to the folder that holds the project, where it lies in there."""
         home = self.path.resolve().parent
         return source.relative_to(home).as_posix() if source.is_relative_to(home) else str(source)
 
-    def _record(
-        self, id: str, image: pictures.Image, source: Path, place: tuple[int, str | None], split: str
-    ) -> ImageRecord:
-        return ImageRecord(
-            id=id, source=self._relative(source), frame=place[0], given_axes=place[1], axes=image.axes,
-            shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
-            spacing_um=image.spacing_um, fingerprint=pictures.fingerprint(source), split=split,
-        )  # fmt: skip
-
-    def _prepare(self, record: ImageRecord, image: pictures.Image, truth: NDArray[np.uint32] | None) -> None:
-        """Empty snapshots and a thumbnail; harmless where the record never follows."""
-        folder = self.path / "images" / record.id
-        text = json.dumps(asdict(record))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _thumbnail(folder / "thumbnail.png", image.frame(record.frame))
-        except OSError as error:
-            raise CellsegError(f"{record.id} could not be added: {error}.", "Free some space.") from error
-        write_snapshot(folder / "labels.zarr", np.zeros(record.shape, np.uint32), 0, text)
-        write_snapshot(folder / "state.zarr", np.zeros(record.shape, np.uint8), 0, text)
-
-    def _labels_per_frame(
-        self, image: pictures.Image, labels: NDArray[np.uint32] | None, n_frames: int
-    ) -> list[NDArray[np.uint32] | None]:
-        if labels is None:
-            return [None] * n_frames
-        expected = ((n_frames,) if n_frames > 1 else ()) + image.spatial_shape
-        if labels.shape != expected:
-            raise CellsegError(
-                f"The labels are {labels.shape}, the image {expected}.",
-                "Labels need the size of their image. Check whether one of them was cropped or transposed.",
-            )
-        self._check_classes(labels)
-        return list(labels) if n_frames > 1 else [labels]
+    @staticmethod
+    def _read(record: ImageRecord, path: Path, spacing_um: tuple[float, ...] | None = None) -> pictures.Image:
+        """The picture of a record, read as it was when it was added."""
+        before = record.rgb is None
+        series = record.series or ("0" if before else None)
+        return pictures.read(path, record.given_axes, spacing_um, series=series, as_before=before)
 
     def _compare(self, record: ImageRecord, path: Path, hint: str) -> None:
-        shape = pictures.read(path, record.given_axes).frame(0).spatial_shape
+        shape = self._read(record, path).frame(0).spatial_shape
         detail = f"its shape is {shape}, not {record.shape}" if shape != record.shape else "its content differs"
         raise CellsegError(f"The picture of {record.id} was changed since it was added: {detail}.", hint)
-
-    def _restore(self, edits: list[tuple[int, str, Edit]], tables: dict[str, list[tuple[Any, ...]]]) -> None:
-        """Fill a new database from snapshots, model folders and what is left of the old one."""
-        self.db.restore_tables(tables)
-        snapshots = {}
-        for folder in sorted(p for p in (self.path / "images").iterdir() if p.is_dir()):
-            labels, state = read_snapshot(folder / "labels.zarr"), read_snapshot(folder / "state.zarr")
-            if labels is not None and state is not None:
-                snapshots[folder.name] = (labels, state)
-        for record in self.db.images():
-            if record.id not in snapshots:  # the log alone has to tell
-                empty = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
-                text = json.dumps(asdict(record))
-                snapshots[record.id] = (Snapshot(empty[0], 0, text), Snapshot(empty[1], 0, text))
-        self.db.put_images([image_from_json(labels.record) for labels, _ in snapshots.values()])
-        newest = max([labels.n for labels, _ in snapshots.values()] + [n for n, *_ in edits], default=0)
-        self.db.start_log_after(newest)
-        for id, (labels, state) in snapshots.items():
-            after = min(labels.n, state.n)
-            for n, image, edit in edits:
-                if image == id and n > after:
-                    edit.write_to(labels.array, state.array)
-            canvas = self.canvas(id)
-            canvas.labels[...] = 0
-            canvas.state[...] = 0
-            box = tuple(slice(0, s) for s in labels.array.shape)
-            canvas.apply(difference("recover", canvas.labels, canvas.state, box, labels.array, state.array))
-            canvas.snapshot(force=True)
-        for card in self.models():
-            self.db.put_model(card.id, card.parent)
-        if (cards := self.models()) and not self.current_model:
-            self.db.put_setting("current_model", cards[-1].id)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -561,7 +540,15 @@ def _read_settings(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise CellsegError(f"{path}/project.toml cannot be read: {error}.", "Restore it from a backup.") from error
-    if int(settings.get("schema", 0)) > SCHEMA:
+    sound = {"schema": int, "name": str, "task": str, "classes": list}
+    if any(not isinstance(settings.get(key), kind) for key, kind in sound.items()) or (
+        settings["task"] not in ("instance", "semantic") or not all(isinstance(c, str) for c in settings["classes"])
+    ):
+        raise CellsegError(
+            f"{path}/project.toml does not hold schema, name, task and classes of a project.",
+            "Restore it from a backup.",
+        )
+    if settings["schema"] > SCHEMA:
         raise CellsegError(
             f"{path.name} was made by a newer napari-cellseg (schema {settings['schema']}, this one knows {SCHEMA}).",
             "Update napari-cellseg: pip install -U napari-cellseg. The project was not touched.",
@@ -569,23 +556,47 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
+def _had_database(path: Path) -> bool:
+    """Whether a database should be there: in a folder that was just made there is none.
+
+    Raises
+    ------
+    CellsegError
+        When it is gone.
+    """
+    if (path / DATABASE).exists():
+        return True
+    used = [p for name in ("images", "models", "runs") for p in (path / name).glob("*")] + [*path.glob(f"{DATABASE}*")]
+    if used:
+        raise CellsegError(
+            f"The database of {path.name} is missing; {used[0].relative_to(path).as_posix()} is there.",
+            "If project.db was moved, put it back. If it is lost, or a recovery was interrupted, run: napari-cellseg "
+            f"recover {path.name}",
+        )
+    return False
+
+
+def _window_lock(path: Path) -> FileLock | Literal[False] | None:
+    """The lock of the one window that edits; False where another has it, None where the file system has no locks."""
+    lock = FileLock(path / "window.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    except (OSError, NotImplementedError):
+        return None
+    return lock
+
+
+def _told(done: Recovered) -> str:
+    text = f"Put together {done.edits} edits of {', '.join(done.sources) or 'no database'}."
+    if done.from_snapshot:
+        text += f" The snapshots knew more of {', '.join(done.from_snapshot)}."
+    return text + (f" The old database is kept as {done.kept}." if done.kept else "")
+
+
 def _author() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"
-
-
-def _thumbnail(path: Path, image: pictures.Image, side: int = 128) -> None:
-    """A small PNG of the middle plane of the first channel."""
-    import cv2
-
-    first = image.channels_first()[0]
-    plane = first[first.shape[0] // 2] if first.ndim == 3 else first
-    step = max(1, min(plane.shape) // (2 * side))
-    pixels = np.nan_to_num(np.asarray(plane[::step, ::step]).astype(np.float32))
-    low, high = np.percentile(pixels, (1, 99.5))
-    pixels = np.clip((pixels - low) / max(float(high - low), 1e-6), 0, 1) * 255
-    scale = side / max(pixels.shape)
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    cv2.imwrite(str(path), cv2.resize(pixels.astype(np.uint8), size, interpolation=cv2.INTER_AREA))

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ..errors import CellsegError
 from ._folder import Project
 from ._holdout import VAL_SHARE
+from ._records import COUNTED
 
-_KEY = "known/"
+_KEY = COUNTED[1]
 Arrays = tuple[NDArray[np.uint32], NDArray[np.uint8]]
 
 

@@ -36,7 +36,7 @@ class Hints:
         self._most = BACKGROUND + n_classes
         self.values: NDArray[np.uint8] = np.zeros(record.shape, np.uint8)
         self.n = 0
-        for edit in db.hints(record.id):
+        for edit in db.hints(record.id, record.shape):
             self._write(edit)
         self._undo: list[Edit] = []
         self._redo: list[Edit] = []

@@ -83,7 +83,7 @@ def figures(record: ImageRecord, pixels: NDArray[Any]) -> Figures:
     low, high = np.percentile(grey, (1, 99.8))
     grey = np.clip((grey - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1)
     gradient = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)) / 8
-    colour = np.ptp(pixels, axis=0).mean() / 255 if len(pixels) == 3 and pixels.dtype == np.uint8 else 0.0
+    colour = np.ptp(pixels, axis=0).mean() / 255 if record.in_colour and len(pixels) == 3 else 0.0
     return Figures(
         len(pixels), folder, round(float(np.median(grey)), 4), round(float(colour), 4), round(float(gradient.mean()), 5)
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..config import Config, read_config
@@ -45,14 +47,32 @@ def write_model(folder: Path, card: ModelCard, config: Config, fill: Callable[[P
     return final
 
 
+EPOCHS = "epochs"
+"""In a model's folder, and that of its training: the weights after every epoch, where they are kept."""
 CHECKPOINT = "checkpoint.safetensors"
 """In the folder of a training that has not ended."""
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model or training in the project that cannot be used: its folder's name, and why."""
+
+    name: str
+    reason: str
 
 
 def unfinished_runs(folder: Path) -> list[str]:
     """Trainings in a folder that can be resumed, oldest first."""
-    found = [p.parent for p in folder.glob(f"*/{CHECKPOINT}")]
+    found = [p.parent for p in folder.glob(f"*/{CHECKPOINT}") if _NUMBERED.fullmatch(p.parent.name)]
     return [p.name for p in sorted(found, key=lambda p: (p / CHECKPOINT).stat().st_mtime)]
+
+
+def foreign_runs(folder: Path) -> list[LeftOut]:
+    """Folders with a checkpoint that no training of this project has made: copies, renamed ones."""
+    names = sorted(p.parent.name for p in folder.glob(f"*/{CHECKPOINT}"))
+    reason = "a training's folder has the name of its model (v1, v2, ...), so this is a copy or was renamed"
+    return [LeftOut(name, reason) for name in names if not _NUMBERED.fullmatch(name)]
 
 
 def read_card(path: Path) -> ModelCard:
@@ -67,8 +87,11 @@ def read_card(path: Path) -> ModelCard:
         values = json.loads((path / "card.json").read_text(encoding="utf-8"))
         values["images"] = tuple(values.get("images", ()))
         values["members"] = tuple(values.get("members", ()))
-        return ModelCard(**values)
-    except (OSError, ValueError, TypeError) as error:
+        card = ModelCard(**values)
+        if not (isinstance(card.id, str) and isinstance(card.created, int | float)):
+            raise TypeError("its id is no text or its date no number")
+        return card
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CellsegError(
             f"{path} is not a model folder: {error}.",
             "A model folder holds weights.safetensors, config.toml and card.json.",
@@ -80,7 +103,49 @@ def read_model_config(path: Path) -> Config:
     return read_config(path / "config.toml")
 
 
-def models_in(folder: Path) -> list[ModelCard]:
-    """Cards of all whole models, in numeric order."""
-    cards = [read_card(p) for p in folder.iterdir() if (p / "card.json").is_file() and not p.name.endswith(".part")]
-    return sorted(cards, key=lambda card: (card.created, card.id))
+def models_in(folder: Path) -> tuple[list[ModelCard], list[LeftOut]]:
+    """Cards of all models that can be used, the oldest first, and what is there and cannot be, with the reason."""
+    cards, left_out = [], []
+    folders = [p for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []  # some tools drop empty folders
+    for path in sorted(p for p in folders if not p.name.endswith(".part")):
+        if any((path / name).exists() for name in ("card.json", "config.toml", WEIGHTS)):
+            try:
+                cards.append(usable_card(path))
+            except CellsegError as error:
+                left_out.append(LeftOut(path.name, error.message.rstrip(".")))
+    return sorted(cards, key=lambda card: (card.created, card.id)), left_out
+
+
+def usable_card(path: Path) -> ModelCard:
+    """The card of a model of a project, after a look at all that using it needs.
+
+    Raises
+    ------
+    CellsegError
+        When a file is missing or cannot be read (by this version), or the folder was copied or renamed.
+    """
+    card = read_card(path)
+    if card.id != path.name:
+        raise CellsegError(f"It is called {card.id} inside: a copy, or renamed.", "Give the folder its own name back.")
+    _check_config(path / "config.toml", _stamp(path / "config.toml"))
+    if not card.members and not (path / WEIGHTS).is_file():
+        raise CellsegError(f"Its {WEIGHTS} is missing.", "Restore it from a backup.")
+    return card
+
+
+_NUMBERED = re.compile(r"v\d+")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=1024)
+def _check_config(path: Path, stamp: tuple[int, int]) -> None:
+    """Parsed once for every model, since lists are asked for often and a configuration takes milliseconds."""
+    read_config(path)

@@ -9,6 +9,9 @@ from ..errors import CellsegError
 from ._edit import Edit
 
 Box = tuple[slice, ...]
+ROOM = 1 << 24
+"""So many free numbers above the largest are enough for whatever comes; where fewer are left, a gap is used."""
+LAST = (1 << 32) - 1
 
 
 class Objects:
@@ -35,8 +38,11 @@ class Objects:
 
     @property
     def top(self) -> int:
-        """A number that no id in use exceeds, nor one that was in use since the last `settle_top`."""
-        return self._top
+        """A number after which new objects are numbered: nobody has used the ids after it since the last `settle_top`.
+
+        It is the largest id, unless that is so near the end of uint32 that the widest gap between ids holds more.
+        """
+        return self._top if LAST - self._top >= ROOM else self._before_gap()
 
     def settle_top(self) -> None:
         """Let ids that nobody uses any more be free again."""
@@ -103,6 +109,12 @@ class Objects:
         self._states[1:] += states[1:3]
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _before_gap(self) -> int:
+        """The id (or 0) below the widest run of numbers that nobody uses or has used."""
+        known = np.sort(np.fromiter(self._slots, np.int64, len(self._slots)))
+        ends = np.concatenate([[0], known, [LAST + 1]])
+        return int(ends[np.diff(ends).argmax()])
 
     def _remove(self, ids: NDArray[np.uint32]) -> None:
         for id, count in zip(*(v.tolist() for v in np.unique(ids, return_counts=True)), strict=True):

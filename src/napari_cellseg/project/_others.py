@@ -53,5 +53,5 @@ def labels_before(project: Project, id: str) -> NDArray[np.uint32] | None:
     for row in project.db.rows_after(id, 0):
         if row.by_hand:
             break
-        project.db.edit(row.n).write_to(labels, state)
+        project.db.edit(row.n, shape).onto(labels, state)
     return labels if labels.any() else None

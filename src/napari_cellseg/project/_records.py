@@ -7,9 +7,16 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ._inside import checked_name
+
+COMPACTED = "compacted"
+"""Tools of a row that stands for all rows before it (see `compact`) begin with this."""
+COUNTED = ("status/", "known/")
+"""Settings under these names are sums over the log, which can be made again."""
 Span = tuple[tuple[int, int], ...]
 """A box as (start, stop) per axis."""
 
@@ -20,7 +27,9 @@ class ImageRecord:
 
     `source` is absolute, or relative to the folder that holds the project. `frame` is the time point of a time
     series, whose frames are images of their own. `given_axes` are the file's axes
-    where a person named them. `split` is train, val or test: test images are never learnt
+    where a person named them. `series` is which image of a file that holds several. `seen` is what `images.glance` said
+    of the picture, "" where that would not tell a change. `rgb` says whether three channels are the colours of a
+    picture; None in records of older versions. `split` is train, val or test: test images are never learnt
     from, val images judge.
     """
 
@@ -35,6 +44,20 @@ class ImageRecord:
     spacing_um: tuple[float, ...] | None
     fingerprint: str
     split: str = "train"
+    series: str | None = None
+    seen: str = ""
+    rgb: bool | None = None
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether it is shown, and told apart from others, as a colour picture of 8 bit."""
+        bytes_of_three = self.n_channels == 3 and self.dtype == "uint8"
+        return bytes_of_three and (self.rgb is None or self.rgb)
+
+    def __post_init__(self) -> None:
+        checked_name(self.id, "an image")
+        if len(self.shape) not in (2, 3) or min(self.shape) < 1:
+            raise ValueError(f"an image cannot be {self.shape}")
 
     @property
     def spatial_axes(self) -> str:
@@ -42,11 +65,33 @@ class ImageRecord:
         return "ZYX"[-len(self.shape) :]
 
 
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ImageRecord)
+
+
+def image_from_json(text: str) -> ImageRecord:
+    """An image record from its JSON.
+
+    Raises
+    ------
+    ValueError
+        When it is not one.
+    CellsegError
+        When its id cannot be the name of a folder.
+    """
+    record: ImageRecord = _adapter().validate_json(text)
+    return record
+
+
 def frames_beside(records: Iterable[ImageRecord], id: str) -> list[str]:
     """The images that are the time points before and after one, where it is a frame of a series; in that order."""
     records = list(records)
     (mine,) = (r for r in records if r.id == id)
-    near = (r for r in records if r.source == mine.source and abs(r.frame - mine.frame) == 1)
+    same = (r for r in records if (r.source, r.series) == (mine.source, mine.series))
+    near = (r for r in same if abs(r.frame - mine.frame) == 1)
     return [r.id for r in sorted(near, key=lambda r: r.frame)]
 
 
@@ -54,7 +99,7 @@ def frames_beside(records: Iterable[ImageRecord], id: str) -> list[str]:
 class EditRow:
     """One row of the log, without its voxels."""
 
-    MACHINE: ClassVar[tuple[str, ...]] = ("predict", "draft")
+    MACHINE: ClassVar[tuple[str, ...]] = ("predict", "draft", f"{COMPACTED} predictions")
     """Tools whose rows nobody made by hand."""
 
     n: int
@@ -71,6 +116,11 @@ class EditRow:
     def by_hand(self) -> bool:
         """Whether a person did it: neither a prediction nor a draft."""
         return self.tool not in self.MACHINE
+
+    @property
+    def compacted(self) -> bool:
+        """Whether it stands for all rows before it."""
+        return self.tool.startswith(COMPACTED)
 
 
 @dataclass(frozen=True)
@@ -161,6 +211,11 @@ class ModelCard:
     versions: dict[str, str] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     """The models of an ensemble, which lie in ``members/``; it has no weights of its own."""
+
+    def __post_init__(self) -> None:
+        checked_name(self.id, "a model")
+        for member in self.members:
+            checked_name(member, "a member of a model")
 
 
 @dataclass(frozen=True)

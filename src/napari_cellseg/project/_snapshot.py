@@ -78,6 +78,8 @@ def _try_read(path: Path) -> Snapshot | None:
     try:
         before = zarr.open_array(str(path), mode="r")
         n = int(before.attrs["edit"])  # type: ignore[arg-type]
+        if not 0 <= n < 1 << 53:
+            return None
         array = np.ascontiguousarray(before[:])
         # zarr reads a missing chunk as zeros: the checksum notices that, and a folder swapped meanwhile
         return Snapshot(array, n, str(before.attrs["image"])) if before.attrs["crc32"] == _checksum(array) else None

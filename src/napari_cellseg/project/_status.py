@@ -18,6 +18,7 @@ from ..errors import CellsegError
 from ._edit import Edit
 from ._folder import Project
 from ._known import APPROVED, CORRECTED
+from ._records import COUNTED
 
 T = TypeVar("T")
 Word = Literal["not begun", "predicted", "corrected", "approved"]
@@ -25,7 +26,8 @@ WHOLE = 0.999
 """Share of approved voxels from which an image counts as approved."""
 MANY = 300
 """Edits that are summed up one by one; where more have come, opening the image is faster."""
-_COUNT, _PREDICTION = "status/", "predicted/"
+_PREDICTION = "predicted/"
+_COUNT = COUNTED[0]
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _statuses(project: Project, ids: Iterable[str]) -> dict[str, ImageStatus]:
     fresh: dict[str, str] = {}
     for id in ids:
         before = _read(_Count, kept.get(id, "")) or _Count()
-        count = before if before.n == ends.get(id, 0) else _counted(project, id, before)
+        count = before if before.n == ends.get(id, 0) else _counted(project, id, shapes[id], before)
         if count != before:
             fresh[_COUNT + id] = json.dumps(asdict(count))
         voxels = max(1, int(np.prod(shapes[id])))
@@ -151,7 +153,7 @@ def _statuses(project: Project, ids: Iterable[str]) -> dict[str, ImageStatus]:
     return found
 
 
-def _counted(project: Project, id: str, count: _Count) -> _Count:
+def _counted(project: Project, id: str, shape: tuple[int, ...], count: _Count) -> _Count:
     """The count as it is now."""
     if count.n and not project.db.has_edit(id, count.n):  # the log was rebuilt since
         count = _Count()
@@ -162,5 +164,5 @@ def _counted(project: Project, id: str, count: _Count) -> _Count:
         return replace(count, n=canvas.n, labelled=int(np.count_nonzero(canvas.labels)),
                        corrected=states[0], approved=states[1])  # fmt: skip
     for row in rows:
-        count = count.after(row.n, project.db.edit(row.n))
+        count = count.after(row.n, project.db.edit(row.n, shape))
     return count

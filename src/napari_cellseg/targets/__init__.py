@@ -15,17 +15,20 @@ from ..settings import Settings
 from ._common import drop_small
 from ._decode import Read, decode_into, part, typical_radius
 from ._instances import Boundary, Distance, TargetBase
-from ._semantic import Semantic
-from ._watershed import DecodingStopped, blocks
+from ._semantic import ClassTarget, Foreground, Semantic
+from ._watershed import BLOCK, DecodingStopped, blocks
 
-TARGETS: tuple[type[Settings], ...] = (Distance, Boundary, Semantic)
-Target = Annotated[Distance | Boundary | Semantic, Field(discriminator="kind")]
+TARGETS: tuple[type[Settings], ...] = (Distance, Boundary, Semantic, Foreground)
+Target = Annotated[Distance | Boundary | Semantic | Foreground, Field(discriminator="kind")]
 
 __all__ = [
+    "BLOCK",
     "TARGETS",
     "Boundary",
+    "ClassTarget",
     "DecodingStopped",
     "Distance",
+    "Foreground",
     "Read",
     "Semantic",
     "Target",

@@ -20,7 +20,7 @@ from ._watershed import BLOCK, Box, DecodingStopped, Shape, blocks, segment
 
 if TYPE_CHECKING:
     from ._instances import InstanceTarget, TargetBase
-    from ._semantic import Semantic
+    from ._semantic import ClassTarget
 
 Read = Callable[[Box], Float]
 """Box inside the image -> (K, z, y, x) float32 probabilities."""
@@ -68,7 +68,7 @@ def decode_into(
         Asked before every block; raises `DecodingStopped` where it answers True.
     """
     if not target.instances:
-        return _decode_classes(target, read, shape, out, stop)  # type: ignore[arg-type]
+        return _decode_classes(target, read, shape, out, voxels, stop)  # type: ignore[arg-type]
     target = target.eased(ease)  # type: ignore[attr-defined]
     parts = blocks(shape, planar, chunk, voxels)
     radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
@@ -129,16 +129,18 @@ class _Hills:
         return height, mask
 
 
-def _decode_classes(target: Semantic, read: Read, shape: Shape, out: Any, stop: Callable[[], bool]) -> int:
-    """The most probable class of each voxel, cleaned plane by plane."""
+def _decode_classes(
+    target: ClassTarget, read: Read, shape: Shape, out: Any, voxels: int, stop: Callable[[], bool]
+) -> int:
+    """The class of each voxel, cleaned plane by plane."""
     top = 0
     for z in range(shape[0]):
         if stop():
             raise DecodingStopped
         plane = np.zeros(shape[1:], np.uint8)
-        for box in blocks((1, *shape[1:]), True):
+        for box in blocks((1, *shape[1:]), True, None, voxels):
             part = read((slice(z, z + 1), *box[1:]))
-            plane[box[1:]] = part[:, 0].argmax(0)
+            plane[box[1:]] = target.pick(part[:, 0])
         plane = target.clean(plane)
         out[z : z + 1] = plane[None].astype(np.uint32)
         top = max(top, int(plane.max(initial=0)))

@@ -30,6 +30,8 @@ class TargetBase(Settings):
     """Whether the channels of a voxel are probabilities that add up to one."""
     instances: ClassVar[bool] = True
     """Whether `decode` numbers single objects; else it names classes."""
+    one_class: ClassVar[bool] = False
+    """Whether it knows a single class only."""
     min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller predicted objects are removed (voxels).")
 
     @abstractmethod

@@ -88,8 +88,9 @@ def train(
         share = config.train.remember * min(1.0, patches.count_objects()[0] / FIRM)
         teacher = Teacher(network, config.target.exclusive, share, fabric)
     loop = Loop(
-        network, config, config.train.learning_rate * rate_of_child, fabric, teacher, is_child=record.parent is not None
-    )
+        network, config, config.train.learning_rate * rate_of_child, fabric, teacher,
+        is_child=record.parent is not None and config.train.blend,
+    )  # fmt: skip
     if folder is not None:
         loop.restore(*folder.load(), patches)
         fabric.barrier()  # all have read it before the first one moves it
@@ -132,6 +133,7 @@ def _learn(
 ) -> Iterator[Event]:
     """Train, noting everything in the run's folder, and save the model."""
     whole = False
+    loop.keep = folder.keep if loop.config.train.keep_epochs else None
     try:
         for event in loop.steps(patches, stop, folder.save):
             folder.note(event)
@@ -170,7 +172,7 @@ def _fabric(device: Device) -> Fabric:
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         num_nodes=max(1, together // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
         strategy="ddp_find_unused_parameters_true" if together > 1 else "auto",
-        precision="bf16-mixed" if device.bfloat16 else "32-true",
+        precision="bf16-mixed" if device.bfloat16 else "16-mixed" if device.float16 else "32-true",
     )
     fabric.launch()
     return fabric

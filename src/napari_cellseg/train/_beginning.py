@@ -68,5 +68,12 @@ def _refuse_target(project: Project, config: Config) -> None:
         has, other = ("objects", "classes") if objects else ("classes", "objects")
         raise CellsegError(
             f"The target {config.target.label()!r} is for {other}, but {project.name} has {has}.",
-            "Set target.kind=distance or target.kind=boundary." if objects else "Set target.kind=semantic.",
+            "Set target.kind=distance or boundary; published trainings of classes need a project of classes."
+            if objects
+            else "Set target.kind=semantic or, for one class, target.kind=foreground.",
+        )
+    if config.target.one_class and len(project.classes) > 1:
+        raise CellsegError(
+            f"The target {config.target.label()!r} is for one class, but {project.name} has {len(project.classes)}.",
+            "Set target.kind=semantic, or make a project with one class.",
         )

@@ -20,7 +20,7 @@ from ..data import Batch, Draw, Loader, TrainingSet
 from ..errors import CellsegError
 from ..events import Event, Notice, StepDone, Validated
 from ..nets.device import ThinInFloat32, out_of_memory
-from ._optimise import Average, Freezing, make_optimiser, rate
+from ._optimise import Average, Freezing, kernels, make_optimiser, rate
 from ._teacher import Teacher
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BLENDS = (0.25, 0.5)
 """Shares of the parent that are tried."""
 Save = Callable[[dict[str, torch.Tensor], dict[str, Any]], None]
+Keep = Callable[[int, dict[str, torch.Tensor], Validated], None]
+"""Takes the number of an epoch, the weights after it and how they did on what is held out."""
 
 
 @dataclass
@@ -73,6 +75,11 @@ class Loop:
         The parent, where it teaches.
     is_child
         Whether the network has a parent's weights, with which what was learnt may be blended.
+
+    Attributes
+    ----------
+    keep
+        Called after every epoch, where epochs are counted and kept.
     """
 
     def __init__(
@@ -95,6 +102,8 @@ class Loop:
         self.best = {name: value.clone() for name, value in self.average.network.state_dict().items()}
         self.at = Progress()
         self.stopped_by = "time"
+        self.keep: Keep | None = None
+        self.epoch = 0  # steps of one, where the training is counted in epochs
 
     # --- going on where one was ---------------------------------------------------------------------
 
@@ -130,8 +139,9 @@ class Loop:
     # --- training -----------------------------------------------------------------------------------
 
     def steps(self, patches: TrainingSet, stop: Callable[[], bool], save: Save) -> Iterator[Event]:
-        """Optimise until time, steps, patience or a person ends it, validating and saving now and then."""
+        """Optimise until time, epochs, steps, patience or a person ends it, validating and saving now and then."""
         train = self.config.train
+        self.epoch = patches.epoch if train.epochs else 0
         validation = list(patches.validation())
         clock, saved = time.monotonic() - self.at.elapsed, time.monotonic()
         self.network.train()
@@ -146,9 +156,8 @@ class Loop:
                     break
                 self.at.step, self.at.elapsed = step, time.monotonic() - clock
                 yield StepDone(step, loss, round(self.at.elapsed, 3), round(self._remaining(), 3))
-                due, paused = int(progress * train.checks) > self.at.checked, time.monotonic()
+                due, paused = self._due(progress), time.monotonic()
                 if due:
-                    self.at.checked = int(progress * train.checks)
                     yield from self._checked(validation)
                     if self.stopped_by == "nan":
                         break
@@ -158,14 +167,25 @@ class Loop:
                 clock += time.monotonic() - paused
         if self.stopped_by == "person" and self.at.step:
             save(self.tensors(), self._state(patches))  # before a validation that an uninterrupted training has not
-        if self.stopped_by not in ("nan", "memory") and self.at.step:
+        if self.stopped_by not in ("nan", "memory") and self.at.step and not self._epoch_ended():
             yield from self._checked(validation)
         if self.parent and validation and self.at.best_step and self.stopped_by != "nan":
             self._blend(validation)
 
+    def _epoch_ended(self) -> bool:
+        return bool(self.epoch) and self.at.step % self.epoch == 0
+
+    def _due(self, progress: float) -> bool:
+        """Whether it is time to validate: after every epoch, or after shares of the training."""
+        n = self.at.step // self.epoch if self.epoch else int(progress * self.config.train.checks)
+        due, self.at.checked = n > self.at.checked, max(n, self.at.checked)
+        return due
+
     def _checked(self, validation: list[Batch]) -> Iterator[Event]:
         """Validate; a loss that is no number ends the training."""
         yield (found := self._validate(validation))
+        if self.keep is not None and self._epoch_ended() and math.isfinite(found.loss):
+            self.keep(self.at.step // self.epoch, self.average.network.state_dict(), found)
         if not math.isfinite(found.loss):
             self.stopped_by = "nan"
             yield from self._broken(self.at.step)
@@ -183,7 +203,7 @@ class Loop:
         elif self.config.optimiser.patience and self.at.worse >= self.config.optimiser.patience:
             reason = "patience"
         elif self._progress() >= 1:
-            reason = "steps" if self.at.step >= self.config.train.steps else "time"
+            reason = "steps" if self.epoch or self.at.step >= self.config.train.steps else "time"
         if self.fabric.world_size > 1:
             reason = self.fabric.broadcast(reason)
         self.stopped_by = reason or self.stopped_by
@@ -192,6 +212,8 @@ class Loop:
     def _improves(self) -> bool:
         """Whether it is worth going on after the end: the last validation was the best, and steps are left."""
         train, at = self.config.train, self.at
+        if self.epoch:
+            return False
         return at.extended < train.extend and at.step < train.steps and at.best_step > 0 and at.worse == 0
 
     def _progress(self) -> float:
@@ -200,6 +222,8 @@ class Loop:
         Where it is extended, the share falls back by so much, and with it the learning rate rises once more.
         """
         train, at = self.config.train, self.at
+        if self.epoch:
+            return max(at.step / (train.epochs * self.epoch), at.step / train.steps)
         clock = min(at.elapsed / train.seconds, at.step / train.least) / (1 + 0.5 * at.extended)
         return max(clock, at.step / train.steps)
 
@@ -234,15 +258,15 @@ class Loop:
         target, known = batch.target.to(place), batch.known.to(place)
         with ThinInFloat32():
             output = self.module(batch.pixels.to(place))
-        loss: torch.Tensor = self.loss(output, target, known)
+        loss: torch.Tensor = self.loss(output, target, known) + self._penalty()
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        sound = self._clip()
         mean = loss.detach()
         if self.fabric.world_size > 1:  # one process's broken loss ends it for all
             mean = torch.as_tensor(self.fabric.all_reduce(mean, reduce_op="mean"))
         value = float(mean)
-        if not (math.isfinite(value) and bool(norm.isfinite())):
+        if not (math.isfinite(value) and sound):
             return math.nan, []
         self.optimiser.step()
         self.average.follow(step)
@@ -251,6 +275,22 @@ class Loop:
         with torch.no_grad():
             patches = zip(output.split(1), target.split(1), known.split(1), strict=True)
             return value, [float(self.loss(*patch)) for patch in patches]
+
+    def _penalty(self) -> torch.Tensor | float:
+        """What large convolution kernels cost."""
+        share = self.config.optimiser.kernel_l2
+        return share * torch.stack([k.square().sum() for k in kernels(self.network)]).sum() if share else 0.0
+
+    def _clip(self) -> bool:
+        """Shorten long gradients; whether they are all numbers.
+
+        With a scaled loss (float16) some are not now and then: the step is left out then, and the scale lowered.
+        """
+        longest = self.config.optimiser.clip or math.inf
+        if self.fabric._precision.precision == "16-mixed":
+            self.fabric.clip_gradients(self.module, self.optimiser, max_norm=longest, error_if_nonfinite=False)
+            return True
+        return bool(nn.utils.clip_grad_norm_(self.network.parameters(), longest).isfinite())
 
     def _blend(self, validation: list[Batch]) -> None:
         """Weights between the parent's and the best ones, where they do better still on the held-out patches.
@@ -262,13 +302,13 @@ class Loop:
         for share in BLENDS:
             mixed = {k: v.lerp(self.parent[k], share) if v.is_floating_point() else v for k, v in best.items()}
             self.average.network.load_state_dict(mixed)
-            loss = self._loss_on(validation)
+            loss, _ = self._loss_on(validation)
             if loss < self.at.best_loss:
                 self.at.best_loss, self.at.blend, self.best = loss, share, mixed
 
     def _validate(self, batches: list[Batch]) -> Validated:
         """The running average on the held-out patches."""
-        loss = self._loss_on(batches)
+        loss, dice = self._loss_on(batches)
         best = loss <= self.at.best_loss
         self.at.worse = 0 if best else self.at.worse + 1
         if best:
@@ -277,20 +317,28 @@ class Loop:
                 self.best[name].copy_(value)
         elif self.config.optimiser.schedule == "plateau" and self.at.worse % self.config.optimiser.wait == 0:
             self.at.falls += 1
-        return Validated(self.at.step, loss, best)
+        return Validated(self.at.step, loss, best, dice)
 
     @torch.inference_mode()
-    def _loss_on(self, batches: list[Batch]) -> float:
-        """Of the running average, over the known voxels of some batches."""
+    def _loss_on(self, batches: list[Batch]) -> tuple[float, float]:
+        """Of the running average, over the known voxels of some batches: its loss, and the Dice of the foreground."""
         total, weight, place = 0.0, 0.0, self.fabric.device
+        both = either = 0.0
         for batch in batches:
             with self.fabric.autocast(), ThinInFloat32():
                 output = self.average.network(batch.pixels.to(place))
             known = batch.known.to(place)
             n = float(known.sum())
-            total += float(self.loss(output, batch.target.to(place), known)) * n
+            target = batch.target.to(place)
+            total += float(self.loss(output, target, known)) * n
             weight += n
-        return total / weight if weight else 0.0
+            found, truth = (self._foreground(v) & (known[:, 0] > 0) for v in (output.float(), target - 0.5))
+            both, either = both + 2 * float((found & truth).sum()), either + float(found.sum() + truth.sum())
+        return total / weight if weight else 0.0, both / either if either else 0.0
+
+    def _foreground(self, logits: torch.Tensor) -> torch.Tensor:
+        """(N, K, ...) -> (N, ...) bool."""
+        return logits.argmax(1) > 0 if self.config.target.exclusive else logits[:, 0] > 0
 
     def _broken(self, step: int) -> Iterator[Event]:
         """The loss is no number, or memory did not suffice: what was best before is kept."""

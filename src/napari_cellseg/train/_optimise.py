@@ -12,8 +12,6 @@ from ..config import Config, Optimiser
 from ..errors import CellsegError
 from ..nets.base import freeze
 
-WARM_UP_STEPS = 20
-
 
 def make_optimiser(network: nn.Module, config: Config) -> torch.optim.Optimizer:
     """Adam or AdamW over all parameters; frozen ones have no gradient and stay."""
@@ -32,12 +30,20 @@ def rate(step: int, progress: float, options: Optimiser | None = None, falls: in
         How often validation stopped improving (plateau).
     """
     options = options or Optimiser()
-    warm = min(1.0, step / WARM_UP_STEPS)
+    warm = min(1.0, step / options.warm_up) if options.warm_up else 1.0
     if options.schedule == "cosine":
         return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
     if options.schedule == "exponential":
         return warm * float(options.factor ** (step / options.every))
+    if options.schedule == "staircase":
+        return warm * float(options.factor ** ((step - 1) // options.every))
     return warm * (float(options.factor**falls) if options.schedule == "plateau" else 1.0)
+
+
+def kernels(network: nn.Module) -> list[nn.Parameter]:
+    """Weights of all convolutions that learn."""
+    kinds = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+    return [m.weight for m in network.modules() if isinstance(m, kinds) and m.weight.requires_grad]
 
 
 class Freezing:

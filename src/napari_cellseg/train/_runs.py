@@ -15,7 +15,7 @@ from ..config import Config, read_config
 from ..errors import CellsegError
 from ..events import Event, StepDone, Validated, describe
 from ..models import write_tensors
-from ..project import CHECKPOINT, Project, unfinished_runs
+from ..project import CHECKPOINT, EPOCHS, Project, unfinished_runs
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,13 @@ class RunFolder:
             self.flush()
             write_tensors(self.path / CHECKPOINT, tensors, {"progress": state})
 
+    def keep(self, epoch: int, tensors: dict[str, Any], found: Validated) -> None:
+        """Keep the weights after an epoch; a full disk is no reason to stop a training."""
+        facts = {"epoch": str(epoch), "loss": repr(found.loss), "dice": repr(found.dice)}
+        with contextlib.suppress(OSError):
+            (self.path / EPOCHS).mkdir(exist_ok=True)
+            write_tensors(self.path / EPOCHS / f"{epoch:04d}.safetensors", tensors, facts)
+
     def load(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The last checkpoint: tensors and progress. Changes nothing on disk.
 
@@ -147,6 +154,8 @@ class RunFolder:
         """Write what a model folder keeps of its training: events, curves, TensorBoard's files."""
         (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
         write_curves(folder / "curves.csv", (json.loads(line) for line in self._events))
+        if (self.path / EPOCHS).is_dir():
+            shutil.copytree(self.path / EPOCHS, folder / EPOCHS)
         if self._board is not None:
             self._board.flush()
             shutil.copytree(self.path / "tensorboard", folder / "tensorboard")

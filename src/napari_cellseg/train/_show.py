@@ -64,7 +64,14 @@ def _sheet(patches: TrainingSet) -> NDArray[np.uint8]:
     for row, draw in enumerate(d for step in range(1, ROWS + 1) for d in patches.draw(step)[:1]):
         plane = patches.planes[draw.plane]
         centre = (float(draw.centre[2]), float(draw.centre[1]))
-        cut = Cut(np.array([draw.centre[0]]), np.zeros(1, bool), centre, config.train.patch, config.target.exclusive)
+        cut = Cut(
+            np.array([draw.centre[0]]),
+            np.zeros(1, bool),
+            centre,
+            config.train.patch,
+            config.target.exclusive,
+            config.sampling.places == "every",
+        )
         for column in range(COLUMNS):
             change: Any = config.augmentation if column else Unchanged()
             patch = change(plane.patch, cut, np.random.default_rng((*draw.seed, column)))

@@ -1,0 +1,51 @@
+"""What the readers of all formats share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+
+from ._image import Image, canonical
+
+UM = {
+    "m": 1e6, "meter": 1e6, "mm": 1e3, "millimeter": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0,
+    "microns": 1.0, "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "inch": 25400.0, "cm": 1e4,
+    "centimeter": 1e4, "angstrom": 1e-4,
+}  # fmt: skip
+"""Micrometres in other units of length."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person, or a project, says of a picture: see `read`."""
+
+    axes: str | None = None
+    series: str | None = None
+    as_before: bool = False
+
+
+def finish(
+    path: Path,
+    data: da.Array,
+    axes: str,
+    spacing: dict[str, float] | None = None,
+    channels: tuple[str, ...] = (),
+    *,
+    rgb: bool = False,
+    series: str = "",
+    title: str = "",
+) -> Image:
+    """An image with its axes in order; the voxel size of those that are left, names where there is one per channel."""
+    if data.dtype == bool:  # filters, percentiles and screens want numbers
+        data = data.astype(np.uint8)
+    data, axes = canonical(data, axes)
+    letters = [letter for letter in axes if letter in "ZYX"]
+    known = spacing and all(letter in spacing and 0 < spacing[letter] < math.inf for letter in letters)
+    size = tuple(float(spacing[letter]) for letter in letters) if spacing and known else None
+    image = Image(data, axes, size, (), path, series, title)
+    n = image.n_channels
+    return Image(data, axes, size, channels if len(channels) == n else (), path, series, title, rgb and n == 3)

@@ -1,0 +1,91 @@
+"""A shorter log: of every image, old edits become one, which holds what they led to; who did what and when is kept.
+
+Data flow: log of an image up to its limit -> replayed -> one row in place of the newest of them, summaries of all in
+the table `history` -> everything in one transaction, then the file is made smaller. What replays the log begins with
+that row, whatever it had before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import CellsegError
+from ._edit import Packed, difference, pack
+from ._folder import Project
+from ._records import COMPACTED, EditRow, ImageRecord
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What became of the log: edits that were folded, and bytes of the file before and after."""
+
+    edits: int
+    before: int
+    after: int
+
+
+def compact(project: Project, keep: int = 1000) -> Compacted:
+    """Fold all but the newest edits of every image into one; they cannot be undone or restored any more.
+
+    Edits that the current model has not learnt from stay, since the next training begins with what is new, and so does
+    what a later edit undoes.
+
+    Parameters
+    ----------
+    keep
+        How many edits of every image stay at least.
+
+    Raises
+    ------
+    CellsegError
+        When a window edits the project, or the log cannot be written; it is as before.
+    """
+    if not project.claim():
+        raise CellsegError(
+            f"{project.path.name} is open in a napari window, which may undo what would be folded.", "Close it first."
+        )
+    before, folded = project.db.size(), 0
+    with project.db.transaction() as connection:
+        for record in project.images():
+            rows = _old(project.db.rows_after(record.id, 0), keep, _learnt_until(project))
+            if len(rows) > 1:
+                project.db.fold(connection, rows, _folded(project, record, rows))
+                folded += len(rows)
+    project.db.shrink()
+    return Compacted(folded, before, project.db.size())
+
+
+def _learnt_until(project: Project) -> int | None:
+    """The newest edit the current model has learnt from, None where there was no training."""
+    current = project.current_model
+    return (project.model_card(current).edits_until or None) if current else None
+
+
+def _old(rows: Sequence[EditRow], keep: int, learnt: int | None) -> Sequence[EditRow]:
+    """The rows that may become one: none that a later one takes back, no group in parts."""
+    count = max(0, len(rows) - keep)
+    if learnt is not None:
+        count = min(count, sum(row.n <= learnt for row in rows))
+    while True:
+        later = rows[count:]
+        least = min((row.undoes for row in later if row.undoes is not None), default=None)
+        fewer = count if least is None else min(count, sum(row.n < least for row in rows))
+        while 0 < fewer < len(rows) and rows[fewer].group and rows[fewer - 1].group == rows[fewer].group:
+            fewer -= 1
+        if fewer == count:
+            return rows[:count]
+        count = fewer
+
+
+def _folded(project: Project, record: ImageRecord, rows: Sequence[EditRow]) -> Packed:
+    labels, state = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
+    for row in rows:
+        project.db.edit(row.n, record.shape).onto(labels, state)
+    box = tuple(slice(0, n) for n in record.shape)
+    empty = np.broadcast_to(np.uint32(0), record.shape), np.broadcast_to(np.uint8(0), record.shape)
+    packed = pack(difference(COMPACTED, *empty, box, labels, state))
+    by_hand = any(row.by_hand for row in rows)
+    return packed if by_hand else replace(packed, tool=EditRow.MACHINE[-1])

@@ -1,0 +1,242 @@
+"""Pictures into a project, with or without their masks: all that one command names, or none.
+
+Data flow: every picture and its masks are read, checked and packed as rows -> one transaction enters records and edits
+-> snapshots and thumbnails, which can be made again at any time. A picture that is in the project already is found by
+its path or its content and is not added a second time.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import images as pictures
+from ..errors import CellsegError
+from ._edit import Edit, Packed, difference, pack
+from ._known import APPROVED
+from ._names import free_name, picture_stem
+from ._records import ImageRecord
+from ._snapshot import write_snapshot
+
+if TYPE_CHECKING:
+    from ._folder import Project
+
+Labels = NDArray[np.uint32]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A picture to add.
+
+    Attributes
+    ----------
+    labels
+        (Z, Y, X) or (Y, X), with a leading T for a time series; or what reads them when their turn comes, so that those
+        of many pictures are never in memory together.
+    frame
+        Only this time point; labels then have no T.
+    draft
+        The labels are a first draft (state 0) that predictions may replace, not approved truth (state 2).
+    id
+        Name of the image (of every frame: name and number); made from the file's name where not given.
+    series
+        Which image of a file that holds several: its number from 0, or its name.
+    """
+
+    source: Path
+    labels: Labels | Callable[[], Labels] | None = None
+    axes: str | None = None
+    spacing_um: tuple[float, ...] | None = None
+    split: str = "train"
+    frame: int | None = None
+    id: str = ""
+    draft: bool = False
+    series: str | None = None
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of a picture: its images, and whether the project had them already."""
+
+    ids: tuple[str, ...]
+    known: bool = False
+    labelled: bool = False
+    """Whether labels were taken."""
+
+
+@dataclass
+class _Batch:
+    """What one transaction will enter."""
+
+    records: list[ImageRecord]
+    edits: list[tuple[str, Packed]]
+    made: dict[str, pictures.Image]
+
+
+def add_pictures(project: Project, additions: Iterable[Addition]) -> list[Added]:
+    """Add pictures, all or none of them.
+
+    Raises
+    ------
+    CellsegError
+        Before anything is written: when a picture or its labels cannot be used, or a picture that the project has
+        already, with labels of its own, comes with others.
+    """
+    batch, done = _Batch([], [], {}), []
+    for addition in additions:
+        done.append(_plan(project, addition, batch))
+    with project.db.transaction() as connection:
+        project.db.enter_images(connection, batch.records)
+        for id, packed in batch.edits:
+            project.db.append(connection, id, packed, project.author)
+    for record in batch.records:
+        _keep(project, record, batch.made[record.id])
+    return done
+
+
+def _plan(project: Project, addition: Addition, batch: _Batch) -> Added:
+    """Check one picture and put what it needs into the batch."""
+    if addition.split not in SPLITS:
+        raise CellsegError(f"There is no split {addition.split!r}.", f"Use one of {', '.join(SPLITS)}.")
+    source = Path(addition.source).resolve()
+    image = pictures.read(source, addition.axes, addition.spacing_um, series=addition.series)
+    pictures.check_labels_fit(source.name, image.spatial_shape)
+    pictures.check_content(image)
+    frames = _frames(addition, image, source)
+    source = image.source or source
+    mark = _Mark(pictures.glance(source), pictures.fingerprint(source))
+    there = [*project.images(), *batch.records]
+    read_so = (image.axes, image.series or None)
+    known = {r.frame: r for r in there if (r.axes, r.series) == read_so and _is_picture(project, r, source, mark)}
+    truths = _truths(project, addition, image, len(frames))
+    if all(t in known for t in frames):
+        return _known(project, [known[t] for t in frames], truths, addition, batch)
+    taken, ids = {r.id for r in there}, []
+    stem = addition.id or picture_stem(Path(addition.source)) + (f"_{image.title}" if image.title else "")
+    for t, truth in zip(frames, truths, strict=True):
+        id = free_name(stem, taken, source.parent.name, f"_t{t:04d}" if len(frames) > 1 else "")
+        record = _record(project, id, image.frame(t), source, mark, (t, addition))
+        batch.records.append(record)
+        batch.made[id] = image.frame(t)
+        ids.append(id)
+        taken.add(id)
+        if truth is not None:
+            empty = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
+            batch.edits.append((id, pack(_taken(*empty, truth, draft=addition.draft))))
+    return Added(tuple(ids), labelled=truths[0] is not None)
+
+
+def _frames(addition: Addition, image: pictures.Image, source: Path) -> Sequence[int]:
+    if addition.frame is None:
+        return range(image.n_frames)
+    if not 0 <= addition.frame < image.n_frames:
+        raise CellsegError(
+            f"{source.name} has {image.n_frames} frames, not {addition.frame + 1}.", "Frames count from 0."
+        )
+    return (addition.frame,)
+
+
+def _truths(project: Project, addition: Addition, image: pictures.Image, n_frames: int) -> list[Labels | None]:
+    """The labels of every frame."""
+    labels = addition.labels() if callable(addition.labels) else addition.labels
+    if labels is None:
+        return [None] * n_frames
+    expected = ((n_frames,) if n_frames > 1 else ()) + image.spatial_shape
+    if labels.shape != expected:
+        raise CellsegError(
+            f"The labels are {labels.shape}, the image {expected}.",
+            "Labels need the size of their image. Check whether one of them was cropped or transposed.",
+        )
+    project.check_classes(labels)
+    return list(labels) if n_frames > 1 else [labels]
+
+
+def _known(
+    project: Project, records: list[ImageRecord], truths: list[Labels | None], addition: Addition, batch: _Batch
+) -> Added:
+    """A picture that is there already: its labels are taken where nobody has said anything of it."""
+    labelled = False
+    for record, truth in zip(records, truths, strict=True):
+        if truth is None or any(r.id == record.id for r in batch.records):
+            continue
+        labels, state = project.load_labels(record.id)
+        edit = _taken(labels, state, truth, draft=addition.draft)
+        if edit.empty:
+            continue
+        if any(row.by_hand for row in project.db.rows_after(record.id, 0)):
+            raise CellsegError(
+                f"{Path(addition.source).name} is in the project already, as {record.id}, with labels that differ "
+                "from the given ones. Nothing was added.",
+                f"Leave it out; to look at the differences: napari-cellseg compare {project.path.name} "
+                f"{record.id} LABELS.",
+            )
+        batch.edits.append((record.id, pack(edit)))
+        labelled = True
+    return Added(tuple(r.id for r in records), known=True, labelled=labelled)
+
+
+def _taken(labels: Labels, state: NDArray[np.uint8], truth: Labels, *, draft: bool) -> Edit:
+    """The edit that takes labels as a draft, or as approved truth."""
+    box = tuple(slice(0, n) for n in labels.shape)
+    if draft:
+        return difference("draft", labels, state, box, np.where(state == 0, truth, labels), state)
+    return difference("import", labels, state, box, truth, np.full(labels.shape, APPROVED, np.uint8))
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """How a file looks at a glance, taken before its checksum so that a change in between is noticed."""
+
+    seen: str
+    fingerprint: str
+
+
+def _is_picture(project: Project, record: ImageRecord, source: Path, mark: _Mark) -> bool:
+    """Whether a record is of this file, or of one with the same content."""
+    path = project.source(record)
+    if path == source:
+        return True
+    return record.fingerprint == mark.fingerprint and path.exists() and _same_content(path, source)
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    if one.is_dir() != other.is_dir():
+        return False
+    if one.is_file():
+        return filecmp.cmp(one, other, shallow=False)
+    names = [[p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()] for folder in (one, other)]
+    return names[0] == names[1] and all(filecmp.cmp(one / n, other / n, shallow=False) for n in names[0])
+
+
+def _record(
+    project: Project, id: str, image: pictures.Image, source: Path, mark: _Mark, of: tuple[int, Addition]
+) -> ImageRecord:
+    frame, addition = of
+    return ImageRecord(
+        id=id, source=project.relative(source), frame=frame, given_axes=addition.axes, axes=image.axes,
+        shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
+        spacing_um=image.spacing_um, fingerprint=mark.fingerprint, split=addition.split,
+        series=image.series or None, seen=mark.seen, rgb=image.rgb,
+    )  # fmt: skip
+
+
+def _keep(project: Project, record: ImageRecord, image: pictures.Image) -> None:
+    """First snapshots, from which a lost database could be rebuilt, and a thumbnail; the log has it all already."""
+    folder = project.path / "images" / record.id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures.write_thumbnail(folder / "thumbnail.png", image)
+        labels, state = project.load_labels(record.id)
+        last = project.db.last_row(record.id)
+        for name, array in (("labels", labels), ("state", state)):
+            write_snapshot(folder / f"{name}.zarr", array, last.n if last else 0, json.dumps(asdict(record)))
+    except (OSError, CellsegError) as error:
+        project.notices.append(f"{record.id} was added, but its first snapshot could not be written: {error}")
