@@ -6,6 +6,7 @@ written here come back voxel for voxel.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,11 +30,11 @@ def is_foreign(path: Path) -> bool:
 
 def is_for_many(path: Path) -> bool:
     """Whether a file is COCO that lists several images, so that one file serves them all."""
-    try:
-        data = load(path) if path.suffix.lower() == ".json" else None
-    except _UNREADABLE:
-        return False
-    listed = data.get("images") if isinstance(data, dict) else None
+    listed = None
+    if path.suffix.lower() == ".json":
+        with contextlib.suppress(CellsegError), reading(path.name):  # whoever reads it as masks says what is wrong
+            data = load(path)
+            listed = data.get("images") if isinstance(data, dict) else None
     return isinstance(listed, list) and len(listed) > 1
 
 
