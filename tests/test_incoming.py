@@ -522,3 +522,11 @@ def test_a_chunk_whose_header_lies_does_not_crash(tmp_path):
     chunk.write_bytes(data)
     with pytest.raises(CellsegError, match="damaged"):
         images.read(tmp_path / "a.zarr" / "1").load()
+
+
+def test_a_tiff_without_any_pixels_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", pixels(64, 64), compression="zlib", tile=(32, 32))
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages[0].tags["TileByteCounts"].overwrite((0, 0, 0, 0))
+    with pytest.raises(CellsegError, match="claims 4.1 KB of pixels, but only 0 bytes"):
+        images.read(tmp_path / "a.tif")

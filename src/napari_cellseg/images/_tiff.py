@@ -96,8 +96,11 @@ def _chunks(path: Path, one: Any) -> tuple[int, ...]:
     stored = path.stat().st_size
     if one.dataoffset is not None:  # uncompressed, in one piece
         check_stored(path.name, math.prod(shape) * itemsize, stored - int(one.dataoffset))
+    largest = min(stored, max((*map(int, page.databytecounts), 0))) if page.dataoffsets else 0
+    if not largest:
+        check_stored(path.name, math.prod(shape) * itemsize, 0)
     chunks = tuple(map(int, page.chunks))
-    check_loading(path.name, chunks, itemsize, max((*map(int, page.databytecounts), 0)))
+    check_loading(path.name, chunks, itemsize, largest)
     tail = min(len(chunks), len(shape))
     native = (1,) * (len(shape) - tail) + tuple(
         n if c < 64 else min(n, max(1, 512 // c) * c)
