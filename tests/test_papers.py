@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from napari_cellseg.augmentation import GEOMETRIC, PHOTOMETRIC, Cut, TwoStage, Unchanged
 from napari_cellseg.config import Config, default_config
 from napari_cellseg.data import TrainingSet
 from napari_cellseg.models import (
@@ -316,6 +317,38 @@ def test_the_blocks_of_model_2_and_3():
         assert [type(m).__name__ for m in block] == ["Residual", "InstanceActivation", "Dropout2d"]
     np.testing.assert_allclose([block[-1].p for block in third.merge], [0.4, 0.35, 0.3, 0.25, 0.2])
     assert third.pooled
+
+
+def test_the_changes_of_das_et_al():
+    """T: one photometric change or none, then always a geometric one."""
+    assert set(PHOTOMETRIC) == {
+        "motion blur", "defocus", "Gaussian noise", "sensor noise", "hue, saturation, value", "channel shuffle",
+        "brightness and contrast", "gamma", "CLAHE", "greyscale", "inversion", "zoom blur",
+    }  # fmt: skip
+    assert set(GEOMETRIC) == {
+        "elastic", "grid distortion", "affine with shear", "crop", "pad and crop", "mirror", "quarter turn",
+        "transposition",
+    }  # fmt: skip
+    cut = Cut(np.array([0]), np.zeros(1, bool), (64.0, 64.0), 64, True, fixed=True)
+    straight = Unchanged().grid(cut, np.random.default_rng(0))
+    pixels = np.random.default_rng(0).random((3, 1, 64, 64), dtype=np.float32)
+    for seed in range(40):
+        grid = TwoStage(chance=0).grid(cut, np.random.default_rng(seed))
+        assert not all(np.array_equal(a, b) for a, b in zip(grid, straight, strict=True))
+        assert TwoStage(chance=0).tone(pixels, np.random.default_rng(seed)) is pixels
+
+
+def test_the_changes_of_gautam_and_gautam():
+    """T: rotation by any angle, flips, brightness and contrast, nothing else."""
+    standard = preset("gautam-2025").apply(Config()).augmentation
+    pixels = np.random.default_rng(0).random((1, 1, 32, 32), dtype=np.float32)
+    for seed in range(20):
+        changed = standard.tone(pixels, np.random.default_rng(seed))
+        slope, offset = np.polyfit(pixels.ravel(), changed.ravel(), 1)
+        np.testing.assert_allclose(changed, slope * pixels + offset, atol=1e-5)
+        cut = Cut(np.array([0]), np.zeros(1, bool), (64.0, 64.0), 64, True, fixed=True)
+        x, y = standard.grid(cut, np.random.default_rng(seed))
+        assert np.hypot(x[0, 1] - x[0, 0], y[0, 1] - y[0, 0]) == pytest.approx(1, abs=1e-4)  # no scale
 
 
 def test_rates_fall_in_stairs():

@@ -537,7 +537,7 @@ def test_large_kernels_cost_what_is_asked_for(project, picture, small_config):
     torch.manual_seed(config.train.seed)
     network = config.model.build(1, 2)
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
-    expected = 0.25 * sum(float(m.weight.square().sum()) for m in convolutions)
+    expected = 0.25 * sum(float(m.weight.detach().square().sum()) for m in convolutions)
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-3)
 
 

@@ -328,7 +328,7 @@ def _zoom_blur(pixels: Float, rng: Rng) -> Float:
         middle = ((plane.shape[1] - 1) / 2, (plane.shape[0] - 1) / 2)
         turns = [cv2.getRotationMatrix2D(middle, 0, float(f)) for f in factors]
         zoomed = [cv2.warpAffine(plane, t, plane.shape[::-1], borderMode=cv2.BORDER_REFLECT_101) for t in turns]
-        return np.mean(zoomed, axis=0, dtype=np.float32)
+        return np.asarray(np.mean(zoomed, axis=0), np.float32)
 
     return _each(pixels, blurred)
 

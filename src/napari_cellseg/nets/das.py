@@ -89,7 +89,8 @@ class TransposedUNet(Network):
             out = torch.cat([resized(up(out), skip), skip], 1)
             out = self.refine[level](out) if len(self.refine) else out
         out = self.head(resized(self.last(out), wide))
-        return out[..., :height, :width]
+        cut: torch.Tensor = out[..., :height, :width]
+        return cut
 
     def _bridge_channels(self, channels: int) -> int:
         head = getattr(self.encoder, "_conv_head", None)

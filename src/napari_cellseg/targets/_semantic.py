@@ -76,7 +76,7 @@ class ClassTarget(TargetBase):
         """Where regions are below the size limit; the spared class is left out."""
         if self.min_size <= 1:
             return np.zeros(classes.shape, bool)
-        return _below(classes, self.min_size) & (classes != self._spared)
+        return np.asarray(_below(classes, self.min_size) & (classes != self._spared))
 
     def _without_small(self, classes: Classes) -> Classes:
         classes[self._small(classes)] = 0

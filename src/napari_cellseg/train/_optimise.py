@@ -40,7 +40,7 @@ def rate(step: int, progress: float, options: Optimiser | None = None, falls: in
     return warm * (float(options.factor**falls) if options.schedule == "plateau" else 1.0)
 
 
-def kernels(network: nn.Module) -> list[nn.Parameter]:
+def kernels(network: nn.Module) -> list[torch.Tensor]:
     """Weights of all convolutions that learn."""
     kinds = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     return [m.weight for m in network.modules() if isinstance(m, kinds) and m.weight.requires_grad]
