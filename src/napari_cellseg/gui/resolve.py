@@ -120,11 +120,7 @@ def resolve(s: Session) -> View:
     writable = Control(not s.read_only, "Another window edits this project; this one only looks.")
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(
-        project=s.project.name if s.project else "No project",
-        folder=s.folder,
-        guidelines=s.guidelines if s.project else "",
-        config=s.config,
-        saved="" if s.project is None else "read only" if s.read_only else "saved ✓",
+        **_project(s),
         image_position=_position(s),
         image=s.image,
         **_all_images(s, project, idle, writable),
@@ -154,6 +150,17 @@ def resolve(s: Session) -> View:
         fine_tune=_first(project, writable, idle, _known(s)),
         decide=_first(writable, idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
     )
+
+
+def _project(s: Session) -> dict[str, Any]:
+    """What is shown of the project itself."""
+    return {
+        "project": s.project.name if s.project else "No project",
+        "folder": s.folder,
+        "guidelines": s.guidelines if s.project else "",
+        "config": s.config,
+        "saved": "" if s.project is None else "read only" if s.read_only else "saved ✓",
+    }
 
 
 def _all_images(s: Session, project: Control, idle: Control, writable: Control) -> dict[str, Any]:

@@ -149,6 +149,10 @@ class PieceWriter:
         self.next_id = self.promised + 1
         return self.promised
 
+    def is_free(self, id: int) -> bool:
+        """Whether an id is what was promised last, and nothing has it yet."""
+        return id == self.promised > 0 and id not in self._c.canvas().objects
+
     def promise_again(self) -> None:
         """Masks came that may have the number that was promised: give the brush another."""
         layer = self._c.family.labels if self._c.family else None
