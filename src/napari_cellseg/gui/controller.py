@@ -201,7 +201,7 @@ class Controller(Opening, Corrections, Trainings):
             spoken=project.db.spoken(),
         )  # fmt: skip
         if self.instances():  # else the first stroke would be of object 1
-            self.family.labels.selected_label = self.writer.promise()
+            self.writer.offer()
         self.watching.opened()
         self.hinting.opened()
         self.predicting.opened()
@@ -427,6 +427,7 @@ class Controller(Opening, Corrections, Trainings):
             self.family.repaint(box)
         else:
             self.family.show_state(box)
+        self.writer.offer_again(painted=not labels)
         self._count_due = time.monotonic() + 0.5
         canvas = self.canvas()
         if canvas.snapshot_due and not self.writer.pieces and not self.strokes.stepping:

@@ -234,8 +234,7 @@ class Corrections:
             return
         labels, classes = self.family.labels, self.session.project.classes
         if self.instances():
-            if self.family.stroke_open() or not self.writer.is_free(labels.selected_label):
-                labels.selected_label = self.writer.promise()
+            labels.selected_label = self.writer.promise()
             status = f"Paint object {labels.selected_label}."
         else:
             labels.selected_label = labels.selected_label % len(classes) + 1
