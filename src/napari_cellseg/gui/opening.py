@@ -10,6 +10,7 @@ from ..errors import CellsegError
 from ..project import Project
 from . import _napari
 from .session import Curve, Session
+from .training import interrupted_in
 
 if TYPE_CHECKING:
     import threading
@@ -49,8 +50,6 @@ class Opening:
     where: Whereabouts
     writer: PieceWriter
     cancel: Callable[[], None]
-    guidelines: Callable[[Project], str]
-    interrupted: Callable[[Project], str]
     project: Callable[[], Project]
     _stop_helper: threading.Event
 
@@ -124,11 +123,11 @@ class Opening:
             "current_model": current,
             "own": project.model_config(current).target if current else None,
             "rounds": tuple(project.db.rounds()),
-            "unfinished": self.interrupted(project),
+            "unfinished": interrupted_in(project),
             "unjudged": tuple(unjudged_models(project)),
             "spoken": project.db.spoken(),
             "holdouts": project.db.holdouts(),
-            "guidelines": self.guidelines(project),
+            "guidelines": _guidelines(project)[0],
         }
 
     def _unusual(self, project: Project) -> str:
@@ -139,7 +138,7 @@ class Opening:
             lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
         unjudged = unjudged_models(project)
         lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in unjudged]
-        return "\n".join(lines)
+        return "\n".join([*lines, *filter(None, [_guidelines(project)[1]])])
 
     def _told(self, closing: Callable[[], None]) -> None:
         """Close something; what could not be kept is said and stops nothing, since the log holds every edit."""
@@ -167,3 +166,11 @@ class Opening:
         self.session.update(image="", canvas=None)
         if project is not None and image:
             self._told(lambda: project.release(image))
+
+
+def _guidelines(project: Project) -> tuple[str, str]:
+    """The project's annotation rules, or why they cannot be read."""
+    try:
+        return project.guidelines(), ""
+    except CellsegError as error:
+        return "", f"{error.message} {error.hint}"

@@ -109,6 +109,8 @@ class StatusBar(QWidget):
     dismissed = Signal()
     locate = Signal(str)
     restart = Signal()
+    _find: ActionButton
+    _again: ActionButton
 
     def __init__(self) -> None:
         super().__init__()
