@@ -53,7 +53,8 @@ def bright(job: Job, stop: Stop) -> Iterator[Event]:
 def add_model(project: Project, id: str) -> None:
     """A model that only `bright` can use."""
     card = ModelCard(id, None, 0.0, 1, 2, 1, 0)
-    write_model(project.models_folder, card, Config().with_values(["target.min_size=4"]), lambda part: None)
+    config = Config().with_values(["target.min_size=4"])
+    write_model(project.models_folder, card, config, lambda part: (part / "weights.safetensors").touch())
     project.db.put_setting("current_model", id)
 
 

@@ -672,7 +672,7 @@ def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
     controller.dismiss()
     controller.correct_inside("predict box", box)
     assert controller.session.problem is None, controller.session.problem
-    spin(controller, lambda: not controller.busy, 120)
+    spin(controller, lambda: not controller.busy)
     outside = np.ones(canvas.labels.shape, bool)
     outside[box] = False
     assert not canvas.labels[outside].any()

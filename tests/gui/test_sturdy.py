@@ -424,6 +424,18 @@ def test_only_parts_that_look_at_what_has_changed_are_shown_anew(controller):
     assert len(shown) == 3, "after an answer everything is shown"
 
 
+def test_the_brush_leaves_its_number_to_others_until_it_is_used(controller):
+    labels, canvas = controller.family.labels, controller.canvas()
+    assert labels.selected_label == 1
+    controller.correct_along("polygon", np.array([(10.0, 10), (30, 10), (30, 30), (10, 30)]))
+    assert canvas.labels[20, 20] == 1, "as on the command line"
+    assert labels.selected_label == 2
+    labels.paint((60, 60), 2)
+    assert labels.selected_label == 2, "the person goes on with this object"
+    controller.new_label()
+    assert labels.selected_label == 3
+
+
 # --- folders and databases that change under the window -------------------------------------------
 
 

@@ -115,7 +115,9 @@ class Engine:
 
     def replace(self) -> None:
         """End the child at once, whatever it does, and start a new one; its jobs end with `Failed` at a next `poll`."""
-        if self._process is not None:
+        if self._process is None:
+            self.start()
+        else:
             self._replacing = True
             self._process.kill()  # the reader notices
 

@@ -20,11 +20,10 @@ from napari.layers import Image
 
 from .. import edits, images
 from ..config import Config
-from ..engine import Engine, Job, unjudged_models
+from ..engine import Engine, Job
 from ..errors import CellsegError, ProjectGone
 from ..project import APPROVED, CORRECTED, Addition, Canvas, Edit, Project, adopt_model, new_project, put_size
 from ..targets import Target
-from . import _napari
 from .all_images import AllImages
 from .background import Helper
 from .both import Both, Side
@@ -35,12 +34,13 @@ from .hinting import Hinting
 from .layers import LayerFamily, holds_file, is_ours, save_pixels
 from .live import Live
 from .moved import Moved
+from .opening import Opening, taken
 from .predicting import DraftBy, Predicting
 from .preview import Previewer
 from .pulse import EnginePulse
 from .reactions import Reactions
 from .reviewing import Reviewing
-from .session import Counts, Curve, Problem, Progress, Session
+from .session import Counts, Problem, Progress, Session
 from .shown import shown
 from .strokes import Strokes
 from .tools import Tools
@@ -51,15 +51,11 @@ from .watching import Watching
 from .whereabouts import Whereabouts
 from .writing import PieceWriter
 
-READ_ONLY = (
-    "This project is open in another window, so this one only looks. Close the other window and open the project again "
-    "to edit here."
-)
 BUDGET_S = 0.012
 """A tick stops taking work after this long."""
 
 
-class Controller(Corrections, Trainings):
+class Controller(Opening, Corrections, Trainings):
     """Joins one viewer, one session and one engine.
 
     Attributes
@@ -213,14 +209,14 @@ class Controller(Corrections, Trainings):
             spoken=project.db.spoken(),
         )  # fmt: skip
         if self.instances():  # else the first stroke would be of object 1
-            self.family.labels.selected_label = self.writer.promise()
+            self.writer.offer()
         self.watching.opened()
         self.hinting.opened()
         self.predicting.opened()
         self._look_for_images()
         self.count()
         if project.notices:
-            self.session.update(notice="\n".join([*filter(None, [self.session.notice]), *_taken(project.notices)]))
+            self.session.update(notice="\n".join([*filter(None, [self.session.notice]), *taken(project.notices)]))
 
     def step_image(self, by: int) -> None:
         """Open the next or the previous image."""
@@ -344,33 +340,6 @@ class Controller(Corrections, Trainings):
         self.show(written)
         return written
 
-    def settle(self) -> None:
-        """An open stroke counts, and what could not be saved is taken back, before anything else changes labels."""
-        self.keep_together()
-        self._finish_stroke()
-
-    def _finish_stroke(self) -> None:
-        if self.family is not None:
-            _napari.settle(self.family.labels)
-        self.strokes.take_back_unsaved()
-
-    def keep_together(self) -> None:
-        """Layers of the open image that were removed come back; without image and labels, the image is closed."""
-        family = self.family
-        if family is None or not (missing := family.missing):
-            return
-        if family.gone:
-            id = self.session.image
-            self._close_image()
-            self.session.update(status=f"Closed {id}; its labels are saved. The step Image opens it again.")
-            return
-        family.bring_back()
-        names = ", ".join(layer.name for layer in missing)
-        self.session.update(
-            status=f"{names} came back: the layers of an image stay together. The eye hides one; removing the image "
-            "and its labels together closes it."
-        )
-
     def show_all(self, written: list[Edit]) -> None:
         """Show what several edits wrote."""
         for edit in written:
@@ -471,6 +440,7 @@ class Controller(Corrections, Trainings):
             self.family.repaint(box)
         else:
             self.family.show_state(box)
+        self.writer.offer_again(painted=not labels)
         self._count_due = time.monotonic() + 0.5
         canvas = self.canvas()
         if canvas.snapshot_due and not self.writer.pieces and not self.strokes.stepping:
@@ -508,95 +478,6 @@ class Controller(Corrections, Trainings):
             raise CellsegError("No image is open.", "Add one in the step Image.")
         return self.session.canvas
 
-    def use(self, project: Project) -> None:
-        """Let go of what is open and take another project: views see the one or the other, never parts of both."""
-        try:
-            lists, notice = self._lists(project), self._unusual(project)
-        except CellsegError:
-            project.close()
-            raise
-        self.session.update(notice="")
-        self.where.remember(at_once=True)
-        self.cancel()
-        self.job = None  # events of a job of another project must not reach this one
-        self.session.update(progress=None)
-        self._close_image()
-        if self.session.project is not None:
-            self._told(self.session.project.close)
-        read_only = not project.claim()
-        notices = (READ_ONLY if read_only else "", notice, self.session.notice)
-        self.session.update(
-            project=project, config=project.config, image="", canvas=None, problem=None, curve=Curve(), together=(),
-            field_only=False, gone=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None,
-            target=None,
-            status=f"Opened {project.name}." if lists["images"] else "Now add an image.", **lists,
-        )  # fmt: skip
-        self.all_images.forget()
-        self.predicting.opened()
-        self.all_images.count()
-        if self.session.images:
-            self.where.return_there(self.session.images[0].id)
-
-    def refresh(self) -> None:
-        """Read the lists of images, models and rounds anew."""
-        self.session.update(**self._lists(self.project()))
-        self.all_images.count()
-
-    def _lists(self, project: Project) -> dict[str, Any]:
-        """What the session knows of a project: read here, so that no view needs to read the disk."""
-        current = project.current_model
-        return {
-            "images": tuple(project.images()),
-            "models": tuple(project.models()),
-            "left_out": tuple(project.left_out()),
-            "current_model": current,
-            "own": project.model_config(current).target if current else None,
-            "rounds": tuple(project.db.rounds()),
-            "unfinished": self.interrupted(project),
-            "unjudged": tuple(unjudged_models(project)),
-            "spoken": project.db.spoken(),
-            "holdouts": project.db.holdouts(),
-            "guidelines": self.guidelines(project),
-        }
-
-    def _unusual(self, project: Project) -> str:
-        """What a person should know who opens a project: what is left out of it."""
-        lines = [f"{one.name} cannot be used: {one.reason}." for one in project.left_out()]
-        lines += _taken(project.notices)
-        set_model = project.db.setting("current_model")
-        if set_model and project.current_model is None:
-            lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
-        unjudged = unjudged_models(project)
-        lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in unjudged]
-        return "\n".join(lines)
-
-    def _told(self, closing: Callable[[], None]) -> None:
-        """Close something; what could not be kept is said and stops nothing, since the log holds every edit."""
-        try:
-            closing()
-        except CellsegError as error:
-            text = f"{error.message} {error.hint}"
-            self.session.update(notice=f"{self.session.notice}\n{text}".strip())
-
-    def _close_image(self) -> None:
-        self._finish_stroke()
-        self.watching.settle()
-        self._stop_helper.set()
-        self.strokes.stop()
-        self.reviewing.stop()
-        self.tools.detach()
-        self.hinting.closing()
-        self.writer.reset()
-        self.all_images.closing()
-        self.previewer.forget()
-        if self.family is not None:
-            self.family.remove()
-            self.family = None
-        project, image = self.session.project, self.session.image
-        self.session.update(image="", canvas=None)
-        if project is not None and image:
-            self._told(lambda: project.release(image))
-
     def _removed(self, event: Any) -> None:
         """A layer was taken out of the viewer; more may follow at once, so this waits until the program is idle."""
         if self.family is not None and self.family.missing:
@@ -606,10 +487,3 @@ class Controller(Corrections, Trainings):
         own = self.family.image if self.family else None
         found = (x for x in self.viewer.layers if isinstance(x, Image) and not is_ours(x) and x is not own)
         self.session.update(open_images=tuple(x.name for x in found))
-
-
-def _taken(notices: list[str]) -> list[str]:
-    """What was noted, once."""
-    taken = list(notices)
-    notices.clear()
-    return taken

@@ -196,10 +196,10 @@ class Corrections:
         self.session.update(guidelines=text, status="Saved the guidelines.")
         return True
 
-    def guidelines(self, project: Project | None = None) -> str:
+    def guidelines(self) -> str:
         """The project's annotation rules, "" where there are none or they cannot be read (which is then shown)."""
         try:
-            return (project or self.project()).guidelines()
+            return self.project().guidelines()
         except CellsegError as error:
             self.fail(error)
             return ""

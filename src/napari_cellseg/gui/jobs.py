@@ -31,6 +31,8 @@ class Ticker(QObject):
             QTimer.singleShot(0, self._tick)
 
     def _tick(self) -> None:
+        if not self._timer.isActive():  # the window was closed meanwhile
+            return
         self._controller.tick()
         wanted = BUSY_MS if self._controller.busy else IDLE_MS
         if self._timer.interval() != wanted:

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from ..engine import Engine
-from .session import Session
 
 if TYPE_CHECKING:
     from .controller import Controller
@@ -33,7 +32,7 @@ class EnginePulse:
         engine, session = self._c.engine, self._c.session
         silent = not engine.answers
         if silent != session.silent:
-            session.update(silent=silent, engine="engine: does not answer" if silent else engine_line(engine, session))
+            session.update(silent=silent, engine="engine: does not answer" if silent else engine_line(engine))
 
     def restart(self) -> None:
         """End the engine and start a new one."""
@@ -41,6 +40,6 @@ class EnginePulse:
         self._c.session.update(silent=False, engine="engine: starting")
 
 
-def engine_line(engine: Engine, session: Session) -> str:
+def engine_line(engine: Engine) -> str:
     """``engine: ready, CPU bf16``."""
-    return f"engine: ready, {engine.ready.device} {engine.ready.precision}" if engine.ready else session.engine
+    return f"engine: ready, {engine.ready.device} {engine.ready.precision}" if engine.ready else "engine: starting"

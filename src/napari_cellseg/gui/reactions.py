@@ -43,7 +43,7 @@ class Reactions:
         """Take one reply of the engine."""
         event = reply.event
         if isinstance(event, Ready):
-            self._c.session.update(engine=engine_line(self._c.engine, self._c.session))
+            self._c.session.update(engine=engine_line(self._c.engine))
         elif isinstance(event, Failed):
             self._failed(reply.job, event)
         elif reply.job == self._c.job:

@@ -121,12 +121,7 @@ def resolve(s: Session) -> View:
     writable = Control(not s.read_only, "Another window edits this project; this one only looks.")
     open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
     return View(
-        project=s.project.name if s.project else "No project",
-        folder=s.folder,
-        guidelines=s.guidelines if s.project else "",
-        config=s.config,
-        saved=_saved(s),
-        gone=s.gone,
+        **_project(s),
         image_position=_position(s),
         image=s.image,
         **_all_images(s, project, idle, writable),
@@ -158,10 +153,16 @@ def resolve(s: Session) -> View:
     )
 
 
-def _saved(s: Session) -> str:
-    if s.project is None:
-        return ""
-    return "not saved" if s.gone else "read only" if s.read_only else "saved ✓"
+def _project(s: Session) -> dict[str, Any]:
+    """What is shown of the project itself."""
+    return {
+        "project": s.project.name if s.project else "No project",
+        "folder": s.folder,
+        "guidelines": s.guidelines if s.project else "",
+        "config": s.config,
+        "saved": "" if s.project is None else "not saved" if s.gone else "read only" if s.read_only else "saved ✓",
+        "gone": s.gone,
+    }
 
 
 def _all_images(s: Session, project: Control, idle: Control, writable: Control) -> dict[str, Any]:

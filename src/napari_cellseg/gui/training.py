@@ -107,13 +107,9 @@ class Trainings:
         """Judge a trained model that has no round yet."""
         self.begin(JudgeJob(self.project().path, model), "judge")
 
-    def interrupted(self, project: Project | None = None) -> str:
+    def interrupted(self) -> str:
         """The training that was interrupted last, "" where a later one has ended."""
-        project = project or self.project()
-        runs = unfinished_runs(project.runs_folder)
-        trained = [m.id.lstrip("v") for m in project.models() if not m.members]
-        numbers = [int(n) for n in trained if n.isdigit()]
-        return runs[-1] if runs and int(runs[-1].lstrip("v")) >= max(numbers, default=0) else ""
+        return interrupted_in(self.project())
 
     def _after_holdouts(self, job: TrainJob | ShowTrainingJob, kind: str) -> None:
         """Fix what judges, in the helper thread; then start the job."""
@@ -137,3 +133,11 @@ class Trainings:
                 self.begin(job, kind)
 
         self.helper.later(prepare, begin)
+
+
+def interrupted_in(project: Project) -> str:
+    """The training of a project that was interrupted last, "" where a later one has ended."""
+    runs = unfinished_runs(project.runs_folder)
+    trained = [m.id.lstrip("v") for m in project.models() if not m.members]
+    numbers = [int(n) for n in trained if n.isdigit()]
+    return runs[-1] if runs and int(runs[-1].lstrip("v")) >= max(numbers, default=0) else ""

@@ -104,7 +104,7 @@ class PieceWriter:
         self._c = controller
         self._approvals, self._predictions = Queue(), Queue()
         self.next_id = 1
-        self.promised = 0
+        self.promised = self.offered = 0
         self._generation = 0
         self._first = 0  # of the prediction that runs
         self._before: Labels | None = None  # what it replaces
@@ -135,7 +135,7 @@ class PieceWriter:
                 self._write(Piece(image, self.group, change))
         self._approvals.clear()
         self.drop()
-        self.next_id, self.promised = 1, 0
+        self.next_id, self.promised, self.offered = 1, 0, 0
 
     # --- numbers ----------------------------------------------------------------------------------
 
@@ -148,6 +148,21 @@ class PieceWriter:
         self.promised = self.fresh_id()
         self.next_id = self.promised + 1
         return self.promised
+
+    def offer(self) -> None:
+        """Let the brush begin with a free id, kept from nobody: predictions are numbered as without a window."""
+        if self._c.family is not None:
+            self.offered = self._c.family.labels.selected_label = self.fresh_id()
+
+    def offer_again(self, painted: bool) -> None:
+        """Somebody has used the id that the brush was offered: the person, so it is theirs, or others."""
+        family = self._c.family
+        if family is None or not self.offered or self.offered not in self._c.canvas().objects:
+            return
+        if not painted and family.labels.selected_label == self.offered:
+            self.offer()
+        else:
+            self.offered = 0
 
     def promise_again(self) -> None:
         """Masks came that may have the number that was promised: give the brush another."""

@@ -127,7 +127,11 @@ def usable_card(path: Path) -> ModelCard:
     card = read_card(path)
     if card.id != path.name:
         raise CellsegError(f"It is called {card.id} inside: a copy, or renamed.", "Give the folder its own name back.")
-    _check_config(path / "config.toml", _stamp(path / "config.toml"))
+    try:
+        _check_config(path / "config.toml", _stamp(path / "config.toml"))
+    except CellsegError as error:
+        text = f"its config.toml is damaged, or of a newer version ({error.message.rstrip('.')})"
+        raise CellsegError(text, "Update napari-cellseg, or restore the model from a backup.") from error
     if not card.members and not (path / WEIGHTS).is_file():
         raise CellsegError(f"Its {WEIGHTS} is missing.", "Restore it from a backup.")
     return card
