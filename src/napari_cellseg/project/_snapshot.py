@@ -68,8 +68,8 @@ def read_snapshot(path: Path) -> Snapshot | None:
         others = [_try_read(p) for p in path.parent.glob(f"{path.stem}.*") if p != path]
         if whole := [s for s in others if s is not None]:
             return max(whole, key=lambda s: s.n)
-        if not path.parent.is_dir():
-            return None
+        if not path.exists() and not any(path.parent.glob(f"{path.stem}.*")):
+            return None  # there never was one; while one is swapped, it has another name
         time.sleep(0.02 * attempt)  # another process may be swapping
     return None
 
