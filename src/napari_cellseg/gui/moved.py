@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ProjectGone
 from ..project import Project, save_elsewhere
-
-if TYPE_CHECKING:
-    from .controller import Controller
-
-EVERY_S = 2.0
-"""Seconds between two looks."""
+from .looking import Looking
 
 
-class Moved:
+class Moved(Looking):
     """Tells at once that a folder is gone, not with the next stroke."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
-        self._due = 0.0
-
-    def follow(self) -> None:
-        """Called by the clock."""
-        if time.monotonic() > self._due:
-            self._due = time.monotonic() + EVERY_S
-            self.look()
+    every_s = 2.0
 
     def look(self) -> None:
         """Say whether the project is there, where that has changed."""

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
-
 from ..engine import Engine
-
-if TYPE_CHECKING:
-    from .controller import Controller
-
-EVERY_S = 1.0
-"""Seconds between two looks."""
+from .looking import Looking
 
 
-class EnginePulse:
+class EnginePulse(Looking):
     """Tells the person about an engine that was stopped, or hangs."""
-
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
-        self._due = 0.0
-
-    def follow(self) -> None:
-        """Called by the clock."""
-        if time.monotonic() > self._due:
-            self._due = time.monotonic() + EVERY_S
-            self.look()
 
     def look(self) -> None:
         """Say whether the engine answers, where that has changed."""
