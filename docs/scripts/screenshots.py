@@ -134,6 +134,12 @@ def main() -> None:
         correct(control, pictures[1][1], 2)
         dock.open_step("Correct")
         shot("workbench")
+        path = control.project().path
+        path.rename(path.with_name("taken_away"))
+        spin(10, lambda: control.session.gone)
+        shot("gone")
+        path.with_name("taken_away").rename(path)
+        spin(10, lambda: not control.session.gone)
         print(control.session.status, control.session.problem)
         viewer.close()
         spin(0.5)
