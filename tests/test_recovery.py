@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -34,7 +35,13 @@ def strokes(canvas, n, first=1):
     """Strokes all over the image, each with a number of its own."""
     rng = random.Random(first)
     for value in range(first, first + n):
-        dab(canvas, rng.randrange(120), rng.randrange(150), value)
+        dab(canvas, *(rng.randrange(n - 4) for n in canvas.labels.shape), value)
+
+
+def killed(project):
+    """Leave a project as a kill does: what is open writes no snapshot."""
+    project._canvases.clear()
+    project.db.close()
 
 
 @contextmanager
@@ -145,7 +152,7 @@ def damaged_project(project):
     canvas.snapshot()
     strokes(canvas, 30, first=61)
     labels, state = canvas.labels.copy(), canvas.state.copy()
-    project.db.close()
+    killed(project)
     data = bytearray((project.path / "project.db").read_bytes())
     data[:100] = b"\xff" * 100  # the header: SQLite itself says nothing any more
     (project.path / "project.db").write_bytes(data)
@@ -193,7 +200,7 @@ def test_a_large_edit_is_cut_out_over_many_pages(project):
     canvas = project.canvas("cells")
     noise = np.random.default_rng(0).integers(1, 1 << 32, canvas.labels.shape, np.uint32)
     project.approve_labels("cells", noise)
-    project.db.close()
+    killed(project)
     with (project.path / "project.db").open("r+b") as file:
         file.write(b"\0" * 64)
     assert salvage([project.path / "project.db"]).edits[-1][8] == noise.size
@@ -309,7 +316,7 @@ def test_damage_in_any_byte_is_answered_by_recovery(project, tmp_path, seed):
     project.db.put_setting("known/cells", "x")
     project.close()
     data, rng = (project.path / "project.db").read_bytes(), random.Random(seed)
-    for _ in range(25):
+    for _ in range(12):
         bytes_ = bytearray(data)
         for _ in range(rng.choice((1, 1, 4, 40))):
             bytes_[rng.randrange(len(bytes_))] = rng.randrange(256)
@@ -520,7 +527,7 @@ def test_the_log_of_an_older_snapshot_begins_with_what_was_folded(project):
     dab(canvas, 3, 3, 0)  # gone again: the folded row does not name these voxels
     strokes(canvas, 30, first=50)
     labels, state = canvas.labels.copy(), canvas.state.copy()
-    project.db.close()
+    killed(project)
     with Project.open(project.path) as again:
         assert compact(again, keep=3).edits > 20
         again._canvases.clear()
@@ -575,3 +582,26 @@ def test_it_works_from_any_folder(project, monkeypatch):
     monkeypatch.chdir(project.path.parent)
     Project.recover(Path(project.path.name)).close()
     is_whole(project.path, labels, state)
+
+
+def test_opening_while_another_connection_writes_finds_no_damage(project):
+    """The write-ahead log is begun anew again and again; what was seen of it a moment ago proves nothing then."""
+    wrong, done = [], threading.Event()
+
+    def look():
+        while not done.is_set():
+            try:
+                with Project.open(project.path) as other:
+                    other.db.log_ends()
+            except CellsegError as error:
+                wrong.append(str(error))
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    strokes(project.canvas("cells"), 60)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert project.db.last_edit() == 60

@@ -194,7 +194,7 @@ def test_all_images_are_predicted_and_progress_tells_how_far(controller, folder,
     assert [t for t in seen if t.startswith("Predicting")] == [
         f"Predicting image {n} of 4: {id}" for n, id in enumerate(IDS, 1)
     ]
-    assert list(seen.values()) == sorted(seen.values())
+    assert list(seen.values()) == sorted(seen.values()), seen
     assert controller.session.status == "m1 has predicted 4 images."
     assert controller.session.notice == ""
     with Project.open(folder) as project:

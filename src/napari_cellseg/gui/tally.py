@@ -42,6 +42,7 @@ class Tally:
     done: list[str] = field(default_factory=list)
     clock: Clock = time.monotonic
     _voxels: int = 0
+    _shown: float = 0.0
     _start: float = 0.0
 
     def begin(self) -> None:
@@ -61,7 +62,8 @@ class Tally:
     def progress(self, image: str, share: float = 0.0) -> Progress:
         """What to show while an image is at a share of its own."""
         total = max(1, sum(self.sizes.values()))
-        done = (self._voxels + share * self.sizes[image]) / total
+        # the next image may begin before the last one is written: what was shown does not go back
+        done = self._shown = max(self._shown, (self._voxels + share * self.sizes[image]) / total)
         elapsed = self.clock() - self._start if self._start else 0.0
         remaining = elapsed * (1 - done) / done if done > 0 and elapsed > 1 else None
         number = list(self.sizes).index(image) + 1

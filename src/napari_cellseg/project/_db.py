@@ -12,41 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import CellsegError, ProjectGone
+from ._connection import connected, damaged, explained, file_mark, understood
 from ._edit import Edit, Packed, decode_edit
-from ._pages import Frames, frames_beside
 from ._records import COMPACTED, EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord, Span, image_from_json
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, position INTEGER, record TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS edits (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, time REAL NOT NULL, author TEXT NOT NULL,
-    tool TEXT NOT NULL, grp TEXT NOT NULL DEFAULT '', undoes INTEGER, box TEXT NOT NULL, voxels INTEGER NOT NULL,
-    data BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS edits_of_image ON edits (image, n);
-CREATE TABLE IF NOT EXISTS holdouts (image TEXT PRIMARY KEY, box TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS models (id TEXT PRIMARY KEY, number INTEGER UNIQUE, created REAL, parent TEXT);
-CREATE TABLE IF NOT EXISTS rounds (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, parent TEXT, child TEXT, decision TEXT, before TEXT, after TEXT);
-CREATE TABLE IF NOT EXISTS runs (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, started REAL, finished REAL, outcome TEXT, detail TEXT);
-CREATE TABLE IF NOT EXISTS reviews (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT, time REAL, author TEXT, object INTEGER, box TEXT, outcome TEXT,
-    seconds REAL, edits INTEGER, order_by TEXT);
-CREATE TABLE IF NOT EXISTS hints (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, time REAL, author TEXT, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS history (
-    n INTEGER, image TEXT NOT NULL, time REAL NOT NULL, author TEXT NOT NULL, tool TEXT NOT NULL, grp TEXT NOT NULL,
-    undoes INTEGER, box TEXT NOT NULL, voxels INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT);
-"""
 _EDIT_COLUMNS = "n, image, time, author, tool, grp, undoes, box, voxels"
-
-
-_LAST = 1 << 62
-"""Edits are numbered below this; SQLite has no number after twice as many."""
 
 
 class Database:
@@ -66,8 +39,8 @@ class Database:
 
     def __init__(self, path: Path, create: bool = False) -> None:
         self.path = path
-        self._connection = _connected(path, create)
-        self._mark = _mark(path)
+        self._connection = connected(path, create)
+        self._mark = file_mark(path)
 
     def close(self) -> None:
         """Close the connection; every committed row is on disk already."""
@@ -103,7 +76,7 @@ class Database:
         ProjectGone
             When there is no such file, or it holds another log.
         """
-        mark = _mark(self.path)
+        mark = file_mark(self.path)
         if mark == self._mark:
             return
         folder = self.path.parent
@@ -119,7 +92,7 @@ class Database:
     def _took_up(self, mark: tuple[int, int]) -> bool:
         """Go on with the file that lies at the path now, where everything of this log is in it."""
         try:
-            fresh = _connected(self.path)
+            fresh = connected(self.path)
         except CellsegError:
             return False
         for table in ("edits", "hints"):
@@ -474,107 +447,3 @@ def _edit_row(row: Row) -> EditRow:
         raise ValueError("a row of the log is not what it should be")
     box = tuple((int(a or 0), int(b or 0)) for a, b in json.loads(row[7]))
     return EditRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6], box, row[8])
-
-
-def _connected(path: Path, create: bool = False) -> sqlite3.Connection:
-    with explained(path):
-        address = f"{path.resolve().as_uri()}?mode={'rwc' if create else 'rw'}"
-        connection = sqlite3.connect(address, uri=True, timeout=20, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA trusted_schema=OFF")
-            _check_schema(connection, path)  # before anything of it is asked, since a view may never end
-            beside = frames_beside(path)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if answer != "ok":
-                raise sqlite3.DatabaseError(answer)
-            if beside.commits:
-                _check_frames(connection, beside)
-            connection.executescript(_SCHEMA)
-            (last,) = connection.execute("SELECT MAX(seq) FROM sqlite_sequence").fetchone()
-            if not isinstance(last, int | None) or (last or 0) >= _LAST:
-                raise sqlite3.DatabaseError(f"edits are numbered up to {last}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-
-def _check_frames(connection: sqlite3.Connection, beside: Frames) -> None:
-    """Notice damage in the write-ahead log, of which SQLite takes what comes before it and says nothing.
-
-    What was being written when the machine went down may be torn; what came before two later commits was on disk.
-    """
-    (known,) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1:2]
-    if sum(n > known for n in beside.commits) > 1:
-        raise sqlite3.DatabaseError(f"of {len(beside.pages)} pages in the write-ahead log only {known} are sound")
-
-
-def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse what can run by itself: views, triggers, virtual tables, computed columns, indexes that are not ours."""
-    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall():
-        foreign = kind in ("view", "trigger") or (sql or "").upper().startswith("CREATE VIRTUAL")
-        if kind == "index" and sql:
-            foreign = " ".join(sql.split()) not in " ".join(_SCHEMA.replace("IF NOT EXISTS ", "").split())
-        if kind == "table" and not foreign:
-            quoted = name.replace('"', '""')
-            foreign = any(column[-1] > 1 for column in connection.execute(f'PRAGMA table_xinfo("{quoted}")'))
-        if foreign:
-            raise CellsegError(
-                f"The database of {path.parent.name} holds a {kind} {name!r} that no project has.",
-                "Another program made it, maybe to do harm. To take over what belongs to a project, run: "
-                f"napari-cellseg recover {path.parent.name}",
-            )
-
-
-def _mark(path: Path) -> tuple[int, int] | None:
-    """What tells one file from another that has its name."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def damaged(path: Path, reason: object) -> CellsegError:
-    """The message that offers recovery."""
-    return CellsegError(
-        f"The database of {path.parent.name} is damaged: {reason}.",
-        "The snapshots and what can still be read of the log are put together by: napari-cellseg recover "
-        f"{path.parent.name} (the damaged file is kept beside it).",
-    )
-
-
-@contextmanager
-def understood(path: Path) -> Iterator[None]:
-    """Rows that are not what we write are damage."""
-    try:
-        yield
-    except CellsegError:
-        raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
-        raise damaged(path, error) from error
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """SQLite's errors in words."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "full" in text or "disk I/O" in text:
-            raise CellsegError(
-                f"{path.parent.name} could not be saved: {text}.",
-                "The disk is full or failing. Everything saved before is safe: free some space and do it again.",
-            ) from error
-        if "locked" in text or "busy" in text:
-            raise CellsegError(f"{path.parent.name} is in use: {text}.", "Close other programs that use it.") from error
-        if "readonly" in text or "unable to open" in text or "authorized" in text:
-            raise CellsegError(
-                f"{path} cannot be used: {text}.", "Check that the folder exists and is writable."
-            ) from error
-        raise damaged(path, text) from error
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        raise damaged(path, error) from error

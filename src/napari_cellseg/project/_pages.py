@@ -54,11 +54,14 @@ class Frames:
         After how many frames something was whole.
     unknown
         Whether there is something that is no such log.
+    mark
+        Another one where it was begun anew.
     """
 
     pages: tuple[int, ...] = ()
     commits: tuple[int, ...] = ()
     unknown: bool = False
+    mark: bytes = b""
 
 
 def frames_beside(path: Path) -> Frames:
@@ -66,7 +69,9 @@ def frames_beside(path: Path) -> Frames:
     data, size = _beside(path)
     found = [struct.unpack_from(">II", data, at) for at in _places(data, size)]
     commits = tuple(n + 1 for n, (_, commit) in enumerate(found) if commit)
-    return Frames(tuple(page for page, _ in found), commits, bool(len(data) > 32 + 24 + size and not found))
+    return Frames(
+        tuple(page for page, _ in found), commits, bool(len(data) > 32 + 24 + size and not found), data[16:24]
+    )
 
 
 def _beside(path: Path) -> tuple[bytes, int]:

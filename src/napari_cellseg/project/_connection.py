@@ -1,0 +1,173 @@
+"""How ``project.db`` is opened: what it may hold, whether it is sound, and SQLite's errors in words."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import CellsegError
+from ._pages import frames_beside
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, position INTEGER, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS edits (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, time REAL NOT NULL, author TEXT NOT NULL,
+    tool TEXT NOT NULL, grp TEXT NOT NULL DEFAULT '', undoes INTEGER, box TEXT NOT NULL, voxels INTEGER NOT NULL,
+    data BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS edits_of_image ON edits (image, n);
+CREATE TABLE IF NOT EXISTS holdouts (image TEXT PRIMARY KEY, box TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS models (id TEXT PRIMARY KEY, number INTEGER UNIQUE, created REAL, parent TEXT);
+CREATE TABLE IF NOT EXISTS rounds (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, parent TEXT, child TEXT, decision TEXT, before TEXT, after TEXT);
+CREATE TABLE IF NOT EXISTS runs (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, started REAL, finished REAL, outcome TEXT, detail TEXT);
+CREATE TABLE IF NOT EXISTS reviews (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT, time REAL, author TEXT, object INTEGER, box TEXT, outcome TEXT,
+    seconds REAL, edits INTEGER, order_by TEXT);
+CREATE TABLE IF NOT EXISTS hints (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, time REAL, author TEXT, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS history (
+    n INTEGER, image TEXT NOT NULL, time REAL NOT NULL, author TEXT NOT NULL, tool TEXT NOT NULL, grp TEXT NOT NULL,
+    undoes INTEGER, box TEXT NOT NULL, voxels INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT);
+"""
+_LAST = 1 << 62
+"""Edits are numbered below this; SQLite has no number after twice as many."""
+
+
+def connected(path: Path, create: bool = False) -> sqlite3.Connection:
+    """A connection to a database that is sound and holds nothing but tables; made where `create` says so.
+
+    Raises
+    ------
+    CellsegError
+        When it is missing, damaged, foreign or in use.
+    """
+    with explained(path):
+        connection = sqlite3.connect(
+            _address(path, create), uri=True, timeout=20, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA trusted_schema=OFF")
+            _check_schema(connection, path)  # before anything of it is asked, since a view may never end
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            _check_pages(path.resolve(), _stamp(path))
+            connection.executescript(_SCHEMA)
+            (last,) = connection.execute("SELECT MAX(seq) FROM sqlite_sequence").fetchone()
+            if not isinstance(last, int | None) or (last or 0) >= _LAST:
+                raise sqlite3.DatabaseError(f"edits are numbered up to {last}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@lru_cache(maxsize=256)
+def _check_pages(path: Path, stamp: tuple[int, ...]) -> None:
+    """Look for damage in all pages, once for every state of the file: threads open it again and again."""
+    with closing(sqlite3.connect(_address(path), uri=True, timeout=20)) as connection:
+        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if answer != "ok":
+            raise sqlite3.DatabaseError(answer)
+        _check_frames(connection, path)
+
+
+def _check_frames(connection: sqlite3.Connection, path: Path) -> None:
+    """Notice damage in the write-ahead log, of which SQLite takes what comes before it and says nothing.
+
+    What was being written when the machine went down may be torn; what came before two later commits was on disk.
+    """
+    for _ in range(20):
+        beside = frames_beside(path)
+        if not beside.commits:
+            return
+        (known,) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1:2]
+        if sum(n > known for n in beside.commits) < 2:
+            return
+        if frames_beside(path).mark == beside.mark:
+            raise sqlite3.DatabaseError(f"of {len(beside.pages)} pages in its write-ahead log only {known} are sound")
+        time.sleep(0.01)  # another process has begun the log anew in between
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when the file does."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _address(path: Path, create: bool = False) -> str:
+    return f"{path.resolve().as_uri()}?mode={'rwc' if create else 'rw'}"
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what can run by itself: views, triggers, virtual tables, computed columns, indexes that are not ours."""
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall():
+        foreign = kind in ("view", "trigger") or (sql or "").upper().startswith("CREATE VIRTUAL")
+        if kind == "index" and sql:
+            foreign = " ".join(sql.split()) not in " ".join(_SCHEMA.replace("IF NOT EXISTS ", "").split())
+        if kind == "table" and not foreign:
+            quoted = name.replace('"', '""')
+            foreign = any(column[-1] > 1 for column in connection.execute(f'PRAGMA table_xinfo("{quoted}")'))
+        if foreign:
+            raise CellsegError(
+                f"The database of {path.parent.name} holds a {kind} {name!r} that no project has.",
+                "Another program made it, maybe to do harm. To take over what belongs to a project, run: "
+                f"napari-cellseg recover {path.parent.name}",
+            )
+
+
+def file_mark(path: Path) -> tuple[int, int] | None:
+    """What tells one file from another that has its name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def damaged(path: Path, reason: object) -> CellsegError:
+    """The message that offers recovery."""
+    return CellsegError(
+        f"The database of {path.parent.name} is damaged: {reason}.",
+        "The snapshots and what can still be read of the log are put together by: napari-cellseg recover "
+        f"{path.parent.name} (the damaged file is kept beside it).",
+    )
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Rows that are not what we write are damage."""
+    try:
+        yield
+    except CellsegError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+        raise damaged(path, error) from error
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """SQLite's errors in words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise CellsegError(
+                f"{path.parent.name} could not be saved: {text}.",
+                "The disk is full or failing. Everything saved before is safe: free some space and do it again.",
+            ) from error
+        if "locked" in text or "busy" in text:
+            raise CellsegError(f"{path.parent.name} is in use: {text}.", "Close other programs that use it.") from error
+        if "readonly" in text or "unable to open" in text or "authorized" in text:
+            raise CellsegError(
+                f"{path} cannot be used: {text}.", "Check that the folder exists and is writable."
+            ) from error
+        raise damaged(path, text) from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise damaged(path, error) from error
