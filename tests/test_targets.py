@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cellseg.evaluate import instance_counts
-from napari_cellseg.matching import join_slices
+from napari_cellseg.evaluate import agreement_map, instance_counts
+from napari_cellseg.matching import join_slices, mostly_known
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import TARGETS, Boundary, Distance, Semantic, drop_small
 
@@ -108,3 +108,21 @@ def test_edges_by_dilation_lie_round_every_object_and_on_both_sides_of_a_contact
     assert edge[1, 5].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
     assert interior[1, 5].tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
     np.testing.assert_array_equal(background + edge + interior, 1)
+
+
+@pytest.mark.parametrize("target", [Distance(), Boundary()], ids=["distance", "boundary"])
+@pytest.mark.parametrize("background", [True, False])
+def test_ids_as_large_as_they_come_cost_no_memory(target, background):
+    """A table over the ids would take 34 GB; the label after the largest one is a person's to paint."""
+    labels = synthetic_cells((48, 60), 6, radius=8, seed=1)[1] if background else np.repeat([[1], [2]], 20, 0)
+    labels = np.ascontiguousarray(np.broadcast_to(labels, (labels.shape[0], max(60, labels.shape[1]))), np.uint32)
+    large = np.where(labels == 1, np.uint32(2**32 - 1), labels * np.uint32(1_000_003)).astype(np.uint32)
+    np.testing.assert_array_equal(target.encode(large, 1), target.encode(labels, 1))
+    assert instance_counts(large, large)["tp"] == instance_counts(labels, labels)["tp"]
+    np.testing.assert_array_equal(drop_small(large, 1) > 0, labels > 0)
+    known = np.zeros(labels.shape, bool)
+    known[:, :30] = True
+    ids, others = (np.unique(x[x > 0]).astype(np.int64) for x in (labels, large))
+    order = [int(np.flatnonzero(others == (2**32 - 1 if i == 1 else i * 1_000_003))[0]) for i in ids]
+    np.testing.assert_array_equal(mostly_known(large, known, others)[order], mostly_known(labels, known, ids))
+    np.testing.assert_array_equal(agreement_map(large, large), agreement_map(labels, labels))

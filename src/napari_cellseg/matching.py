@@ -80,11 +80,27 @@ def ids_in(labels: Labels) -> Ints:
     return _count(labels)[0].astype(np.int64)
 
 
+def numbered(labels: NDArray[Any]) -> tuple[NDArray[Any], Ints]:
+    """Labels whose numbers are no larger than the image could need, and the id behind each number, that of 0 first.
+
+    Ids may be anything up to 4,294,967,295, and a table over them would take 34 GB.
+    """
+    top = int(labels.max(initial=0))
+    if top <= labels.size:
+        return labels, np.arange(top + 1)
+    ids, places = np.unique(labels, return_inverse=True)
+    if ids[0] != 0:
+        ids, places = np.concatenate([[0], ids]), places + 1
+    return places.reshape(labels.shape).astype(np.uint32), ids.astype(np.int64)
+
+
 def mostly_known(labels: Labels, known: NDArray[np.bool_], ids: Ints) -> NDArray[np.bool_]:
     """Of which of these objects at least half lies in known voxels."""
-    sizes = np.bincount(labels.ravel())
-    seen = np.bincount(labels[known], minlength=sizes.size)
-    return np.asarray(seen[ids] * 2 >= sizes[ids])
+    numbers, behind = numbered(labels)
+    sizes = np.bincount(numbers.ravel(), minlength=len(behind))
+    seen = np.bincount(numbers[known], minlength=len(behind))
+    found = np.searchsorted(behind, ids)
+    return np.asarray(seen[found] * 2 >= sizes[found])
 
 
 def join_slices(labels: NDArray[np.uint32], min_iou: float) -> NDArray[np.uint32]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..boxes import around
 from ..errors import CellsegError
-from ..matching import STRIP, overlaps
+from ..matching import STRIP, numbered, overlaps
 from ..project import Objects
 
 Labels = NDArray[np.uint32]
@@ -107,9 +107,10 @@ def agreement_map(left: Labels, right: Labels) -> NDArray[np.uint8]:
     check_same_grid(left, right)
     found = overlaps(left, right)
     mine, theirs, _ = found.mutual
-    partner = np.zeros(int(left.max(initial=0)) + 1, np.uint32)
-    partner[found.left_ids[mine]] = found.right_ids[theirs]
-    same = (left > 0) & (partner[left] == right) & (right > 0)
+    numbers, behind = numbered(left)
+    partner = np.zeros(len(behind), np.uint32)
+    partner[np.searchsorted(behind, found.left_ids[mine])] = found.right_ids[theirs]
+    same = (left > 0) & (partner[numbers] == right) & (right > 0)
     out = np.where(left > 0, LEFT, 0) + np.where(right > 0, RIGHT, 0)
     return np.where(same, BOTH, np.where(out == LEFT + RIGHT, OTHER, out)).astype(np.uint8)
 

@@ -9,6 +9,8 @@ import edt
 import numpy as np
 from numpy.typing import NDArray
 
+from ..matching import numbered
+
 Labels = NDArray[np.uint32]
 Float = NDArray[np.float32]
 Spacing = tuple[float, ...] | None
@@ -28,6 +30,7 @@ def depth(labels: Labels, spacing: Spacing) -> Float:
 
 def per_object_max(labels: Labels, values: Float) -> Float:
     """At every voxel, the maximum of `values` over the voxel's object."""
+    labels, _ = numbered(labels)
     top = np.zeros(int(labels.max(initial=0)) + 1, np.float32)
     inside = labels > 0
     np.maximum.at(top, labels[inside], values[inside])
@@ -45,6 +48,7 @@ def radii(mask: NDArray[np.bool_], spacing: Spacing) -> Float:
 
 def drop_small(labels: NDArray[Any], min_size: int) -> Labels:
     """Remove objects below `min_size` voxels and number the rest 1..n in raster order."""
+    labels, _ = numbered(labels)
     sizes = np.bincount(labels.ravel())
     keep = sizes >= max(min_size, 1)
     keep[0] = False
@@ -57,10 +61,11 @@ def drop_small(labels: NDArray[Any], min_size: int) -> Labels:
 
 def first_seen(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Ids in the order in which a raster scan meets them, without 0."""
+    labels, behind = numbered(labels)
     flat = labels.ravel()
     position = np.full(int(flat.max(initial=0)) + 1, flat.size, np.int64)
     inside = np.flatnonzero(flat)
     position[flat[inside][::-1]] = inside[::-1]
     position[0] = flat.size
     ids = np.flatnonzero(position < flat.size)
-    return ids[np.argsort(position[ids], kind="stable")]
+    return behind[ids[np.argsort(position[ids], kind="stable")]]
