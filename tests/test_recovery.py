@@ -495,6 +495,10 @@ def test_a_compacted_log_leads_to_the_same_labels_and_keeps_the_history(project,
     labels, state, history = canvas.labels.copy(), canvas.state.copy(), canvas.all_rows()
     project.close()
     with Project.open(project.path) as again:
+        again.canvas("cells")
+        with pytest.raises(CellsegError, match="is open"):
+            compact(again, keep=15)
+        again.release("cells")
         done = compact(again, keep=15)
         assert done.edits == 56
         assert len(again.canvas("cells").rows()) == 16
@@ -514,6 +518,7 @@ def test_a_compacted_log_leads_to_the_same_labels_and_keeps_the_history(project,
         text = write_history(tmp_path / "h.csv", third.db.history("cells")).read_text()
         assert text.count("brush") == 70
         assert len(text.splitlines()) == 1 + 101
+        third.release("cells")
         assert compact(third, keep=1000).edits == 0
     with Project.recover(project.path) as fourth:
         np.testing.assert_array_equal(fourth.load_labels("cells")[0], labels)
@@ -544,6 +549,7 @@ def test_compacting_is_whole_or_not_at_all(project, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr("napari_cellseg.project._db.Database.fold", full)
+        project.release("cells")
         with pytest.raises(CellsegError, match="disk is full"):
             compact(project, keep=3)
     assert project.canvas("cells").rows() == rows
@@ -561,6 +567,7 @@ def test_what_no_model_has_learnt_from_is_not_folded(trained, tmp_path):
         canvas = project.canvas(project.images()[0].id)
         strokes(canvas, 12, first=7000)
         new = [row for row in canvas.rows() if row.n > until]
+        project.release(canvas.record.id)
         compact(project, keep=1)
         assert [row for row in project.db.rows_after(canvas.record.id, until)] == new  # noqa: C416 - rows, not a copy
 

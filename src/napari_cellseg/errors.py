@@ -26,5 +26,22 @@ class CellsegError(Exception):
         return type(self), (self.message, self.hint)
 
 
+class ProjectDamaged(CellsegError):
+    """The database of a project cannot be read; `recover` puts it together again.
+
+    Parameters
+    ----------
+    folder
+        Of the project.
+    """
+
+    def __init__(self, message: str, hint: str = "", folder: str = "") -> None:
+        super().__init__(message, hint)
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[type[ProjectDamaged], tuple[str, str, str]]:  # type: ignore[override]
+        return type(self), (self.message, self.hint, self.folder)
+
+
 class ProjectGone(CellsegError):
     """The folder of an open project was moved, deleted or replaced; what is in memory can be saved elsewhere."""

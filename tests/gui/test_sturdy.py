@@ -499,3 +499,35 @@ def test_an_older_database_is_told_and_loses_nothing(project, tmp_path, opened):
     labels = second.canvas().labels.copy()
     second.close()
     np.testing.assert_array_equal(opened(path, engine=False).canvas().labels, labels)
+
+
+def test_a_damaged_project_offers_recovery_and_loses_nothing(controller, opened):
+    for n in range(4):
+        paint(controller, 10 * n + 5, 20, n + 1)
+    labels, path = controller.canvas().labels.copy(), controller.project().path
+    controller.close()
+    with (path / "project.db").open("r+b") as file:
+        file.write(b"\xff" * 100)
+    other = Controller(ViewerModel())
+    other.open_project(path)
+    assert other.session.problem.damaged == str(path)
+    assert other.session.project is None
+    other.recover_project(other.session.problem.damaged)
+    assert other.session.problem is None
+    assert "Put together 4 edits" in other.session.notice
+    np.testing.assert_array_equal(other.canvas().labels, labels)
+    paint(other, 70, 70, 9)
+    other.close()
+    again = opened(path, engine=False)
+    assert again.canvas().labels[70, 70] == 9
+
+
+def test_an_open_project_is_let_go_of_before_it_is_recovered(controller):
+    paint(controller, 20, 20, 7)
+    path = controller.project().path
+    controller.recover_project(path)
+    assert controller.session.problem is None
+    assert controller.canvas().labels[20, 20] == 7
+    paint(controller, 40, 40, 8)
+    with Project.open(path) as project:
+        assert project.load_labels(controller.session.image)[0][40, 40] == 8

@@ -21,7 +21,7 @@ from napari.layers import Image
 from .. import edits, images
 from ..config import Config
 from ..engine import Engine, Job
-from ..errors import CellsegError, ProjectGone
+from ..errors import CellsegError, ProjectDamaged, ProjectGone
 from ..project import APPROVED, CORRECTED, Addition, Canvas, Edit, Project, adopt_model, new_project, put_size
 from ..targets import Target
 from .all_images import AllImages
@@ -126,8 +126,8 @@ class Controller(Opening, Corrections, Trainings):
 
     @shown
     def recover_project(self, path: str | Path) -> None:
-        """Open a project whose database is damaged."""
-        self.use(Project.recover(path))
+        """Put the database of a project together again from all that is left, and open it."""
+        self.recover(path)
 
     @shown
     def save_elsewhere(self, path: str | Path) -> None:
@@ -399,7 +399,8 @@ class Controller(Opening, Corrections, Trainings):
     def fail(self, error: CellsegError, lost_image: str = "") -> None:
         """Show a problem until it is read."""
         gone = isinstance(error, ProjectGone)
-        problem = Problem(error.message, error.hint, lost_image=lost_image, gone=gone)
+        folder = error.folder if isinstance(error, ProjectDamaged) else ""
+        problem = Problem(error.message, error.hint, lost_image=lost_image, gone=gone, damaged=folder)
         self.session.update(problem=problem, gone=gone or self.session.gone)
 
     # --- for the parts of the controller ----------------------------------------------------------

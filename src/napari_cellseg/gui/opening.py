@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine import unjudged_models
@@ -87,14 +88,7 @@ class Opening:
         except CellsegError:
             project.close()
             raise
-        self.session.update(notice="")
-        self.where.remember(at_once=True)
-        self.cancel()
-        self.job = None  # events of a job of another project must not reach this one
-        self.session.update(progress=None)
-        self._close_image()
-        if self.session.project is not None:
-            self._told(self.session.project.close)
+        self._leave()
         read_only = not project.claim()
         notices = (READ_ONLY if read_only else "", notice, self.session.notice)
         self.session.update(
@@ -108,6 +102,25 @@ class Opening:
         self.all_images.count()
         if self.session.images:
             self.where.return_there(self.session.images[0].id)
+
+    def recover(self, path: str | Path) -> None:
+        """Put a damaged project together again and open it; where it is open, let go of it first."""
+        project = self.session.project
+        if project is not None and project.path.resolve() == Path(path).resolve():
+            self._leave()
+            self.session.update(project=None, images=(), models=(), current_model=None, rounds=())
+        self.use(Project.recover(path))
+
+    def _leave(self) -> None:
+        """Let go of the open project."""
+        self.session.update(notice="")
+        self.where.remember(at_once=True)
+        self.cancel()
+        self.job = None  # events of a job of another project must not reach this one
+        self.session.update(progress=None)
+        self._close_image()
+        if self.session.project is not None:
+            self._told(self.session.project.close)
 
     def refresh(self) -> None:
         """Read the lists of images, models and rounds anew."""

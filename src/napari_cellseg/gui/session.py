@@ -29,6 +29,8 @@ class Problem:
     """Id of an image whose picture was not found, so that the dock can ask where it is."""
     gone: bool = False
     """Whether the project's folder is gone, so that the dock can ask where to save what is open."""
+    damaged: str = ""
+    """Folder of a project whose database is damaged, so that the dock can offer to recover it."""
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ class StatusBar(QWidget):
     locate = Signal(str)
     restart = Signal()
     save = Signal()
+    recover = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,6 +125,11 @@ class StatusBar(QWidget):
         self._find = ActionButton("Locate...", "Say where the picture is now.", lambda: self.locate.emit(self._lost))
         self._save = ActionButton("Save elsewhere...", "Go on in another folder; nothing is lost.", self.save.emit)
         self._again = ActionButton("Restart engine", "End it and start a new one.", self.restart.emit)
+        self._damaged = ""
+        self._recover = ActionButton(
+            "Recover", "Put the project together from all that is left; the damaged file is kept.",
+            lambda: self.recover.emit(self._damaged),
+        )  # fmt: skip
         self._frame, self._message = self._make_frame()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -158,6 +164,8 @@ class StatusBar(QWidget):
         self._lost = problem.lost_image if problem else ""
         self._find.setVisible(bool(self._lost))
         self._save.setVisible(problem is not None and problem.gone)
+        self._damaged = problem.damaged if problem else ""
+        self._recover.setVisible(bool(self._damaged))
 
     def _make_frame(self) -> tuple[QFrame, QLabel]:
         frame, message, close = QFrame(), QLabel(), QToolButton()
@@ -168,7 +176,7 @@ class StatusBar(QWidget):
         close.setToolTip("I have read this.")
         close.clicked.connect(lambda: self.dismissed.emit())
         inner = QVBoxLayout()
-        for widget in (message, self._find, self._save, self._again):
+        for widget in (message, self._find, self._save, self._again, self._recover):
             inner.addWidget(widget)
         layout = QHBoxLayout(frame)
         layout.addLayout(inner, 1)

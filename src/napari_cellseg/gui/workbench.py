@@ -76,6 +76,7 @@ class Dock(QWidget):
         self.status.locate.connect(self._locate)
         self.status.restart.connect(controller.restart_engine)
         self.status.save.connect(self._save_elsewhere)
+        self.status.recover.connect(controller.recover_project)
         self.setMinimumWidth(330)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         views = controller.views

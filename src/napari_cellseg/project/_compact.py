@@ -43,6 +43,8 @@ def compact(project: Project, keep: int = 1000) -> Compacted:
     CellsegError
         When a window edits the project, or the log cannot be written; it is as before.
     """
+    if project.open_images:
+        raise CellsegError(f"{', '.join(project.open_images)} is open and can be undone.", "Close it first.")
     if not project.claim():
         raise CellsegError(
             f"{project.path.name} is open in a napari window, which may undo what would be folded.", "Close it first."

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import CellsegError
+from ..errors import CellsegError, ProjectDamaged
 from ._pages import frames_beside
 
 _SCHEMA = """
@@ -114,10 +114,11 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
             quoted = name.replace('"', '""')
             foreign = any(column[-1] > 1 for column in connection.execute(f'PRAGMA table_xinfo("{quoted}")'))
         if foreign:
-            raise CellsegError(
+            raise ProjectDamaged(
                 f"The database of {path.parent.name} holds a {kind} {name!r} that no project has.",
                 "Another program made it, maybe to do harm. To take over what belongs to a project, run: "
                 f"napari-cellseg recover {path.parent.name}",
+                str(path.parent),
             )
 
 
@@ -130,12 +131,13 @@ def file_mark(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def damaged(path: Path, reason: object) -> CellsegError:
+def damaged(path: Path, reason: object) -> ProjectDamaged:
     """The message that offers recovery."""
-    return CellsegError(
+    return ProjectDamaged(
         f"The database of {path.parent.name} is damaged: {reason}.",
         "The snapshots and what can still be read of the log are put together by: napari-cellseg recover "
         f"{path.parent.name} (the damaged file is kept beside it).",
+        str(path.parent),
     )
 
 

@@ -231,7 +231,10 @@ class Database:
             raise damaged(self.path, f"the log has no edit {n}")
         with understood(self.path):
             tool, data = rows[0]
-            return decode_edit(tool, data, shape)
+            try:
+                return decode_edit(tool, data, shape)
+            except CellsegError as error:
+                raise damaged(self.path, error.message.rstrip(".")) from error
 
     def spoken(self) -> bool:
         """Whether any edit is a person's: neither a prediction nor a draft."""

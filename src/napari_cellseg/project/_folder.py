@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .. import images as pictures
 from ..config import Config, default_config
-from ..errors import CellsegError
+from ..errors import CellsegError, ProjectDamaged
 from ..settings import validated
 from ._canvas import Canvas
 from ._db import Database
@@ -367,6 +367,11 @@ class Project:
         self._canvases[id].sync()
         return self._canvases[id]
 
+    @property
+    def open_images(self) -> tuple[str, ...]:
+        """Images of which there is a working copy in this process."""
+        return tuple(self._canvases)
+
     def load_labels(self, id: str) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         """Labels and state as they stand on disk now, for reading; the working copy is left alone."""
         canvas = self._open_canvas(id)
@@ -568,10 +573,11 @@ def _had_database(path: Path) -> bool:
         return True
     used = [p for name in ("images", "models", "runs") for p in (path / name).glob("*")] + [*path.glob(f"{DATABASE}*")]
     if used:
-        raise CellsegError(
+        raise ProjectDamaged(
             f"The database of {path.name} is missing; {used[0].relative_to(path).as_posix()} is there.",
             "If project.db was moved, put it back. If it is lost, or a recovery was interrupted, run: napari-cellseg "
             f"recover {path.name}",
+            str(path),
         )
     return False
 
