@@ -530,3 +530,14 @@ def test_a_tiff_without_any_pixels_is_refused(tmp_path):
         file.pages[0].tags["TileByteCounts"].overwrite((0, 0, 0, 0))
     with pytest.raises(CellsegError, match="claims 4.1 KB of pixels, but only 0 bytes"):
         images.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("axes", "expected"), [(None, ("CYX", (4, 30, 40))), ("ZYX", ("ZYX", (4, 30, 40)))])
+def test_a_stack_that_tifffile_has_taken_for_colours_keeps_all_its_planes(tmp_path, axes, expected):
+    """Written without more words, four planes become RGB with alpha, plane by plane; no picture has its colours so."""
+    planes = np.random.default_rng(0).integers(0, 4000, (4, 30, 40), np.uint16)
+    tifffile.imwrite(tmp_path / "s.tif", planes)
+    image = images.read(tmp_path / "s.tif", axes)
+    assert (image.axes, image.data.shape) == expected
+    assert not image.rgb
+    np.testing.assert_array_equal(image.data.compute(), planes)

@@ -37,12 +37,13 @@ def read_tiff(path: Path, wanted: Wanted) -> Image:
         check_axes(letters, shape)
         spacing, channels = _metadata(file, number)
         chunks = _chunks(path, one)
-        samples = one.axes.index("S") if "S" in one.axes else None
-        rgb = one.axes.endswith("S") and one.keyframe.photometric in _COLOURS
-        alpha = [] if samples is None or wanted.as_before else _alpha(one.keyframe, shape[samples])
+        # samples that lie plane by plane are no colours: tifffile calls any stack of 3 or 4 planes so when it writes it
+        pixels = one.axes.endswith("S") and letters.endswith("C")
+        rgb = pixels and one.keyframe.photometric in _COLOURS
+        alpha = _alpha(one.keyframe, shape[-1]) if pixels and not wanted.as_before else []
     data = lazy(path.name, shape, dtype, chunks, _reader(path, number))
     if alpha:
-        data = da.take(data, [n for n in range(shape[samples or 0]) if n not in alpha], axis=samples)
+        data = da.take(data, [n for n in range(shape[-1]) if n not in alpha], axis=-1)
     kept = series if len(series) > 1 else ()
     return finish(
         path, data, letters, spacing, channels, rgb=rgb,
