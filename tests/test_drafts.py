@@ -382,7 +382,7 @@ def test_the_forest_beats_the_threshold_on_real_nuclei():
 def folder(tmp_path: Path) -> Path:
     """A project: a and b have no labels, t is approved, v is a volume."""
     with Project.create(tmp_path / "p") as project:
-        for name, contrast in (("a", 0.4), ("b", -0.4), ("t", 0.4)):
+        for name, contrast in (("a", 0.4), ("b", -0.4), ("t", 0.42)):
             tifffile.imwrite(tmp_path / f"{name}.tif", (seen(SPOTS, contrast)[0] * 1000).astype(np.uint16))
             project.add_image(tmp_path / f"{name}.tif", labels=SPOTS if name == "t" else None)
         return project.path
