@@ -69,6 +69,7 @@ def test_nothing_known_is_no_error(loss, exclusive):
 
 
 LEARNT = [m for m in ALL if not isinstance(m, Edges | Tversky)] + [Tversky(alpha=0.5, beta=0.5)]
+LEARNT = [m for m in LEARNT if getattr(m, "inside", 1.0) == 1.0]  # a tenfold inside is meant to be found too large
 
 
 @pytest.mark.parametrize("loss", LEARNT, ids=NAMES)
