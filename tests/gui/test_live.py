@@ -27,7 +27,8 @@ def controller(opened, rough) -> Controller:
 
 
 def settled(controller: Controller) -> bool:
-    return bool(controller.session.live_learnt) and not controller.busy
+    answered = bool(controller.session.live_learnt) and controller.live._asked is None
+    return answered and not controller.busy and not controller.writer.busy
 
 
 def test_corrections_label_the_rest_of_the_field_and_one_undo_takes_that_back(controller, truth):
@@ -40,7 +41,7 @@ def test_corrections_label_the_rest_of_the_field_and_one_undo_takes_that_back(co
     assert resolve(controller.session).live
     found = (canvas.labels > 0) & ~mine
     rest = (truth > 0) & ~mine
-    assert (found & rest).sum() > 0.4 * rest.sum()
+    assert (found & rest).sum() > 0.4 * rest.sum(), (controller.session.live_learnt, controller.session.engine)
     np.testing.assert_array_equal(canvas.labels[mine], before[mine])
     assert set(np.unique(canvas.state[found])) == {0}
     controller.undo()
