@@ -25,7 +25,7 @@ help:
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable ".[all]" \
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable ".[all]" \
 		--group test --group lint
 	touch $@
 
