@@ -88,6 +88,15 @@ def test_a_copy_of_a_folder_is_recognised_and_another_of_its_size_is_not(path, t
     assert ids(path) == ["x", "y"]
 
 
+def test_of_a_series_only_the_frames_that_are_missing_are_added(path, tmp_path):
+    series = np.random.default_rng(0).integers(0, 255, (3, 40, 40), np.uint8)
+    tifffile.imwrite(tmp_path / "t.tif", series, metadata={"axes": "TYX"})
+    with Project.open(path) as project:
+        project.add_image(tmp_path / "t.tif", axes="TYX", frame=1, split="val")
+        assert len(project.add_image(tmp_path / "t.tif", axes="TYX")) == 3
+        assert sorted((r.frame, r.split) for r in project.images()) == [(0, "train"), (1, "val"), (2, "train")]
+
+
 def test_other_axes_make_another_image(path, tmp_path):
     tifffile.imwrite(tmp_path / "s.tif", np.random.default_rng(0).integers(0, 255, (9, 40, 40), np.uint8))
     assert main(["add", str(path), str(tmp_path / "s.tif"), "--axes", "ZYX"]) == 0

@@ -175,6 +175,7 @@ def test_rows_in_the_write_ahead_log_are_cut_out_too(project, tmp_path):
     copy = tmp_path / "killed.cellseg"
     shutil.copytree(project.path, copy)  # as a kill leaves it: most rows are beside the file
     assert (copy / "project.db-wal").stat().st_size > 0
+    assert len(salvage([copy / "project.db"]).edits) == 40  # each once, though it is asked for and cut out
     size = 24 + 4096
     for where in (3, 17, 32 + 5 * size + 1000, 32 + 20 * size + 9):  # in the head of the log, or in one of its pages
         data = bytearray((project.path / "project.db-wal").read_bytes())

@@ -72,13 +72,31 @@ class Added:
     """Whether labels were taken."""
 
 
-@dataclass
 class _Batch:
-    """What one transaction will enter."""
+    """What one transaction will enter, beside what is there."""
 
-    records: list[ImageRecord]
-    edits: list[tuple[str, Packed]]
-    made: dict[str, pictures.Image]
+    def __init__(self, project: Project) -> None:
+        self.records: list[ImageRecord] = []
+        self.edits: list[tuple[str, Packed]] = []
+        self.made: dict[str, pictures.Image] = {}
+        self.there = [(record, project.source(record)) for record in project.images()]
+
+    @property
+    def taken(self) -> set[str]:
+        """Ids in use."""
+        return {record.id for record, _ in self.there}
+
+    def enter(self, record: ImageRecord, source: Path, image: pictures.Image) -> None:
+        """A new image."""
+        self.records.append(record)
+        self.there.append((record, source))
+        self.made[record.id] = image
+
+    def known(self, image: pictures.Image, source: Path, fingerprint: str) -> dict[int, ImageRecord]:
+        """The frames that are there already, read in the same way from this file or one of the same content."""
+        read_so = (image.frame(0).axes, image.series or None)
+        alike = [(r, path) for r, path in self.there if (r.axes, r.series) == read_so]
+        return {r.frame: r for r, path in alike if path == source or _is_copy(r, path, source, fingerprint)}
 
 
 def add_pictures(project: Project, additions: Iterable[Addition]) -> list[Added]:
@@ -90,7 +108,7 @@ def add_pictures(project: Project, additions: Iterable[Addition]) -> list[Added]
         Before anything is written: when a picture or its labels cannot be used, or a picture that the project has
         already, with labels of its own, comes with others.
     """
-    batch, done = _Batch([], [], {}), []
+    batch, done = _Batch(project), []
     for addition in additions:
         done.append(_plan(project, addition, batch))
     with project.db.transaction() as connection:
@@ -113,27 +131,26 @@ def _plan(project: Project, addition: Addition, batch: _Batch) -> Added:
     frames = _frames(addition, image, source)
     source = image.source or source
     mark = _Mark(pictures.glance(source), pictures.fingerprint(source))
-    there = [*project.images(), *batch.records]
-    read_so = (image.axes, image.series or None)
-    known = {r.frame: r for r in there if (r.axes, r.series) == read_so and _is_picture(project, r, source, mark)}
-    truths = _truths(project, addition, image, len(frames))
-    if all(t in known for t in frames):
-        return _known(project, [known[t] for t in frames], truths, addition, batch)
-    taken, ids = {r.id for r in there}, []
-    again = any(project.source(r) == source for r in there)  # read in another way: its folder tells nothing apart
+    truths = dict(zip(frames, _truths(project, addition, image, len(frames)), strict=True))
+    known = {t: record for t, record in batch.known(image, source, mark.fingerprint).items() if t in truths}
+    again = any(path == source for _, path in batch.there)  # read in another way: its folder tells nothing apart
     folder = "" if again else source.parent.name
     stem = addition.id or picture_stem(Path(addition.source)) + (f"_{image.title}" if image.title else "")
-    for t, truth in zip(frames, truths, strict=True):
-        id = free_name(stem, taken, folder, f"_t{t:04d}" if len(frames) > 1 else "")
+    ids, labelled = [], False
+    for t, truth in truths.items():
+        if t in known:
+            labelled |= truth is not None and _label_known(project, known[t], truth, addition, batch)
+            ids.append(known[t].id)
+            continue
+        id = free_name(stem, batch.taken, folder, f"_t{t:04d}" if len(frames) > 1 else "")
         record = _record(project, id, image.frame(t), source, mark, (t, addition))
-        batch.records.append(record)
-        batch.made[id] = image.frame(t)
+        batch.enter(record, source, image.frame(t))
         ids.append(id)
-        taken.add(id)
         if truth is not None:
             empty = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
             batch.edits.append((id, pack(_taken(*empty, truth, draft=addition.draft))))
-    return Added(tuple(ids), labelled=truths[0] is not None)
+            labelled = True
+    return Added(tuple(ids), known=len(known) == len(truths), labelled=labelled)
 
 
 def _frames(addition: Addition, image: pictures.Image, source: Path) -> Sequence[int]:
@@ -161,28 +178,23 @@ def _truths(project: Project, addition: Addition, image: pictures.Image, n_frame
     return list(labels) if n_frames > 1 else [labels]
 
 
-def _known(
-    project: Project, records: list[ImageRecord], truths: list[Labels | None], addition: Addition, batch: _Batch
-) -> Added:
-    """A picture that is there already: its labels are taken where nobody has said anything of it."""
-    labelled = False
-    for record, truth in zip(records, truths, strict=True):
-        if truth is None or any(r.id == record.id for r in batch.records):
-            continue
-        labels, state = project.load_labels(record.id)
-        edit = _taken(labels, state, truth, draft=addition.draft)
-        if edit.empty:
-            continue
-        if any(row.by_hand for row in project.db.rows_after(record.id, 0)):
-            raise CellsegError(
-                f"{Path(addition.source).name} is in the project already, as {record.id}, with labels that differ "
-                "from the given ones. Nothing was added.",
-                f"Leave it out; to look at the differences: napari-cellseg compare {project.path.name} "
-                f"{record.id} LABELS.",
-            )
-        batch.edits.append((record.id, pack(edit)))
-        labelled = True
-    return Added(tuple(r.id for r in records), known=True, labelled=labelled)
+def _label_known(project: Project, record: ImageRecord, truth: Labels, addition: Addition, batch: _Batch) -> bool:
+    """Labels of an image that is there already are taken where nobody has said anything of it; whether they were."""
+    if record.id in batch.made:  # named twice in one command: the first labels are right
+        return False
+    labels, state = project.load_labels(record.id)
+    edit = _taken(labels, state, truth, draft=addition.draft)
+    if edit.empty:
+        return False
+    if any(row.by_hand for row in project.db.rows_after(record.id, 0)):
+        raise CellsegError(
+            f"{Path(addition.source).name} is in the project already, as {record.id}, with labels that differ "
+            "from the given ones. Nothing was added.",
+            f"Leave it out; to look at the differences: napari-cellseg compare {project.path.name} --image "
+            f"{record.id} --labels LABELS",
+        )
+    batch.edits.append((record.id, pack(edit)))
+    return True
 
 
 def _taken(labels: Labels, state: NDArray[np.uint8], truth: Labels, *, draft: bool) -> Edit:
@@ -201,12 +213,9 @@ class _Mark:
     fingerprint: str
 
 
-def _is_picture(project: Project, record: ImageRecord, source: Path, mark: _Mark) -> bool:
-    """Whether a record is of this file, or of one with the same content."""
-    path = project.source(record)
-    if path == source:
-        return True
-    return record.fingerprint == mark.fingerprint and path.exists() and _same_content(path, source)
+def _is_copy(record: ImageRecord, path: Path, source: Path, fingerprint: str) -> bool:
+    """Whether a record is of another file with the same content."""
+    return record.fingerprint == fingerprint and path.exists() and _same_content(path, source)
 
 
 def _same_content(one: Path, other: Path) -> bool:

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,9 @@ def _fill(
     author: str,
 ) -> list[str]:
     """Write the new database, one file when it is done; returns the images of which snapshots knew more."""
-    records = _records(found, snapshots)
+    records, logs = _records(found, snapshots), defaultdict[str, list[Row]](list)
+    for row in found.edits:
+        logs[row[1]].append(row)
     above = max([s.n for pair in snapshots.values() for s in pair] + [card.edits_until for card in models], default=0)
     database = Database(fresh, create=True)
     try:
@@ -157,7 +160,7 @@ def _fill(
             database.count_on(connection, above)
             ahead = []
             for id, record in records.items():
-                edit = _missing(record, [row for row in found.edits if row[1] == id], snapshots.get(id))
+                edit = _missing(record, logs[id], snapshots.get(id))
                 if not edit.empty:
                     ahead.append(id)
                     database.append(connection, id, pack(edit), author)

@@ -64,8 +64,9 @@ def salvage(paths: list[Path]) -> Salvage:
             known = {_key(table, row): row for row in [*found.tables.get(table, []), *rows[table]]}
             found.tables[table] = list(known.values())
     for rows, _ in reversed(files):
-        rests.append([row for row in sorted(rows["edits"]) if _made(row) not in seen])
-        seen |= {_made(row) for row in rests[-1]}
+        mine = {_made(row): row for row in rows["edits"]}  # once, also where it was asked for and cut out as well
+        rests.append(sorted((row for made, row in mine.items() if made not in seen), key=lambda row: row[0]))
+        seen |= mine.keys()
     found.edits = _replayable(found, list(heapq.merge(*rests, key=lambda row: row[2])))
     return found
 
