@@ -13,9 +13,7 @@ import numpy as np
 
 from ..errors import CellsegError
 from ._folder import Project
-from ._models import EPOCHS, read_card, read_model_config, write_model
-
-WEIGHTS = "weights.safetensors"
+from ._models import EPOCHS, WEIGHTS, read_card, read_model_config, write_model
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ its path or its content and is not added a second time.
 
 from __future__ import annotations
 
-import filecmp
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -96,7 +95,7 @@ class _Batch:
         """The frames that are there already, read in the same way from this file or one of the same content."""
         read_so = (image.frame(0).axes, image.series or None)
         alike = [(r, path) for r, path in self.there if (r.axes, r.series) == read_so]
-        return {r.frame: r for r, path in alike if path == source or _is_copy(r, path, source, fingerprint)}
+        return {r.frame: r for r, path in alike if path == source or (r.fingerprint == fingerprint and path.exists())}
 
 
 def add_pictures(project: Project, additions: Iterable[Addition]) -> list[Added]:
@@ -211,20 +210,6 @@ class _Mark:
 
     seen: str
     fingerprint: str
-
-
-def _is_copy(record: ImageRecord, path: Path, source: Path, fingerprint: str) -> bool:
-    """Whether a record is of another file with the same content."""
-    return record.fingerprint == fingerprint and path.exists() and _same_content(path, source)
-
-
-def _same_content(one: Path, other: Path) -> bool:
-    if one.is_dir() != other.is_dir():
-        return False
-    if one.is_file():
-        return filecmp.cmp(one, other, shallow=False)
-    names = [[p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()] for folder in (one, other)]
-    return names[0] == names[1] and all(filecmp.cmp(one / n, other / n, shallow=False) for n in names[0])
 
 
 def _record(
