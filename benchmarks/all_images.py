@@ -81,8 +81,8 @@ def measure(n: int, side: int) -> dict[str, float]:
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
-    from napari_cellseg.gui.controller import Controller
-    from napari_cellseg.gui.jobs import Ticker
+    from napari_cellseg.gui.app.controller import Controller
+    from napari_cellseg.gui.qt.ticker import Ticker
 
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1280, 800)

@@ -27,7 +27,7 @@ def measure(docks: tuple[str, ...]) -> dict[str, float]:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from napari_cellseg.gui.session import Curve, Progress
+    from napari_cellseg.gui.app.session import Curve, Progress
     from napari_cellseg.project import Project
     from napari_cellseg.samples import synthetic_cells
 

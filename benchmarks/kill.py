@@ -43,7 +43,7 @@ def worker(folder: Path) -> None:
     """Paint, predict and train until killed."""
     from napari.components import ViewerModel
 
-    from napari_cellseg.gui.controller import Controller
+    from napari_cellseg.gui.app.controller import Controller
 
     controller = Controller(ViewerModel())
     controller.start()
@@ -74,8 +74,8 @@ def corrector(folder: Path) -> None:
     """Correct with every tool until killed."""
     from napari.components import ViewerModel
 
-    from napari_cellseg.gui.controller import Controller
-    from napari_cellseg.gui.tools import TOOLS
+    from napari_cellseg.gui.app.controller import Controller
+    from napari_cellseg.gui.app.tools import TOOLS
 
     controller = Controller(ViewerModel())
     controller.open_project(folder / "k.cellseg")

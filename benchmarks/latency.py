@@ -44,7 +44,7 @@ def measure(name: str, repeats: int) -> dict[str, float]:
     import napari
     from qtpy.QtWidgets import QApplication
 
-    from napari_cellseg.gui.controller import Controller
+    from napari_cellseg.gui.app.controller import Controller
     from napari_cellseg.project import Project
 
     shape = SHAPES[name]

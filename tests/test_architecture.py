@@ -26,7 +26,7 @@ CASES = {
     "help": "from napari_cellseg.cli._parser import parser; parser().format_help()",
     "config and forms": "from napari_cellseg.config import Config; Config().to_toml()",
     "controller": (
-        "from napari.components import ViewerModel\nfrom napari_cellseg.gui.controller import Controller\n"
+        "from napari.components import ViewerModel\nfrom napari_cellseg.gui.app.controller import Controller\n"
         "Controller(ViewerModel())"
     ),
 }
@@ -65,7 +65,7 @@ def test_private_names_of_napari_live_in_one_module():
 def test_what_is_warmed_in_a_thread_leaves_units_to_the_main_thread():
     """pint's registry breaks where two threads read it for the first time: "'pixel' is not defined"."""
     code = (
-        "import sys; from napari_cellseg.gui import warming; warming._work(); import pint; "
+        "import sys; from napari_cellseg.gui.app import warm_up; warm_up._work(); import pint; "
         "print(type(pint.application_registry.get()).__name__, 'pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -75,7 +75,7 @@ def test_what_is_warmed_in_a_thread_leaves_units_to_the_main_thread():
 def test_views_are_shown_from_plain_values():
     """What shows a view asks nobody else: a folder that cannot be read must not stop a dock half-way."""
     shown, wrong = 0, []
-    for path in sorted((SOURCE / "gui").glob("*.py")):
+    for path in sorted((SOURCE / "gui").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith(("show_view", "_show_")):
                 shown += 1

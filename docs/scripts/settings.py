@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_cellseg.augmentation import AUGMENTATIONS
 from napari_cellseg.config import Config, Optimiser, Predict, Sampling, Train
 from napari_cellseg.drafts import DRAFTS
-from napari_cellseg.gui.tools import shortcuts
+from napari_cellseg.gui.app.tools import shortcuts
 from napari_cellseg.losses import LOSSES
 from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS

@@ -58,7 +58,7 @@ class Studio:
         if len(point) == 3:
             box = [slice(int(point[0]), int(point[0]) + 1), *box]
         self.control.family.look_at(tuple(box))
-        from napari_cellseg.gui import _napari
+        from napari_cellseg.gui.layers import _napari
 
         _napari.camera(self.viewer).zoom *= 2.6
         self.spin(0.25)
@@ -276,7 +276,7 @@ def sheet(found: list[tuple[str, np.ndarray, np.ndarray]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from napari_cellseg.gui.tools import BY_NAME
+    from napari_cellseg.gui.app.tools import BY_NAME
 
     columns = 4
     rows = -(-len(found) // columns)

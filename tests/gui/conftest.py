@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.project import Project, adopt_model
 from napari_cellseg.samples import synthetic_cells
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.project import difference
 
 

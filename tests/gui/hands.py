@@ -18,7 +18,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.ndimage import distance_transform_edt
 
-from napari_cellseg.gui.tools import BY_NAME
+from napari_cellseg.gui.app.tools import BY_NAME
 
 KEYS = {"Shift-": Qt.KeyboardModifier.ShiftModifier}
 KINDS = (

@@ -17,11 +17,11 @@ from napari_cellseg.cli import main
 from napari_cellseg.config import Config
 from napari_cellseg.engine import Job, PredictJob
 from napari_cellseg.events import Event, Planned, Predicted, Stopped, TileDone
-from napari_cellseg.gui import predict_all
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.overview import statuses
-from napari_cellseg.gui.resolve import resolve
-from napari_cellseg.gui.tally import Tally
+from napari_cellseg.gui.app import predict_all
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.image_status import statuses
+from napari_cellseg.gui.app.tally import Tally
+from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.project import ModelCard, Project, difference, write_model
 from napari_cellseg.samples import synthetic_cells
 
@@ -344,7 +344,7 @@ def test_the_arrays_of_the_open_image_are_written_in_the_main_thread_only(contro
 @pytest.mark.parametrize("when", ["predicted", "numbered", "half written"])
 def test_another_image_is_opened_meanwhile(controller, folder, engine, monkeypatch, when):
     """Whatever has been written of the image that is left, all of it is there in the end."""
-    from napari_cellseg.gui import writing
+    from napari_cellseg.gui.app import label_writer as writing
 
     monkeypatch.setattr(writing, "PIECE", 32)
     controller.predict_all()
@@ -355,11 +355,11 @@ def test_another_image_is_opened_meanwhile(controller, folder, engine, monkeypat
         spin(controller, lambda: walker._walk.shown is not None)
     else:
         spin(controller, lambda: walker._walk.shown is not None)
-        monkeypatch.setattr("napari_cellseg.gui.controller.BUDGET_S", 0.0)
+        monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", 0.0)
         spin(controller, lambda: bool(controller.writer.pieces))
         controller.writer.step()
     controller.select_image("c3")
-    monkeypatch.setattr("napari_cellseg.gui.controller.BUDGET_S", 0.012)
+    monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", 0.012)
     spin(controller, lambda: not controller.busy)
     assert controller.session.image == "c3"
     assert controller.session.notice == ""

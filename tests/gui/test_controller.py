@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.layers import MARGIN
-from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.view import resolve
+from napari_cellseg.gui.layers.image_layers import MARGIN
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
@@ -185,7 +185,7 @@ def test_a_draft_without_a_model_respects_the_person(controller):
 def test_keys_are_free_in_napari():
     from napari.layers import Labels
 
-    from napari_cellseg.gui.tools import KEYS
+    from napari_cellseg.gui.app.tools import KEYS
 
     taken = {str(k) for k in Labels.class_keymap}
     assert not taken & set(KEYS)

@@ -15,10 +15,10 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_cellseg import edits
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.layers import OUTLINE
-from napari_cellseg.gui.resolve import resolve
-from napari_cellseg.gui.tools import KEYS, TOOLS, shortcuts
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.tools import KEYS, TOOLS, shortcuts
+from napari_cellseg.gui.app.view import resolve
+from napari_cellseg.gui.layers.image_layers import OUTLINE
 from napari_cellseg.images import read_labels, write_labels
 from napari_cellseg.project import Project, frames_beside
 
@@ -274,8 +274,8 @@ def predicted_away(controller: Controller) -> list[np.ndarray]:
 
 @pytest.fixture
 def in_small_steps(monkeypatch):
-    monkeypatch.setattr("napari_cellseg.gui.strokes.AT_ONCE_S", -1.0)
-    monkeypatch.setattr("napari_cellseg.gui.controller.BUDGET_S", -1.0)
+    monkeypatch.setattr("napari_cellseg.gui.app.strokes.AT_ONCE_S", -1.0)
+    monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", -1.0)
 
 
 def test_a_long_undo_goes_on_bit_by_bit(volume, in_small_steps):

@@ -5,7 +5,7 @@ import pytest
 from napari_cellseg.augmentation import AUGMENTATIONS
 from napari_cellseg.config import Config, Optimiser, Predict, Sampling, Train
 from napari_cellseg.drafts import DRAFTS
-from napari_cellseg.gui.forms import SettingsForm, limits
+from napari_cellseg.gui.qt.settings_form import SettingsForm, limits
 from napari_cellseg.losses import LOSSES
 from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS

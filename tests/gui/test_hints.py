@@ -9,8 +9,8 @@ import pytest
 from scipy import ndimage as ndi
 
 from napari_cellseg.cli import main
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.project import Project
 
 from .waiting import spin

@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 
 from napari_cellseg.engine import PredictJob
 from napari_cellseg.events import Predicted
-from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.images import write_labels
 from napari_cellseg.project import Project
 from napari_cellseg.targets import Distance
@@ -105,8 +105,8 @@ def test_another_image_does_not_leave_half_of_a_prediction_behind(drafted):
 def test_a_correction_during_a_long_undo_leaves_no_number_twice(drafted, monkeypatch):
     predict(drafted, MOVED["elsewhere"])
     written(drafted)
-    monkeypatch.setattr("napari_cellseg.gui.strokes.AT_ONCE_S", -1.0)
-    monkeypatch.setattr("napari_cellseg.gui.controller.BUDGET_S", -1.0)
+    monkeypatch.setattr("napari_cellseg.gui.app.strokes.AT_ONCE_S", -1.0)
+    monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", -1.0)
     drafted.undo()
     assert drafted.strokes.stepping
     drafted.correct_at("grow", tuple(np.argwhere(drafted.session.canvas.labels)[0]))
@@ -279,7 +279,7 @@ def test_a_large_part_is_approved_piece_by_piece_and_undone_at_once(drafted, mon
     drafted.approve_image()
     assert (canvas.state == 2).all()  # not large
     drafted.undo()
-    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", 1_000)
+    monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
     drafted.approve_image()
     assert drafted.session.status == "Approving the image..."
     assert drafted.busy
@@ -295,7 +295,7 @@ def test_a_large_part_is_approved_piece_by_piece_and_undone_at_once(drafted, mon
 
 @pytest.mark.parametrize("at_once", [1_000, 1 << 20])
 def test_what_is_approved_is_what_was_seen_and_stays_after_cancel(drafted, monkeypatch, at_once):
-    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", at_once)
+    monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", at_once)
     canvas = drafted.session.canvas
     seen = canvas.labels.copy()
     predict(drafted, MOVED["elsewhere"])
@@ -308,7 +308,7 @@ def test_what_is_approved_is_what_was_seen_and_stays_after_cancel(drafted, monke
 
 
 def test_a_large_approval_is_finished_before_another_image_opens(drafted, monkeypatch):
-    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", 1_000)
+    monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
     drafted.approve_image()
     drafted.select_image("b")
     drafted.select_image("a")
@@ -322,7 +322,7 @@ def test_a_field_approves_the_same_in_pieces(drafted, monkeypatch):
     at_once = drafted.session.canvas.state.copy()
     assert at_once.any()
     drafted.undo()
-    monkeypatch.setattr("napari_cellseg.gui.writing.AT_ONCE", 1_000)
+    monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
     drafted.approve_field()
     spin(drafted, lambda: not drafted.busy)
     np.testing.assert_array_equal(drafted.session.canvas.state, at_once)
@@ -413,7 +413,7 @@ def test_what_was_written_last_is_logged_when_the_image_closes(drafted):
 
 
 def test_the_clock_looks_by_itself_and_not_during_a_stroke(drafted, monkeypatch):
-    monkeypatch.setattr("napari_cellseg.gui.watching.EVERY_S", 0.0)
+    monkeypatch.setattr("napari_cellseg.gui.app.external_edits.EVERY_S", 0.0)
     drafted.watching._due = 0.0
     drafted.session.canvas.labels[0, 0] = 9_000
     monkeypatch.setattr(drafted.family, "stroke_open", lambda: True)
@@ -449,7 +449,7 @@ def look_from_above(controller: Controller, y: float, x: float) -> None:
 
 
 def press(controller: Controller, name: str) -> None:
-    from napari_cellseg.gui.tools import BY_NAME
+    from napari_cellseg.gui.app.tools import BY_NAME
 
     controller.tools._pressed(BY_NAME[name])
 
@@ -495,7 +495,7 @@ def test_a_review_moves_a_3d_view_too(volume):
     spin(volume, lambda: volume.session.place == 0)
     item = volume.session.queue[0]
     middle = [(a + b - 1) / 2 * s for (a, b), s in zip(item.box, (2.0, 1.0, 1.0), strict=True)]
-    from napari_cellseg.gui import _napari
+    from napari_cellseg.gui.layers import _napari
 
     np.testing.assert_allclose(_napari.camera(volume.viewer).center, middle)
 

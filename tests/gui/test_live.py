@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.live import PAUSE_S
-from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.live import PAUSE_S
+from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.project import Project
 
 from .drawing import draw

@@ -7,8 +7,8 @@ from unittest.mock import MagicMock
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.panels_correct import MasksPanel
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.qt.panels_correct import MasksPanel
 from napari_cellseg.images import LABEL_FORMATS
 
 

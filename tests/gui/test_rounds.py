@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_cellseg.engine import judged_better
-from napari_cellseg.gui.rounds import verdict, wilson
+from napari_cellseg.gui.app.rounds import verdict, wilson
 from napari_cellseg.project import RoundRecord
 
 

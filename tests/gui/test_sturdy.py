@@ -14,10 +14,10 @@ from napari.layers._source import layer_source
 
 from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.engine import Engine, open_round
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.resolve import resolve
-from napari_cellseg.gui.session import Curve, Progress
-from napari_cellseg.gui.views import Part
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.session import Curve, Progress
+from napari_cellseg.gui.app.view import resolve
+from napari_cellseg.gui.app.view_updates import Part
 from napari_cellseg.project import CHECKPOINT, Project, difference
 from napari_cellseg.samples import synthetic_cells
 
@@ -100,7 +100,7 @@ def test_of_a_pyramid_the_finest_level_is_used(tmp_path, alone):
 
 
 def test_a_stack_too_large_to_keep_is_refused_with_the_way_out(tmp_path, alone, monkeypatch):
-    monkeypatch.setattr("napari_cellseg.gui.layers.MOST_BYTES", 1000)
+    monkeypatch.setattr("napari_cellseg.gui.layers.image_layers.MOST_BYTES", 1000)
     layer = alone.viewer.add_image(synthetic_cells((64, 64), 5)[0], name="big")
     alone.use_layer(layer.name, tmp_path)
     assert "OME-Zarr" in alone.session.problem.hint

@@ -8,9 +8,9 @@ from napari.components import ViewerModel
 
 from napari_cellseg.engine import TrainJob, open_round, record_round, run
 from napari_cellseg.events import Judged
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.overlays import _rectangles
-from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.view import resolve
+from napari_cellseg.gui.layers.overlays import _rectangles
 from napari_cellseg.probabilities import kept_path
 from napari_cellseg.project import Project, given_size, new_project
 from napari_cellseg.samples import synthetic_cells

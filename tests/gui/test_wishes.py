@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cellseg.gui.controller import Controller
-from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.project import Project, difference
 
 from .waiting import spin

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_cellseg import edits
 from napari_cellseg.cli import main
-from napari_cellseg.gui.resolve import resolve
+from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.preprocess import Clahe, TVDenoise
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
@@ -291,7 +291,7 @@ def test_all_images_are_predicted_and_exported_by_the_real_buttons(viewer, train
     images = [page.list.item(n).icon().pixmap(16).toImage() for n in range(5)]
     assert images[0] == images[1] != images[2] == images[4] != images[3]
     monkeypatch.setattr(
-        "napari_cellseg.gui.dock_image.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path / "x")
+        "napari_cellseg.gui.qt.page_image.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path / "x")
     )
     page.format.setCurrentIndex(page.format.findData("ome.tif"))
     press(dock, "Image", "Export all...")

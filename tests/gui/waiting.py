@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from napari_cellseg.gui.controller import Controller
+from napari_cellseg.gui.app.controller import Controller
 
 LIMIT_S = 1200.0
 """No test waits for ever; nothing is so slow on a machine that others use, too."""

@@ -20,5 +20,5 @@ def launch(project: Path | None = None) -> None:
 
 def __getattr__(name: str) -> Any:
     if name in ("Workbench", "controller_of"):
-        return getattr(import_module(".workbench", __name__), name)
+        return getattr(import_module(".qt.workbench", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -61,7 +61,7 @@ def use_layer(layer: Image) -> None:
 
 def approve_labels(layer: Any) -> None:
     """Approve the whole open image (layer menu)."""
-    from .workbench import controller_of
+    from .qt.workbench import controller_of
 
     controller_of(_viewer()).approve_image()
 

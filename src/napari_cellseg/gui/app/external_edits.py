@@ -1,0 +1,136 @@
+"""Notices what plugins and scripts write into the labels unasked, so that it is logged like a stroke. No Qt.
+
+Data flow: another array is put into the layer -> its differences are a stroke, our array comes back; the array is
+written in place -> a checksum that follows our own edits does not fit any more (asked now and then, in the helper
+thread) -> what the log says is read from the disk -> the differences are a stroke.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import CellsegError
+from ...kernels.checksum import checksum
+from ...project import Canvas, Project
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+EVERY_S = 10.0
+"""Seconds between two looks at the array; one takes 30 ms for 268 million voxels, in the helper thread."""
+SAID = "Another plugin or script changed {voxels} of the labels. They count as corrections; Undo takes them back."
+
+
+class Found(NamedTuple):
+    """Where the array is not what was logged (flat positions), what was logged there, and the sum of all that was."""
+
+    places: NDArray[np.int64]
+    old: NDArray[np.uint32]
+    checksum: int
+
+
+class Watching:
+    """Looks after the labels array of the open image."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._due = 0.0
+        self._looking = False
+
+    def opened(self) -> None:
+        """An image was opened."""
+        family = self._c.family
+        assert family is not None
+        self._c.canvas().watch()
+        family.labels.events.data.connect(self._replaced)
+        self._looking = False
+        self._due = time.monotonic() + EVERY_S
+
+    def follow(self) -> None:
+        """Called by the clock: look at the array when nothing else happens."""
+        if time.monotonic() > self._due and not self._looking and self._quiet():
+            self.look()
+
+    def look(self) -> None:
+        """Compare the array with what was logged, in the helper thread."""
+        canvas, folder, image = self._c.canvas(), self._c.project().path, self._c.session.image
+        n = canvas.n
+
+        def work() -> Found | None:
+            return None if canvas.is_as_logged() or canvas.n != n else _difference(canvas, folder, image)
+
+        def take(found: Found | None) -> None:
+            self._looking = False
+            self._due = time.monotonic() + EVERY_S
+            if found is not None and canvas is self._c.session.canvas and canvas.n == n and self._quiet():
+                self._log(canvas, found)
+
+        self._looking = True
+        self._c.helper.later(work, take)
+
+    def settle(self) -> None:
+        """The image is being closed: look now."""
+        c = self._c
+        canvas = c.session.canvas
+        if canvas is None or c.session.read_only or canvas.is_as_logged():
+            return
+        if (found := _difference(canvas, c.project().path, c.session.image)) is not None:
+            self._log(canvas, found)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _quiet(self) -> bool:
+        """Whether nobody is just changing labels."""
+        c = self._c
+        painting = c.family is None or c.family.stroke_open()
+        return not (painting or c.writer.pieces or c.strokes.stepping or c.session.read_only)
+
+    def _replaced(self, event: Any = None) -> None:
+        """Another array was put into the layer."""
+        c = self._c
+        if c.family is None or c.family.labels.data is c.family.canvas.labels:
+            return
+        layer, canvas = c.family.labels, c.family.canvas
+        given = np.asarray(layer.data)
+        layer.data = canvas.labels
+        fits = given.shape == canvas.labels.shape and given.dtype.kind in "ui"
+        if not fits or int(given.min(initial=0)) < 0 or int(given.max(initial=0)) > np.iinfo(np.uint32).max:
+            c.fail(CellsegError("Another array was put into the labels layer; it is no label image of this picture.",
+                                "The labels are as they were. Masks come in by More: masks in and out."))  # fmt: skip
+            return
+        flat, ours = given.reshape(-1), canvas.labels.reshape(-1)
+        index = np.flatnonzero(flat != ours)
+        self._take(index, ours[index].copy(), flat[index].astype(np.uint32))
+
+    def _log(self, canvas: Canvas, found: Found) -> None:
+        """Let what was found be a stroke; what was written since then does not fit the sum, and is found next time."""
+        canvas.watch(found.checksum)
+        self._take(found.places, found.old, canvas.labels.reshape(-1)[found.places])
+
+    def _take(self, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]) -> None:
+        changed = old != new  # what was put back meanwhile is not
+        index, old, new = index[changed], old[changed], new[changed]
+        if not index.size:
+            return
+        c = self._c
+        voxels = "a voxel" if index.size == 1 else f"{index.size:,} voxels"
+        c.session.update(notice=SAID.format(voxels=voxels))
+        c.strokes.painted(index, old, new, tool="outside")
+        if c.family is not None:
+            c.family.labels.refresh()
+
+
+def _difference(canvas: Canvas, folder: Path, image: str) -> Found | None:
+    """Where the array differs from what the log says, and what that is; None where it cannot be read just now."""
+    try:
+        with Project.open(folder) as project:
+            labels, _ = project.load_labels(image)
+    except CellsegError:
+        return None
+    index = np.flatnonzero(labels.reshape(-1) != canvas.labels.reshape(-1))
+    return Found(index, labels.reshape(-1)[index], checksum(labels))

@@ -1,0 +1,150 @@
+"""Hints: strokes on cells and on background that teach what learns in seconds, without any outline. No Qt.
+
+Data flow: napari's brush on the ``[hints]`` layer -> `events.paint` -> `Hints`, on disk before the stroke counts as
+done -> live learning (or a draft by random forest). Labels are never touched by a hint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import CellsegError
+from ...events import Span
+from ...project import BACKGROUND, Hints
+from ..layers import _napari
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from .controller import Controller
+
+BRUSH = 5
+"""Width of the brush (pixels): thinner than most cells."""
+
+
+class Hinting:
+    """The hints of the open image and the layer on which they are painted."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._hints: Hints | None = None
+        self._choosing = False
+        self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
+
+    def opened(self) -> None:
+        """Another image was opened: show what was said of it."""
+        c = self._c
+        self._hints = c.project().hints(c.session.image)
+        c.session.update(hint=0, hinted=bool(self._hints.values.any()))
+        if c.session.hinted:
+            self._layer()
+
+    def closing(self) -> None:
+        """The image is closed; every stroke is on disk already."""
+        layer = self._shown()
+        if layer is not None:
+            _napari.settle(layer)
+            self._c.viewer.layers.selection.events.active.disconnect(self._left)
+        self._hints = None
+
+    def choose(self, value: int) -> None:
+        """Paint hints of this value from now on; 0 goes back to the labels."""
+        c, family = self._c, self._c.family
+        if family is None or self._hints is None:
+            raise CellsegError("No image is open.", "Add one in the step Image.")
+        c.tools.choose("")
+        if value:
+            layer = self._layer()
+            layer.visible = True
+            layer.editable = not c.session.read_only
+            layer.selected_label = value
+            self._choosing = True
+            c.viewer.layers.selection.active = layer
+            layer.mode = "paint"
+            self._choosing = False
+            what = "background" if value == BACKGROUND else c.hint_name(value)
+            status = f"Paint over some {what}; a few strokes are enough. The eraser (key 1) takes them away."
+            c.session.update(hint=value, status=status)
+        else:
+            c.viewer.layers.selection.active = family.labels
+            c.session.update(hint=0, status="")
+
+    def clear(self) -> None:
+        """Take all hints of this image away; undo brings them back."""
+        if self._hints is not None:
+            self._hints.clear()
+            self._changed()
+
+    def step(self, redo: bool) -> None:
+        """Undo or redo a stroke of hints."""
+        layer = self._shown()
+        if self._hints is not None and layer is not None and not _napari.stroke_open(layer):
+            done = self._hints.redo() if redo else self._hints.undo()
+            verb = "Redo" if redo else "Undo"
+            self._c.session.update(status=f"{verb}: hint" if done else f"No hint to {verb.lower()}.")
+            self._changed()
+
+    def follow(self) -> None:
+        """Take strokes back that could not be kept: some of napari's tools write only after they have told us."""
+        for index, old in reversed(self._unsaved):
+            if self._hints is not None:
+                self._hints.values.reshape(-1)[index[::-1]] = old[::-1]
+                self._changed()
+        self._unsaved = []
+
+    def inside(self, box: Span) -> NDArray[np.uint8] | None:
+        """The hints of a field, None where the image has none."""
+        if self._hints is None or not self._c.session.hinted:
+            return None
+        return self._hints.values[tuple(slice(a, b) for a, b in box)].copy()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _shown(self) -> Labels | None:
+        return self._c.family.overlays.hints if self._c.family is not None else None
+
+    def _layer(self) -> Labels:
+        """The layer, made when it is first needed or the person has removed it."""
+        assert self._c.family is not None
+        assert self._hints is not None
+        overlays = self._c.family.overlays
+        layer, new = overlays.show_hints(self._hints.values)
+        if new:
+            layer.brush_size = BRUSH
+            _napari.own_history(layer, lambda: self._c.undo_hint(), lambda: self._c.redo_hint())
+            layer.events.paint.connect(self._painted, position="first")
+            self._c.viewer.layers.selection.events.active.connect(self._left)
+        return layer
+
+    def _left(self, event: Any = None) -> None:
+        """The person chose another layer."""
+        layer = self._shown()
+        if not self._choosing and layer is not None and self._c.viewer.layers.selection.active is not layer:
+            _napari.settle(layer)
+            self._c.session.update(hint=0)
+
+    def _painted(self, event: Any) -> None:
+        """A stroke is done: keep it; where that fails, it is taken back and said."""
+        if self._hints is None:
+            return
+        index, old, new = _napari.changes(event.value, self._hints.values.shape)
+        if not index.size:
+            return
+        try:
+            self._hints.paint(index, old, new)
+        except CellsegError as error:
+            self._unsaved.append((index, old))
+            self._c.fail(error)
+        except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
+            self._c.fail(CellsegError(f"The hint could not be kept: {error}.", "Please report this."))
+        self._changed(repaint=False)  # napari has painted it
+
+    def _changed(self, *, repaint: bool = True) -> None:
+        assert self._hints is not None
+        if repaint and (layer := self._shown()) is not None:
+            layer.refresh()
+        self._c.session.update(hinted=bool(self._hints.values.any()))
+        self._c.live.hinted()

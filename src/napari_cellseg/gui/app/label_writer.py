@@ -1,0 +1,364 @@
+"""Writes predictions, and approval of large parts, into the open image in boxes so small that nobody notices. No Qt.
+
+Data flow: labels or a mask -> pieces, each of which says what its edit is when its turn comes -> one after another in
+the ticks of the clock, when no stroke is open. The pieces of a group are undone together.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import edits
+from ...boxes import relative
+from ...errors import CellsegError
+from ...project import PREDICTED, Canvas, Edit, Objects
+from .session import Progress
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+PIECE = 256
+"""Predictions are written in boxes of this side, each in a few milliseconds."""
+AT_ONCE = 1 << 20
+"""Voxels that are approved in one go."""
+MANY = 64
+"""Of so many pieces it is told how far they are."""
+PROVISIONAL = 1_000_000
+"""Objects of single tiles are numbered this far above those of the whole image that replace them. No id is used twice:
+one that is remembered (by the brush, a review, a comparison) is the object it was, or is gone."""
+Box = tuple[slice, ...]
+Labels = NDArray[np.uint32]
+
+
+class Piece(NamedTuple):
+    """One box to write."""
+
+    image: str
+    group: str
+    edit: Callable[[Canvas], Edit]
+
+
+@dataclass
+class Queue:
+    """Pieces that wait, and what follows when all of them are written."""
+
+    pieces: deque[Piece] = field(default_factory=deque)
+    total: int = 0
+    """Pieces since the queue was empty."""
+    ends: list[Callable[[], None]] = field(default_factory=list)
+
+    def add(self, piece: Piece) -> None:
+        """Let a piece wait."""
+        self.total = self.total + 1 if self.pieces else 1
+        self.pieces.append(piece)
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.pieces.clear()
+        self.ends.clear()
+
+    def end(self) -> None:
+        """Do what follows."""
+        ends, self.ends = self.ends, []
+        for end in ends:
+            end()
+
+
+class Waiting(NamedTuple):
+    """A whole prediction that is being written.
+
+    Attributes
+    ----------
+    labels
+        Of the box's shape; the pieces are views of it.
+    objects
+        Where its objects lie.
+    """
+
+    box: Box
+    labels: Labels
+    objects: Objects
+
+
+class PieceWriter:
+    """Queues of boxes to write; every piece is an edit of its own. What a person approves comes before predictions.
+
+    Attributes
+    ----------
+    group
+        Of the whole prediction that is being written, "" where none is.
+    next_id
+        The id that the first object of the next tile gets.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._approvals, self._predictions = Queue(), Queue()
+        self.next_id = 1
+        self.promised = self.offered = 0
+        self._generation = 0
+        self._first = 0  # of the prediction that runs
+        self._before: Labels | None = None  # what it replaces
+        self._whole: Waiting | None = None  # the prediction that is being written,
+        self.group = ""  # and its group
+        self._numbering = False  # of a large prediction, in the helper thread
+        self._heeded = 0  # the newest edit that it knows of
+
+    @property
+    def pieces(self) -> deque[Piece]:
+        """What waits and comes next."""
+        return self._approvals.pieces or self._predictions.pieces
+
+    @property
+    def busy(self) -> bool:
+        """Whether a whole prediction is being written."""
+        return self._whole is not None
+
+    def reset(self) -> None:
+        """Another image comes: finish what is half written, forget what was promised."""
+        canvas, image = self._c.session.canvas, self._c.session.image
+        while self._approvals.pieces:
+            self._write(self._approvals.pieces.popleft())
+        if self._whole is not None and canvas is not None:
+            box, labels, _ = self._whole  # in as few edits as planes: what is written already does not count
+            for span in _spans(box, max(labels.shape)):
+                change = partial(_predicted, span, labels[relative(span, box)])
+                self._write(Piece(image, self.group, change))
+        self._approvals.clear()
+        self.drop()
+        self.next_id, self.promised, self.offered = 1, 0, 0
+
+    # --- numbers ----------------------------------------------------------------------------------
+
+    def fresh_id(self) -> int:
+        """The first id above every one that is in use, promised or about to be written."""
+        return max(self._c.canvas().next_id(), self.next_id)
+
+    def promise(self) -> int:
+        """A fresh id for the person's brush, which no prediction will use."""
+        self.promised = self.fresh_id()
+        self.next_id = self.promised + 1
+        return self.promised
+
+    def offer(self) -> None:
+        """Let the brush begin with a free id, kept from nobody: predictions are numbered as without a window."""
+        if self._c.family is not None:
+            self.offered = self._c.family.labels.selected_label = self.fresh_id()
+
+    def offer_again(self, painted: bool) -> None:
+        """Somebody has used the id that the brush was offered: the person, so it is theirs, or others."""
+        family = self._c.family
+        if family is None or not self.offered or self.offered not in self._c.canvas().objects:
+            return
+        if not painted and family.labels.selected_label == self.offered:
+            self.offer()
+        else:
+            self.offered = 0
+
+    def promise_again(self) -> None:
+        """Masks came that may have the number that was promised: give the brush another."""
+        layer = self._c.family.labels if self._c.family else None
+        if layer is not None and self.promised and layer.selected_label == self.promised:
+            layer.selected_label = self.promise()
+
+    # --- what to write ----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A prediction begins: keep ids for the whole of it, number its tiles above them; recall what was before."""
+        self._first, self._before = self.fresh_id(), self._c.canvas().labels.copy()
+        self.next_id = self._first + PROVISIONAL
+
+    def tile(self, image: str, box: Box, proposal: Labels, group: str) -> None:
+        """Number a proposed tile, then cut it into pieces that are written one by one."""
+        canvas, first = self._c.canvas(), self.fresh_id()
+        labels = edits.reconcile(canvas.labels[box], canvas.state[box], proposal, first, instances=self._c.instances())
+        self.next_id = first + int(proposal.max(initial=0))
+        self.cut(image, box, labels, group)
+
+    def whole(
+        self, image: str, box: Box, proposal: Labels, min_size: int, group: str, then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Queue labels of a box of the open image: objects that cross tiles become one.
+
+        Numbering runs in the helper thread. `then` is called when all of it is written.
+        """
+        canvas, count = self._c.canvas(), int(proposal.max(initial=0))
+        first = self._first if self._first and count < PROVISIONAL else self.fresh_id()
+        before = canvas.labels[box].copy() if self._before is None else self._before[box]
+        self._first, self._before = 0, None
+        self.next_id = max(self.next_id, first + count + 1)  # nobody gets an id that is on its way
+        generation, heeded = self._generation, canvas.n
+        self._numbering = proposal.size > MANY * PIECE**2
+        self.tell()
+        wide = tuple(
+            slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, canvas.labels.shape, strict=True)
+        )
+        labels, state, instances = canvas.labels[wide].copy(), canvas.state[wide].copy(), self._c.instances()
+
+        def number() -> Waiting:
+            new = edits.fitted(
+                labels, state, relative(box, wide), proposal, first,
+                before=before, min_size=min_size, instances=instances,
+            )  # fmt: skip
+            return Waiting(box, new, Objects(new, np.zeros((), np.uint8)))
+
+        def take(found: Waiting) -> None:
+            if generation == self._generation:
+                self._numbering = False
+                self.next_id = max(found.objects.top, self.promised) + 1
+                self.cut(image, box, found.labels, group)
+                self._whole, self._heeded, self.group = found, heeded, group
+                self._predictions.ends += [self._predicted, then]
+
+        def failed(error: CellsegError) -> None:
+            self._numbering = False
+            self._c.fail(error)
+
+        self._c.helper.later(number, take, failed)
+
+    def cut(self, image: str, box: Box, labels: Labels, group: str) -> None:
+        """Cut labels of a box into pieces that are written one by one; a comparison with what they replace ends."""
+        if self._c.session.compared:
+            self._c.reviewing.stop()
+            self._c.session.update(notice="The comparison has ended: a prediction changed the labels. Compare again.")
+        for span in _spans(box, PIECE):
+            change = partial(_predicted, span, labels[relative(span, box)])
+            self._predictions.add(Piece(image, group, change))
+
+    def approve(self, box: Box, mask: NDArray[np.bool_], what: str) -> None:
+        """Approve the voxels of a mask of the box's shape: at once, or piece by piece where they are many."""
+        c, small = self._c, mask.size <= AT_ONCE and not self._approvals.pieces
+        group = f"approve-{uuid.uuid4().hex[:8]}"
+        for span in [box] if small else _spans(box, 2 * PIECE):
+            change = partial(_approved, span, mask[relative(span, box)], f"approve {what}")
+            self._approvals.add(Piece(c.session.image, group, change))
+        self._approvals.ends.append(lambda: c.session.update(status=f"Approved the {what}."))
+        if small:
+            self.step()
+        else:
+            c.session.update(status=f"Approving the {what}...")
+
+    def drop(self) -> None:
+        """Write nothing more of a prediction that is on its way."""
+        self._predictions.clear()
+        self._whole, self.group, self._numbering = None, "", False
+        self._generation += 1
+        self.forget()
+        self.tell()
+
+    def forget(self) -> None:
+        """The job has ended: nothing is kept for it."""
+        self._first, self._before = 0, None
+
+    # --- telling --------------------------------------------------------------------------------
+
+    def progress(self) -> Progress | None:
+        """How far a large prediction or draft is that is being written; None where nothing is, or it is small."""
+        left, total = len(self._predictions.pieces), self._predictions.total
+        if self._numbering:
+            return Progress("write", "Numbering objects")
+        if self._whole is None or not left or total < MANY:
+            return None
+        done = 100 * (total - left) // total
+        return Progress("write", f"Writing labels: {done} %", max(done, 1) / 100)
+
+    def tell(self) -> None:
+        """Show that, unless something else is under way."""
+        session = self._c.session
+        if session.progress is None or session.progress.kind == "write":
+            session.update(progress=self.progress())
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Write the next piece; one of an image that is not open any more is dropped."""
+        queue = self._approvals if self._approvals.pieces else self._predictions
+        edit = self._write(queue.pieces.popleft())
+        if edit is not None:
+            self._c.show(edit)
+        if not queue.pieces:
+            queue.end()
+        if queue is self._predictions:
+            self.tell()
+
+    def _write(self, piece: Piece) -> Edit | None:
+        canvas = self._c.session.canvas
+        if piece.image != self._c.session.image or canvas is None:
+            return None
+        try:
+            if self._whole is not None:
+                self._heed(canvas, self._whole)
+            return canvas.apply(piece.edit(canvas), piece.group)
+        except CellsegError as error:
+            self._approvals.clear()
+            self.drop()
+            self._c.fail(error)
+            return None
+
+    def _predicted(self) -> None:
+        self._whole, self.group = None, ""
+        self._c.canvas().objects.settle_top()
+        self._c.reviewing.renew()
+
+    def _heed(self, canvas: Canvas, waiting: Waiting) -> None:
+        """What a person has done since the prediction was numbered counts for what is not written yet, too."""
+        for row in canvas.rows(self._heeded) if canvas.n > self._heeded else ():
+            if row.by_hand:
+                self._obey(canvas, waiting, canvas.edit(row.n))
+        self._heeded = canvas.n
+
+    def _obey(self, canvas: Canvas, waiting: Waiting, edit: Edit) -> None:
+        """Leave out objects that the person has dealt with for more than half; give way where a number was taken."""
+        places = np.unravel_index(edit.index, edit.shape)
+        within = np.logical_and.reduce(
+            [(p >= s.start) & (p < s.stop) for p, s in zip(places, waiting.box, strict=True)]
+        )
+        at = tuple(p[within] - s.start for p, s in zip(places, waiting.box, strict=True))
+        met = np.unique(waiting.labels[at])
+        if edit.tool in ("undo", "redo"):
+            waiting.labels[at] = edit.new_labels[within]
+        if not self._c.instances():
+            return
+        here, state = canvas.labels[waiting.box], canvas.state[waiting.box]
+        for id in met[met > 0].tolist():
+            span, mine = self._of(waiting, id)
+            if mine.any() and (state[span][mine] > 0).mean() > 0.5:
+                waiting.labels[span][mine] = here[span][mine]
+        for id in np.unique(edit.new_labels[edit.new_labels != edit.old_labels]).tolist():
+            span, mine = self._of(waiting, id)
+            if id and mine.any() and not (here[span][mine] == id).any():  # of that object nothing is there yet
+                fresh = self.fresh_id()
+                waiting.labels[span][mine & (state[span] == PREDICTED)] = fresh
+                self.next_id = fresh + 1
+
+    @staticmethod
+    def _of(waiting: Waiting, id: int) -> tuple[Box, NDArray[np.bool_]]:
+        """The box of an object of the prediction, in the prediction, and its mask there."""
+        span = (
+            waiting.objects.box(waiting.labels, id) if id in waiting.objects else (slice(0, 0),) * waiting.labels.ndim
+        )
+        return span, np.asarray(waiting.labels[span] == id)
+
+
+def _spans(box: Box, side: int) -> Iterator[Box]:
+    """A box in pieces of one slice and `side` pixels."""
+    planes = [(slice(z, z + 1),) for z in range(box[0].start, box[0].stop)] if len(box) == 3 else [()]
+    y, x = ([slice(a, min(a + side, s.stop)) for a in range(s.start, s.stop, side)] for s in box[-2:])
+    return ((*plane, *span) for plane, *span in itertools.product(planes, y, x))
+
+
+def _predicted(box: Box, labels: Labels, canvas: Canvas) -> Edit:
+    return edits.predicted(canvas.labels, canvas.state, box, labels)
+
+
+def _approved(box: Box, mask: NDArray[np.bool_], tool: str, canvas: Canvas) -> Edit:
+    return edits.approve_mask(edits.Scene.on(canvas), box, mask, tool=tool)

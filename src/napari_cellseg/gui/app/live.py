@@ -1,0 +1,139 @@
+"""Live: after a correction, the visible field is labelled anew by what can be learnt in about a second. No Qt.
+
+Data flow: an edit by hand -> (a moment without another one, no stroke open, nothing running) -> `LiveJob` with labels
+and state of the visible field -> the child fits a head and answers with `Refined` -> the writer changes what is only
+predicted, as one thing that one undo takes back.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ...engine import LiveJob, Reply, live_reason
+from ...errors import CellsegError
+from ...events import Event, Failed, Finished, Refined, Span
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+PAUSE_S = 0.15
+"""So long a person has rested before the field is labelled anew."""
+SIDE = 1024
+"""Of a larger field, the middle is labelled anew."""
+ALIGNED = 64
+"""Fields begin and end at multiples of this, so that small movements of the view cost nothing."""
+
+
+class Live:
+    """The live side of a controller."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._c = controller
+        self._due = 0.0
+        self._asked: int | None = None
+        self._n = 0
+        self._number = 0
+
+    def opened(self) -> None:
+        """Another image, model or project: nothing is due."""
+        self._due, self._asked = 0.0, None
+        canvas = self._c.session.canvas
+        self._n = canvas.n if canvas is not None else 0
+        self._c.session.update(live_reason=self._reason())
+
+    def follow(self) -> None:
+        """Ask when a person has corrected something and rests; called by the clock."""
+        c = self._c
+        canvas = c.session.canvas
+        if canvas is None or c.session.read_only:
+            return
+        if canvas.n > self._n:
+            by_hand = any(row.by_hand and row.undoes is None for row in canvas.rows(self._n))
+            self._n = canvas.n
+            if by_hand:
+                self._due = time.monotonic() + PAUSE_S
+        if self._due and time.monotonic() > self._due and self._free():
+            self._due = 0.0
+            self._ask()
+
+    def hinted(self) -> None:
+        """A person has painted or taken back a hint."""
+        self._due = time.monotonic() + PAUSE_S
+
+    def take(self, reply: Reply) -> bool:
+        """Answers to what was asked here; True if it was one."""
+        if self._asked is None or reply.job != self._asked:
+            return False
+        self._taken(reply.event)
+        return True
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _reason(self) -> str:
+        """Why there is no live learning, "" where there is."""
+        session = self._c.session
+        if session.project is None or session.current_model is None:
+            return "Live learning needs a model to begin with."
+        try:
+            if session.project.model_card(session.current_model).members:
+                return "Several models together do not learn live."
+            return live_reason(session.project.model_config(session.current_model), session.project.task)
+        except CellsegError as error:  # somebody has taken its folder away
+            return f"{error.message} {error.hint}"
+
+    def _free(self) -> bool:
+        """Whether nothing else is going on."""
+        c = self._c
+        stroke = c.family is not None and c.family.stroke_open()
+        wanted = c.session.live and not c.session.live_reason
+        idle = c.job is None and self._asked is None and not c.writer.pieces and c.session.progress is None
+        return wanted and idle and not stroke and c.engine.ready is not None
+
+    def _ask(self) -> None:
+        c = self._c
+        model, canvas = c.session.current_model, c.canvas()
+        box = self._field()
+        if model is None or not box:
+            return
+        cut = tuple(slice(a, b) for a, b in box)
+        labels, state = canvas.labels[cut].copy(), canvas.state[cut].copy()
+        target = c.predicting.chosen()
+        hints = c.hinting.inside(box)
+        job = LiveJob(c.project().path, c.session.image, model, box, labels, state, target, hints)
+        self._asked = c.engine.submit(job)
+
+    def _field(self) -> Span:
+        """The visible field, rounded outwards, at most `SIDE` pixels wide; of a volume, the slice that is shown."""
+        c = self._c
+        if c.family is None:
+            return ()
+        seen, shape = c.family.visible_box(), c.family.record.shape
+        if len(seen) == 3 and seen[0].stop - seen[0].start > 1:
+            return ()  # the 3D view shows no slice
+        out = [(s.start, s.stop) for s in seen[:-2]]
+        for span, n in zip(seen[-2:], shape[-2:], strict=True):
+            start, stop = span.start, span.stop
+            if stop - start > SIDE:
+                start = (start + stop - SIDE) // 2
+                stop = start + SIDE
+            start = start // ALIGNED * ALIGNED
+            out.append((start, min(n, -(-stop // ALIGNED) * ALIGNED)))
+        return tuple(out)
+
+    def _taken(self, event: Event) -> None:
+        c = self._c
+        if isinstance(event, Refined) and event.image == c.session.image and c.session.canvas is not None:
+            if c.predicting.chosen() is None and event.target is not None:
+                c.session.update(fitted=event.target if event.target != c.predicting.own() else None)
+            if event.labels is not None and c.job is None:
+                box = tuple(slice(a, b) for a, b in event.box)
+                target = c.predicting.target()
+                self._number += 1
+                group = f"live-{c.predicting.window}-{self._number}"
+                c.writer.whole(event.image, box, event.labels, target.min_size if target else 0, group)
+            c.session.update(live_learnt=f"Live: {event.learnt} ({event.seconds:.1f} s)" if event.learnt else "")
+        elif isinstance(event, Failed):
+            c.session.update(live_learnt=f"{event.message} {event.hint}")
+        elif isinstance(event, Finished):
+            self._asked = None

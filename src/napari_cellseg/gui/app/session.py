@@ -1,0 +1,241 @@
+"""What one viewer's Workbench knows and wants: the only state in memory, written only from the main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from psygnal import Signal
+
+from ...config import Config
+from ...edits import Over
+from ...evaluate import Item
+from ...events import Planned, TrainingShown
+from ...project import Canvas, Forecast, Holdout, ImageRecord, ImageStatus, LeftOut, ModelCard, Project, RoundRecord
+from ...targets import Target
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error that stays on screen until it is read."""
+
+    message: str
+    hint: str = ""
+    details: str = ""
+    lost_image: str = ""
+    """Id of an image whose picture was not found, so that the dock can ask where it is."""
+    gone: bool = False
+    """Whether the project's folder is gone, so that the dock can ask where to save what is open."""
+    damaged: str = ""
+    """Folder of a project whose database is damaged, so that the dock can offer to recover it."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A running job: what, how far (0 to 1), how long still (s, None if unknown)."""
+
+    kind: str
+    text: str
+    done: float = 0.0
+    remaining: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Loss of the running or last training: (seconds, loss) of steps and of validations."""
+
+    training: tuple[tuple[float, float], ...] = ()
+    validation: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """State of the open image, in shares of its voxels, and its number of objects."""
+
+    objects: int = 0
+    corrected: float = 0.0
+    approved: float = 0.0
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How the tools of the step Correct act."""
+
+    over: Over = "all"
+    """What drawing may replace."""
+    locked: bool = True
+    """Whether approved objects are protected."""
+    through: bool = True
+    """Whether tools act through the volume, or on the current slice only."""
+    split_on: Literal["distance", "image"] = "distance"
+    """What parts an object between clicked seeds."""
+    snap_to: Literal["image", "probability"] = "image"
+    """What a scribble snaps to."""
+    smallest: int = 30
+    """Objects below this many voxels are removed by the tool Remove small."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Intensities of the visible field before and after preprocessing: shares of 64 bins over each one's range."""
+
+    before: tuple[float, ...] = ()
+    after: tuple[float, ...] = ()
+    before_range: tuple[float, float] = (0.0, 1.0)
+    after_range: tuple[float, float] = (0.0, 1.0)
+    text: str = ""
+
+
+@dataclass
+class Session:
+    """One per viewer; passed in, never global. `update` writes and tells; `changed` is what views listen to."""
+
+    project: Project | None = None
+    images: tuple[ImageRecord, ...] = ()
+    image: str = ""
+    canvas: Canvas | None = None
+    channel: int = 0
+    config: Config = field(default_factory=Config)
+    statuses: dict[str, ImageStatus] = field(default_factory=dict)
+    """How far images are; the open one may be further."""
+    models: tuple[ModelCard, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """Models and trainings of the project that cannot be used, and why."""
+    unjudged: tuple[str, ...] = ()
+    """Models that were trained and have no round, since the window was closed before they were judged."""
+    guidelines: str = ""
+    """The project's annotation rules."""
+    current_model: str | None = None
+    rounds: tuple[RoundRecord, ...] = ()
+    progress: Progress | None = None
+    curve: Curve = field(default_factory=Curve)
+    training: TrainingShown | None = None
+    """The network and patches of a training, where the person asked to see them."""
+    forecast: Forecast = field(default_factory=Forecast)
+    """What the next training would learn from."""
+    pace: float = 0.0
+    """Seconds a step of the last training took, 0 where none is known."""
+    spoken: bool = False
+    """Whether a person has said something about any image."""
+    unfinished: str = ""
+    """The training that was interrupted last."""
+    counts: Counts = field(default_factory=Counts)
+    status: str = "Open a project, or use the image that is open in napari."
+    notice: str = ""
+    problem: Problem | None = None
+    engine: str = "engine: starting"
+    silent: bool = False
+    """Whether the engine does not answer."""
+    preview: bool = False
+    split: float = 0.0
+    """Left of this share of the visible field the preview leaves the image as it is."""
+    histogram: Histogram = field(default_factory=Histogram)
+    plan: Planned | None = None
+    """What predicting the open image will take."""
+    side: Literal["", "old", "new"] = ""
+    """Whose outlines are shown while a round waits for a decision."""
+    side_text: str = ""
+    holdouts: dict[str, Holdout] = field(default_factory=dict)
+    """What of each image judges."""
+    held_shown: bool = False
+    """Whether boxes show what is held out."""
+    given_size: float = 0.0
+    """Diameter of objects of the open image as the person said (pixels); 0: it is estimated."""
+    hint: int = 0
+    """What is painted on the layer of hints: 1 background, 1 + n class n; 0: nothing."""
+    hinted: bool = False
+    """Whether the open image has hints."""
+    live: bool = True
+    """Whether the visible field is labelled anew after every correction."""
+    live_reason: str = ""
+    """Why there is no live learning here, "" where there is."""
+    live_learnt: str = ""
+    """What the last live learning gave, in words."""
+    field_only: bool = False
+    """Predict the visible field instead of the whole image."""
+    together: tuple[str, ...] = ()
+    """Models that predict together with the current one."""
+    own: Target | None = None
+    """The current model's own target; None without a model."""
+    fitted: Target | None = None
+    """The current model's target with thresholds that were fitted live to the corrections."""
+    target: Target | None = None
+    """The current model's target with the thresholds that the person has set."""
+    decoded: str = ""
+    """What the person sees of other thresholds, in words; "" while the labels are as predicted."""
+    kept: bool = False
+    """Whether probabilities of the open image are kept, so that thresholds act at once."""
+    tool: str = ""
+    choices: Choices = field(default_factory=Choices)
+    queue: tuple[Item, ...] = ()
+    """Places to review, in their order."""
+    place: int = -1
+    """Which of them is shown."""
+    order: str = "worth"
+    compared: str = ""
+    """With what the labels are compared, and how well they agree; "" while they are not."""
+    gone: bool = False
+    """Whether the project's folder is not where it was opened: nothing can be saved there."""
+    read_only: bool = False
+    """Whether another window has the project open for editing."""
+    open_images: tuple[str, ...] = ()
+    """Names of image layers in the viewer that are not ours yet."""
+
+    _held: int = field(default=0, repr=False)
+    _different: bool = field(default=False, repr=False)
+
+    changed = Signal()
+
+    @contextmanager
+    def told_once(self) -> Iterator[None]:
+        """Whatever is updated inside is told once, at the end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if not self._held and self._different:
+                self._different = False
+                self.changed.emit()
+
+    def update(self, **values: Any) -> None:
+        """Set fields and tell once if anything is different."""
+        different = {k: v for k, v in values.items() if getattr(self, k) is not v and getattr(self, k) != v}
+        for name, value in different.items():
+            setattr(self, name, value)
+        if different and self._held:
+            self._different = True
+        elif different:
+            self.changed.emit()
+
+    @property
+    def together_now(self) -> tuple[str, ...]:
+        """The current model and those that predict with it."""
+        current = (self.current_model,) if self.current_model else ()
+        there = {m.id for m in self.models}
+        return (*current, *(m for m in self.together if m not in current and m in there))
+
+    @property
+    def chosen(self) -> Target | None:
+        """The current model's target with the thresholds the person has set; None where they are not set."""
+        same_kind = self.target is not None and self.own is not None and self.target.kind == self.own.kind
+        return self.target if same_kind else None
+
+    @property
+    def decoding(self) -> Target | None:
+        """The target that is decoded with: as the person set it, as fitted live, or the model's own."""
+        fitted = self.fitted if self.live and len(self.together_now) == 1 else None
+        return (self.chosen or fitted or self.own) if self.own is not None else None
+
+    @property
+    def record(self) -> ImageRecord | None:
+        """The record of the open image."""
+        return next((r for r in self.images if r.id == self.image), None)
+
+    @property
+    def folder(self) -> Path | None:
+        """The project's folder."""
+        return self.project.path if self.project else None

@@ -1,0 +1,391 @@
+"""From what is known to what is shown: a pure function, so that no order of callbacks can be wrong. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...config import Config
+from ...events import Planned, TrainingShown
+from ...preprocess import Recipe
+from ...targets import Target
+from .image_status import mark, statuses, summary
+from .items import Control, Item
+from .old_and_new import Side, model_of
+from .rounds import describe_round, verdict
+from .session import Choices, Curve, Histogram, Problem, Progress, Session
+
+STEPS = ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that a Workbench shows, as plain values."""
+
+    project: str
+    folder: Path | None
+    guidelines: str
+    config: Config
+    saved: str
+    image_position: str
+    images: tuple[Item, ...]
+    image: str
+    summary: str
+    predict_all: Control
+    export_all: Control
+    open_images: tuple[str, ...]
+    channels: int
+    channel: int
+    next_step: str
+    status: str
+    notice: str
+    problem: Problem | None
+    progress: Progress | None
+    remaining: str
+    engine: str
+    silent: str
+    models: tuple[Item, ...]
+    current_model: str
+    counts: str
+    curve: Curve
+    training: TrainingShown | None
+    network: str
+    resume: Control
+    unjudged: str
+    judge: Control
+    unfinished: str
+    forecast: str
+    rounds: tuple[Item, ...]
+    verdict: str
+    side: str
+    side_text: str
+    held: Control
+    change_held: Control
+    held_shown: bool
+    look_old: Control
+    look_new: Control
+    better: bool
+    hint: int
+    hinted: bool
+    live: bool
+    live_control: Control
+    live_learnt: str
+    tool: str
+    preview: bool
+    split: float
+    histogram: Histogram
+    recipe: Recipe
+    plan: str
+    object_size: float
+    given_size: float
+    field_only: bool
+    decoded: str
+    decoding: Target | None
+    together: tuple[str, ...]
+    thresholds: Control
+    apply: Control
+    reset: Control
+    fit: Control
+    forest: Control
+    fitted: bool
+    predict_text: str
+    choices: Choices
+    volume: bool
+    semantic: bool
+    classes: tuple[str, ...]
+    place: str
+    reviewing: Control
+    order: str
+    compared: str
+    compare_model: Control
+    edits: int
+    needs_project: Control
+    needs_image: Control
+    predict: Control
+    cancel: Control
+    correct: Control
+    fine_tune: Control
+    decide: Control
+    gone: bool
+
+
+def resolve(s: Session) -> View:
+    """What to show for a session."""
+    project = Control(True) if s.project else Control(False, "Make or open a project first (step Image).")
+    image = (
+        Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
+    )
+    running = s.progress.text.split(":")[0] if s.progress else ""  # without numbers, which change all the time
+    idle = Control(s.progress is None, f"{running}: wait, or cancel it." if running else "")
+    writable = Control(not s.read_only, "Another window edits this project; this one only looks.")
+    open_round = bool(s.rounds) and s.rounds[-1].decision == "open"
+    return View(
+        **_project(s),
+        image_position=_position(s),
+        image=s.image,
+        **_all_images(s, project, idle, writable),
+        open_images=s.open_images,
+        channels=s.record.n_channels if s.record and not _is_rgb(s) else 1,
+        channel=s.channel,
+        next_step=_next_step(s, open_round),
+        status=s.status,
+        notice=s.notice,
+        problem=s.problem,
+        progress=s.progress,
+        remaining=_time(s.progress.remaining) if s.progress else "",
+        engine=s.engine,
+        silent=_silent(s),
+        models=_models(s),
+        current_model=s.current_model or "",
+        **_learning(s, open_round, writable, idle),
+        **_preprocessing(s),
+        **_predicting(s, idle),
+        **_reviewing(s),
+        predict_text="Predict" if s.current_model or not s.project else "Draft (no model yet)",
+        needs_project=project,
+        needs_image=image,
+        predict=_first(image, writable, idle),
+        cancel=Control(s.progress is not None, "Nothing is running."),
+        correct=_first(image, writable),
+        fine_tune=_first(project, writable, idle, _known(s)),
+        decide=_first(writable, idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
+    )
+
+
+def _project(s: Session) -> dict[str, Any]:
+    """What is shown of the project itself."""
+    return {
+        "project": s.project.name if s.project else "No project",
+        "folder": s.folder,
+        "guidelines": s.guidelines if s.project else "",
+        "config": s.config,
+        "saved": "" if s.project is None else "not saved" if s.gone else "read only" if s.read_only else "saved ✓",
+        "gone": s.gone,
+    }
+
+
+def _all_images(s: Session, project: Control, idle: Control, writable: Control) -> dict[str, Any]:
+    """What the step Image shows of all images."""
+    known = statuses(s)
+    marks = {r.id: mark(known[r.id], r, s.holdouts.get(r.id)) for r in s.images if r.id in known}
+    some = _first(project, Control(bool(s.images), "Add images first."))
+    model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
+    return {
+        "images": tuple(Item(r.id, r.id, _describe(r.shape, r.split), *marks.get(r.id, ("", ""))) for r in s.images),
+        "summary": summary(s, known),
+        "predict_all": _first(some, writable, model, idle),
+        "export_all": _first(some, idle),
+    }
+
+
+def _known(s: Session) -> Control:
+    known = s.counts.corrected + s.counts.approved > 0 or s.spoken or bool(s.current_model)
+    return Control(known, "" if known else "Paint some objects and approve a field first (step Correct).")
+
+
+def _preprocessing(s: Session) -> dict[str, Any]:
+    """What the step Preprocess shows, and what is counted."""
+    return {
+        "counts": _counts(s),
+        "preview": s.preview,
+        "split": s.split,
+        "histogram": s.histogram,
+        "recipe": s.config.recipe,
+    }
+
+
+def _predicting(s: Session, idle: Control) -> dict[str, Any]:
+    """What the step Predict shows beside its button."""
+    said = s.spoken or s.hinted or s.counts.corrected + s.counts.approved > 0
+    kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
+    changed = Control(s.target is not None, "The thresholds are the model's own.")
+    return {
+        "plan": _plan(s.plan) if s.current_model else "",
+        "object_size": s.plan.size if s.plan else 0.0,
+        "given_size": s.given_size,
+        "field_only": s.field_only,
+        "decoded": s.decoded,
+        "decoding": s.decoding if s.current_model else None,
+        "together": s.together,
+        "thresholds": _first(idle, kept),
+        "apply": _first(idle, kept, changed),
+        "reset": _first(idle, Control(s.target is not None or s.fitted is not None, changed.reason)),
+        "fit": _first(idle, kept, Control(s.counts.corrected + s.counts.approved > 0, "Correct some objects first.")),
+        "forest": _first(idle, Control(said, "Correct something or paint hints first: the forest learns from it.")),
+        "fitted": s.fitted is not None and s.target is None and s.live,
+    }
+
+
+def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]:
+    """What the steps Fine-tune and Rounds show."""
+    rounds = tuple(describe_round(r) for r in s.rounds)
+    going_on = _first(*allowed, Control(bool(s.unfinished), "No training was interrupted."))
+    return {
+        "rounds": rounds,
+        "verdict": verdict(s.rounds[-1], s.current_model) if open_round else "",
+        "side": s.side,
+        "side_text": s.side_text,
+        "held": Control(s.canvas is not None, "" if s.canvas is not None else "Open an image first."),
+        "change_held": _first(*allowed, Control(s.canvas is not None, "Open an image first.")),
+        "held_shown": s.held_shown,
+        "look_old": _look(s, open_round, "old"),
+        "look_new": _look(s, open_round, "new"),
+        "better": open_round and s.rounds[-1].child == s.current_model,
+        "hint": s.hint,
+        "hinted": s.hinted,
+        "live": s.live and not s.live_reason,
+        "live_control": Control(not s.live_reason, s.live_reason),
+        "live_learnt": s.live_learnt if s.live else "",
+        "curve": s.curve,
+        "training": s.training,
+        "network": _network(s.training),
+        "resume": going_on,
+        "unjudged": s.unjudged[-1] if s.unjudged else "",
+        "judge": _first(*allowed, Control(bool(s.unjudged), "Every model is judged.")),
+        "unfinished": s.unfinished,
+        "forecast": _forecast(s),
+    }
+
+
+def _forecast(s: Session) -> str:
+    """What Fine-tune will learn from and how long that takes, before it is pressed."""
+    found, train = s.forecast, s.config.train
+    if not found.objects or s.project is None:
+        return ""
+    things = "objects" if s.project.task == "instance" else "classes"
+    images = "1 image" if found.images == 1 else f"{found.images} images"
+    seconds = max(train.seconds, train.least * s.pace)
+    steps = int(min(train.steps, max(train.least, train.seconds / s.pace if s.pace else 0)))
+    least = "" if s.pace else "at least "
+    return (
+        f"Learns from about {found.objects} {things} in {images}, {found.held} judge. About {_long(seconds)}, "
+        f"{least}{steps} steps; longer while it improves."
+    )
+
+
+def _network(shown: TrainingShown | None) -> str:
+    if shown is None:
+        return ""
+    learning = "" if shown.learning == shown.parameters else f", {_millions(shown.learning)} of them learn"
+    return (
+        f"{shown.title} ({shown.source}): {_millions(shown.parameters)} parameters{learning}; a step needs about "
+        f"{shown.bytes / 1e9:.1f} GB."
+    )
+
+
+def _millions(n: int) -> str:
+    return f"{n / 1e6:.1f} M" if n >= 1e5 else f"{n:,}"
+
+
+def _reviewing(s: Session) -> dict[str, Any]:
+    """What the step Correct shows beside its tools."""
+    running = 0 <= s.place < len(s.queue)
+    place = ""
+    if running:
+        item = s.queue[s.place]
+        name = f"object {item.id}" if item.id else "a tile of background" if not s.compared else "a place"
+        place = f"{s.place + 1} of {len(s.queue)}: {name}" + (f" ({', '.join(item.why)})" if item.why else "")
+    return {
+        "choices": s.choices,
+        "tool": s.tool,
+        "volume": s.record is not None and len(s.record.shape) == 3,
+        "semantic": s.project is not None and s.project.task == "semantic",
+        "classes": s.project.classes if s.project is not None else (),
+        "place": place,
+        "reviewing": Control(running, "" if running else "Start a review first."),
+        "order": s.order,
+        "compared": s.compared,
+        "compare_model": Control(s.kept, "" if s.kept else "Press Predict first: the model's answer is kept then."),
+        "edits": s.canvas.n if s.canvas is not None else 0,
+    }
+
+
+def _look(s: Session, open_round: bool, side: Side) -> Control:
+    """Whether the old or the new model can be looked at."""
+    if not open_round or s.canvas is None:
+        return Control(False, "Fine-tune first: then old and new can be looked at.")
+    there = bool(model_of(s.rounds[-1], side))
+    return Control(there, "" if there else "There was no model before this one: a draft was on the screen.")
+
+
+def _plan(plan: Planned | None) -> str:
+    """What a prediction takes: ``about 40 s, 1.1 GB (6 tiles of 1024 x 1024 pixels)``."""
+    if plan is None:
+        return ""
+    seconds = plan.seconds
+    time = f"{seconds:.1f} s" if seconds < 3 else f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    size = f"{plan.bytes / 1e9:.1f} GB" if plan.bytes >= 95e6 else f"{plan.bytes / 1e6:.0f} MB"
+    tiles = "one tile" if plan.tiles == 1 else f"{plan.tiles} tiles"
+    return f"About {time}, {size} ({tiles}, {plan.precision})."
+
+
+def _position(s: Session) -> str:
+    ids = [r.id for r in s.images]
+    return f"{ids.index(s.image) + 1} / {len(ids)}" if s.image in ids else ("no image" if s.project else "")
+
+
+def _first(*controls: Control) -> Control:
+    """The first reason against, if there is one."""
+    return next((c for c in controls if not c.enabled), Control(True))
+
+
+def _is_rgb(s: Session) -> bool:
+    return s.record is not None and s.record.in_colour
+
+
+def _next_step(s: Session, open_round: bool) -> str:
+    if s.canvas is None:
+        return "Image"
+    if open_round:
+        return "Rounds"
+    if s.counts.objects == 0 and s.counts.corrected + s.counts.approved == 0:
+        return "Predict"
+    return "Fine-tune" if s.counts.corrected + s.counts.approved > 0 and not s.progress else "Correct"
+
+
+def _describe(shape: tuple[int, ...], split: str) -> str:
+    size = " x ".join(map(str, shape))
+    return size if split == "train" else f"{size}, {split}"
+
+
+def _counts(s: Session) -> str:
+    if s.canvas is None:
+        return ""
+    c = s.counts
+    return f"{c.objects} objects · {c.corrected:.1%} corrected · {c.approved:.1%} approved"
+
+
+def _silent(s: Session) -> str:
+    """What a person should know of an engine that does not answer."""
+    if not s.silent:
+        return ""
+    lost = f" What it was doing is lost then ({s.progress.text})." if s.progress else ""
+    return (
+        "The engine has not answered for more than 10 s: it may be stopped, or the computer out of memory. What you "
+        f"made is saved. Wait, or start a new one.{lost}"
+    )
+
+
+def _models(s: Session) -> tuple[Item, ...]:
+    """Models to choose from, and behind them what cannot be used, with the reason."""
+    usable = (Item(m.id, _model(m.id, s)) for m in s.models)
+    return (*usable, *(Item(x.name, f"{x.name} (cannot be used)", off=x.reason) for x in s.left_out))
+
+
+def _model(id: str, s: Session) -> str:
+    scores = [r.after for r in s.rounds if r.child == id]
+    if not scores:
+        return id
+    key, name = ("ap50", "AP") if "ap50" in scores[-1] else ("iou", "IoU")
+    return f"{id} · {name} {scores[-1][key]:.2f}" if key in scores[-1] else id
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{_long(seconds)} left"
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

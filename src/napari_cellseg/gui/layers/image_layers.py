@@ -1,0 +1,362 @@
+"""The napari layers of one image: a view of the canvas, updated in place. No Qt.
+
+Data flow: person -> `events.paint` -> `stroke` -> controller; controller -> arrays -> `repaint` of a box. Only
+layers made here are ever touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Vectors
+from napari.utils.colormaps import CyclicLabelColormap
+from numpy.typing import NDArray
+
+from ... import images
+from ...boxes import relative
+from ...errors import CellsegError
+from ...project import Canvas, ImageRecord, known_mask
+from . import _napari
+from .overlays import Overlays, geometry
+
+MARGIN = 3
+"""Value of the state overlay where only a margin is vouched for."""
+OUTLINE = 4
+"""What outlines of predicted, corrected and approved objects add to the state."""
+STATE_COLOURS = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e", "#ffffff80", "#3b8ee0", "#35b779")
+"""Of the values 0 to 6; a cyclic colormap, since napari compiles seconds of code for a direct one."""
+
+MOST_BYTES = 8 << 30
+"""Pixels that come from no file are kept as a file up to this size."""
+
+Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
+
+
+class LayerFamily:
+    """Image, preview, labels, state and tool layers of one image.
+
+    Parameters
+    ----------
+    on_paint
+        Called after every edit of a person with flat positions, old and new labels.
+    undo, redo
+        Called by napari's keys instead of its own history.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        record: ImageRecord,
+        picture: images.Image,
+        canvas: Canvas,
+        margin: int,
+        on_paint: Paint,
+        undo: Callable[[], None],
+        redo: Callable[[], None],
+    ) -> None:
+        self.viewer, self.record, self.canvas, self.margin = viewer, record, canvas, margin
+        self._on_paint = on_paint
+        self._pixels: Any = picture.channels_first()
+        if self._pixels.nbytes < 1 << 29:
+            self._pixels = picture.load()
+        common = geometry(record)
+        self.rgb = record.in_colour
+        self.overlay = np.zeros(record.shape, np.uint8)
+        shown = self._channel(0)
+        limits = None if self.rgb else _limits(shown)
+        self.image = Image(shown, rgb=self.rgb, name=record.id, contrast_limits=limits, **common)
+        self.state = Labels(
+            self.overlay,
+            name=f"{record.id} [state]",
+            colormap=CyclicLabelColormap(colors=STATE_COLOURS),
+            opacity=0.9,
+            **common,
+        )
+        self.state.editable = False
+        self.labels = Labels(canvas.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
+        self.labels.contour = 0
+        self.line = _line_layer(record, common)
+        self._add()
+        self.overlays = Overlays(viewer, record, self.image, self.labels)
+        _napari.own_history(self.labels, undo, redo)
+        self.labels.events.paint.connect(self._painted, position="first")
+        viewer.layers.selection.events.active.connect(self._settle)
+        viewer.layers.events.removing.connect(self._settle)
+        self.show_state(tuple(slice(0, n) for n in record.shape))
+
+    # --- showing --------------------------------------------------------------------------------
+
+    def repaint(self, box: tuple[slice, ...]) -> None:
+        """Show the canvas anew inside a box."""
+        if all(s.stop > s.start for s in box):
+            _napari.repaint(self.labels, box)
+            self.show_state(box)
+
+    def show_state(self, box: tuple[slice, ...]) -> None:
+        """Recompute the overlay of a box and of the margin around it."""
+        from ...kernels.outline import overlay
+
+        inner, outer = self._grown(box, self.margin + 1), self._grown(box, 2 * self.margin + 1)
+        labels, state = self.canvas.labels[outer], self.canvas.state[outer]
+        near = None
+        if state.any():
+            near = known_mask(labels, state, self.margin, instances=False)
+        shown = np.empty(labels.shape, np.uint8)
+        planes = (-1, *labels.shape[-2:])
+        overlay(
+            labels.reshape(planes), state.reshape(planes), None if near is None else near.reshape(planes),
+            (MARGIN, OUTLINE), shown.reshape(planes),
+        )  # fmt: skip
+        self.overlay[inner] = shown[relative(inner, outer)]
+        _napari.repaint(self.state, inner)
+
+    def source(self) -> Any:
+        """The image's pixels as array-like (C, Z, Y, X) or (C, Y, X)."""
+        return self._pixels
+
+    def show_channel(self, channel: int) -> None:
+        """Show another channel of the image."""
+        if not self.rgb:
+            self.image.data = self._channel(channel)
+            self.image.contrast_limits = _limits(self.image.data)
+
+    def show_line(self, points: NDArray[Any] | None) -> None:
+        """Draw the line of a tool, (N, ndim) in data coordinates; None clears it."""
+        points = points if points is not None and len(points) >= 2 else np.zeros((1, len(self.record.shape)))
+        self.line.edge_width = max(0.4, 1.5 / max(_napari.camera(self.viewer).zoom, 0.1))
+        self.line.data = np.stack([points[:-1], np.diff(points, axis=0)], axis=1)
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    def stroke_open(self) -> bool:
+        """Whether the person is painting right now."""
+        return _napari.stroke_open(self.labels)
+
+    @property
+    def in_slices(self) -> bool:
+        """Whether the view shows one plane, not a volume."""
+        return bool(self.viewer.dims.ndisplay == 2)
+
+    def voxel_in_view(self, position: Any, direction: Any) -> tuple[int, ...] | None:
+        """A voxel of the object that is seen at a world position in a 3D view; None where none is."""
+        axes = list(self.viewer.dims.displayed)
+        id = self.labels.get_value(position, view_direction=direction, dims_displayed=axes, world=True)
+        if not id or int(id) not in self.canvas.objects:
+            return None
+        box = self.canvas.objects.box(self.canvas.labels, int(id))
+        place = np.argwhere(self.canvas.labels[box] == id)[0]
+        return tuple(int(p + s.start) for p, s in zip(place, box, strict=True))
+
+    def visible_box(self) -> tuple[slice, ...]:
+        """What the person sees: the field in the plane, the current slice in a volume."""
+        corners = np.asarray(self.labels.corner_pixels)
+        box = []
+        extra = self.viewer.dims.ndim - len(self.record.shape)  # another layer may have more axes
+        for axis, n in enumerate(self.record.shape):
+            low, high = int(corners[0, axis]), int(corners[1, axis]) + 1
+            if axis + extra in self.viewer.dims.not_displayed:
+                low = int(np.clip(round(self._slice(axis)), 0, n - 1))
+                high = low + 1
+            box.append(slice(max(0, low), min(n, high)))
+        if any(s.stop <= s.start for s in box):  # no canvas yet, or the image is out of view
+            return tuple(slice(0, n) for n in self.record.shape)
+        return tuple(box)
+
+    def look_at(self, box: tuple[slice, ...]) -> None:
+        """Move and zoom so that a box fills about a third of the view, in its middle slice."""
+        middle = [(s.start + s.stop - 1) / 2 for s in box]
+        if len(box) == 3:
+            self.go_to_slice(round(middle[0]))
+        world = self.labels.data_to_world(middle)
+        _napari.camera(self.viewer).center = tuple(float(v) for v in world[-self.viewer.dims.ndisplay :])
+        sides = np.array([(s.stop - s.start + 16) * c for s, c in zip(box, self.labels.scale, strict=True)][-2:])
+        _napari.camera(self.viewer).zoom = float(np.min(_napari.canvas_size(self.viewer) / sides) / 3)
+
+    def go_to_slice(self, z: int) -> None:
+        """Show a slice of a volume."""
+        if len(self.record.shape) == 3:
+            axis = self.viewer.dims.ndim - 3
+            self.viewer.dims.set_point(axis, float(self.labels.data_to_world((z, 0, 0))[0]))
+
+    def slice_box(self) -> tuple[slice, ...]:
+        """The whole current plane."""
+        box = list(self.visible_box())
+        for axis in range(len(box) - 2, len(box)):
+            box[axis] = slice(0, self.record.shape[axis])
+        return tuple(box)
+
+    def centre(self) -> tuple[float, ...]:
+        """The middle of the visible field, in voxels."""
+        return tuple((s.start + s.stop - 1) / 2 for s in self.visible_box())
+
+    def voxel(self, position: Any) -> tuple[int, ...]:
+        """World coordinates -> voxel."""
+        return tuple(int(round(float(v))) for v in self.labels.world_to_data(position))
+
+    def remove(self) -> None:
+        """Take the family out of the viewer."""
+        self.viewer.layers.selection.events.active.disconnect(self._settle)
+        self.viewer.layers.events.removing.disconnect(self._settle)
+        for layer in (*self.overlays.layers(), self.line, self.labels, self.state, self.image):
+            if layer is not None and layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+
+    @property
+    def missing(self) -> tuple[Any, ...]:
+        """Layers of the family that somebody took out of the viewer."""
+        return tuple(layer for layer in self._members if layer not in self.viewer.layers)
+
+    @property
+    def gone(self) -> bool:
+        """Whether both the image and its labels were taken out."""
+        return self.image in self.missing and self.labels in self.missing
+
+    def bring_back(self) -> None:
+        """Put missing layers where they were among the others.
+
+        Without the others, the layer of states would be the only one: drawn alone after the rest has gone, a layer ends
+        the process in some drivers (seen with any kind of layer, and without this plugin).
+        """
+        layers = self.viewer.layers
+        _napari.settle(self.labels)  # a stroke whose end the removed layer never heard of
+        for n, layer in enumerate(self._members):
+            if layer not in layers:
+                below = [layers.index(m) + 1 for m in self._members[:n] if m in layers]
+                above = [layers.index(m) for m in self._members[n:] if m in layers]
+                layers.insert(below[-1] if below else above[0], layer)
+        layers.selection.active = self.labels
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _members(self) -> tuple[Any, ...]:
+        """The layers that an image always has, from the bottom to the top."""
+        return self.image, self.labels, self.state, self.line
+
+    def _add(self) -> None:
+        for layer in self._members:
+            self.viewer.layers.append(layer)
+        self.line.visible = False
+        self.viewer.layers.selection.active = self.labels
+
+    def _channel(self, channel: int) -> Any:
+        if self.rgb:
+            return np.moveaxis(np.asarray(self._pixels), 0, -1)
+        return self._pixels[min(channel, self.record.n_channels - 1)]
+
+    def _slice(self, axis: int) -> float:
+        point = list(self.viewer.dims.point[-len(self.record.shape) :])
+        return float(self.labels.world_to_data(point)[axis])
+
+    def _grown(self, box: tuple[slice, ...], by: int) -> tuple[slice, ...]:
+        flat = len(box) - 2  # the margin lies in the plane
+        return tuple(
+            s if a < flat else slice(max(0, s.start - by), min(n, s.stop + by))
+            for a, (s, n) in enumerate(zip(box, self.record.shape, strict=True))
+        )
+
+    def _painted(self, event: Any) -> None:
+        index, old, new = _napari.changes(event.value, self.record.shape)
+        if index.size:
+            self._on_paint(index, old, new)
+
+    def _settle(self, event: Any = None) -> None:
+        if self.labels in self.viewer.layers and self.viewer.layers.selection.active is not self.labels:
+            _napari.settle(self.labels)
+
+
+OWN = (
+    " [labels]",
+    " [state]",
+    " [preview]",
+    " [line]",
+    " [uncertainty]",
+    " [disagreement]",
+    " [thresholds]",
+    " [agreement]",
+    " [held out]",
+    " [hints]",
+)
+
+
+def _line_layer(record: ImageRecord, common: dict[str, Any]) -> Vectors:
+    """What a tool draws while the button is down: vectors, which follow the mouse at once."""
+    ndim = len(record.shape)
+    nothing = np.zeros((0, 2, ndim))
+    name = f"{record.id} [line]"
+    return Vectors(nothing, ndim=ndim, name=name, edge_color="yellow", vector_style="line", **common)
+
+
+def is_ours(layer: Any) -> bool:
+    """Whether a layer belongs to a family (by its ending or its source)."""
+    return any(layer.name.endswith(end) for end in OWN)
+
+
+def _limits(pixels: Any) -> tuple[float, float]:
+    """Contrast limits that show dim cells: percentiles of the middle plane."""
+    plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
+    low, high = np.percentile(plane, (0.5, 99.8))
+    return float(low), float(max(high, low + 1e-6))
+
+
+def holds_file(layer: Image, image: images.Image) -> bool:
+    """Whether a layer shows what a file holds: all of it, or one of its channels.
+
+    A layer of several files opened as one stack, or of another picture of the file, does not.
+    """
+    shown = [n for n in _finest(layer).shape[: layer.ndim] if n > 1]  # colours come last
+    left = iter(n for n in image.data.shape if n > 1)
+    return all(n in left for n in shown)
+
+
+def _finest(layer: Image) -> Any:
+    """The pixels of a layer, of a pyramid those of its finest level; array-like."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def save_pixels(layer: Image, folder: Path) -> Path:
+    """Write the pixels of a layer that has no file as OME-TIFF with its axes and voxel size; never over another file.
+
+    Raises
+    ------
+    CellsegError
+        When the pixels cannot be written or hold no image.
+    """
+    import tifffile
+
+    pixels = _finest(layer)
+    if pixels.nbytes > MOST_BYTES:
+        raise CellsegError(
+            f"The layer {layer.name} holds {pixels.nbytes / 1e9:.0f} GB that come from no single file.",
+            "Save it as OME-Zarr and add that (step Image).",
+        )
+    pixels = np.asarray(pixels)
+    pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+    pixels = pixels.astype(np.float32) if pixels.dtype.itemsize > 4 else pixels
+    axes = ("YXS" if pixels.ndim == 3 else "ZYXS") if layer.rgb else "TZYX"[-pixels.ndim :]
+    spacing = dict(zip(axes.replace("S", ""), map(float, layer.scale), strict=False))
+    metadata: dict[str, Any] = {"axes": axes}
+    if any(value != 1 for value in spacing.values()):
+        metadata |= {f"PhysicalSize{k}": v for k, v in spacing.items() if k in "XYZ"}
+    stem = re.sub(r"[^\w.-]+", "_", layer.name).strip("_") or "image"
+    names = (f"{stem}.ome.tif", *(f"{stem}-{n}.ome.tif" for n in range(2, 10_000)))
+    path = next(folder / name for name in names if not (folder / name).exists())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        photometric = "rgb" if layer.rgb else "minisblack"
+        tifffile.imwrite(path, pixels, metadata=metadata, photometric=photometric, ome=True)
+        images.check_content(images.read(path))  # what cannot be read again must not be used
+    except (ValueError, OSError, TypeError, tifffile.OmeXmlError) as error:
+        path.unlink(missing_ok=True)
+        raise CellsegError(
+            f"The layer {layer.name} cannot be kept as a file: {error}.", "Save it as TIFF and open that."
+        ) from error
+    except CellsegError:
+        path.unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,189 @@
+"""Layers that lie over an image for a while: preview, uncertainty, outlines of other thresholds. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Shapes
+from napari.utils.colormaps import CyclicLabelColormap
+from numpy.typing import NDArray
+
+from ...events import Span
+from ...project import ImageRecord
+
+MOST_BOXES = 500
+"""More rectangles would slow the viewer down."""
+HINT_COLOURS = ("transparent", "#d1495b", "#ffd23f", "#3b8ee0", "#35b779", "#b07aa1", "#76b7b2", "#f28e2b", "#9ecae1")
+"""Of hints: nothing, background, cells (or the first class), other classes."""
+AGREEMENT_COLOURS = ("transparent", "#3b8ee0", "#d1495b", "#9aa4af", "#e6c229")
+"""Of the values 0 to 4: nothing, mine alone, theirs alone, both, both but as different objects."""
+
+
+class Overlays:
+    """Made when first shown, updated in place, never in the way of the person's own choice of layer."""
+
+    def __init__(self, viewer: ViewerModel, record: ImageRecord, image: Image, labels: Labels) -> None:
+        self.viewer, self.record, self.image, self.labels = viewer, record, image, labels
+        self.preview: Image | None = None
+        self.maps: dict[str, Image] = {}
+        self.outlines: Labels | None = None
+        self.agreement: Labels | None = None
+        self.held: Shapes | None = None
+        self.hints: Labels | None = None
+
+    def layers(self) -> tuple[Any, ...]:
+        """All that there are."""
+        return tuple(
+            x
+            for x in (self.hints, self.held, self.agreement, self.outlines, *self.maps.values(), self.preview)
+            if x is not None
+        )
+
+    def show_preview(
+        self, pixels: NDArray[np.float32] | None, box: tuple[tuple[int, int], ...] = (), split: float = 0.0
+    ) -> None:
+        """Show preprocessed pixels of a box, right of the share `split` of its width; None hides them."""
+        if pixels is None:
+            if self.preview is not None:
+                self.preview.visible = False
+            return
+        low, high = (float(v) for v in np.percentile(pixels[..., ::2, ::2], (0.1, 99.9)))
+        limits = (low, max(high, low + 1e-6))
+        left = min(int(split * pixels.shape[-1]), pixels.shape[-1] - 1)
+        start = np.array([a for a, _ in box], float)
+        start[-1] += left
+        shift = start * (self.record.spacing_um or 1.0)
+        if self.preview is None or self.preview not in self.viewer.layers:
+            name = f"{self.record.id} [preview]"
+            self.preview = Image(
+                pixels[..., left:], name=name, contrast_limits=limits, translate=shift, **geometry(self.record)
+            )
+            self._put(self.preview, self.image, 1)
+        else:
+            self.preview.data = pixels[..., left:]
+            self.preview.translate = shift
+        self.preview.contrast_limits = limits
+        self.preview.visible = True
+
+    def show_map(self, name: str, box: tuple[slice, ...], values: NDArray[np.uint8]) -> None:
+        """Show uncertainty or disagreement (0 to 255) of a box over the image."""
+        layer = self.maps.get(name)
+        if layer is None or layer not in self.viewer.layers:
+            layer = Image(
+                np.zeros(self.record.shape, np.uint8), name=f"{self.record.id} [{name}]", colormap="inferno",
+                blending="additive", opacity=0.4, contrast_limits=(0, 255), **geometry(self.record),
+            )  # fmt: skip
+            self.maps[name] = layer
+            self._put(layer, self.labels, 0)
+        layer.data[box] = values
+        layer.refresh()
+
+    def clear_maps(self) -> None:
+        """Take uncertainty and disagreement away: they were those of another prediction."""
+        for layer in self.maps.values():
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        self.maps.clear()
+
+    def show_agreement(self, values: NDArray[np.uint8] | None) -> None:
+        """Show where two label sets agree: grey both, yellow differently, blue mine alone, red theirs; None clears."""
+        if self.agreement is not None and self.agreement in self.viewer.layers:
+            self.viewer.layers.remove(self.agreement)
+        self.agreement = None
+        if values is not None:
+            self.agreement = Labels(
+                values, name=f"{self.record.id} [agreement]", opacity=0.55,
+                colormap=CyclicLabelColormap(colors=AGREEMENT_COLOURS), **geometry(self.record),
+            )  # fmt: skip
+            self.agreement.editable = False
+            with keep_active(self.viewer):
+                self.viewer.layers.append(self.agreement)
+
+    def show_held_out(self, boxes: Sequence[Span] | None) -> None:
+        """Show what judges as boxes, of volumes in every slice; None takes them away."""
+        if self.held is not None and self.held in self.viewer.layers:
+            self.viewer.layers.remove(self.held)
+        self.held = None
+        if boxes is None:
+            return
+        corners = [corner for box in boxes for corner in _rectangles(box)][:MOST_BOXES]
+        self.held = Shapes(
+            corners, ndim=len(self.record.shape), name=f"{self.record.id} [held out]", edge_color="#e6c229",
+            face_color="transparent", edge_width=2, **geometry(self.record),
+        )  # fmt: skip
+        self.held.editable = False
+        with keep_active(self.viewer):
+            self.viewer.layers.append(self.held)
+
+    def show_hints(self, values: NDArray[np.uint8]) -> tuple[Labels, bool]:
+        """The layer of hints, painted into the given array, and whether it had to be made."""
+        if self.hints is not None and self.hints in self.viewer.layers:
+            return self.hints, False
+        self.hints = Labels(
+            values, name=f"{self.record.id} [hints]", opacity=0.9,
+            colormap=CyclicLabelColormap(colors=HINT_COLOURS), **geometry(self.record),
+        )  # fmt: skip
+        with keep_active(self.viewer):
+            self.viewer.layers.append(self.hints)
+        return self.hints, True
+
+    def show_outlines(
+        self, box: tuple[slice, ...] | None, labels: NDArray[np.uint32] | None, what: str = "thresholds"
+    ) -> None:
+        """Show what other thresholds, or another model, would give in a box, as outlines; None clears them."""
+        if box is None or labels is None:
+            if self.outlines is not None and self.outlines in self.viewer.layers:
+                self.viewer.layers.remove(self.outlines)
+            self.outlines = None
+            return
+        shift = np.array([s.start for s in box], float) * (self.record.spacing_um or 1.0)
+        name = f"{self.record.id} [{what}]"
+        if self.outlines is None or self.outlines not in self.viewer.layers:
+            self.outlines = Labels(labels, name=name, translate=shift, opacity=1.0, **geometry(self.record))
+            self.outlines.editable = False
+            self.outlines.contour = 2
+            with keep_active(self.viewer):
+                self.viewer.layers.append(self.outlines)
+        else:
+            self.outlines.data = labels
+            self.outlines.translate = shift
+            self.outlines.name = name
+
+    def _put(self, layer: Any, neighbour: Any, above: int) -> None:
+        """Right under or over another layer, on top where the person has removed that."""
+        layers = self.viewer.layers
+        with keep_active(self.viewer):
+            layers.insert(layers.index(neighbour) + above if neighbour in layers else len(layers), layer)
+
+
+def _rectangles(box: Span) -> list[NDArray[np.float64]]:
+    """The four corners of a box, slice by slice; along the middles of the voxels at its rim."""
+    *depth, (top, bottom), (left, right) = box
+    plane = [(top, left), (top, right - 1), (bottom - 1, right - 1), (bottom - 1, left)]
+    slices: list[tuple[int, ...]] = [(z,) for a, b in depth for z in range(a, b)] or [()]
+    return [np.array([(*z, *corner) for corner in plane], float) for z in slices]
+
+
+class keep_active:
+    """Adding a layer selects it; give the selection back."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer, self.active = viewer, viewer.layers.selection.active
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        if self.active is not None and self.active in self.viewer.layers:
+            self.viewer.layers.selection.active = self.active
+
+
+def geometry(record: ImageRecord) -> dict[str, Any]:
+    """Scale, units and axis names of every layer of an image."""
+    letters = tuple(record.spatial_axes.lower())
+    if record.spacing_um is None:
+        return {"axis_labels": letters}
+    return {"scale": record.spacing_um, "units": ("um",) * len(letters), "axis_labels": letters}

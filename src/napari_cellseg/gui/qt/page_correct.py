@@ -1,0 +1,257 @@
+"""Step 4: the expert's hands."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from ...project import BACKGROUND
+from ..app.controller import Controller
+from ..app.tools import TOOLS
+from ..app.view import View
+from .page import Page, more
+from .panels_correct import ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
+from .widgets import ActionButton, heading, hint, row
+
+_OVER = {"all": "Paint over everything", "background": "Paint over background", "object": "Paint over one object"}
+
+
+class CorrectPage(Page):
+    """Brush and tools, review, approve, undo."""
+
+    title = "Correct"
+    about = "Paint, fill and erase with napari's own tools on the labels layer; every stroke is saved at once."
+
+    def build(self) -> None:
+        """Make the controls."""
+        c = self.controller
+        self.new = ActionButton("New label  (N)", "Select the next free id and the brush.", c.new_label)
+        self.undo = ActionButton("Undo", "Take back the last edit (Ctrl+Z), also of earlier sessions.", c.undo)
+        self.redo = ActionButton("Redo", "Do it again (Ctrl+Shift+Z).", c.redo)
+        self.form.addWidget(row(self.new, self.undo, self.redo))
+        self._make_live()
+        self.hints = HintRow(c)
+        self.form.addWidget(self.hints)
+        self.choices = ChoicesRow(c)
+        self.form.addWidget(self.choices)
+        self.form.addWidget(self._tools())
+        self.review = ReviewPanel(c)
+        self.form.addWidget(heading("Review"))
+        self.form.addWidget(self.review)
+        self.form.addWidget(heading("Approve what is right"))
+        self.field = ActionButton(
+            "Approve field  (Y)", "Approve what is visible: objects and background.", c.approve_field, primary=True
+        )
+        self.slice = ActionButton("Slice", "Approve the whole current slice.", c.approve_slice)
+        self.image = ActionButton("Image", "Approve the whole image.", c.approve_image)
+        self.form.addWidget(row(self.field, self.slice, self.image, first=2))
+        self.counts = hint()
+        self.form.addWidget(self.counts)
+        self.form.addWidget(
+            hint(
+                "Outlines: <span style='color:#ffffff'>■</span> predicted &nbsp; <span style='color:#3b8ee0'>■</span> "
+                "corrected &nbsp; <span style='color:#35b779'>■</span> approved<br>"
+                "<span style='color:#9ecae1'>■</span> background that a correction vouches for"
+            )
+        )
+        details = (self.choices.split_on, self.choices.snap_to, self.choices.smallest)
+        self.form.addWidget(more("More: how tools act", *details))
+        self.guidelines = ActionButton(
+            "Guidelines", "The project's annotation rules and reference pictures, in a dock of their own.", self._guide
+        )
+        self.form.addWidget(self.guidelines)
+        self.panels = (ComparePanel(c), HistoryPanel(c), MasksPanel(c))
+        for title, panel in zip(("compare", "history", "masks in and out"), self.panels, strict=True):
+            self.form.addWidget(more(f"More: {title}", panel))
+
+    def _make_live(self) -> None:
+        self.live = QCheckBox("Live: label the view again after every correction")
+        self.live.toggled.connect(lambda on: self.controller.session.update(live=on))
+        self.learnt = hint()
+        self.form.addWidget(self.live)
+        self.form.addWidget(self.learnt)
+
+    def _show_live(self, view: View) -> None:
+        with signals_blocked(self.live):
+            self.live.setChecked(view.live)
+        self.live.setEnabled(view.live_control.enabled)
+        tip = "In about a second, by a small addition to the model. What you made is never changed; Undo takes it back."
+        self.live.setToolTip(tip if view.live_control.enabled else view.live_control.reason)
+        self.learnt.setText(view.live_learnt)
+        self.learnt.setVisible(bool(view.live_learnt))
+
+    def show_view(self, view: View) -> None:
+        """Show the state."""
+        for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
+            button.show_control(view.correct)
+        self._show_live(view)
+        self.hints.show_view(view)
+        self.guidelines.show_control(view.needs_project)
+        self.slice.setVisible(view.volume)
+        for tool in TOOLS:
+            choice = self._buttons[tool.name]
+            choice.setEnabled(view.correct.enabled)
+            choice.setChecked(view.tool == tool.name)
+            there = {"volume": view.volume, "classes": view.semantic, "objects": not view.semantic, "": True}[tool.only]
+            choice.setVisible(there)
+            self._titles[tool.group].setVisible(tool.group != "Slices" or view.volume)
+        self.choices.show_view(view)
+        self.review.show_view(view)
+        for panel in self.panels:
+            panel.show_view(view)
+        self.counts.setText(view.counts or view.correct.reason)
+
+    def _guide(self) -> None:
+        window = getattr(self.controller.viewer, "window", None)
+        if window is not None:
+            window.add_plugin_dock_widget("napari-cellseg", "Guidelines")
+
+    def _tools(self) -> QWidget:
+        box = QWidget()
+        grid = QGridLayout(box)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        grid.setColumnMinimumWidth(0, 40)
+        for column in (1, 2, 3):
+            grid.setColumnStretch(column, 1)
+        self._buttons: dict[str, QPushButton] = {}
+        self._titles: dict[str, QLabel] = {}
+        line = -1
+        for tool in TOOLS:
+            if tool.group not in self._titles:
+                line, column = line + 1, 1
+                self._titles[tool.group] = hint(tool.group)
+                grid.addWidget(self._titles[tool.group], line, 0)
+            elif column == 4:
+                line, column = line + 1, 1
+            self._buttons[tool.name] = button = self._button(tool.name)
+            grid.addWidget(button, line, column)
+            column += 1
+        return box
+
+    def _button(self, name: str) -> QPushButton:
+        tool = next(t for t in TOOLS if t.name == name)
+        button = QPushButton(f"{tool.title}  {tool.key.replace('Shift-', '⇧')}")
+        button.setObjectName(tool.title)
+        button.setCheckable(tool.gesture != "now")
+        does = {
+            "object": "Click objects; the key acts on the one under the cursor.", "now": "Acts at once.",
+        }.get(tool.gesture, "")  # fmt: skip
+        button.setToolTip(f"{tool.tip} {does}\nKey: {tool.key}")
+        button.setStyleSheet("QPushButton { padding: 3px 2px; }")
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        button.clicked.connect(lambda on: self.controller.tools.choose(name if on or tool.gesture == "now" else ""))
+        return button
+
+
+class HintRow(QWidget):
+    """Brushes that say what pixels are, without an outline."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self.controller = controller
+        self.classes = QComboBox()
+        self.classes.setToolTip("Which class the brush hints at.")
+        self.classes.activated.connect(self._choose)
+        tip = "A stroke inside a few of them is enough, no outline. Live learns from it, and so does the random forest."
+        self.cells = self._brush("Hint: cells", "Say where cells are. " + tip)
+        self.cells.clicked.connect(self._choose)
+        self.background = self._brush("Hint: background", "Say where none are. " + tip)
+        self.background.clicked.connect(lambda on: controller.hint(BACKGROUND if on else 0))
+        undone = "Take all hints away; Ctrl+Z on their layer brings them back."
+        self.clear = ActionButton("Clear", undone, controller.clear_hints)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(6)
+        for widget, share in ((self.classes, 4), (self.cells, 4), (self.background, 5), (self.clear, 2)):
+            line.addWidget(widget, share)
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def show_view(self, view: View) -> None:
+        """Show which brush is in use."""
+        self.classes.setVisible(view.semantic)
+        if view.semantic and [self.classes.itemText(n) for n in range(self.classes.count())] != list(view.classes):
+            self.classes.clear()
+            self.classes.addItems(list(view.classes))
+        if view.semantic and view.hint > BACKGROUND:
+            self.classes.setCurrentIndex(view.hint - BACKGROUND - 1)
+        self.cells.setText("Hint: this class" if view.semantic else "Hint: cells")
+        for button in (self.cells, self.background):
+            button.setEnabled(view.correct.enabled)
+        self.cells.setChecked(view.hint > BACKGROUND)
+        self.background.setChecked(view.hint == BACKGROUND)
+        self.clear.setVisible(view.hinted)
+        self.clear.show_control(view.correct)
+
+    def _choose(self, _: object = None) -> None:
+        self.controller.hint(BACKGROUND + 1 + max(0, self.classes.currentIndex()) if self.cells.isChecked() else 0)
+
+    def _brush(self, text: str, tip: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setObjectName(text)
+        button.setCheckable(True)
+        button.setToolTip(tip)
+        button.setStyleSheet("QPushButton { padding: 3px 2px; }")
+        return button
+
+
+class ChoicesRow(QWidget):
+    """How the tools act: over what, on the slice or through, locked or not."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self.controller = controller
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(6)
+        self.over = self._combo(list(_OVER.values()), "What the brush, polygons and scribbles may replace.")
+        self.over.activated.connect(lambda i: controller.choose(over=list(_OVER)[i]))
+        self.locked = QCheckBox("Lock approved")
+        self.locked.setToolTip("Approved objects cannot be changed by any tool (Shift-A).")
+        self.locked.toggled.connect(lambda on: controller.choose(locked=on))
+        self.through = self._combo(["Tools act on whole objects", "Tools act on this slice"], "For volumes.")
+        self.through.activated.connect(lambda i: controller.choose(through=i == 0))
+        self.split_on = self._combo(["Seeds split by shape", "Seeds split by the image"], "How Split parts an object.")
+        self.split_on.activated.connect(lambda i: controller.choose(split_on=("distance", "image")[i]))
+        self.snap_to = self._combo(["Scribble: image edges", "Scribble: probability"], "What a scribble snaps to.")
+        self.snap_to.activated.connect(lambda i: controller.choose(snap_to=("image", "probability")[i]))
+        self.smallest = QSpinBox()
+        self.smallest.setRange(2, 10_000_000)
+        self.smallest.setPrefix("Small: < ")
+        self.smallest.setToolTip("Objects below this size (voxels; pixels in a slice) are debris.")
+        self.smallest.valueChanged.connect(lambda n: controller.choose(smallest=n))
+        grid.addWidget(self.over, 0, 0)
+        grid.addWidget(self.locked, 0, 1)
+        grid.addWidget(self.through, 1, 0, 1, 2)
+
+    def show_view(self, view: View) -> None:
+        """Show the choices."""
+        c = view.choices
+        widgets = (self.over, self.locked, self.through, self.split_on, self.snap_to, self.smallest)
+        for widget in widgets:
+            widget.setEnabled(view.correct.enabled)
+        with signals_blocked(self.over), signals_blocked(self.through), signals_blocked(self.split_on):
+            self.over.setCurrentIndex(list(_OVER).index(c.over))
+            self.through.setCurrentIndex(0 if c.through else 1)
+            self.split_on.setCurrentIndex(int(c.split_on == "image"))
+        with signals_blocked(self.snap_to), signals_blocked(self.locked), signals_blocked(self.smallest):
+            self.snap_to.setCurrentIndex(int(c.snap_to == "probability"))
+            self.locked.setChecked(c.locked)
+            self.smallest.setValue(c.smallest)
+        self.through.setVisible(view.volume)
+
+    def _combo(self, texts: list[str], tip: str) -> QComboBox:
+        combo = QComboBox()
+        combo.addItems(texts)
+        combo.setToolTip(tip)
+        return combo

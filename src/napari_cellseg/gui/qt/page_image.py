@@ -1,0 +1,139 @@
+"""Step 1: a project and its images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QListWidget, QListWidgetItem, QSizePolicy
+from superqt.utils import signals_blocked
+
+from ...images import LABEL_FORMATS
+from ..app.items import Item
+from ..app.view import View
+from .page import Page
+from .status_marks import legend, mark
+from .widgets import ActionButton, heading, hint, items, row
+
+_PICTURES = "Pictures (*.tif *.tiff *.png *.jpg *.jpeg *.bmp *.npy);;All files (*)"
+
+
+class ImagePage(Page):
+    """Open or make a project, add images, choose one."""
+
+    title = "Image"
+    about = "A project is a folder that keeps every correction and model. Pictures stay where they are."
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.layers = QComboBox()
+        self.layers.setToolTip("Images that are open in napari and not in the project yet.")
+        self.use = ActionButton(
+            "Use this image", "Work on this image; a project is made beside its file.", self._use, primary=True
+        )
+        self.none = hint("Open an image in napari (File > Open, or drop it on the window), or:")
+        self.new = ActionButton("New project...", "Make an empty project folder.", self._new)
+        self.open = ActionButton("Open project...", "Open a folder NAME.cellseg.", self._open)
+        self.add = ActionButton("Add images...", "Refer to more pictures; they are not copied.", self._add)
+        self.list = QListWidget()
+        self.list.setMinimumHeight(120)
+        self.list.setToolTip("Images of the project; click one to open it.")
+        self.list.currentItemChanged.connect(self._chosen)
+        self._shown: tuple[Item, ...] = ()
+        self.summary = hint()
+        for widget in (self.none, self.layers, self.use, row(self.new, self.open), heading("Images of the project")):
+            self.form.addWidget(widget)
+        self.form.addWidget(self.summary)
+        self.form.addWidget(self.list, 100)  # as high as its images, where there is room
+        self.form.addWidget(self.add)
+        self.form.addWidget(heading("All images"))
+        self._make_all()
+
+    def _make_all(self) -> None:
+        """What is done to all images."""
+        self.predict_all = ActionButton(
+            "Predict all images",
+            "Label every image that the current model has not labelled yet, one after another. What you corrected or "
+            "approved is never changed, and you can go on working meanwhile.",
+            lambda: self.controller.predict_all(self.again.isChecked()),
+        )
+        self.again = QCheckBox("Again where done")
+        self.again.setToolTip("Also predict images that this model has predicted already with these settings.")
+        self.export_all = ActionButton(
+            "Export all...", "Write the labels of every image into a folder, one file for each.", self._export
+        )
+        self.format = QComboBox()
+        for ending, name in LABEL_FORMATS.items():
+            self.format.addItem(name, ending)
+        self.format.setToolTip("The files that Export all writes.")
+        self.format.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.again.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.form.addWidget(row(self.predict_all, self.export_all))
+        self.form.addWidget(row(self.again, self.format))
+
+    def show_view(self, view: View) -> None:
+        """Show the images."""
+        names = [self.layers.itemText(i) for i in range(self.layers.count())]
+        if names != list(view.open_images):
+            self.layers.clear()
+            self.layers.addItems(list(view.open_images))
+        for widget in (self.layers, self.use):
+            widget.setVisible(bool(view.open_images))
+        self.none.setVisible(not view.open_images and view.project == "No project")
+        self.add.show_control(view.needs_project)
+        self.summary.setText(legend(view.summary))
+        self.summary.setVisible(bool(view.summary))
+        self.predict_all.show_control(view.predict_all)
+        self.export_all.show_control(view.export_all)
+        self._show_images(view)
+
+    def _show_images(self, view: View) -> None:
+        keys = [i.key for i in view.images]
+        with signals_blocked(self.list):
+            if self._shown != view.images:
+                if keys != [i.key for i in self._shown]:
+                    self.list.clear()
+                    self.list.addItems(keys)
+                self._shown = view.images
+                for entry, item in zip(items(self.list), view.images, strict=True):
+                    entry.setText(f"{item.text}   ({item.detail})")
+                    entry.setData(Qt.ItemDataRole.UserRole, item.key)
+                    entry.setIcon(mark(item.mark))
+                    entry.setToolTip(item.tip)
+            self.list.setCurrentRow(keys.index(view.image) if view.image in keys else -1)
+        rows = self.list.sizeHintForRow(0) * len(keys) + 2 * self.list.frameWidth() if keys else 0
+        self.list.setMaximumHeight(max(self.list.minimumHeight(), rows))
+
+    def _use(self) -> None:
+        name = self.layers.currentText()
+        folder = None
+        layer = self.controller.viewer.layers[name]
+        if not layer.source.path and self.controller.session.project is None:
+            folder = QFileDialog.getExistingDirectory(self, "Where shall the project folder be made?")
+            if not folder:
+                return
+        self.controller.use_layer(name, folder)
+
+    def _new(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "New project", "cells.cellseg")
+        if path:
+            self.controller.new_project(path)
+
+    def _open(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open a folder NAME.cellseg")
+        if path:
+            self.controller.open_project(path)
+
+    def _add(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(self, "Add images", "", _PICTURES)
+        if paths:
+            self.controller.add_images([Path(p) for p in paths])
+
+    def _export(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Where shall the labels of all images go?")
+        if folder:
+            self.controller.export_all(folder, str(self.format.currentData()))
+
+    def _chosen(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self.controller.select_image(str(item.data(Qt.ItemDataRole.UserRole)))

@@ -1,0 +1,269 @@
+"""Small parts that every dock shares: buttons that say why they are off, status, error and progress. Qt only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..app.items import Control
+from ..app.session import Curve, Histogram
+from ..app.view import View
+
+ACCENT = "#3b8ee0"
+
+
+PRIMARY = (
+    f"QPushButton:enabled {{ background: {ACCENT}; color: white; font-weight: 600; }}"
+    "QPushButton:enabled:hover { background: #57a2ea; }"
+)
+
+
+_PROBLEM, _NOTICE = (f"#message {{ background: {c}; border-radius: 4px; }}" for c in ("#7a2f2f", "#5c5122"))
+
+
+def restyle(widget: QWidget, sheet: str) -> None:
+    """Set a style sheet where it is another one: Qt works it out anew for all inside, even where it is the same."""
+    if widget.styleSheet() != sheet:
+        widget.setStyleSheet(sheet)
+
+
+class ActionButton(QPushButton):
+    """A button whose tooltip says what it does, or why it cannot do it now."""
+
+    def __init__(self, text: str, tip: str, action: Callable[[], None], *, primary: bool = False) -> None:
+        super().__init__(text)
+        self._tip = tip
+        self.setToolTip(tip)
+        self.clicked.connect(lambda: action())
+        self.setObjectName(text)
+        self._primary = False
+        if primary:
+            self.setMinimumHeight(34)
+            self.set_primary(True)
+
+    def set_primary(self, primary: bool) -> None:
+        """Whether this is what a person will most likely want to press."""
+        if primary != self._primary:
+            self._primary = primary
+            self.setStyleSheet(PRIMARY if primary else "")
+
+    def show_control(self, control: Control) -> None:
+        """Switch on or off, with the reason."""
+        self.setEnabled(control.enabled)
+        self.setToolTip(self._tip if control.enabled else f"{self._tip}\n\nOff: {control.reason}")
+
+
+def hint(text: str = "") -> QLabel:
+    """A wrapping line of quiet text."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet("color: #9aa4af;")
+    label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def heading(text: str) -> QLabel:
+    """The title of a group of controls."""
+    label = QLabel(text)
+    label.setStyleSheet("font-weight: 600; padding-top: 4px;")
+    return label
+
+
+def row(*widgets: QWidget, first: int = 1) -> QWidget:
+    """Widgets side by side, sharing the width; the first may have several shares."""
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for widget in widgets:
+        layout.addWidget(widget, first if widget is widgets[0] else 1)
+        if isinstance(widget, QPushButton):  # they share what there is; none makes the dock wider
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return box
+
+
+def items(widget: QListWidget) -> list[Any]:
+    """All items of a list."""
+    return [widget.item(n) for n in range(widget.count())]
+
+
+class StatusBar(QWidget):
+    """What happens now: status, progress with the time left, Cancel; errors and notices stay until read."""
+
+    cancelled = Signal()
+    dismissed = Signal()
+    locate = Signal(str)
+    restart = Signal()
+    save = Signal()
+    recover = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status = hint()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.remaining = hint()
+        self.cancel = ActionButton("Cancel", "End the running job; what is finished stays.", self.cancelled.emit)
+        self._job = row(self.bar, self.remaining, self.cancel)
+        self._lost = ""
+        self._find = ActionButton("Locate...", "Say where the picture is now.", lambda: self.locate.emit(self._lost))
+        self._save = ActionButton("Save elsewhere...", "Go on in another folder; nothing is lost.", self.save.emit)
+        self._again = ActionButton("Restart engine", "End it and start a new one.", self.restart.emit)
+        self._damaged = ""
+        self._recover = ActionButton(
+            "Recover", "Put the project together from all that is left; the damaged file is kept.",
+            lambda: self.recover.emit(self._damaged),
+        )  # fmt: skip
+        self._frame, self._message = self._make_frame()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for widget in (self._frame, self.status, self._job):
+            layout.addWidget(widget)
+
+    def show_view(self, view: View) -> None:
+        """Show what a view says."""
+        self.status.setText(view.progress.text if view.progress else view.status)
+        self._job.setVisible(view.progress is not None)
+        if view.progress is not None:
+            known = view.progress.done > 0
+            self.bar.setUpdatesEnabled(False)  # else Qt paints the whole window at once, not with the next picture
+            self.bar.setRange(0, 1000 if known else 0)
+            self.bar.setValue(int(view.progress.done * 1000))
+            self.bar.setUpdatesEnabled(True)
+            self.remaining.setText(view.remaining)
+        self.cancel.show_control(view.cancel)
+        self._show_frame(view)
+
+    def _show_frame(self, view: View) -> None:
+        problem = view.problem
+        self._frame.setVisible(problem is not None or bool(view.notice or view.silent))
+        if problem is not None:
+            self._message.setText(f"<b>{problem.message}</b><br>{problem.hint}")
+            self._message.setToolTip(problem.details)
+        else:
+            self._message.setText(view.silent or view.notice)
+        self._again.setVisible(problem is None and bool(view.silent))
+        restyle(self._frame, _PROBLEM if problem is not None else _NOTICE)
+        self._lost = problem.lost_image if problem else ""
+        self._find.setVisible(bool(self._lost))
+        self._save.setVisible(problem is not None and problem.gone)
+        self._damaged = problem.damaged if problem else ""
+        self._recover.setVisible(bool(self._damaged))
+
+    def _make_frame(self) -> tuple[QFrame, QLabel]:
+        frame, message, close = QFrame(), QLabel(), QToolButton()
+        frame.setObjectName("message")
+        message.setWordWrap(True)
+        message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        close.setText("✕")
+        close.setToolTip("I have read this.")
+        close.clicked.connect(lambda: self.dismissed.emit())
+        inner = QVBoxLayout()
+        for widget in (message, self._find, self._save, self._again, self._recover):
+            inner.addWidget(widget)
+        layout = QHBoxLayout(frame)
+        layout.addLayout(inner, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        return frame, message
+
+
+class CurvePlot(QWidget):
+    """Loss of steps (thin) and of validations (dots) against seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setMinimumHeight(120)
+        self._curve = Curve()
+        self.setToolTip("Loss on training patches (line) and on held-out corrections (dots); lower is better.")
+
+    def show_curve(self, curve: Curve) -> None:
+        """Draw another curve."""
+        if curve != self._curve:
+            self._curve = curve
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Qt asks for the picture."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = self.rect().adjusted(34, 8, -8, -20)
+        painter.setPen(QPen(QColor("#5a6472")))
+        painter.drawRect(area)
+        points = self._curve.training + self._curve.validation
+        if not points:
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "The loss appears here while training.")
+            return
+        right, top = max(p[0] for p in points) or 1.0, max(p[1] for p in points) or 1.0
+
+        def place(point: tuple[float, float]) -> tuple[float, float]:
+            return area.left() + point[0] / right * area.width(), area.bottom() - point[1] / top * area.height()
+
+        painter.drawText(2, area.top() + 8, f"{top:.2f}")
+        painter.drawText(area.right() - 40, area.bottom() + 15, f"{right:.0f} s")
+        painter.drawText(2, area.bottom(), "0")
+        path = QPainterPath()
+        every = max(1, len(self._curve.training) // max(1, area.width()))  # no more points than pixels
+        for n, point in enumerate(self._curve.training[::every]):
+            (path.lineTo if n else path.moveTo)(*place(point))
+        painter.setPen(QPen(QColor(ACCENT), 1.2))
+        painter.drawPath(path)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor("#f2b134"))
+        for point in self._curve.validation:
+            x, y = place(point)
+            painter.drawEllipse(int(x) - 3, int(y) - 3, 6, 6)
+
+
+class HistogramPlot(QWidget):
+    """Intensities of the visible field before (grey) and after (blue) preprocessing, each over its own range."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(96)
+        self._histogram = Histogram()
+        self.setToolTip("How often each intensity occurs in the visible field: before in grey, after in blue.")
+
+    def show_histogram(self, histogram: Histogram) -> None:
+        """Draw another histogram."""
+        if histogram != self._histogram:
+            self._histogram = histogram
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Qt asks for the picture."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        h, half = self._histogram, (self.width() - 10) // 2
+        for x, shares, span, name, colour in (
+            (0, h.before, h.before_range, "before", "#9aa4af"),
+            (half + 10, h.after, h.after_range, "after", ACCENT),
+        ):
+            painter.setPen(QPen(QColor("#5a6472")))
+            painter.drawLine(x, 74, x + half, 74)
+            painter.setPen(QPen(QColor("#9aa4af")))
+            painter.drawText(x, 90, f"{span[0]:.3g}" if shares else "")
+            painter.drawText(x, 78, half, 16, int(Qt.AlignmentFlag.AlignRight), f"{span[1]:.3g}" if shares else "")
+            painter.drawText(x, 78, half, 16, int(Qt.AlignmentFlag.AlignHCenter), name)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(colour))
+            for n, share in enumerate(shares):
+                left, right = x + n * half // len(shares), x + (n + 1) * half // len(shares)
+                height = int(70 * share**0.5)  # the root, so that rare intensities are seen
+                painter.drawRect(left, 74 - height, max(1, right - left - 1), height)
