@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# one process per core, each of them with one thread: small networks gain nothing from more
+WORKERS ?= auto
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # where pip is told of local wheels, uv looks there too
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libopengl0 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 \
@@ -45,10 +48,10 @@ lint: setup
 	$(BIN)/npe2 validate napari-cellseg
 
 test: lint
-	$(BIN)/python -m pytest
+	$(TESTS) -n $(WORKERS) --dist loadfile
 
 fast: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -n $(WORKERS) --dist loadfile -m "not slow"
 
 bench: setup
 	$(BIN)/python -m pytest tests/bench --benchmark-only

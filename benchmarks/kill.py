@@ -65,7 +65,7 @@ def worker(folder: Path) -> None:
                 time.sleep(0.005)
             if not controller.busy:
                 turn += 1
-                (controller.fine_tune if turn % 2 else controller.predict)()
+                (controller.training.fine_tune if turn % 2 else controller.predict)()
             if turn % 3 == 0 and rng.random() < 0.05:
                 controller.session.canvas.snapshot()
 
@@ -80,8 +80,8 @@ def corrector(folder: Path) -> None:
     controller = Controller(ViewerModel())
     controller.open_project(folder / "k.cellseg")
     canvas, rng = controller.session.canvas, np.random.default_rng(os.getpid())
-    names = [t.name for t in TOOLS if t.name not in ("predict box", "assign class") and t.only != "volume"]
-    controller.choose(smallest=6)
+    names = [t.name for t in TOOLS if t.name not in ("predict box", "assign class") and "volume" not in t.only]
+    controller.actions.choose(smallest=6)
 
     def place() -> tuple[int, int]:
         found = np.argwhere(canvas.labels > 0)
@@ -101,7 +101,7 @@ def corrector(folder: Path) -> None:
             controller.correct_at("approve", (y, x))
         elif verb == "restore":
             rows = canvas.rows()
-            controller.restore(rows[-min(4, len(rows))].n)
+            controller.strokes.restore(rows[-min(4, len(rows))].n)
         elif verb in ("split", "merge", "scribble", "polygon", "convex polygon"):
             controller.correct_along(verb, line + rng.normal(0, 4, line.shape))
         elif verb == "remove small":

@@ -102,12 +102,12 @@ def measure(name: str, repeats: int) -> dict[str, float]:
         labels = control.family.labels
         labels.brush_size = 20
         if len(shape) == 3:
-            control.go_to_slice(45)
+            control.family.go_to_slice(45)
         settle()
         control.canvas().objects.ids()
         stroke(labels)
         out["stroke"] = times(lambda: stroke(labels))
-        out["undo_stroke"] = times(control.undo, lambda: stroke(labels))
+        out["undo_stroke"] = times(control.strokes.undo, lambda: stroke(labels))
         columns = shape[-1] // PITCH
 
         def point(k: int, side: int = 0) -> tuple[int, ...]:
@@ -129,13 +129,13 @@ def measure(name: str, repeats: int) -> dict[str, float]:
             k = next(turn)
             control.correct_at("merge", point(k))
             control.correct_at("merge", point(k, 1))
-            control.correcting.forget()
+            control.actions.forget()
 
         out["merge"] = times(merge)
-        out["undo_merge"] = times(control.undo, merge)
+        out["undo_merge"] = times(control.strokes.undo, merge)
         out["split"] = times(lambda: control.correct_along("split", line(next(turn))))
         out["delete"] = times(lambda: control.correct_at("delete", point(next(turn))))
-        out["undo_delete"] = times(control.undo, lambda: control.correct_at("delete", point(next(turn))))
+        out["undo_delete"] = times(control.strokes.undo, lambda: control.correct_at("delete", point(next(turn))))
         out["approve"] = times(lambda: control.correct_at("approve", point(next(turn))))
         out["grow"] = times(lambda: control.correct_at("grow", point(next(turn))))
         control.writer.cut(
@@ -143,9 +143,9 @@ def measure(name: str, repeats: int) -> dict[str, float]:
         )
         for name, begin in (
             ("write_prediction", lambda: None),  # of nothing: everything goes
-            ("undo_prediction", control.undo),
-            ("approve_image", control.approve_image),
-            ("undo_approval", control.undo),
+            ("undo_prediction", control.strokes.undo),
+            ("approve_image", control.actions.approve_image),
+            ("undo_approval", control.strokes.undo),
         ):
             moments = bit_by_bit(control, begin, settle)
             out[name], out[f"{name}_longest"] = sum(moments) * 1e3, max(moments) * 1e3

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from napari_cellseg.config import Config
-from napari_cellseg.engine import Simulation, run, simulate
+from napari_cellseg.engine import run
 from napari_cellseg.events import RoundScored
+from napari_cellseg.experiments import Simulation, simulate
 from napari_cellseg.images import read_labels
 from napari_cellseg.project import Project
 

@@ -21,7 +21,7 @@ from napari_cellseg.project import (
     put_fitted_target,
 )  # fmt: skip
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import Boundary, Distance
+from napari_cellseg.targets import Boundary, Distance, decode
 
 
 def evidence(known: int = 12, *, low: bool = False, bumpy: bool = False) -> tuple[Evidence, np.ndarray]:
@@ -46,8 +46,8 @@ def test_thresholds_that_were_wrong_are_mended_everywhere(fault):
     assert fitted is not None
     assert fitted.objects == 12
     assert fitted.after > fitted.before + 0.15
-    before = score_image(truth, target.decode(found.probabilities))["ap50"]
-    after = score_image(truth, fitted.target.decode(found.probabilities))["ap50"]
+    before = score_image(truth, decode(target, found.probabilities))["ap50"]
+    after = score_image(truth, decode(fitted.target, found.probabilities))["ap50"]
     assert before < 0.75
     assert after > 0.9
 

@@ -484,7 +484,7 @@ def pressed(path: Path) -> tuple[np.ndarray, str]:
     controller = Controller(ViewerModel())
     try:
         controller.open_project(path)
-        controller.predicting.draft()
+        controller.prediction.draft()
         spin(controller, lambda: not controller.busy)
         assert controller.session.problem is None
         assert controller.session.status.startswith("Drafted")

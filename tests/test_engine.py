@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cellseg.engine import DecodeJob, Engine, PlanJob, PredictJob, Simulation, TrainJob, run, simulate
+from napari_cellseg.engine import DecodeJob, Engine, PlanJob, PredictJob, TrainJob, run
 from napari_cellseg.engine._pulse import PATIENCE_S, Pulse
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import (
@@ -27,6 +27,7 @@ from napari_cellseg.events import (
     TileDone,
     describe,
 )
+from napari_cellseg.experiments import Simulation, simulate
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 

@@ -12,10 +12,10 @@ import pytest
 
 from napari_cellseg import cli, edits
 from napari_cellseg.config import Config, default_config, parse_config
-from napari_cellseg.engine import EvaluateJob, PredictJob, Study, TrainJob, open_round, run, study, study_table
-from napari_cellseg.engine._scratch import approved_truth
+from napari_cellseg.engine import EvaluateJob, PredictJob, TrainJob, open_round, run
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Evaluated, Predicted, StudyScored
+from napari_cellseg.experiments import Study, approved_truth, study, study_table
 from napari_cellseg.models import write_tensors
 from napari_cellseg.preprocess import recipe
 from napari_cellseg.presets import TRAININGS, preset

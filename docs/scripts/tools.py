@@ -135,7 +135,7 @@ def pairs(studio: Studio, names: list[str]) -> list[tuple[str, np.ndarray, np.nd
             if ok:
                 found.append((name, before, after))
             while canvas.n > start and canvas.can_undo and control.session.canvas.last_row().tool != "undo":
-                control.undo()
+                control.strokes.undo()
             if ok:
                 break
     return found
@@ -145,7 +145,7 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
     """Set the scene for a tool, take the picture, use the tool, take the other."""
     control = studio.control
     labels = control.family.labels
-    control.choose(through=name in ("interpolate",), over="all")
+    control.actions.choose(through=name in ("interpolate",), over="all")
     y, x = point[-2:]
     front = point[:-2]
 
@@ -184,11 +184,11 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
     if name in ("scribble", "polygon", "convex polygon"):
         control.correct_at("delete", point)
     if name == "interpolate":
-        control.choose(through=False)
+        control.actions.choose(through=False)
         for z in range(point[0] - 3, point[0] - 1):
             control.correct_at("delete", (z, *point[1:]))
         control.dismiss()
-        control.choose(through=True)
+        control.actions.choose(through=True)
         point = (point[0] - 2, *point[1:])
     studio.look((*point[:-2], *middle))
     line = {
@@ -207,7 +207,7 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
     if name == "merge":
         control.correct_at("merge", point)
         control.correct_at("merge", other)
-        control.correcting.forget()
+        control.actions.forget()
     elif line is not None:
         control.correct_along(name, line)
     elif name == "interpolate":
@@ -216,7 +216,7 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
         labels.selected_label = 777
         control.correct_at(name, point)
     elif name == "remove small":
-        control.choose(smallest=20)
+        control.actions.choose(smallest=20)
         control.correct_now(name)
     else:
         control.correct_at(name, point)
@@ -229,21 +229,21 @@ def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
 
     control = studio.control
     canvas = control.canvas()
-    control.approve_image()
+    control.actions.approve_image()
     studio.spin(30, lambda: not control.busy)
     values = ["train.seconds=40", "model.weights=none", "train.patch=128"]
     control.configure(control.session.config.with_values(values))
-    control.fine_tune()
+    control.training.fine_tune()
     studio.spin(240, lambda: not control.busy)
-    control.keep()
-    control.undo()  # approval: the network may write again
+    control.training.keep()
+    control.strokes.undo()  # approval: the network may write again
     studio.spin(30, lambda: not control.busy)
     id = next(i for i in canvas.objects.ids().tolist()[60:] if canvas.objects.count(i) > 200)
     box = canvas.objects.box(canvas.labels, id)
     middle = [(s.start + s.stop) // 2 for s in box]
     wide = tuple(slice(m - 22, m + 22) for m in middle)
     nothing = np.zeros([s.stop - s.start for s in wide], np.uint32)
-    control.apply(edits.predicted(canvas.labels, canvas.state, wide, nothing))
+    control.workspace.apply(edits.predicted(canvas.labels, canvas.state, wide, nothing))
     studio.look(tuple(middle))
     corners = np.array([[wide[0].start, wide[1].start], [wide[0].start, wide[1].stop], [wide[0].stop, wide[1].stop],
                         [wide[0].stop, wide[1].start], [wide[0].start, wide[1].start]], float)  # fmt: skip
@@ -312,14 +312,14 @@ def main() -> None:
              "remove small", "scribble", "polygon", "convex polygon"],
         )  # fmt: skip
         control = studio.control
-        control.choose(smallest=30)
+        control.actions.choose(smallest=30)
         studio.viewer.reset_view()
-        control.review("worth")
+        control.start_review("worth")
         studio.spin(20, lambda: control.session.place >= 0)
         for _ in range(3):
-            control.reviewing.approve()
+            control.review.approve()
         studio.window("step_review")
-        control.reviewing.stop()
+        control.review.stop()
         theirs = np.roll(control.canvas().labels, 2, axis=1)
         theirs[theirs % 7 == 0] = 0
         third = np.where(theirs % 5 == 0, 0, theirs)
@@ -329,7 +329,7 @@ def main() -> None:
         fold = studio.fold("compare")
         studio.window("step_compare")
         fold.collapse()
-        control.reviewing.stop()
+        control.review.stop()
         found.insert(-3, predicted_box(studio))
         fold = studio.fold("history")
         studio.window("step_history")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Config, read_config
-    from .engine import Engine, simulate
+    from .engine import Engine
     from .errors import CellsegError
+    from .experiments import simulate
     from .images import Image, read, read_labels, write_labels
     from .project import Edit, Project
 
@@ -25,7 +26,7 @@ _WHERE = {
     "read": "images",
     "read_config": "config",
     "read_labels": "images",
-    "simulate": "engine",
+    "simulate": "experiments",
     "write_labels": "images",
 }
 __all__ = [

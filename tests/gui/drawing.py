@@ -18,4 +18,4 @@ def draw(controller: Controller, truth: np.ndarray, ids: Sequence[int]) -> None:
     new = np.where(mine, truth + 1000, canvas.labels).astype(np.uint32)
     state = np.where(mine, 1, canvas.state).astype(np.uint8)
     box = tuple(slice(0, n) for n in truth.shape)
-    controller.apply(difference("brush", canvas.labels, canvas.state, box, new, state))
+    controller.workspace.apply(difference("brush", canvas.labels, canvas.state, box, new, state))

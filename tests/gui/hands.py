@@ -47,7 +47,7 @@ def main(project: str, out: str) -> None:
     hands = Hands(viewer, control)
     counts = {}
     kinds = (*KINDS, *(VOLUME if hands.volume else ()), *(("predict box",) if control.session.current_model else ()))
-    for kind in kinds if control.instances() else CLASSES:
+    for kind in kinds if control.workspace.instances else CLASSES:
         counts[kind] = hands.many(kind)
         print(kind, counts[kind], flush=True)
     canvas = control.canvas()
@@ -89,7 +89,7 @@ class Hands:
         for _ in range(8 * WANTED):
             if self.volume:
                 depth = self.control.canvas().labels.shape[0]
-                self.control.go_to_slice(int(self.rng.integers(2, depth - 3)))
+                self.control.family.go_to_slice(int(self.rng.integers(2, depth - 3)))
                 settle(1)
             before = self.control.canvas().n
             self.once(kind)
@@ -127,13 +127,13 @@ class Hands:
             return
         if kind == "review":
             if self.control.session.place < 0:
-                self.control.review("random")
+                self.control.start_review("random")
                 while self.control.busy:
                     settle()
             self.key("0")
             return
         if kind == "fill holes":  # nobody left a hole: make one
-            self.control.choose(through=False)
+            self.control.actions.choose(through=False)
             layer.mode, layer.brush_size = "erase", 1
             id = int(self.plane[y, x])
             self.drag([(y, x), (y, x)])
@@ -142,7 +142,7 @@ class Hands:
                 return
             y, x = (int(v) for v in rest[0])
         if kind in ("keep largest", "remove small"):  # a speck: of the object, or of its own
-            self.control.choose(smallest=5)
+            self.control.actions.choose(smallest=5)
             fresh = self.control.canvas().next_id()
             layer.selected_label = int((self.plane[y, x] or ids[0]) if kind == "keep largest" else fresh)
             layer.mode, layer.brush_size = "paint", 1
@@ -151,11 +151,11 @@ class Hands:
             self.drag([tuple(where), tuple(where)])
         if kind == "interpolate":  # make a gap, then fill it from the slice below
             id, z = int(self.plane[y, x]), self.z
-            self.control.choose(through=False)
+            self.control.actions.choose(through=False)
             self.move((y, x))
             self.key("D")
-            self.control.choose(through=True)
-            self.control.go_to_slice(z - 1)
+            self.control.actions.choose(through=True)
+            self.control.family.go_to_slice(z - 1)
             settle()
             y, x = self.inside(id)
         tool = BY_NAME[kind]
@@ -167,7 +167,7 @@ class Hands:
             self.move((y, x))
             self.key(tool.key)
             return
-        if not self.control.instances():
+        if not self.control.workspace.instances:
             layer.selected_label = int(self.rng.integers(1, len(self.control.project().classes) + 1))
         self.key(tool.key)
         if tool.gesture == "now":

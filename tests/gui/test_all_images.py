@@ -115,7 +115,7 @@ def test_every_image_has_a_mark_that_follows_what_is_done(controller, folder):
     paint(controller, 30, 40, 5)
     spin(controller, lambda: words(controller)[0] == "corrected")
     controller.select_image("c1")
-    controller.approve_image()
+    controller.actions.approve_image()
     spin(controller, lambda: words(controller)[1] == "approved")
     controller.select_image("c2")
     assert words(controller) == ["corrected", "approved", "not begun", "not begun"]
@@ -169,7 +169,7 @@ def test_buttons_say_why_they_are_off(controller, tmp_path):
     assert not view.predict.enabled
     spin(controller, lambda: not controller.busy)
     controller.session.project.db.put_setting("current_model", "")
-    controller.refresh()
+    controller.projects.refresh()
     assert "no model" in resolve(controller.session).predict_all.reason
     controller.predict_all()
     assert "no model" in controller.session.problem.message
@@ -204,7 +204,7 @@ def test_all_images_are_predicted_and_progress_tells_how_far(controller, folder,
             assert ((labels > 0) != expected(folder, id)).mean() < 0.01  # debris is left out
     np.testing.assert_array_equal(controller.family.labels.data, controller.session.canvas.labels)
     assert controller.family.labels.data.any()
-    controller.undo()
+    controller.strokes.undo()
     assert not controller.family.labels.data.any()  # as a whole
 
 
@@ -268,16 +268,16 @@ def test_what_counts_as_predicted_already(controller, engine):
     walk(controller)
     assert engine.asked == ["c1", "c2", "c3"]  # Predict was as good
     engine.asked.clear()
-    controller.undo()
+    controller.strokes.undo()
     walk(controller)
     assert engine.asked == ["c0"]
-    target = controller.predicting.target().model_copy(update={"min_size": 50})
+    target = controller.session.decoding.model_copy(update={"min_size": 50})
     engine.asked.clear()
     controller.session.update(target=target)
     walk(controller)
     assert engine.asked == list(IDS)  # with other thresholds
     add_model(controller.session.project, "m2")
-    controller.refresh()
+    controller.projects.refresh()
     engine.asked.clear()
     walk(controller)
     assert engine.asked == list(IDS)  # by another model
@@ -348,7 +348,7 @@ def test_another_image_is_opened_meanwhile(controller, folder, engine, monkeypat
 
     monkeypatch.setattr(writing, "PIECE", 32)
     controller.predict_all()
-    walker = controller.all_images._predicting
+    walker = controller.all_images.predict_all
     if when == "predicted":
         spin(controller, lambda: "c0" in walker._walk.ready or walker._walk.shown)
     elif when == "numbered":
@@ -382,8 +382,8 @@ def test_an_image_that_is_being_written_opens_as_soon_as_that_is_done(controller
 
     monkeypatch.setattr(predict_all, "write_prediction", slowly)
     controller.predict_all()
-    spin(controller, lambda: (w := controller.all_images._predicting._walk) is not None and w.hidden is not None)
-    hidden = controller.all_images._predicting._walk.hidden.image
+    spin(controller, lambda: (w := controller.all_images.predict_all._walk) is not None and w.hidden is not None)
+    hidden = controller.all_images.predict_all._walk.hidden.image
     controller.select_image(hidden)
     assert controller.session.image == "c0"
     assert "as soon as" in controller.session.status
@@ -403,7 +403,7 @@ def test_no_more_than_a_few_predictions_wait_to_be_written(controller, engine, m
     monkeypatch.setattr(predict_all, "write_prediction", lambda *a: (gate.wait(LIMIT_S), write(*a))[1])
     controller.select_image("c3")
     controller.predict_all()
-    spin(controller, lambda: controller.all_images._predicting._walk.waits >= predict_all.AHEAD)
+    spin(controller, lambda: controller.all_images.predict_all._walk.waits >= predict_all.AHEAD)
     for _ in range(30):
         controller.tick()
     assert engine.asked == ["c0", "c1"]

@@ -93,8 +93,8 @@ def test_every_napari_tool_is_logged(controller, tool):
         canvas.edit(row.n).write_to(replayed, state)
     np.testing.assert_array_equal(replayed, live)
     np.testing.assert_array_equal(state, canvas.state)
-    controller.undo()
-    controller.undo()
+    controller.strokes.undo()
+    controller.strokes.undo()
     assert not labels.data.any()
 
 
@@ -178,7 +178,7 @@ def test_a_draft_without_a_model_respects_the_person(controller):
     assert controller.session.status.startswith("Drafted")
     assert len(np.unique(canvas.labels)) > 4
     np.testing.assert_array_equal(canvas.labels[mine], before)
-    controller.undo()
+    controller.strokes.undo()
     assert set(np.unique(canvas.labels)) == {0, 5}
 
 
@@ -250,15 +250,15 @@ def test_a_round_with_the_real_engine(controller, picture):
     truth: np.ndarray = picture[1]
     for id in range(1, 6):
         controller.family.labels.data_setitem(np.nonzero(truth == id), id)
-    controller.approve_image()
+    controller.actions.approve_image()
     config = controller.session.config.with_values([*SMALL, "train.steps=8", "predict.tile=64"])
     controller.configure(config)
-    controller.fine_tune()
+    controller.training.fine_tune()
     spin(controller, lambda: not controller.busy)
     assert controller.session.problem is None
     assert resolve(controller.session).decide.enabled
     assert len(controller.session.curve.training) == 8
-    controller.keep()
+    controller.training.keep()
     assert controller.session.current_model == "v1"
     before = controller.session.canvas.labels.copy()
     controller.predict()
@@ -274,11 +274,11 @@ def thresholds_act_on_the_field_at_once(controller):
     assert view.thresholds.enabled
     assert not view.apply.enabled
     before = controller.session.canvas.labels.copy()
-    target = controller.predicting.target().model_copy(update={"threshold": 0.05, "min_size": 1})
+    target = controller.session.decoding.model_copy(update={"threshold": 0.05, "min_size": 1})
     controller.retarget(target.model_copy(update={"threshold": 0.9}))
     controller.retarget(target)  # the newest wish wins
     spin(controller, lambda: controller.session.decoded)
-    spin(controller, lambda: controller.predicting._looking is None and not controller.predicting._wishes)
+    spin(controller, lambda: controller.prediction._looking is None and not controller.prediction._wishes)
     outlines = controller.family.overlays.outlines
     assert outlines.data.shape == before.shape
     assert (outlines.data > 0).mean() > (before > 0).mean()
@@ -288,7 +288,7 @@ def thresholds_act_on_the_field_at_once(controller):
     assert controller.session.problem is None
     np.testing.assert_array_equal(controller.session.canvas.labels, before)  # approved: nothing may change
     assert controller.family.overlays.outlines is None
-    controller.predicting.reset()
+    controller.prediction.reset()
     assert controller.session.target is None
 
 
@@ -301,7 +301,7 @@ def test_the_original_is_shown_left_of_the_line_and_while_the_key_is_held(contro
     assert layer.translate[-1] == 80
     assert "ms" in controller.session.histogram.text
     assert len(controller.session.histogram.after) == 64
-    held = controller.previewer.held(controller.viewer)
+    held = controller.preview.held(controller.viewer)
     next(held)
     assert not layer.visible
     assert next(held, None) is None
@@ -314,7 +314,7 @@ def test_the_original_is_shown_left_of_the_line_and_while_the_key_is_held(contro
 def test_only_the_last_request_of_many_is_done(controller):
     """Requests that have not begun are replaced: never a queue of stale ones."""
     done = []
-    latest = controller.previewer.worker
+    latest = controller.preview.worker
     gate = threading.Event()
     latest.ask(lambda: gate.wait(LIMIT_S), lambda _: done.append("first"))
     for n in range(50):
@@ -327,7 +327,7 @@ def test_only_the_last_request_of_many_is_done(controller):
 def test_only_the_visible_field_is_predicted(controller, trained, monkeypatch):
     controller.family.visible_box = lambda: (slice(20, 70), slice(30, 90))
     controller.session.update(field_only=True)
-    assert controller.predicting._region() == ((20, 70), (30, 90))
+    assert controller.prediction._region() == ((20, 70), (30, 90))
 
 
 def test_open_strokes_hold_predictions_back(controller):
@@ -346,7 +346,7 @@ def test_ids_of_the_person_and_of_predictions_never_meet(controller):
     tile = np.zeros((60, 60), np.uint32)
     tile[5:20, 5:20] = 1
     controller.writer.tile("cells", (slice(0, 60), slice(0, 60)), tile, "p")
-    controller.new_label()
+    controller.strokes.new_label()
     mine = controller.family.labels.selected_label
     controller.writer.tile("cells", (slice(60, 120), slice(0, 60)), tile, "p")
     controller.tick()
@@ -404,9 +404,9 @@ def test_events_of_another_projects_job_are_dropped(controller, tmp_path, pictur
     from napari_cellseg.engine import Reply
     from napari_cellseg.events import Judged
 
-    controller.job = 1
+    controller.workspace.job = 1
     controller.new_project(tmp_path / "other")
-    controller._reactions.handle(Reply(1, Judged("v1", "v2", {}, {}, True)))
+    controller.engine_events.handle(Reply(1, Judged("v1", "v2", {}, {}, True)))
     assert controller.session.project.db.rounds() == []
 
 
@@ -428,7 +428,7 @@ def test_split_by_a_line_and_tools(controller):
     assert set(np.unique(controller.session.canvas.labels)) == {0, 3, 4}
     controller.family.labels.mode = "paint"
     assert controller.session.tool == ""
-    controller.new_label()
+    controller.strokes.new_label()
     assert controller.family.labels.selected_label == 5
 
 
@@ -452,7 +452,7 @@ def test_patches_and_network_are_shown_before_training(controller, picture):
     controller.session.project.approve_labels(controller.session.image, picture[1])
     controller.configure(controller.session.config.with_values([*TINY, "augmentation.kind=two_stage"]))
     assert resolve(controller.session).network == ""
-    controller.show_training()
+    controller.training.show()
     spin(controller, lambda: controller.session.training is not None and not controller.busy)
     view = resolve(controller.session)
     assert view.network.startswith("U-Net (Gautam")
@@ -462,15 +462,15 @@ def test_patches_and_network_are_shown_before_training(controller, picture):
 
 
 def test_a_preset_changes_what_is_trained_and_says_when_it_cannot_yet(controller):
-    controller.choose_preset("tiling-2024-fineyogurt")
+    controller.training.choose_preset("tiling-2024-fineyogurt")
     config = controller.session.config
     assert (config.model.kind, config.target.kind, config.object_size) == ("unet3d", "boundary", 0)
     assert config.train.from_scratch
     assert controller.session.training is None
-    controller.choose_preset("aziz-2026")
+    controller.training.choose_preset("aziz-2026")
     assert "for classes" in controller.session.problem.message
     assert controller.session.config == config
-    controller.choose_preset("nobody")
+    controller.training.choose_preset("nobody")
     assert "no preset" in controller.session.problem.message
 
 
@@ -478,7 +478,7 @@ def test_a_cancelled_training_goes_on_by_a_button(controller, picture):
     controller.session.project.approve_labels(controller.session.image, picture[1])
     controller.configure(controller.session.config.with_values([*TINY, "train.steps=4000"]))
     assert not resolve(controller.session).resume.enabled
-    controller.fine_tune()
+    controller.training.fine_tune()
     spin(controller, lambda: len(controller.session.curve.training) > 5)
     controller.cancel()
     spin(controller, lambda: not controller.busy)
@@ -486,7 +486,7 @@ def test_a_cancelled_training_goes_on_by_a_button(controller, picture):
     view = resolve(controller.session)
     assert view.resume.enabled
     assert view.unfinished == first.id
-    controller.resume_training()
+    controller.training.resume()
     spin(controller, lambda: bool(controller.session.curve.training))
     assert controller.session.curve.training[0][0] >= first.seconds - 0.01  # not from the beginning
     controller.cancel()

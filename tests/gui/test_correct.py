@@ -59,7 +59,7 @@ def open_one(folder: Path, ndim: int) -> Iterator[Controller]:
     controller = Controller(ViewerModel())
     controller.open_project(folder / "p.cellseg")
     if ndim == 3:
-        controller.go_to_slice(2)
+        controller.family.go_to_slice(2)
     yield controller
     controller.close()
 
@@ -85,7 +85,7 @@ DO: dict[str, Callable[[Controller], None]] = {
     "split": lambda c: c.correct_along("split", line(c, (5, 16), (30, 16))),
     "delete": lambda c: c.correct_at("delete", at(c, 40, 55)),
     "relabel": lambda c: [setattr(c.family.labels, "selected_label", 77), c.correct_at("relabel", at(c, 40, 55))],
-    "fill holes": lambda c: [c.choose(through=False), c.correct_at("fill holes", at(c, 36, 12))],
+    "fill holes": lambda c: [c.actions.choose(through=False), c.correct_at("fill holes", at(c, 36, 12))],
     "smooth": lambda c: c.correct_at("smooth", at(c, 40, 55)),
     "grow": lambda c: c.correct_at("grow", at(c, 40, 55)),
     "shrink": lambda c: c.correct_at("shrink", at(c, 40, 55)),
@@ -104,10 +104,10 @@ DO: dict[str, Callable[[Controller], None]] = {
     "approve": lambda c: c.correct_at("approve", at(c, 15, 12)),
 }  # fmt: skip
 VOLUME: dict[str, Callable[[Controller], None]] = {
-    "copy up": lambda c: [c.go_to_slice(3), c.correct_at("copy up", (3, 40, 55))],
-    "copy down": lambda c: [c.go_to_slice(1), c.correct_at("copy down", (1, 40, 55))],
+    "copy up": lambda c: [c.family.go_to_slice(3), c.correct_at("copy up", (3, 40, 55))],
+    "copy down": lambda c: [c.family.go_to_slice(1), c.correct_at("copy down", (1, 40, 55))],
     "interpolate": lambda c: [
-        c.choose(through=False), c.correct_at("delete", (2, 40, 55)), c.choose(through=True),
+        c.actions.choose(through=False), c.correct_at("delete", (2, 40, 55)), c.actions.choose(through=True),
         c.correct_at("interpolate", (1, 40, 55)),
     ],
 }  # fmt: skip
@@ -130,11 +130,11 @@ def try_tool(controller: Controller, do: Callable[[Controller], None]) -> None:
     np.testing.assert_array_equal(labels, after)
     np.testing.assert_array_equal(state, state_after)
     for _ in range(sum(r.n > n for r in canvas.rows())):
-        controller.undo()
+        controller.strokes.undo()
     np.testing.assert_array_equal(canvas.labels, before)
     np.testing.assert_array_equal(canvas.state, state_before)
     while canvas.can_redo:
-        controller.redo()
+        controller.strokes.redo()
     np.testing.assert_array_equal(canvas.labels, after)
     np.testing.assert_array_equal(canvas.state, state_after)
 
@@ -169,7 +169,7 @@ def test_seeds_split_again_with_every_click(flat):
     assert len(np.unique(canvas.labels[10:22, 10:34])) == 2
     flat.correct_at("split", (12, 31))
     assert len(np.unique(canvas.labels[10:22, 10:34])) == 3
-    flat.undo()
+    flat.strokes.undo()
     assert len(np.unique(canvas.labels[10:22, 10:34])) == 1
     flat.correct_at("split", (12, 12))
     flat.correct_at("split", (40, 55))  # another object: a first seed there
@@ -177,12 +177,12 @@ def test_seeds_split_again_with_every_click(flat):
 
 
 def test_a_slice_is_corrected_alone_where_the_person_says_so(volume):
-    volume.choose(through=False)
+    volume.actions.choose(through=False)
     volume.correct_at("delete", (2, 40, 55))
     labels = volume.session.canvas.labels
     assert not (labels[2] == 4).any()
     assert (labels[1] == 4).any()
-    volume.choose(through=True)
+    volume.actions.choose(through=True)
     volume.correct_at("delete", (1, 40, 55))
     assert not (labels == 4).any()
 
@@ -214,14 +214,14 @@ def test_the_brush_leaves_approved_objects_alone_until_unlocked(opened):
     opened.correct_at("delete", at(opened, 15, 12))
     assert "protected" in opened.session.problem.message
     opened.dismiss()
-    opened.toggle_lock()
+    opened.actions.toggle_lock()
     brush(opened, 15, 18, 9)
     assert (labels[before == 1] == 9).any()
 
 
 @pytest.mark.parametrize(("over", "changes"), [("background", {0}), ("object", {4}), ("all", {0, 4})])
 def test_the_brush_paints_only_over_what_it_may(opened, over, changes):
-    opened.choose(over=over)
+    opened.actions.choose(over=over)
     before = opened.session.canvas.labels.copy()
     brush(opened, 42, 52, 9)  # object 4 begins at column 50
     after = opened.session.canvas.labels
@@ -268,7 +268,7 @@ def predicted_away(controller: Controller) -> list[np.ndarray]:
     for z in range(3):
         box = (slice(z, z + 1), *(slice(0, n) for n in before.shape[1:]))
         nothing = np.zeros((1, *before.shape[1:]), np.uint32)
-        controller.apply(edits.predicted(canvas.labels, canvas.state, box, nothing), "predict-1")
+        controller.workspace.apply(edits.predicted(canvas.labels, canvas.state, box, nothing), "predict-1")
     return [before, canvas.labels.copy()]
 
 
@@ -297,17 +297,17 @@ def test_a_long_undo_goes_on_bit_by_bit(volume, in_small_steps):
 def test_a_correction_ends_a_long_undo_and_stands(volume, in_small_steps):
     before, _ = predicted_away(volume)
     canvas = volume.session.canvas
-    volume.undo()
+    volume.strokes.undo()
     layer = volume.family.labels
     layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), 77)
-    volume.settle()
+    volume.workspace.settle()
     for _ in range(5):
         volume.tick()
     assert not volume.busy
     assert canvas.labels[0, 0, 0] == 77
     assert (canvas.labels != before).sum() > 1
     for _ in range(2):  # the correction, then what was left of the prediction
-        volume.undo()
+        volume.strokes.undo()
         spin(volume, lambda: not volume.busy)
     np.testing.assert_array_equal(canvas.labels, before)
 
@@ -316,7 +316,7 @@ def test_a_correction_ends_a_long_undo_and_stands(volume, in_small_steps):
 
 
 def test_a_review_goes_from_place_to_place_and_remembers(opened):
-    opened.review("worth")
+    opened.start_review("worth")
     spin(opened, lambda: opened.session.place == 0)
     n = len(opened.session.queue)
     assert n == 5
@@ -324,24 +324,24 @@ def test_a_review_goes_from_place_to_place_and_remembers(opened):
     assert opened.family.labels.selected_label == first.id
     if opened.session.canvas.labels.ndim == 3:
         assert round(opened.viewer.dims.point[0]) == 2
-    opened.reviewing.approve()
+    opened.review.approve()
     assert opened.session.place == 1
-    opened.reviewing.skip()
-    opened.reviewing.back()
+    opened.review.skip()
+    opened.review.back()
     assert opened.session.place == 1
-    opened.reviewing.fix()
+    opened.review.fix()
     assert opened.family.labels.mode == "paint"
     third = opened.session.queue[2]
     opened.correct_at("delete", tuple((a + b) // 2 for a, b in third.box))
     opened.dismiss()
     while opened.session.place >= 0:
-        opened.reviewing.approve()
+        opened.review.approve()
     assert "done" in opened.session.status
     records = opened.session.project.db.reviews(opened.session.image)
     assert [r.outcome for r in records][:2] == ["approved", "skipped"]
     assert all(r.seconds >= 0 for r in records)
     assert (opened.session.canvas.state[opened.session.canvas.labels == first.id] == 2).all()
-    opened.review("random")
+    opened.start_review("random")
     spin(opened, lambda: "nothing left" in opened.session.status)
 
 
@@ -358,7 +358,7 @@ def test_a_review_of_a_frame_looks_at_the_frames_beside(tmp_path):
     controller = Controller(ViewerModel())
     controller.open_project(tmp_path / "p.cellseg")
     controller.select_image(ids[1])
-    controller.review("worth")
+    controller.start_review("worth")
     spin(controller, lambda: controller.session.place == 0)
     assert controller.session.queue[0].id == 9
     assert "jumps in time" in controller.session.queue[0].why
@@ -392,7 +392,7 @@ def test_two_annotators_are_compared_and_either_side_is_taken(opened, tmp_path):
     assert len(np.unique(labels[(theirs == 1)])) == 1
     assert (labels[theirs == 9] > 5).all()
     assert (labels == 5).any()
-    opened.reviewing.stop()
+    opened.review.stop()
     assert opened.family.overlays.agreement is None
 
 
@@ -435,14 +435,14 @@ def test_comparing_with_another_shape_says_so(flat, tmp_path):
 
 def test_masks_of_other_tools_in_and_out(opened, tmp_path):
     before = opened.session.canvas.labels.copy()
-    opened.write_masks(tmp_path / "m.roi.zip")
+    opened.masks.write(tmp_path / "m.roi.zip")
     opened.correct_at("delete", at(opened, 40, 55))
-    opened.take_masks(tmp_path / "m.roi.zip")
+    opened.masks.take(tmp_path / "m.roi.zip")
     assert opened.session.problem is None
     labels = opened.session.canvas.labels
     assert not labels[before == 4].any()  # deleted is a person's word
     assert (labels[before == 3] > 0).all()
-    opened.take_masks(tmp_path / "m.roi.zip", approved=True)
+    opened.masks.take(tmp_path / "m.roi.zip", approved=True)
     np.testing.assert_array_equal(labels, before)
     assert (opened.session.canvas.state == 2).all()
 
@@ -451,21 +451,21 @@ def test_a_binary_mask_becomes_objects_and_the_person_is_told(flat, tmp_path):
     mask = (boxes(2) > 2) * np.uint8(255)
     path = tmp_path / "m.npy"
     np.save(path, mask)
-    flat.take_masks(path, approved=True)
+    flat.masks.take(path, approved=True)
     assert len(flat.session.canvas.objects) == 3
     assert "became 3 objects" in flat.session.notice
     np.save(path, np.where(mask > 0, 0.9, 0.2))
-    flat.take_masks(path)
+    flat.masks.take(path)
     assert "fractions" in flat.session.problem.message
-    flat.take_masks(path, threshold=0.5)
+    flat.masks.take(path, threshold=0.5)
     assert "above 0.5" in flat.session.notice
 
 
 def test_labels_are_written_without_an_ending_as_tiff(flat, tmp_path):
-    flat.write_masks(tmp_path / "labels")
+    flat.masks.write(tmp_path / "labels")
     assert flat.session.status == "Wrote labels.tif."
     np.testing.assert_array_equal(read_labels(tmp_path / "labels.tif"), flat.session.canvas.labels)
-    flat.write_masks(tmp_path / "labels.doc")
+    flat.masks.write(tmp_path / "labels.doc")
     assert "ending" in flat.session.problem.message
 
 
@@ -475,13 +475,13 @@ def test_an_earlier_state_is_restored_as_a_new_edit(opened):
     opened.correct_at("delete", at(opened, 40, 55))
     opened.correct_at("grow", at(opened, 15, 12))
     late = canvas.labels.copy()
-    opened.restore(n)
+    opened.strokes.restore(n)
     np.testing.assert_array_equal(canvas.labels, start)
     assert not canvas.state.any()
-    opened.undo()
+    opened.strokes.undo()
     np.testing.assert_array_equal(canvas.labels, late)
     np.testing.assert_array_equal(replayed(opened)[0], late)
-    opened.restore(10_000)
+    opened.strokes.restore(10_000)
     assert opened.session.problem is not None
 
 
@@ -490,12 +490,12 @@ def test_an_earlier_state_is_restored_as_a_new_edit(opened):
 
 def test_a_window_reopens_where_it_was(volume, tmp_path):
     volume.tools.choose("split")
-    volume.choose(over="background", smallest=12)
-    volume.review("reading")
+    volume.actions.choose(over="background", smallest=12)
+    volume.start_review("reading")
     spin(volume, lambda: volume.session.place == 0)
-    volume.reviewing.skip()
-    volume.go_to_slice(3)
-    volume.where.remember(at_once=True)
+    volume.review.skip()
+    volume.family.go_to_slice(3)
+    volume.window.remember(at_once=True)
     folder = tmp_path / "copy.cellseg"
     shutil.copytree(volume.session.project.path, folder)  # what a crash would leave
     (tmp_path / "copy.cellseg" / "window.lock").unlink(missing_ok=True)
@@ -557,13 +557,13 @@ def test_a_killed_window_leaves_no_lock(tmp_path):
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["still there", "gone"])
 def test_a_new_prediction_makes_the_queue_anew_after_the_present_place(flat, replaced):
-    flat.review("random")
+    flat.start_review("random")
     spin(flat, lambda: flat.session.place == 0)
     first = flat.session.queue[0]
-    flat.reviewing.approve()
+    flat.review.approve()
     debris = next(i for i in flat.session.queue if i.box == ((5, 6), (70, 72)))  # which no draft finds
     here = debris if replaced else next(i for i in flat.session.queue[1:] if i.box[0] == (35, 50))
-    flat.reviewing.go(flat.session.queue.index(here))
+    flat.review.go(flat.session.queue.index(here))
     view = flat.viewer.camera.center
     flat.predict()  # there is no model: a draft
     spin(flat, lambda: not flat.busy)
@@ -574,17 +574,17 @@ def test_a_new_prediction_makes_the_queue_anew_after_the_present_place(flat, rep
     assert first.box not in [item.box for item in queue]
     assert len({item.box for item in queue}) == len(queue) == 2
     while flat.session.place >= 0:
-        flat.reviewing.approve()
+        flat.review.approve()
     assert "done: 3 places" in flat.session.status
 
 
 def test_a_resumed_review_goes_on_where_it_was_not_where_it_counted(flat, tmp_path):
-    flat.review("worth")
+    flat.start_review("worth")
     spin(flat, lambda: flat.session.place == 0)
     for _ in range(3):
-        flat.reviewing.approve()
+        flat.review.approve()
     here = flat.session.queue[flat.session.place].box
-    flat.where.remember(at_once=True)
+    flat.window.remember(at_once=True)
     folder = flat.session.project.path
     flat.close()
     other = Controller(ViewerModel())
@@ -596,18 +596,18 @@ def test_a_resumed_review_goes_on_where_it_was_not_where_it_counted(flat, tmp_pa
 
 def test_guidelines_of_any_editor_are_read_and_never_written_elsewhere(flat, tmp_path):
     project = flat.session.project
-    assert flat.guidelines() == ""
+    assert flat.guidelines.text() == ""
     project.guidelines_path.write_bytes("Cells from 5 µm".encode("cp1252"))
-    assert flat.guidelines() == "Cells from 5 µm"
+    assert flat.guidelines.text() == "Cells from 5 µm"
     picture = tmp_path / "cell 1.PNG"
     picture.write_bytes(b"png")
-    flat.add_reference(picture)
-    flat.add_reference(picture)
-    assert flat.guidelines().startswith("Cells from 5 µm\n\n![cell 1](guidelines/cell_1.png)")
+    flat.guidelines.add_reference(picture)
+    flat.guidelines.add_reference(picture)
+    assert flat.guidelines.text().startswith("Cells from 5 µm\n\n![cell 1](guidelines/cell_1.png)")
     assert len(list((project.path / "guidelines").iterdir())) == 2
-    assert flat.save_guidelines("other", tmp_path / "another.cellseg") is None
+    assert flat.guidelines.save("other", tmp_path / "another.cellseg") is None
     assert "another project" in flat.session.problem.message
-    assert "5 µm" in flat.guidelines()
+    assert "5 µm" in flat.guidelines.text()
 
 
 def test_truth_from_a_file_does_not_replace_what_is_approved_and_locked(opened, tmp_path):
@@ -616,12 +616,12 @@ def test_truth_from_a_file_does_not_replace_what_is_approved_and_locked(opened, 
     path = write_labels(tmp_path / "m.tif", np.zeros_like(before))
     if before.ndim == 3:
         path = write_labels(tmp_path / "m.ome.zarr", np.zeros_like(before))
-    opened.take_masks(path, approved=True)
+    opened.masks.take(path, approved=True)
     assert "protected" in opened.session.problem.message
     np.testing.assert_array_equal(opened.session.canvas.labels, before)
     opened.dismiss()
-    opened.toggle_lock()
-    opened.take_masks(path, approved=True)
+    opened.actions.toggle_lock()
+    opened.masks.take(path, approved=True)
     assert not opened.session.canvas.labels.any()
 
 
@@ -660,10 +660,10 @@ def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
     controller.open_project(folder)
     canvas = controller.session.canvas
     box = (slice(20, 76), slice(30, 100))
-    controller.toggle_lock()
-    controller.restore(0)  # nothing is labelled
+    controller.actions.toggle_lock()
+    controller.strokes.restore(0)  # nothing is labelled
     assert not canvas.labels.any()
-    controller.choose(over="all")
+    controller.actions.choose(over="all")
     controller.correct_along("polygon", np.array([(30.0, 40), (40, 40), (40, 50), (30, 50)]))
     mine = canvas.labels == canvas.labels[35, 45]
     controller.tools.choose("predict box")

@@ -64,10 +64,10 @@ def test_a_few_strokes_on_cells_and_background_label_a_field_that_the_model_does
     assert (found & (truth > 0)).sum() > 0.6 * (found | (truth > 0)).sum()
     assert not canvas.state.any()  # nothing was corrected
     assert controller.session.counts.corrected == 0
-    controller.undo()
+    controller.strokes.undo()
     spin(controller, lambda: not controller.strokes.stepping)
     assert not canvas.labels.any()  # the answer is one thing
-    assert (controller.hinting.inside(((0, 256), (0, 256))) > 0).sum() == cells.sum() + ground.sum()
+    assert (controller.hints.inside(((0, 256), (0, 256))) > 0).sum() == cells.sum() + ground.sum()
 
 
 def test_hints_are_on_disk_at_once_and_come_back(controller, path, truth):
@@ -129,7 +129,7 @@ def test_a_forest_may_learn_from_hints_alone_here_and_on_the_command_line(contro
     spin(controller, lambda: not controller.busy)
     labels = controller.session.canvas.labels.copy()
     assert ((labels > 0) & (truth > 0)).sum() > 0.6 * ((labels > 0) | (truth > 0)).sum()
-    np.save(tmp_path / "hints.npy", controller.hinting.inside(((0, 256), (0, 256))))
+    np.save(tmp_path / "hints.npy", controller.hints.inside(((0, 256), (0, 256))))
     with Project.create(tmp_path / "q") as other:
         other.add_image(tmp_path / "rough.npy")
         arguments = ["--method", "forest", "--image", "rough", "--hints", str(tmp_path / "hints.npy")]

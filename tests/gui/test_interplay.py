@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_cellseg.engine import PredictJob
+from napari_cellseg.engine import PredictJob, Reply
 from napari_cellseg.events import Predicted
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.images import write_labels
@@ -107,7 +107,7 @@ def test_a_correction_during_a_long_undo_leaves_no_number_twice(drafted, monkeyp
     written(drafted)
     monkeypatch.setattr("napari_cellseg.gui.app.strokes.AT_ONCE_S", -1.0)
     monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", -1.0)
-    drafted.undo()
+    drafted.strokes.undo()
     assert drafted.strokes.stepping
     drafted.correct_at("grow", tuple(np.argwhere(drafted.session.canvas.labels)[0]))
     spin(drafted, lambda: not drafted.strokes.stepping)
@@ -119,12 +119,12 @@ def test_a_correction_during_a_long_undo_leaves_no_number_twice(drafted, monkeyp
 
 def test_a_place_of_the_review_that_is_gone_is_not_called_approved(drafted):
     canvas = drafted.session.canvas
-    drafted.review("reading")
+    drafted.start_review("reading")
     spin(drafted, lambda: drafted.session.place == 0)
     predict(drafted, MOVED["elsewhere"])
     while drafted.writer.pieces:
         drafted.writer.step()  # written, and the queue is not made anew yet
-    drafted.reviewing.approve()
+    drafted.review.approve()
     assert not canvas.state.any()
     assert drafted.session.project.db.reviews()[-1].outcome == "gone"
 
@@ -143,24 +143,24 @@ def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
     canvas = drafted.session.canvas
     before = canvas.labels.copy()
     drafted.correct_at("delete", (18, 18))
-    drafted.job = 1_000  # as if the engine were at it
+    drafted.workspace.job = 1_000  # as if the engine were at it
     drafted.writer.begin()
     box = (slice(200, 512), slice(300, 600))
     for start in (300, 450):
         box = (slice(200, 512), slice(start, start + 150))
-        drafted.writer.tile("a", box, MOVED["elsewhere"][box], drafted.predicting.group)
+        drafted.writer.tile("a", box, MOVED["elsewhere"][box], drafted.workspace.group)
     assert drafted.writer.pieces
-    drafted.undo()
+    drafted.strokes.undo()
     assert drafted.session.status == "Undo: delete"
     spin(drafted, lambda: not drafted.writer.pieces)
     np.testing.assert_array_equal(canvas.labels[:200], before[:200])
     assert (canvas.labels[box] > 0).sum() == (MOVED["elsewhere"][box] > 0).sum()
-    drafted.undo()  # the draft is what remains; the prediction is left alone
+    drafted.strokes.undo()  # the draft is what remains; the prediction is left alone
     assert drafted.session.status == "Undo: draft"
-    drafted.undo()
+    drafted.strokes.undo()
     assert "Cancel ends the prediction" in drafted.session.status
-    drafted.redo()
-    drafted.job = None
+    drafted.strokes.redo()
+    drafted.workspace.job = None
 
 
 def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
@@ -169,13 +169,13 @@ def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
     drafted.writer.step()
     y, x = 458, 218
     drafted.correct_at("delete", (y, x))
-    drafted.undo()
+    drafted.strokes.undo()
     assert drafted.session.status == "Undo: delete"
     written(drafted)
     assert canvas.labels[y, x] == grid()[y, x]  # as it was before the person deleted it
     assert canvas.can_redo
     np.testing.assert_array_equal(canvas.labels[:400] > 0, MOVED["elsewhere"][:400] > 0)
-    drafted.undo()  # now all of the prediction
+    drafted.strokes.undo()  # now all of the prediction
     spin(drafted, lambda: not drafted.strokes.stepping)
     assert drafted.session.status == "Undo: predict"
     np.testing.assert_array_equal(canvas.labels, grid())
@@ -183,10 +183,10 @@ def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
 
 def test_the_redo_of_a_person_outlives_the_tiles_of_a_prediction(drafted):
     drafted.correct_at("delete", (18, 18))
-    drafted.undo()
+    drafted.strokes.undo()
     predict(drafted, MOVED["elsewhere"])
     written(drafted)
-    drafted.redo()
+    drafted.strokes.redo()
     assert drafted.session.status == "Redo: delete"
     assert drafted.session.canvas.state[18, 18] == 1
     assert drafted.session.canvas.labels[18, 18] == 0
@@ -225,19 +225,19 @@ def test_a_job_that_ends_without_a_prediction_keeps_no_numbers(drafted):
 def test_predictions_of_two_windows_are_undone_one_by_one(drafted):
     other = Controller(ViewerModel())
     for controller in (drafted, other):
-        controller.job = 1
-    assert drafted.predicting.group != other.predicting.group
-    drafted.job = other.job = None
+        controller.workspace.job = 1
+    assert drafted.workspace.group != other.workspace.group
+    drafted.workspace.job = other.workspace.job = None
     other.close()
 
 
 def test_masks_never_take_a_number_that_the_brush_was_promised(drafted, tmp_path):
-    drafted.new_label()
+    drafted.strokes.new_label()
     promised = drafted.family.labels.selected_label
     theirs = np.zeros(SHAPE, np.uint32)
     theirs[300:316, 300:316] = promised
     for approved in (False, True):
-        drafted.take_masks(write_labels(tmp_path / "t.tif", theirs), approved=approved)
+        drafted.masks.take(write_labels(tmp_path / "t.tif", theirs), approved=approved)
         assert drafted.session.problem is None
         assert drafted.family.labels.selected_label not in drafted.session.canvas.objects
 
@@ -276,11 +276,11 @@ def test_classes_are_written_wherever_nobody_has_spoken(tmp_path):
 
 def test_a_large_part_is_approved_piece_by_piece_and_undone_at_once(drafted, monkeypatch):
     canvas = drafted.session.canvas
-    drafted.approve_image()
+    drafted.actions.approve_image()
     assert (canvas.state == 2).all()  # not large
-    drafted.undo()
+    drafted.strokes.undo()
     monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
-    drafted.approve_image()
+    drafted.actions.approve_image()
     assert drafted.session.status == "Approving the image..."
     assert drafted.busy
     drafted.writer.step()
@@ -288,7 +288,7 @@ def test_a_large_part_is_approved_piece_by_piece_and_undone_at_once(drafted, mon
     spin(drafted, lambda: not drafted.busy)
     assert drafted.session.status == "Approved the image."
     assert (canvas.state == 2).all()
-    drafted.undo()
+    drafted.strokes.undo()
     spin(drafted, lambda: not drafted.busy)
     assert not canvas.state.any()
 
@@ -299,7 +299,7 @@ def test_what_is_approved_is_what_was_seen_and_stays_after_cancel(drafted, monke
     canvas = drafted.session.canvas
     seen = canvas.labels.copy()
     predict(drafted, MOVED["elsewhere"])
-    drafted.approve_image()
+    drafted.actions.approve_image()
     drafted.cancel()
     spin(drafted, lambda: not drafted.busy)
     assert (canvas.state == 2).all()
@@ -309,7 +309,7 @@ def test_what_is_approved_is_what_was_seen_and_stays_after_cancel(drafted, monke
 
 def test_a_large_approval_is_finished_before_another_image_opens(drafted, monkeypatch):
     monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
-    drafted.approve_image()
+    drafted.actions.approve_image()
     drafted.select_image("b")
     drafted.select_image("a")
     assert (drafted.session.canvas.state == 2).all()
@@ -318,12 +318,12 @@ def test_a_large_approval_is_finished_before_another_image_opens(drafted, monkey
 def test_a_field_approves_the_same_in_pieces(drafted, monkeypatch):
     box = (slice(30, 333), slice(18, 580))  # cuts some objects
     monkeypatch.setattr(drafted.family, "visible_box", lambda: box)
-    drafted.approve_field()
+    drafted.actions.approve_field()
     at_once = drafted.session.canvas.state.copy()
     assert at_once.any()
-    drafted.undo()
+    drafted.strokes.undo()
     monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
-    drafted.approve_field()
+    drafted.actions.approve_field()
     spin(drafted, lambda: not drafted.busy)
     np.testing.assert_array_equal(drafted.session.canvas.state, at_once)
 
@@ -347,7 +347,7 @@ def test_another_array_in_the_layer_is_a_stroke(drafted):
     np.testing.assert_array_equal(logged(drafted), other)
     assert (canvas.state[300:310, 300:310] == 1).all()
     assert "100 voxels" in drafted.session.notice
-    drafted.undo()
+    drafted.strokes.undo()
     np.testing.assert_array_equal(layer.data, before)
     for wrong in (other[:50], other * -1):
         layer.data = wrong
@@ -365,15 +365,15 @@ def test_what_is_written_behind_our_back_is_logged(drafted):
     canvas.labels[100:105, 100:105] += 7_000  # as a script may do with layer.data
     assert not canvas.is_as_logged()
     drafted.correct_at("grow", (58, 58))  # we go on, unaware
-    drafted.watching.look()
+    drafted.external.look()
     spin(drafted, lambda: not drafted.helper.busy)
     assert "25 voxels" in drafted.session.notice
     assert canvas.is_as_logged()
     np.testing.assert_array_equal(logged(drafted), canvas.labels)
     assert (canvas.labels[100:105, 100:105] >= 7_000).all()
-    drafted.undo()
+    drafted.strokes.undo()
     np.testing.assert_array_equal(canvas.labels[100:105, 100:105], before[100:105, 100:105])
-    drafted.watching.look()
+    drafted.external.look()
     spin(drafted, lambda: not drafted.helper.busy)
     assert drafted.session.canvas.last_row().tool == "undo"
 
@@ -381,14 +381,14 @@ def test_what_is_written_behind_our_back_is_logged(drafted):
 def test_what_is_written_while_we_look_is_found_the_next_time(drafted):
     canvas = drafted.session.canvas
     canvas.labels[0, :5] = 8_000
-    drafted.watching.look()
+    drafted.external.look()
     while not drafted.helper._waiting[0][0].done():
         pass
     canvas.labels[1, :5] = 8_001  # after the comparison
     spin(drafted, lambda: not drafted.helper.busy)
     assert logged(drafted)[0, 0] == 8_000
     assert not canvas.is_as_logged()
-    drafted.watching.look()
+    drafted.external.look()
     spin(drafted, lambda: not drafted.helper.busy)
     assert logged(drafted)[1, 4] == 8_001
     assert canvas.is_as_logged()
@@ -414,13 +414,13 @@ def test_what_was_written_last_is_logged_when_the_image_closes(drafted):
 
 def test_the_clock_looks_by_itself_and_not_during_a_stroke(drafted, monkeypatch):
     monkeypatch.setattr("napari_cellseg.gui.app.external_edits.EVERY_S", 0.0)
-    drafted.watching._due = 0.0
+    drafted.external._due = 0.0
     drafted.session.canvas.labels[0, 0] = 9_000
     monkeypatch.setattr(drafted.family, "stroke_open", lambda: True)
     drafted.tick()
     assert not drafted.helper.busy
     monkeypatch.undo()
-    drafted.watching._due = 0.0
+    drafted.external._due = 0.0
     spin(drafted, lambda: "a voxel of" in drafted.session.notice)
     assert logged(drafted)[0, 0] == 9_000
 
@@ -478,12 +478,12 @@ def test_tools_of_slices_say_that_a_3d_view_has_none(volume, name):
 
 def test_a_3d_view_approves_nothing_unseen(volume):
     volume.viewer.dims.ndisplay = 3
-    for act in (volume.approve_field, volume.approve_slice, lambda: volume.correct_now("remove small")):
+    for act in (volume.actions.approve_field, volume.actions.approve_slice, lambda: volume.correct_now("remove small")):
         volume.dismiss()
         act()
         assert "3D" in volume.session.problem.message
     assert not volume.session.canvas.state.any()
-    volume.choose(through=False)
+    volume.actions.choose(through=False)
     look_from_above(volume, 15, 15)
     press(volume, "delete")
     assert "needs a slice" in volume.session.problem.message
@@ -491,7 +491,7 @@ def test_a_3d_view_approves_nothing_unseen(volume):
 
 def test_a_review_moves_a_3d_view_too(volume):
     volume.viewer.dims.ndisplay = 3
-    volume.review("reading")
+    volume.start_review("reading")
     spin(volume, lambda: volume.session.place == 0)
     item = volume.session.queue[0]
     middle = [(a + b - 1) / 2 * s for (a, b), s in zip(item.box, (2.0, 1.0, 1.0), strict=True)]
@@ -505,25 +505,26 @@ def test_a_review_moves_a_3d_view_too(volume):
 
 def answer(controller: Controller, labels: np.ndarray) -> None:
     """The engine's answer to the running job."""
-    controller.predicting.whole(Predicted("a", "v1", labels, 0.1, tuple((0, n) for n in SHAPE)))
+    event = Predicted("a", "v1", labels, 0.1, tuple((0, n) for n in SHAPE))
+    controller.take(Reply(controller.job, event))
 
 
 def test_a_comparison_with_the_model_that_nobody_waits_for_changes_nothing(drafted, monkeypatch):
     before = drafted.session.canvas.labels.copy()
-    drafted.job = drafted.comparing.job = 5
-    drafted.comparing._waits = True
-    drafted.reviewing.stop()  # something else was begun before the answer came
+    drafted.workspace.job = drafted.comparison.job = 5
+    drafted.comparison._waits = True
+    drafted.review.stop()  # something else was begun before the answer came
     answer(drafted, MOVED["elsewhere"])
     assert not drafted.helper.busy
     assert not drafted.writer.pieces
-    drafted.job = 6  # a prediction
+    drafted.workspace.job = 6  # a prediction
     session = drafted.session
-    drafted.predicting._running = PredictJob(session.folder, (session.image,), (), session.config.predict, Distance())
+    drafted.prediction._running = PredictJob(session.folder, (session.image,), (), session.config.predict, Distance())
     answer(drafted, MOVED["elsewhere"])
     spin(drafted, lambda: not drafted.helper.busy and not drafted.writer.pieces)
     assert (drafted.session.canvas.labels != before).any()
-    drafted.job = drafted.comparing.job = 7
-    drafted.comparing._waits = True
+    drafted.workspace.job = drafted.comparison.job = 7
+    drafted.comparison._waits = True
     answer(drafted, before)
     spin(drafted, lambda: bool(drafted.session.compared))
-    drafted.job = None
+    drafted.workspace.job = None

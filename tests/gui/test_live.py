@@ -44,7 +44,7 @@ def test_corrections_label_the_rest_of_the_field_and_one_undo_takes_that_back(co
     assert (found & rest).sum() > 0.4 * rest.sum(), (controller.session.live_learnt, controller.session.engine)
     np.testing.assert_array_equal(canvas.labels[mine], before[mine])
     assert set(np.unique(canvas.state[found])) == {0}
-    controller.undo()
+    controller.strokes.undo()
     spin(controller, lambda: not controller.busy)
     np.testing.assert_array_equal(canvas.labels, before)
     canvas.snapshot()
@@ -69,7 +69,7 @@ def test_nothing_happens_where_it_is_switched_off_or_cannot_be(controller, truth
 def test_a_whole_prediction_uses_what_was_learnt_live(controller, truth):
     draw(controller, truth, [int(i) for i in np.unique(truth)[1:11]])
     spin(controller, lambda: settled(controller))
-    controller.undo()
+    controller.strokes.undo()
     spin(controller, lambda: not controller.busy)
     controller.predict()
     spin(controller, lambda: not controller.busy)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, call
 
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.masks import Masks
 from napari_cellseg.gui.qt.panels_correct import MasksPanel
 from napari_cellseg.images import LABEL_FORMATS
 
 
 @pytest.fixture
 def panel(qtbot) -> MasksPanel:
-    panel = MasksPanel(MagicMock(spec=Controller))
+    controller = MagicMock(spec=Controller)
+    controller.masks = MagicMock(spec=Masks)
+    panel = MasksPanel(controller)
     qtbot.addWidget(panel)
     return panel
 
@@ -34,7 +37,7 @@ def test_a_name_gets_the_ending_that_was_chosen(panel, monkeypatch, typed, chose
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
     panel.write.click()
-    panel.controller.write_masks.assert_called_once_with(written)
+    panel.controller.masks.write.assert_called_once_with(written)
 
 
 @pytest.mark.parametrize(("above", "threshold"), [(0, None), (0.5, 0.5), (127, 127)])
@@ -43,7 +46,7 @@ def test_a_threshold_goes_along(panel, monkeypatch, above, threshold):
     panel.above.setValue(above)
     panel.draft.click()
     panel.truth.click()
-    assert [call.args for call in panel.controller.take_masks.call_args_list] == [
-        ("m.png", False, threshold),
-        ("m.png", True, threshold),
+    assert panel.controller.masks.take.call_args_list == [
+        call("m.png", approved=False, threshold=threshold),
+        call("m.png", approved=True, threshold=threshold),
     ]

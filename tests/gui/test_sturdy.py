@@ -55,7 +55,7 @@ def test_after_the_largest_id_the_next_one_is_free(controller):
     labels.mode = "paint"
     labels.selected_label = 2**32 - 1
     labels.paint((20, 20), 2**32 - 1)
-    controller.new_label()
+    controller.strokes.new_label()
     assert controller.session.problem is None
     assert labels.selected_label not in (0, *np.unique(controller.canvas().labels))
 
@@ -239,7 +239,7 @@ def test_a_model_without_its_round_is_judged_on_request(project, opened):
     controller = opened(path)
     assert "not judged" in controller.session.notice
     assert resolve(controller.session).unjudged == "v1"
-    controller.judge("v1")
+    controller.training.judge("v1")
     spin(controller, lambda: controller.job is None)
     assert controller.session.problem is None
     assert [r.child for r in controller.session.rounds] == ["v1"]
@@ -275,7 +275,7 @@ def test_without_image_and_labels_the_image_is_closed_and_can_be_opened_again(co
     assert list(layers) == []
     assert controller.session.canvas is None
     assert "Closed cells" in controller.session.status
-    controller.approve_field()
+    controller.actions.approve_field()
     assert controller.session.problem is None
     controller.select_image("cells")
     assert len(layers) == 4
@@ -285,7 +285,7 @@ def test_without_image_and_labels_the_image_is_closed_and_can_be_opened_again(co
 def test_nothing_invisible_is_approved(controller):
     controller.family.labels.paint((30, 40), 9)
     controller.viewer.layers.clear()
-    controller.approve_image()
+    controller.actions.approve_image()
     assert controller.session.canvas is None
     controller.select_image("cells")
     assert (controller.canvas().state < 2).all()
@@ -389,7 +389,7 @@ def test_writing_a_draft_can_be_cancelled_and_undone(large):
     assert "Cancelled" in large.session.status
     spin(large, lambda: not large.busy)
     assert not large.canvas().labels.all()
-    large.undo()
+    large.strokes.undo()
     spin(large, lambda: not large.busy)
     assert not large.canvas().labels.any()
 
@@ -432,7 +432,7 @@ def test_the_brush_leaves_its_number_to_others_until_it_is_used(controller):
     assert labels.selected_label == 2
     labels.paint((60, 60), 2)
     assert labels.selected_label == 2, "the person goes on with this object"
-    controller.new_label()
+    controller.strokes.new_label()
     assert labels.selected_label == 3
 
 

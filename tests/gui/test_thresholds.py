@@ -63,29 +63,29 @@ def test_thresholds_are_fitted_to_corrections_and_applied_when_asked(controller,
     assert "Correct some" in resolve(controller.session).fit.reason
     correct(controller, cells[1], 12)
     spin(controller, lambda: resolve(controller.session).fit.enabled)
-    controller.retarget(controller.predicting.own().model_copy(update={"threshold": 0.98}))
+    controller.retarget(controller.session.own.model_copy(update={"threshold": 0.98}))
     before = controller.session.canvas.labels.copy()
     controller.fit_thresholds()
     spin(controller, lambda: "Fitted to" in controller.session.status)
     assert controller.session.target.threshold < 0.9
     np.testing.assert_array_equal(controller.session.canvas.labels, before)
     assert resolve(controller.session).reset.enabled
-    controller.predicting.reset()
-    assert controller.predicting.target() == controller.predicting.own()
+    controller.prediction.reset()
+    assert controller.session.decoding == controller.session.own
 
 
 def test_what_was_fitted_live_is_shown_and_can_be_taken_back(controller, cells):
-    own = controller.predicting.own()
+    own = controller.session.own
     fitted = own.model_copy(update={"prominence": 0.45})
     controller.session.update(live=True, fitted=fitted)
-    assert controller.predicting.target() == fitted
+    assert controller.session.decoding == fitted
     assert resolve(controller.session).fitted
     assert resolve(controller.session).reset.enabled
-    controller.predicting.reset()
-    assert controller.predicting.target() == own
+    controller.prediction.reset()
+    assert controller.session.decoding == own
     assert not resolve(controller.session).fitted
     controller.session.update(target=None, live=False)
-    assert controller.predicting.target() == own
+    assert controller.session.decoding == own
 
 
 def test_a_forest_learns_from_corrections_and_drafts(controller, cells):
@@ -145,7 +145,7 @@ def test_old_and_new_can_be_looked_at_before_deciding(undecided):
     assert not kept_path(session.project.path, "cells").exists()
     control.look_with("new")
     spin(control, lambda: "v1 finds" in session.side_text)
-    control.keep()
+    control.training.keep()
     assert resolve(session).side == ""
     assert not resolve(session).look_new.enabled
     control.look_with("new")
@@ -158,13 +158,13 @@ def test_an_answer_nobody_waits_for_any_more_changes_nothing(undecided):
     labels = session.canvas.labels.copy()
     control.look_with("old")
     control.look_with("new")
-    spin(control, lambda: not control.both._asked)
+    spin(control, lambda: not control.old_and_new._asked)
     assert "v1 finds" in session.side_text
     assert [layer.name for layer in control.viewer.layers if layer.name.endswith(("[old]", "[new]"))] == ["cells [new]"]
-    control.both.clear()
+    control.old_and_new.clear()
     control.look_with("old")
     control.look_with("")
-    spin(control, lambda: not control.both._asked)
+    spin(control, lambda: not control.old_and_new._asked)
     assert not any(layer.name.endswith(("[old]", "[new]")) for layer in control.viewer.layers)
     assert not control.writer.pieces
     np.testing.assert_array_equal(session.canvas.labels, labels)
@@ -173,14 +173,14 @@ def test_an_answer_nobody_waits_for_any_more_changes_nothing(undecided):
 def test_what_is_held_out_is_shown_as_boxes(undecided):
     control, session = undecided, undecided.session
     (holdout,) = session.project.db.holdouts().values()
-    control.show_held_out(True)
+    control.training.show_held_out(True)
     (layer,) = (x for x in control.viewer.layers if x.name == "cells [held out]")
     assert layer.nshapes == len(holdout.boxes)
     corners = layer.data[0]
     box = [(int(a), int(b) + 1) for a, b in zip(corners.min(0), corners.max(0), strict=True)]
     assert tuple(box) in holdout.boxes
     assert control.viewer.layers.selection.active is control.family.labels
-    control.show_held_out(False)
+    control.training.show_held_out(False)
     assert layer not in control.viewer.layers
 
 

@@ -35,14 +35,14 @@ def test_what_judges_is_said_in_the_list_and_can_be_changed(controller):
 
     spin(controller, lambda: bool(tip()))
     assert "judge" not in tip()
-    controller.hold_out_field(True)
+    controller.training.hold_out_field(True)
     assert "4 objects in view judge" in controller.session.status
     assert "4 parts of it judge" in tip()
     assert controller.session.held_shown
-    controller.hold_out_field(False)
+    controller.training.hold_out_field(False)
     assert "4 objects in view are learnt from" in controller.session.status
     assert "judge" not in tip()
-    controller.hold_out_field(False)
+    controller.training.hold_out_field(False)
     assert "Nothing is held out here" in controller.session.problem.message
 
 
@@ -57,6 +57,6 @@ def test_fine_tune_says_beforehand_what_it_will_take(controller):
     canvas = controller.session.canvas
     box = (slice(0, 96), slice(0, 96))
     nothing = np.zeros_like(canvas.labels)
-    controller.apply(difference("delete", canvas.labels, canvas.state, box, nothing, canvas.state))
+    controller.workspace.apply(difference("delete", canvas.labels, canvas.state, box, nothing, canvas.state))
     spin(controller, lambda: controller.session.forecast.objects == 0)
     assert resolve(controller.session).forecast == ""

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import images, samples
-from ..engine import PredictJob, Simulation, run, simulate
+from ..engine import PredictJob, run
 from ..errors import CellsegError
 from ..events import Predicted, RoundScored
+from ..experiments import Simulation, simulate
 from ..project import Project
 from ..report import plot_before_after, plot_curve
 from ._progress import Printer

@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from ..engine import Study, study_table
-from ..engine import study as run_study
 from ..errors import CellsegError
 from ..events import StudyScored
+from ..experiments import Study, study_table
+from ..experiments import study as run_study
 from ..project import best_epochs, save_ensemble, stratified_split
 from ._opened import opened
 from ._verbs import DONE, through

@@ -20,7 +20,6 @@ from ..config import Config, read_config
 from ..engine import (
     EvaluateJob,
     PredictJob,
-    Simulation,
     TrainJob,
     decide,
     open_round,
@@ -29,10 +28,11 @@ from ..engine import (
     unpredicted,
     write_prediction,
 )
-from ..engine import simulate as run_simulation
 from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
+from ..experiments import Simulation
+from ..experiments import simulate as run_simulation
 from ..preprocess import recipe
 from ..presets import preset
 from ..probabilities import open_kept

@@ -10,8 +10,6 @@ from ._client import Engine, Reply
 from ._jobs import DecodeJob, EvaluateJob, FitJob, Job, JudgeJob, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
 from ._live import LiveJob, live_reason
 from ._rounds import decide, judged_better, open_round, record_round, unjudged_models
-from ._simulate import Simulation, simulate
-from ._study import Study, study, study_table
 from ._written import note_predicted, target_of, unpredicted, write_prediction
 
 __all__ = [
@@ -26,8 +24,6 @@ __all__ = [
     "PredictJob",
     "Reply",
     "ShowTrainingJob",
-    "Simulation",
-    "Study",
     "TrainJob",
     "decide",
     "judged_better",
@@ -36,9 +32,6 @@ __all__ = [
     "open_round",
     "record_round",
     "run",
-    "simulate",
-    "study",
-    "study_table",
     "target_of",
     "unjudged_models",
     "unpredicted",

@@ -121,11 +121,11 @@ def _compile_loops() -> None:
     import numpy as np
 
     from ..preprocess import Clahe, Recipe, TVDenoise
-    from ..targets import Distance
+    from ..targets import Distance, decode
 
     Recipe(steps=(Clahe(tiles=2), TVDenoise(iterations=3)))(np.zeros((1, 16, 16), np.uint8))
     disk = np.hypot(*np.ogrid[-8:8, -8:8]) < 5
-    Distance().decode(np.stack([disk, disk]).astype(np.float32))
+    decode(Distance(), np.stack([disk, disk]).astype(np.float32))
 
 
 def _load_training() -> None:

@@ -23,7 +23,7 @@ from ..errors import CellsegError
 from ..events import Event, Refined, Span
 from ..preprocess import Processed
 from ..project import Project, fitted_target, known_mask, known_size, put_fitted_target, zoom_of
-from ..targets import Distance, Target
+from ..targets import Distance, Target, decode
 from ..zoom import GRID, Zoom
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Seen:
 
     def labels(self, target: Target, head: Head | None, field: Span) -> NDArray[np.uint32]:
         """Labels of the field with a head (or the network alone), of the field's shape."""
-        labels = np.ascontiguousarray(target.decode(self._whole(head))[self._inside(field)])
+        labels = np.ascontiguousarray(decode(target, self._whole(head))[self._inside(field)])
         return labels[None] if len(field) == 3 else labels
 
     def probabilities(self, head: Head | None, field: Span) -> NDArray[np.float32]:

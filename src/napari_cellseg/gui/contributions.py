@@ -63,7 +63,7 @@ def approve_labels(layer: Any) -> None:
     """Approve the whole open image (layer menu)."""
     from .qt.workbench import controller_of
 
-    controller_of(_viewer()).approve_image()
+    controller_of(_viewer()).actions.approve_image()
 
 
 def _viewer() -> napari.Viewer:

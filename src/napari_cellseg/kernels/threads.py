@@ -9,7 +9,10 @@ from functools import cache
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use: what ``OMP_NUM_THREADS`` grants (batch systems set it), or all there are."""
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    if granted.isdigit() and int(granted):
+        return int(granted)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -71,7 +70,7 @@ class Device:
         """A context in which convolutions run in the chosen precision, where that gives right answers."""
         import torch
 
-        from .device import ThinInFloat32
+        from .thin import ThinInFloat32
 
         half = torch.bfloat16 if self.bfloat16 else torch.float16 if self.float16 else None
         with torch.autocast(self.kind, half) if half else nullcontext(), ThinInFloat32():
@@ -87,13 +86,6 @@ def processor(precision: str = "auto") -> Device | None:
     except OSError:
         return None
     return Device("cpu", bool(words & _NATIVE) if precision in ("auto", "fp16") else precision == "bf16")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Config
-from ..nets.place import Device, cores
+from ..kernels.threads import cores
+from ..nets.place import Device
 from ..project import ModelCard
 
 Float = NDArray[np.float32]

@@ -11,21 +11,19 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import images as pictures
 from ..errors import CellsegError
+from ._db import Database
 from ._edit import Edit, Packed, difference, pack
 from ._known import APPROVED
 from ._names import free_name, picture_stem
 from ._records import ImageRecord
 from ._snapshot import write_snapshot
-
-if TYPE_CHECKING:
-    from ._folder import Project
 
 Labels = NDArray[np.uint32]
 SPLITS = ("train", "val", "test")
@@ -71,10 +69,39 @@ class Added:
     """Whether labels were taken."""
 
 
+class Receiver(Protocol):
+    """What is needed of the project that pictures are added to."""
+
+    path: Path
+    db: Database
+    author: str
+    notices: list[str]
+
+    def images(self) -> list[ImageRecord]:
+        """What it has."""
+        ...
+
+    def source(self, record: ImageRecord, /) -> Path:
+        """Where the picture of a record should lie."""
+        ...
+
+    def relative(self, path: Path, /) -> str:
+        """A path as records keep it."""
+        ...
+
+    def load_labels(self, id: str, /) -> tuple[Labels, NDArray[np.uint8]]:
+        """Labels and state of an image, as logged."""
+        ...
+
+    def check_classes(self, labels: Labels, /) -> None:
+        """Refuse labels with classes that it does not have."""
+        ...
+
+
 class _Batch:
     """What one transaction will enter, beside what is there."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Receiver) -> None:
         self.records: list[ImageRecord] = []
         self.edits: list[tuple[str, Packed]] = []
         self.made: dict[str, pictures.Image] = {}
@@ -98,7 +125,7 @@ class _Batch:
         return {r.frame: r for r, path in alike if path == source or (r.fingerprint == fingerprint and path.exists())}
 
 
-def add_pictures(project: Project, additions: Iterable[Addition]) -> list[Added]:
+def add_pictures(project: Receiver, additions: Iterable[Addition]) -> list[Added]:
     """Add pictures, all or none of them.
 
     Raises
@@ -119,7 +146,7 @@ def add_pictures(project: Project, additions: Iterable[Addition]) -> list[Added]
     return done
 
 
-def _plan(project: Project, addition: Addition, batch: _Batch) -> Added:
+def _plan(project: Receiver, addition: Addition, batch: _Batch) -> Added:
     """Check one picture and put what it needs into the batch."""
     if addition.split not in SPLITS:
         raise CellsegError(f"There is no split {addition.split!r}.", f"Use one of {', '.join(SPLITS)}.")
@@ -162,7 +189,7 @@ def _frames(addition: Addition, image: pictures.Image, source: Path) -> Sequence
     return (addition.frame,)
 
 
-def _truths(project: Project, addition: Addition, image: pictures.Image, n_frames: int) -> list[Labels | None]:
+def _truths(project: Receiver, addition: Addition, image: pictures.Image, n_frames: int) -> list[Labels | None]:
     """The labels of every frame."""
     labels = addition.labels() if callable(addition.labels) else addition.labels
     if labels is None:
@@ -177,7 +204,7 @@ def _truths(project: Project, addition: Addition, image: pictures.Image, n_frame
     return list(labels) if n_frames > 1 else [labels]
 
 
-def _label_known(project: Project, record: ImageRecord, truth: Labels, addition: Addition, batch: _Batch) -> bool:
+def _label_known(project: Receiver, record: ImageRecord, truth: Labels, addition: Addition, batch: _Batch) -> bool:
     """Labels of an image that is there already are taken where nobody has said anything of it; whether they were."""
     if record.id in batch.made:  # named twice in one command: the first labels are right
         return False
@@ -213,7 +240,7 @@ class _Mark:
 
 
 def _record(
-    project: Project, id: str, image: pictures.Image, source: Path, mark: _Mark, of: tuple[int, Addition]
+    project: Receiver, id: str, image: pictures.Image, source: Path, mark: _Mark, of: tuple[int, Addition]
 ) -> ImageRecord:
     frame, addition = of
     return ImageRecord(
@@ -224,7 +251,7 @@ def _record(
     )  # fmt: skip
 
 
-def _keep(project: Project, record: ImageRecord, image: pictures.Image) -> None:
+def _keep(project: Receiver, record: ImageRecord, image: pictures.Image) -> None:
     """First snapshots, from which a lost database could be rebuilt, and a thumbnail; the log has it all already."""
     folder = project.path / "images" / record.id
     try:

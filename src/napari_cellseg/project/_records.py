@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..errors import CellsegError
 from ._inside import checked_name
 
 COMPACTED = "compacted"
@@ -232,14 +234,25 @@ class RoundRecord:
 
 
 def write_history(path: Path, rows: Iterable[EditRow]) -> Path:
-    """Write log rows as a table (CSV): number, image, time (UTC), author, tool, voxels, box, what it undid."""
+    """Write log rows as a table (CSV): number, image, time (UTC), author, tool, voxels, box, what it undid.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be written; nothing is left behind then.
+    """
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["edit", "image", "time", "author", "tool", "voxels", "box", "undoes"])
-        for r in rows:
-            when = datetime.fromtimestamp(r.time, UTC).isoformat(timespec="milliseconds")
-            box = " ".join(f"{a}:{b}" for a, b in r.box)
-            table.writerow([r.n, r.image, when, r.author, r.tool, r.voxels, box, r.undoes or ""])
-    os.replace(part, path)
+    try:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["edit", "image", "time", "author", "tool", "voxels", "box", "undoes"])
+            for r in rows:
+                when = datetime.fromtimestamp(r.time, UTC).isoformat(timespec="milliseconds")
+                box = " ".join(f"{a}:{b}" for a, b in r.box)
+                table.writerow([r.n, r.image, when, r.author, r.tool, r.voxels, box, r.undoes or ""])
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CellsegError(f"{path} cannot be written: {error}.", "Choose another folder, or make room.") from error
     return path

@@ -1,7 +1,7 @@
 """Targets: how labels become what a network learns, and how its output becomes labels again.
 
 `encode` turns labels (Z, Y, X) or (Y, X) into (C, ...) float32 in [0, 1]; `decode` turns probabilities of the
-same shape back. For instance targets `decode(encode(labels))` gives the labels back up to renumbering for
+same shape back. For instance targets ``decode(t, t.encode(labels))`` gives the labels back up to renumbering for
 objects that are connected and larger than `min_size`.
 """
 
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ..settings import Settings
 from ._common import drop_small
-from ._decode import Read, decode_into, part, typical_radius
+from ._decode import Read, decode, decode_into, part, typical_radius
 from ._instances import Boundary, Distance, TargetBase
 from ._semantic import ClassTarget, Foreground, Semantic
 from ._watershed import BLOCK, DecodingStopped, blocks
@@ -34,6 +34,7 @@ __all__ = [
     "Target",
     "TargetBase",
     "blocks",
+    "decode",
     "decode_into",
     "drop_small",
     "part",

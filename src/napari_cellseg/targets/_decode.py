@@ -9,26 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..boxes import grown, relative
 from ._common import Float, Labels, Spacing, radii
+from ._instances import InstanceTarget, TargetBase
+from ._semantic import ClassTarget
 from ._watershed import BLOCK, Box, DecodingStopped, Shape, blocks, segment
-
-if TYPE_CHECKING:
-    from ._instances import InstanceTarget, TargetBase
-    from ._semantic import ClassTarget
 
 Read = Callable[[Box], Float]
 """Box inside the image -> (K, z, y, x) float32 probabilities."""
 _WINDOW = (32, 512, 512)
 
 
-def decode_array(target: TargetBase, probabilities: Float, spacing: Spacing = None) -> Labels:
-    """Labels of a whole image (K, Z, Y, X) or (K, Y, X) in memory."""
+def decode(target: TargetBase, probabilities: Float, spacing: Spacing = None) -> Labels:
+    """Probabilities (K, Z, Y, X) or (K, Y, X) of a whole image in memory -> labels (Z, Y, X) or (Y, X)."""
     volume = probabilities[:, None] if probabilities.ndim == 3 else probabilities
     shape: Shape = volume.shape[1:]
     out = np.zeros(shape, np.uint32)
@@ -67,15 +65,23 @@ def decode_into(
     stop
         Asked before every block; raises `DecodingStopped` where it answers True.
     """
-    if not target.instances:
-        return _decode_classes(target, read, shape, out, voxels, stop)  # type: ignore[arg-type]
-    target = target.eased(ease)  # type: ignore[attr-defined]
+    if isinstance(target, ClassTarget):
+        return _decode_classes(target, read, shape, out, voxels, stop)
+    if not isinstance(target, InstanceTarget):
+        raise TypeError(f"{type(target).__name__} is a target neither of objects nor of classes.")
+    target = target.eased(ease)
     parts = blocks(shape, planar, chunk, voxels)
     radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
-    hills = _Hills(target, read, shape, spacing, planar, radius)  # type: ignore[arg-type]
-    rise: float = target.rise  # type: ignore[attr-defined]
+    hills = _Hills(target, read, shape, spacing, planar, radius)
     lookup = segment(
-        hills.window, shape, out, prominence=rise, min_size=target.min_size, planar=planar, parts=parts, stop=stop
+        hills.window,
+        shape,
+        out,
+        prominence=target.rise,
+        min_size=target.min_size,
+        planar=planar,
+        parts=parts,
+        stop=stop,
     )
     lookup.write(out, parts)
     return lookup.n_objects

@@ -29,7 +29,7 @@ class TargetBase(Settings):
     exclusive: ClassVar[bool] = True
     """Whether the channels of a voxel are probabilities that add up to one."""
     instances: ClassVar[bool] = True
-    """Whether `decode` numbers single objects; else it names classes."""
+    """Whether decoding numbers single objects; else it names classes."""
     one_class: ClassVar[bool] = False
     """Whether it knows a single class only."""
     min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller predicted objects are removed (voxels).")
@@ -41,12 +41,6 @@ class TargetBase(Settings):
     @abstractmethod
     def encode(self, labels: Labels, n_classes: int = 1, spacing: Spacing = None) -> Float:
         """Labels (Z, Y, X) or (Y, X) -> (channels, ...) float32 in [0, 1]."""
-
-    def decode(self, probabilities: Float, spacing: Spacing = None) -> Labels:
-        """Probabilities (K, Z, Y, X) or (K, Y, X) of a whole image -> labels."""
-        from ._decode import decode_array
-
-        return decode_array(self, probabilities, spacing)
 
 
 class InstanceTarget(TargetBase):

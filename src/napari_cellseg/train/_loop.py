@@ -19,7 +19,8 @@ from ..config import Config
 from ..data import Batch, Draw, Loader, TrainingSet
 from ..errors import CellsegError
 from ..events import Event, Notice, StepDone, Validated
-from ..nets.device import ThinInFloat32, out_of_memory
+from ..nets.device import out_of_memory
+from ..nets.thin import ThinInFloat32
 from ._optimise import Average, Freezing, kernels, make_optimiser, rate
 from ._teacher import Teacher
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..data import Batch
-from ..nets.device import ThinInFloat32
+from ..nets.thin import ThinInFloat32
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

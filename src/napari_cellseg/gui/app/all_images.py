@@ -15,7 +15,9 @@ from .export_all import ExportAll
 from .predict_all import PredictAll
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .label_writer import LabelWriter
+    from .prediction import Prediction
+    from .workspace import Workspace
 
 
 class AllImages:
@@ -27,64 +29,65 @@ class AllImages:
         A helper thread of its own: what the person does to the open image need not wait for other images.
     """
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
-        self.worker = Helper(controller.session)
-        self._predicting = PredictAll(controller, self.worker)
-        self._exporting = ExportAll(controller, self.worker)
+    def __init__(self, workspace: Workspace, writer: LabelWriter, prediction: Prediction) -> None:
+        self._ws = workspace
+        self.worker = Helper(workspace.session)
+        self.predict_all = PredictAll(workspace, writer, prediction, self.worker)
+        self.export_all = ExportAll(workspace, self.worker)
+        self.predict_all.known.connect(self.know)
         self._counting: Project | None = None
         self._foreseeing = self._foresee_again = False
 
     def predict(self, again: bool) -> None:
         """Predict the images that the current model has not predicted yet, or all of them `again`."""
-        self._predicting.start(again)
+        self.predict_all.start(again)
 
     def export(self, folder: Path, format: str, known_only: bool) -> None:
         """Write the labels of every image into a folder."""
-        self._exporting.start(folder, format, known_only)
+        self.export_all.start(folder, format, known_only)
 
     @property
     def busy(self) -> bool:
         """Whether a walk goes on, or something is counted."""
-        return self.worker.busy or self._predicting.running
+        return self.worker.busy or self.predict_all.running
 
     def cancel(self) -> None:
         """Go on with no further image."""
-        self._predicting.cancel()
-        self._exporting.cancel()
+        self.predict_all.cancel()
+        self.export_all.cancel()
 
     def holds(self, image: str) -> bool:
         """Whether an image cannot be opened just now; it will be."""
-        return self._predicting.holds(image)
+        return self.predict_all.holds(image)
 
     def take(self, reply: Reply) -> bool:
         """Answers of the engine; True if it was one for us."""
-        return self._predicting.take(reply)
+        return self.predict_all.take(reply)
 
     def follow(self) -> None:
         """Called by the clock."""
         self.worker.collect()
-        self._predicting.follow()
+        self.predict_all.follow()
 
     def forget(self) -> None:
         """Another project comes."""
-        self._predicting.forget()
-        self._exporting.forget()
+        self.predict_all.forget()
+        self.export_all.forget()
         self._counting = None
-        self._c.session.update(statuses={}, forecast=Forecast())
+        self._ws.session.update(statuses={}, forecast=Forecast())
 
     def close(self) -> None:
         """End the thread."""
         self.worker.close()
-        self._predicting.close()
-        self._exporting.close()
+        self.predict_all.close()
+        self.export_all.close()
 
     # --- how far every image is -------------------------------------------------------------------
 
     def count(self) -> None:
         """Find out how far images are of which that is not known: once for a project, and for images that are new."""
-        c, project = self._c, self._c.project()
-        if self._counting is project or all(r.id in c.session.statuses for r in c.session.images):
+        ws, project = self._ws, self._ws.project()
+        if self._counting is project or all(r.id in ws.session.statuses for r in ws.session.images):
             return
         self._counting = project
 
@@ -95,17 +98,17 @@ class AllImages:
         def take(found: dict[str, ImageStatus]) -> None:
             if self._counting is project:
                 self._counting = None
-                c.session.update(statuses=found | c.session.statuses)  # what came meanwhile is newer
+                ws.session.update(statuses=found | ws.session.statuses)  # what came meanwhile is newer
 
         self.worker.later(work, take)
 
     def foresee(self) -> None:
         """Find out what a training would learn from; while that is being answered, it is asked once more afterwards."""
-        c, project = self._c, self._c.session.project
+        ws, project = self._ws, self._ws.session.project
         self._foresee_again = self._foreseeing
         if project is None or self._foreseeing:
             return
-        canvas, image = c.session.canvas, c.session.image
+        canvas, image = ws.session.canvas, ws.session.image
         arrays = (canvas.labels, canvas.state) if canvas is not None else None
         self._foreseeing = True
 
@@ -115,8 +118,8 @@ class AllImages:
 
         def take(found: Forecast) -> None:
             self._foreseeing = False
-            if project is c.session.project:
-                c.session.update(forecast=found)
+            if project is ws.session.project:
+                ws.session.update(forecast=found)
             if self._foresee_again:
                 self.foresee()
 
@@ -124,13 +127,13 @@ class AllImages:
 
     def know(self, project: Project, image: str, status: ImageStatus) -> None:
         """How far an image is now."""
-        if project is self._c.session.project:
-            self._c.session.update(statuses={**self._c.session.statuses, image: status})
+        if project is self._ws.session.project:
+            self._ws.session.update(statuses={**self._ws.session.statuses, image: status})
 
     def closing(self) -> None:
         """The open image is being closed: keep how far it is."""
-        self._c.count()
-        session = self._c.session
+        self._ws.count()
+        session = self._ws.session
         if session.project is not None and session.canvas is not None:
             counts, before = session.counts, session.statuses.get(session.image, ImageStatus())
             now = replace(before, labelled=counts.objects > 0, corrected=counts.corrected, approved=counts.approved)
@@ -140,7 +143,7 @@ class AllImages:
         """A prediction of the open image is written: remember whose it is."""
         with contextlib.suppress(CellsegError):  # a full disk: it is predicted again the next time
             note_predicted(project, image, job)
-        self._c.count()
+        self._ws.count()
         if not job.region:
-            before = self._c.session.statuses.get(image, ImageStatus(labelled=True))
+            before = self._ws.session.statuses.get(image, ImageStatus(labelled=True))
             self.know(project, image, replace(before, predicted_by="+".join(job.models)))

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ...errors import CellsegError
+from .report_errors import mistake
 from .session import Problem, Session
 
 Failing = Callable[[CellsegError], None]
@@ -46,16 +47,16 @@ class Helper:
     def _hand_back(self, future: Future[Any], then: Callable[[Any], None], otherwise: Failing | None) -> None:
         try:
             then(future.result())
-        except CellsegError as error:
-            if otherwise is not None:
-                otherwise(error)
-            else:
-                self._session.update(progress=None, problem=Problem(error.message, error.hint))
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: a bug must reach the person
-            text = f"Something went wrong: {error}."
-            self._session.update(progress=None, problem=Problem(text, "", traceback.format_exc()))
+            known = mistake(error)
+            if known is None:
+                text = f"Something went wrong: {error}."
+                self._session.update(progress=None, problem=Problem(text, "", traceback.format_exc()))
+                known = CellsegError(text)
+            elif otherwise is None:
+                self._session.update(progress=None, problem=Problem(known.message, known.hint))
             if otherwise is not None:
-                otherwise(CellsegError(text))
+                otherwise(known)
 
 
 class Latest(Helper):

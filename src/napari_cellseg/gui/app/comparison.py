@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from ... import edits
 from ...boxes import around
-from ...engine import DecodeJob
+from ...engine import DecodeJob, Reply
 from ...errors import CellsegError
 from ...evaluate import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
+from ...events import Predicted
 from ...project import labels_of_others
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .label_writer import LabelWriter
+    from .review import Review
+    from .workspace import Workspace
 
 Labels = NDArray[np.uint32]
 
@@ -50,11 +53,11 @@ class Found:
     regions: tuple[Labels, Labels] | None
 
 
-class Comparing:
+class Comparison:
     """Compares the open image's labels with others."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    def __init__(self, workspace: Workspace, writer: LabelWriter, review: Review) -> None:
+        self._ws, self._writer, self._review = workspace, writer, review
         self._theirs: Labels | None = None
         self._regions: tuple[Labels, Labels] | None = None
         self._differences: list[Difference] = []
@@ -66,23 +69,37 @@ class Comparing:
 
     def with_files(self, paths: Sequence[Path]) -> None:
         """Masks in any format that can be read, or copies of this project by other annotators."""
-        record, classes = self._c.canvas().record, self._c.project().meanings
+        record, classes = self._ws.canvas().record, self._ws.project().meanings
         self._compare(lambda: labels_of_others(paths, record, classes, [_MINE]))
 
     def with_model(self) -> None:
         """What the current model says, from its kept probabilities."""
-        c = self._c
-        target = c.predicting.target()
-        if target is None or not c.session.kept:
+        ws = self._ws
+        target = ws.session.decoding
+        if target is None or not ws.session.kept:
             raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
-        c.begin(DecodeJob(c.project().path, c.session.image, c.predicting.models(), target), "decode")
-        self.job, self._waits = c.job, True
+        ws.begin(DecodeJob(ws.project().path, ws.session.image, ws.session.together_now, target), "decode")
+        self.job, self._waits = ws.job, True
 
-    def answered(self, theirs: Labels, name: str) -> None:
-        """What the model says is there; nobody may be interested any more."""
-        if self._waits:
+    def take(self, reply: Reply) -> bool:
+        """The labels that the model was asked for; True if it was them. Nobody may be interested any more."""
+        event = reply.event
+        if self.job is None or reply.job != self.job or not isinstance(event, Predicted):
+            return False
+        canvas = self._ws.session.canvas
+        wanted = self._waits and self._ws.cancelled != reply.job
+        if wanted and canvas is not None and event.image == self._ws.session.image:
             self._waits = False
-            self.show(theirs, name)
+            theirs = np.zeros(canvas.labels.shape, np.uint32)  # a part of the image as the whole
+            theirs[tuple(slice(a, b) for a, b in event.box)] = np.asarray(event.labels)
+            self.show(theirs, event.model)
+        return True
+
+    def replaced(self) -> None:
+        """A prediction changes the labels that were compared."""
+        if self._ws.session.compared:
+            self._review.stop()
+            self._ws.session.update(notice="The comparison has ended: a prediction changed the labels. Compare again.")
 
     def show(self, theirs: Labels, name: str) -> None:
         """Compare with labels of the image's shape."""
@@ -90,65 +107,65 @@ class Comparing:
 
     def _compare(self, load: Callable[[], dict[str, Labels]]) -> None:
         """Load what others say and compare, off the main thread."""
-        c = self._c
-        canvas, image, instances = c.canvas(), c.session.image, c.instances()
-        n_classes = 1 if instances else len(c.project().classes)
+        ws = self._ws
+        canvas, image, instances = ws.canvas(), ws.session.image, ws.instances
+        n_classes = 1 if instances else len(ws.project().classes)
 
         def take(found: Found) -> None:
-            if image == c.session.image and c.family is not None:
+            if image == ws.session.image and ws.family is not None:
                 self._take(found)
 
-        c.session.update(status="Comparing...")
-        c.helper.later(lambda: _found(canvas.labels.copy(), load(), n_classes, instances), take)
+        ws.session.update(status="Comparing...")
+        ws.helper.later(lambda: _found(canvas.labels.copy(), load(), n_classes, instances), take)
 
     def _take(self, found: Found) -> None:
-        c = self._c
+        ws = self._ws
         self._theirs, self._regions, self._differences = found.theirs, found.regions, found.differences
-        assert c.family is not None
-        c.family.overlays.show_agreement(found.map)
-        ids = [d.left[0] if d.left and c.instances() else 0 for d in found.differences]
+        assert ws.family is not None
+        ws.family.overlays.show_agreement(found.map)
+        ids = [d.left[0] if d.left and ws.instances else 0 for d in found.differences]
         items = [Item(i, d.box, 1 - d.iou, (_WORDS[d.kind],)) for i, d in zip(ids, found.differences, strict=True)]
-        c.session.update(compared=f"{c.session.image} against {found.text}")
-        c.reviewing.load(items, "difference")
+        ws.session.update(compared=f"{ws.session.image} against {found.text}")
+        self._review.load(items, "difference")
 
     def stop(self) -> None:
         """Take the comparison away."""
         self._theirs, self._regions, self._differences, self._waits = None, None, [], False
-        if self._c.family is not None:
-            self._c.family.overlays.show_agreement(None)
-        self._c.session.update(compared="")
+        if self._ws.family is not None:
+            self._ws.family.overlays.show_agreement(None)
+        self._ws.session.update(compared="")
 
     # --- whose outline counts ---------------------------------------------------------------------
 
     def mine(self) -> None:
         """The open image's objects are right: approve them."""
-        c, difference = self._c, self._current()
-        scene = c.correcting.scene().at(None)
+        ws, difference = self._ws, self._current()
+        scene = self._writer.context().at(None)
         if self._regions is not None:
             box = tuple(slice(a, b) for a, b in difference.box)
-            c.apply(edits.approve_mask(scene, box, self._place(difference, box)))
+            ws.apply(edits.approve_mask(scene, box, self._place(difference, box)))
         for id in difference.left if self._regions is None else ():
             if id in scene.objects:
                 piece = scene.piece(id)
                 if (scene.state[piece.box][piece.mask] != 2).any():
-                    c.apply(edits.approve_object(scene, piece))
-        c.reviewing.leave("approved")
+                    ws.apply(edits.approve_object(scene, piece))
+        self._review.leave("approved")
 
     def theirs(self) -> None:
         """The other side is right: its objects replace ours in this place."""
-        c, difference = self._c, self._current()
+        ws, difference = self._ws, self._current()
         assert self._theirs is not None
         box = tuple(slice(a, b) for a, b in difference.box)
-        scene = c.correcting.scene().at(None)
+        scene = self._writer.context().at(None)
         if self._regions is not None:  # only these regions: others in the box are other places
             shapes = np.where(self._place(difference, box), self._theirs[box], scene.labels[box]).astype(np.uint32)
-            c.apply(edits.replace_objects(scene, box, (), shapes))
+            ws.apply(edits.replace_objects(scene, box, (), shapes))
         else:
             ids = [i for i in difference.left if i in scene.objects]
             box = around((box, *(scene.piece(id).box for id in ids)))  # they may have grown or moved since
             shapes = np.where(np.isin(self._theirs[box], difference.right), self._theirs[box], 0).astype(np.uint32)
-            c.apply(edits.replace_objects(scene, box, ids, shapes))
-        c.reviewing.leave("fixed")
+            ws.apply(edits.replace_objects(scene, box, ids, shapes))
+        self._review.leave("fixed")
 
     def _place(self, difference: Difference, box: tuple[slice, ...]) -> NDArray[np.bool_]:
         """Where the regions of one difference lie, of the box's shape."""
@@ -157,7 +174,7 @@ class Comparing:
         return np.asarray(np.isin(mine, difference.left) | np.isin(theirs, difference.right))
 
     def _current(self) -> Difference:
-        place = self._c.session.place
+        place = self._ws.session.place
         if self._theirs is None or not 0 <= place < len(self._differences):
             raise CellsegError("No difference is shown.", "Compare with other labels first.")
         return self._differences[place]

@@ -23,73 +23,76 @@ from ...events import (
     Validated,
 )
 from .engine_pulse import engine_line
+from .projects import Projects, interrupted_in
 from .session import Curve, Problem, Progress
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .label_writer import LabelWriter
+    from .prediction import Prediction
+    from .workspace import Workspace
 
 
 WARM = 10
 """After so many steps their pace tells something."""
 
 
-class Reactions:
+class EngineEvents:
     """Turns events into session fields and pieces to write; called in the main thread."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    def __init__(self, workspace: Workspace, writer: LabelWriter, prediction: Prediction, projects: Projects) -> None:
+        self._ws, self._writer, self._prediction, self._projects = workspace, writer, prediction, projects
 
     def handle(self, reply: Reply) -> None:
         """Take one reply of the engine."""
         event = reply.event
         if isinstance(event, Ready):
-            self._c.session.update(engine=engine_line(self._c.engine))
+            self._ws.session.update(engine=engine_line(self._ws.engine))
         elif isinstance(event, Failed):
             self._failed(reply.job, event)
-        elif reply.job == self._c.job:
+        elif reply.job == self._ws.job:
             self._of_job(event)
 
     def _of_job(self, event: Event) -> None:
-        if isinstance(event, TileDone | Predicted) and self._c.cancelled == self._c.job:
+        if isinstance(event, TileDone | Predicted) and self._ws.cancelled == self._ws.job:
             return  # it was on its way when the person cancelled
         match event:
             case TileDone():
-                self._c.predicting.tile(event)
+                self._prediction.tile(event)
             case Predicted():
-                self._c.predicting.whole(event)
+                self._prediction.whole(event)
             case TrainStarted():
-                self._c.session.update(status=self._started(event))
+                self._ws.session.update(status=self._started(event))
             case StepDone():
                 self._stepped(event)
             case Validated():
-                curve = self._c.session.curve
+                curve = self._ws.session.curve
                 seconds = curve.training[-1][0] if curve.training else 0.0
-                self._c.session.update(curve=Curve(curve.training, (*curve.validation, (seconds, event.loss))))
+                self._ws.session.update(curve=Curve(curve.training, (*curve.validation, (seconds, event.loss))))
             case TrainingShown():
-                self._c.session.update(training=event)
+                self._ws.session.update(training=event)
             case Planned():
-                self._c.predicting.planned(event)
+                self._prediction.planned(event)
             case Notice():
-                self._c.session.update(notice=event.text)
+                self._ws.session.update(notice=event.text)
             case Saved():
-                self._c.session.update(
+                self._ws.session.update(
                     progress=Progress("judge", f"Judging {event.model} on held-out corrections", 1.0)
                 )
             case Judged():
                 self._judged(event)
             case Stopped():
-                training = self._c.session.progress is not None and self._c.session.progress.kind == "train"
+                training = self._ws.session.progress is not None and self._ws.session.progress.kind == "train"
                 kept = "Cancelled before the first step." if training else "Cancelled; finished tiles stay."
-                self._c.session.update(status=kept)
+                self._ws.session.update(status=kept)
             case Finished():
-                self._c.job = None
-                self._c.writer.forget()
-                if self._c.session.project is not None:
-                    self._c.session.update(unfinished=self._c.interrupted())
-                self._c.session.update(progress=self._c.writer.progress())
+                self._ws.job = None
+                self._writer.forget()
+                if self._ws.session.project is not None:
+                    self._ws.session.update(unfinished=interrupted_in(self._ws.project()))
+                self._ws.session.update(progress=self._writer.progress())
 
     def _started(self, event: TrainStarted) -> str:
-        seconds = self._c.session.config.train.seconds
+        seconds = self._ws.session.config.train.seconds
         images = f"{event.images} image{'s' if event.images != 1 else ''}"
         learnt = (
             f"{event.objects} objects in {images}" if event.objects else f"{event.known_voxels:,} voxels in {images}"
@@ -102,23 +105,23 @@ class Reactions:
         total = event.elapsed + event.remaining
         share = event.elapsed / total if total else 0.0
         curve = Curve(
-            (*self._c.session.curve.training[-2000:], (event.elapsed, event.loss)), self._c.session.curve.validation
+            (*self._ws.session.curve.training[-2000:], (event.elapsed, event.loss)), self._ws.session.curve.validation
         )
         text = f"Fine-tuning: step {event.step}, loss {event.loss:.3f}"
-        pace = event.elapsed / event.step if event.step >= WARM else self._c.session.pace
-        self._c.session.update(curve=curve, pace=pace, progress=Progress("train", text, share, event.remaining))
+        pace = event.elapsed / event.step if event.step >= WARM else self._ws.session.pace
+        self._ws.session.update(curve=curve, pace=pace, progress=Progress("train", text, share, event.remaining))
 
     def _judged(self, event: Judged) -> None:
-        record_round(self._c.project(), event)
-        self._c.refresh()
+        record_round(self._ws.project(), event)
+        self._projects.refresh()
         word = "better" if event.better else "not better"
         against = event.parent or ("the first draft" if event.before else "")
         said = f"is {word} than {against} on held-out corrections" if against else "is the first model"
-        self._c.session.update(status=f"{event.child} {said}: look at Rounds, keep it or roll back.")
+        self._ws.session.update(status=f"{event.child} {said}: look at Rounds, keep it or roll back.")
 
     def _failed(self, job: int, event: Failed) -> None:
-        died = self._c.engine.pid is None
-        engine = "engine: stopped, starts with the next click" if died else self._c.session.engine
-        self._c.session.update(problem=Problem(event.message, event.hint, event.traceback), engine=engine)
-        if job == self._c.job:
-            self._c.session.update(status="The job ended with an error.")
+        died = self._ws.engine.pid is None
+        engine = "engine: stopped, starts with the next click" if died else self._ws.session.engine
+        self._ws.session.update(problem=Problem(event.message, event.hint, event.traceback), engine=engine)
+        if job == self._ws.job:
+            self._ws.session.update(status="The job ended with an error.")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from ...engine import Engine
-from .periodic import Looking
+from .periodic import Periodic
 
 
-class EnginePulse(Looking):
+class EnginePulse(Periodic):
     """Tells the person about an engine that was stopped, or hangs."""
 
     def look(self) -> None:
         """Say whether the engine answers, where that has changed."""
-        engine, session = self._c.engine, self._c.session
+        engine, session = self._ws.engine, self._ws.session
         silent = not engine.answers
         if silent != session.silent:
             session.update(silent=silent, engine="engine: does not answer" if silent else engine_line(engine))
 
     def restart(self) -> None:
         """End the engine and start a new one."""
-        self._c.engine.replace()
-        self._c.session.update(silent=False, engine="engine: starting")
+        self._ws.engine.replace()
+        self._ws.session.update(silent=False, engine="engine: starting")
 
 
 def engine_line(engine: Engine) -> str:

@@ -14,31 +14,30 @@ from .background import Helper
 from .tally import Elsewhere, Tally, voxels
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .workspace import Workspace
 
 
 class ExportAll:
-    """The walk of an export, for a controller; `worker` is the helper thread that reads and writes."""
+    """The walk of an export; `worker` is the helper thread that reads and writes."""
 
-    def __init__(self, controller: Controller, worker: Helper) -> None:
-        self._c, self._worker = controller, worker
+    def __init__(self, workspace: Workspace, worker: Helper) -> None:
+        self._ws, self._worker = workspace, worker
         self._left: deque[str] = deque()
         self._elsewhere: Elsewhere | None = None
         self._running = False
 
     def start(self, folder: Path, format: str, known_only: bool) -> None:
         """Write the labels of every image into a folder."""
-        c = self._c
-        project = c.project()
-        if c.job is not None or c.session.progress is not None:
-            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
+        ws = self._ws
+        project = ws.project()
+        ws.check_idle()
         if format not in LABEL_FORMATS:
             raise CellsegError(f"There is no format {format!r}.", f"Use one of {', '.join(LABEL_FORMATS)}.")
-        c.settle()
-        tally = Tally("export all", "Exporting", {r.id: voxels(r.shape) for r in c.session.images})
+        ws.settle()
+        tally = Tally("export all", "Exporting", {r.id: voxels(r.shape) for r in ws.session.images})
         tally.begin()
         self._left, self._elsewhere, self._running = deque(tally.sizes), Elsewhere(project.path), True
-        c.session.update(problem=None, notice="")
+        ws.session.update(problem=None, notice="")
         self._next(self._elsewhere, tally, folder, format, known_only)
 
     def cancel(self) -> None:
@@ -66,7 +65,7 @@ class ExportAll:
             self._end(tally, folder)
             return
         image = self._left.popleft()
-        self._c.session.update(progress=tally.progress(image))
+        self._ws.session.update(progress=tally.progress(image))
         go_on = partial(self._next, elsewhere, tally, folder, format, known_only)
 
         def write() -> Path:
@@ -88,8 +87,8 @@ class ExportAll:
         ended = n + len(tally.left_out) == total
         text = f"Exported {n} of {total} images to {folder.name}." if n < total else f"Exported {n} images to {folder}."
         self.forget()
-        self._c.session.update(
+        self._ws.session.update(
             progress=None,
             status=text if ended else f"Cancelled. {text}",
-            notice=tally.notice() or self._c.session.notice,
+            notice=tally.notice() or self._ws.session.notice,
         )

@@ -19,7 +19,9 @@ from ...kernels.checksum import checksum
 from ...project import Canvas, Project
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .label_writer import LabelWriter
+    from .strokes import Strokes
+    from .workspace import Workspace
 
 EVERY_S = 10.0
 """Seconds between two looks at the array; one takes 30 ms for 268 million voxels, in the helper thread."""
@@ -34,19 +36,19 @@ class Found(NamedTuple):
     checksum: int
 
 
-class Watching:
+class ExternalEdits:
     """Looks after the labels array of the open image."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    def __init__(self, workspace: Workspace, writer: LabelWriter, strokes: Strokes) -> None:
+        self._ws, self._writer, self._strokes = workspace, writer, strokes
         self._due = 0.0
         self._looking = False
 
     def opened(self) -> None:
         """An image was opened."""
-        family = self._c.family
+        family = self._ws.family
         assert family is not None
-        self._c.canvas().watch()
+        self._ws.canvas().watch()
         family.labels.events.data.connect(self._replaced)
         self._looking = False
         self._due = time.monotonic() + EVERY_S
@@ -58,7 +60,7 @@ class Watching:
 
     def look(self) -> None:
         """Compare the array with what was logged, in the helper thread."""
-        canvas, folder, image = self._c.canvas(), self._c.project().path, self._c.session.image
+        canvas, folder, image = self._ws.canvas(), self._ws.project().path, self._ws.session.image
         n = canvas.n
 
         def work() -> Found | None:
@@ -67,40 +69,40 @@ class Watching:
         def take(found: Found | None) -> None:
             self._looking = False
             self._due = time.monotonic() + EVERY_S
-            if found is not None and canvas is self._c.session.canvas and canvas.n == n and self._quiet():
+            if found is not None and canvas is self._ws.session.canvas and canvas.n == n and self._quiet():
                 self._log(canvas, found)
 
         self._looking = True
-        self._c.helper.later(work, take)
+        self._ws.helper.later(work, take)
 
     def settle(self) -> None:
         """The image is being closed: look now."""
-        c = self._c
-        canvas = c.session.canvas
-        if canvas is None or c.session.read_only or canvas.is_as_logged():
+        ws = self._ws
+        canvas = ws.session.canvas
+        if canvas is None or ws.session.read_only or canvas.is_as_logged():
             return
-        if (found := _difference(canvas, c.project().path, c.session.image)) is not None:
+        if (found := _difference(canvas, ws.project().path, ws.session.image)) is not None:
             self._log(canvas, found)
 
     # --- inside -----------------------------------------------------------------------------------
 
     def _quiet(self) -> bool:
         """Whether nobody is just changing labels."""
-        c = self._c
-        painting = c.family is None or c.family.stroke_open()
-        return not (painting or c.writer.pieces or c.strokes.stepping or c.session.read_only)
+        ws = self._ws
+        painting = ws.family is None or ws.painting
+        return not (painting or self._writer.pieces or self._strokes.stepping or ws.session.read_only)
 
     def _replaced(self, event: Any = None) -> None:
         """Another array was put into the layer."""
-        c = self._c
-        if c.family is None or c.family.labels.data is c.family.canvas.labels:
+        ws = self._ws
+        if ws.family is None or ws.family.labels.data is ws.family.canvas.labels:
             return
-        layer, canvas = c.family.labels, c.family.canvas
+        layer, canvas = ws.family.labels, ws.family.canvas
         given = np.asarray(layer.data)
         layer.data = canvas.labels
         fits = given.shape == canvas.labels.shape and given.dtype.kind in "ui"
         if not fits or int(given.min(initial=0)) < 0 or int(given.max(initial=0)) > np.iinfo(np.uint32).max:
-            c.fail(CellsegError("Another array was put into the labels layer; it is no label image of this picture.",
+            ws.fail(CellsegError("Another array was put into the labels layer; it is no label image of this picture.",
                                 "The labels are as they were. Masks come in by More: masks in and out."))  # fmt: skip
             return
         flat, ours = given.reshape(-1), canvas.labels.reshape(-1)
@@ -117,12 +119,12 @@ class Watching:
         index, old, new = index[changed], old[changed], new[changed]
         if not index.size:
             return
-        c = self._c
+        ws = self._ws
         voxels = "a voxel" if index.size == 1 else f"{index.size:,} voxels"
-        c.session.update(notice=SAID.format(voxels=voxels))
-        c.strokes.painted(index, old, new, tool="outside")
-        if c.family is not None:
-            c.family.labels.refresh()
+        ws.session.update(notice=SAID.format(voxels=voxels))
+        self._strokes.painted(index, old, new, tool="outside")
+        if ws.family is not None:
+            ws.family.labels.refresh()
 
 
 def _difference(canvas: Canvas, folder: Path, image: str) -> Found | None:

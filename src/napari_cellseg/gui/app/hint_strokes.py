@@ -10,36 +10,43 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from ...errors import CellsegError
 from ...events import Span
 from ...project import BACKGROUND, Hints
 from ..layers import _napari
+from .report_errors import report_errors
 
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-    from .controller import Controller
+    from .workspace import Workspace
 
 BRUSH = 5
 """Width of the brush (pixels): thinner than most cells."""
 
 
-class Hinting:
+class HintStrokes:
     """The hints of the open image and the layer on which they are painted."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    choosing = Signal()
+    """The person takes the brush for hints: no tool is chosen any more."""
+    changed = Signal()
+    """A hint was painted or taken back."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
         self._hints: Hints | None = None
         self._choosing = False
         self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
     def opened(self) -> None:
         """Another image was opened: show what was said of it."""
-        c = self._c
-        self._hints = c.project().hints(c.session.image)
-        c.session.update(hint=0, hinted=bool(self._hints.values.any()))
-        if c.session.hinted:
+        ws = self._ws
+        self._hints = ws.project().hints(ws.session.image)
+        ws.session.update(hint=0, hinted=bool(self._hints.values.any()))
+        if ws.session.hinted:
             self._layer()
 
     def closing(self) -> None:
@@ -47,30 +54,30 @@ class Hinting:
         layer = self._shown()
         if layer is not None:
             _napari.settle(layer)
-            self._c.viewer.layers.selection.events.active.disconnect(self._left)
+            self._ws.viewer.layers.selection.events.active.disconnect(self._left)
         self._hints = None
 
     def choose(self, value: int) -> None:
         """Paint hints of this value from now on; 0 goes back to the labels."""
-        c, family = self._c, self._c.family
+        ws, family = self._ws, self._ws.family
         if family is None or self._hints is None:
             raise CellsegError("No image is open.", "Add one in the step Image.")
-        c.tools.choose("")
+        self.choosing.emit()
         if value:
             layer = self._layer()
             layer.visible = True
-            layer.editable = not c.session.read_only
+            layer.editable = not ws.session.read_only
             layer.selected_label = value
             self._choosing = True
-            c.viewer.layers.selection.active = layer
+            ws.viewer.layers.selection.active = layer
             layer.mode = "paint"
             self._choosing = False
-            what = "background" if value == BACKGROUND else c.hint_name(value)
+            what = "background" if value == BACKGROUND else self.name(value)
             status = f"Paint over some {what}; a few strokes are enough. The eraser (key 1) takes them away."
-            c.session.update(hint=value, status=status)
+            ws.session.update(hint=value, status=status)
         else:
-            c.viewer.layers.selection.active = family.labels
-            c.session.update(hint=0, status="")
+            ws.viewer.layers.selection.active = family.labels
+            ws.session.update(hint=0, status="")
 
     def clear(self) -> None:
         """Take all hints of this image away; undo brings them back."""
@@ -78,13 +85,27 @@ class Hinting:
             self._hints.clear()
             self._changed()
 
+    def name(self, value: int) -> str:
+        """What a hint says, in words."""
+        return "cells" if self._ws.instances else self._ws.project().classes[value - 2]
+
+    @report_errors
+    def undo(self) -> None:
+        """Take back the last stroke of hints."""
+        self.step(redo=False)
+
+    @report_errors
+    def redo(self) -> None:
+        """Paint it again."""
+        self.step(redo=True)
+
     def step(self, redo: bool) -> None:
         """Undo or redo a stroke of hints."""
         layer = self._shown()
         if self._hints is not None and layer is not None and not _napari.stroke_open(layer):
             done = self._hints.redo() if redo else self._hints.undo()
             verb = "Redo" if redo else "Undo"
-            self._c.session.update(status=f"{verb}: hint" if done else f"No hint to {verb.lower()}.")
+            self._ws.session.update(status=f"{verb}: hint" if done else f"No hint to {verb.lower()}.")
             self._changed()
 
     def follow(self) -> None:
@@ -97,34 +118,34 @@ class Hinting:
 
     def inside(self, box: Span) -> NDArray[np.uint8] | None:
         """The hints of a field, None where the image has none."""
-        if self._hints is None or not self._c.session.hinted:
+        if self._hints is None or not self._ws.session.hinted:
             return None
         return self._hints.values[tuple(slice(a, b) for a, b in box)].copy()
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _shown(self) -> Labels | None:
-        return self._c.family.overlays.hints if self._c.family is not None else None
+        return self._ws.family.overlays.hints if self._ws.family is not None else None
 
     def _layer(self) -> Labels:
         """The layer, made when it is first needed or the person has removed it."""
-        assert self._c.family is not None
+        assert self._ws.family is not None
         assert self._hints is not None
-        overlays = self._c.family.overlays
+        overlays = self._ws.family.overlays
         layer, new = overlays.show_hints(self._hints.values)
         if new:
             layer.brush_size = BRUSH
-            _napari.own_history(layer, lambda: self._c.undo_hint(), lambda: self._c.redo_hint())
+            _napari.own_history(layer, self.undo, self.redo)
             layer.events.paint.connect(self._painted, position="first")
-            self._c.viewer.layers.selection.events.active.connect(self._left)
+            self._ws.viewer.layers.selection.events.active.connect(self._left)
         return layer
 
     def _left(self, event: Any = None) -> None:
         """The person chose another layer."""
         layer = self._shown()
-        if not self._choosing and layer is not None and self._c.viewer.layers.selection.active is not layer:
+        if not self._choosing and layer is not None and self._ws.viewer.layers.selection.active is not layer:
             _napari.settle(layer)
-            self._c.session.update(hint=0)
+            self._ws.session.update(hint=0)
 
     def _painted(self, event: Any) -> None:
         """A stroke is done: keep it; where that fails, it is taken back and said."""
@@ -137,14 +158,14 @@ class Hinting:
             self._hints.paint(index, old, new)
         except CellsegError as error:
             self._unsaved.append((index, old))
-            self._c.fail(error)
+            self._ws.fail(error)
         except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
-            self._c.fail(CellsegError(f"The hint could not be kept: {error}.", "Please report this."))
+            self._ws.fail(CellsegError(f"The hint could not be kept: {error}.", "Please report this."))
         self._changed(repaint=False)  # napari has painted it
 
     def _changed(self, *, repaint: bool = True) -> None:
         assert self._hints is not None
         if repaint and (layer := self._shown()) is not None:
             layer.refresh()
-        self._c.session.update(hinted=bool(self._hints.values.any()))
-        self._c.live.hinted()
+        self._ws.session.update(hinted=bool(self._hints.values.any()))
+        self.changed.emit()

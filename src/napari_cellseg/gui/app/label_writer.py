@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from ... import edits
 from ...boxes import relative
@@ -24,7 +25,7 @@ from ...project import PREDICTED, Canvas, Edit, Objects
 from .session import Progress
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .workspace import Workspace
 
 PIECE = 256
 """Predictions are written in boxes of this side, each in a few milliseconds."""
@@ -89,7 +90,7 @@ class Waiting(NamedTuple):
     objects: Objects
 
 
-class PieceWriter:
+class LabelWriter:
     """Queues of boxes to write; every piece is an edit of its own. What a person approves comes before predictions.
 
     Attributes
@@ -100,8 +101,13 @@ class PieceWriter:
         The id that the first object of the next tile gets.
     """
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    replacing = Signal()
+    """A prediction is about to replace labels."""
+    predicted = Signal()
+    """All of a prediction is written."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
         self._approvals, self._predictions = Queue(), Queue()
         self.next_id = 1
         self.promised = self.offered = 0
@@ -123,9 +129,14 @@ class PieceWriter:
         """Whether a whole prediction is being written."""
         return self._whole is not None
 
+    def opened(self) -> None:
+        """Another image is open: else the first stroke would be of object 1."""
+        if self._ws.instances:
+            self.offer()
+
     def reset(self) -> None:
         """Another image comes: finish what is half written, forget what was promised."""
-        canvas, image = self._c.session.canvas, self._c.session.image
+        canvas, image = self._ws.session.canvas, self._ws.session.image
         while self._approvals.pieces:
             self._write(self._approvals.pieces.popleft())
         if self._whole is not None and canvas is not None:
@@ -141,7 +152,7 @@ class PieceWriter:
 
     def fresh_id(self) -> int:
         """The first id above every one that is in use, promised or about to be written."""
-        return max(self._c.canvas().next_id(), self.next_id)
+        return max(self._ws.canvas().next_id(), self.next_id)
 
     def promise(self) -> int:
         """A fresh id for the person's brush, which no prediction will use."""
@@ -151,13 +162,13 @@ class PieceWriter:
 
     def offer(self) -> None:
         """Let the brush begin with a free id, kept from nobody: predictions are numbered as without a window."""
-        if self._c.family is not None:
-            self.offered = self._c.family.labels.selected_label = self.fresh_id()
+        if self._ws.family is not None:
+            self.offered = self._ws.family.labels.selected_label = self.fresh_id()
 
-    def offer_again(self, painted: bool) -> None:
+    def offer_again(self, edit: Edit, painted: bool) -> None:
         """Somebody has used the id that the brush was offered: the person, so it is theirs, or others."""
-        family = self._c.family
-        if family is None or not self.offered or self.offered not in self._c.canvas().objects:
+        family = self._ws.family
+        if family is None or not self.offered or self.offered not in self._ws.canvas().objects:
             return
         if not painted and family.labels.selected_label == self.offered:
             self.offer()
@@ -166,21 +177,34 @@ class PieceWriter:
 
     def promise_again(self) -> None:
         """Masks came that may have the number that was promised: give the brush another."""
-        layer = self._c.family.labels if self._c.family else None
+        layer = self._ws.family.labels if self._ws.family else None
         if layer is not None and self.promised and layer.selected_label == self.promised:
             layer.selected_label = self.promise()
+
+    def context(self, z: int | None = None) -> edits.Scene:
+        """The open image as the tools see it; `z` is the slice that was pointed at."""
+        canvas, choices = self._ws.canvas(), self._ws.session.choices
+        return edits.Scene.on(
+            canvas,
+            first_id=self.fresh_id(),
+            z=None if choices.through or canvas.labels.ndim == 2 else z,
+            instances=self._ws.instances,
+            locked=choices.locked,
+            over=choices.over,
+            spacing=canvas.record.spacing_um,
+        )
 
     # --- what to write ----------------------------------------------------------------------------
 
     def begin(self) -> None:
         """A prediction begins: keep ids for the whole of it, number its tiles above them; recall what was before."""
-        self._first, self._before = self.fresh_id(), self._c.canvas().labels.copy()
+        self._first, self._before = self.fresh_id(), self._ws.canvas().labels.copy()
         self.next_id = self._first + PROVISIONAL
 
     def tile(self, image: str, box: Box, proposal: Labels, group: str) -> None:
         """Number a proposed tile, then cut it into pieces that are written one by one."""
-        canvas, first = self._c.canvas(), self.fresh_id()
-        labels = edits.reconcile(canvas.labels[box], canvas.state[box], proposal, first, instances=self._c.instances())
+        canvas, first = self._ws.canvas(), self.fresh_id()
+        labels = edits.reconcile(canvas.labels[box], canvas.state[box], proposal, first, instances=self._ws.instances)
         self.next_id = first + int(proposal.max(initial=0))
         self.cut(image, box, labels, group)
 
@@ -191,7 +215,7 @@ class PieceWriter:
 
         Numbering runs in the helper thread. `then` is called when all of it is written.
         """
-        canvas, count = self._c.canvas(), int(proposal.max(initial=0))
+        canvas, count = self._ws.canvas(), int(proposal.max(initial=0))
         first = self._first if self._first and count < PROVISIONAL else self.fresh_id()
         before = canvas.labels[box].copy() if self._before is None else self._before[box]
         self._first, self._before = 0, None
@@ -202,7 +226,7 @@ class PieceWriter:
         wide = tuple(
             slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, canvas.labels.shape, strict=True)
         )
-        labels, state, instances = canvas.labels[wide].copy(), canvas.state[wide].copy(), self._c.instances()
+        labels, state, instances = canvas.labels[wide].copy(), canvas.state[wide].copy(), self._ws.instances
 
         def number() -> Waiting:
             new = edits.fitted(
@@ -221,31 +245,37 @@ class PieceWriter:
 
         def failed(error: CellsegError) -> None:
             self._numbering = False
-            self._c.fail(error)
+            self._ws.fail(error)
 
-        self._c.helper.later(number, take, failed)
+        self._ws.helper.later(number, take, failed)
 
     def cut(self, image: str, box: Box, labels: Labels, group: str) -> None:
-        """Cut labels of a box into pieces that are written one by one; a comparison with what they replace ends."""
-        if self._c.session.compared:
-            self._c.reviewing.stop()
-            self._c.session.update(notice="The comparison has ended: a prediction changed the labels. Compare again.")
+        """Cut labels of a box into pieces that are written one by one."""
+        self.replacing.emit()
         for span in _spans(box, PIECE):
             change = partial(_predicted, span, labels[relative(span, box)])
             self._predictions.add(Piece(image, group, change))
 
     def approve(self, box: Box, mask: NDArray[np.bool_], what: str) -> None:
         """Approve the voxels of a mask of the box's shape: at once, or piece by piece where they are many."""
-        c, small = self._c, mask.size <= AT_ONCE and not self._approvals.pieces
+        ws, small = self._ws, mask.size <= AT_ONCE and not self._approvals.pieces
         group = f"approve-{uuid.uuid4().hex[:8]}"
         for span in [box] if small else _spans(box, 2 * PIECE):
             change = partial(_approved, span, mask[relative(span, box)], f"approve {what}")
-            self._approvals.add(Piece(c.session.image, group, change))
-        self._approvals.ends.append(lambda: c.session.update(status=f"Approved the {what}."))
+            self._approvals.add(Piece(ws.session.image, group, change))
+        self._approvals.ends.append(lambda: ws.session.update(status=f"Approved the {what}."))
         if small:
             self.step()
         else:
-            c.session.update(status=f"Approving the {what}...")
+            ws.session.update(status=f"Approving the {what}...")
+
+    def cancel(self) -> None:
+        """The person ends what is being written; what is written stays."""
+        progress = self._ws.session.progress
+        writing = progress is not None and progress.kind == "write"
+        self.drop()
+        if writing:
+            self._ws.session.update(status="Cancelled; what is written stays. Undo takes it back.")
 
     def drop(self) -> None:
         """Write nothing more of a prediction that is on its way."""
@@ -273,7 +303,7 @@ class PieceWriter:
 
     def tell(self) -> None:
         """Show that, unless something else is under way."""
-        session = self._c.session
+        session = self._ws.session
         if session.progress is None or session.progress.kind == "write":
             session.update(progress=self.progress())
 
@@ -284,15 +314,15 @@ class PieceWriter:
         queue = self._approvals if self._approvals.pieces else self._predictions
         edit = self._write(queue.pieces.popleft())
         if edit is not None:
-            self._c.show(edit)
+            self._ws.show(edit)
         if not queue.pieces:
             queue.end()
         if queue is self._predictions:
             self.tell()
 
     def _write(self, piece: Piece) -> Edit | None:
-        canvas = self._c.session.canvas
-        if piece.image != self._c.session.image or canvas is None:
+        canvas = self._ws.session.canvas
+        if piece.image != self._ws.session.image or canvas is None:
             return None
         try:
             if self._whole is not None:
@@ -301,13 +331,13 @@ class PieceWriter:
         except CellsegError as error:
             self._approvals.clear()
             self.drop()
-            self._c.fail(error)
+            self._ws.fail(error)
             return None
 
     def _predicted(self) -> None:
         self._whole, self.group = None, ""
-        self._c.canvas().objects.settle_top()
-        self._c.reviewing.renew()
+        self._ws.canvas().objects.settle_top()
+        self.predicted.emit()
 
     def _heed(self, canvas: Canvas, waiting: Waiting) -> None:
         """What a person has done since the prediction was numbered counts for what is not written yet, too."""
@@ -326,7 +356,7 @@ class PieceWriter:
         met = np.unique(waiting.labels[at])
         if edit.tool in ("undo", "redo"):
             waiting.labels[at] = edit.new_labels[within]
-        if not self._c.instances():
+        if not self._ws.instances:
             return
         here, state = canvas.labels[waiting.box], canvas.state[waiting.box]
         for id in met[met > 0].tolist():

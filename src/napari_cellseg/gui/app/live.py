@@ -15,7 +15,9 @@ from ...errors import CellsegError
 from ...events import Event, Failed, Finished, Refined, Span
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .hint_strokes import HintStrokes
+    from .label_writer import LabelWriter
+    from .workspace import Workspace
 
 PAUSE_S = 0.15
 """So long a person has rested before the field is labelled anew."""
@@ -26,10 +28,10 @@ ALIGNED = 64
 
 
 class Live:
-    """The live side of a controller."""
+    """Learns from the corrections of the open image within a second."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    def __init__(self, workspace: Workspace, writer: LabelWriter, hints: HintStrokes) -> None:
+        self._ws, self._writer, self._hints = workspace, writer, hints
         self._due = 0.0
         self._asked: int | None = None
         self._n = 0
@@ -38,15 +40,15 @@ class Live:
     def opened(self) -> None:
         """Another image, model or project: nothing is due."""
         self._due, self._asked = 0.0, None
-        canvas = self._c.session.canvas
+        canvas = self._ws.session.canvas
         self._n = canvas.n if canvas is not None else 0
-        self._c.session.update(live_reason=self._reason())
+        self._ws.session.update(live_reason=self._reason())
 
     def follow(self) -> None:
         """Ask when a person has corrected something and rests; called by the clock."""
-        c = self._c
-        canvas = c.session.canvas
-        if canvas is None or c.session.read_only:
+        ws = self._ws
+        canvas = ws.session.canvas
+        if canvas is None or ws.session.read_only:
             return
         if canvas.n > self._n:
             by_hand = any(row.by_hand and row.undoes is None for row in canvas.rows(self._n))
@@ -72,7 +74,7 @@ class Live:
 
     def _reason(self) -> str:
         """Why there is no live learning, "" where there is."""
-        session = self._c.session
+        session = self._ws.session
         if session.project is None or session.current_model is None:
             return "Live learning needs a model to begin with."
         try:
@@ -84,31 +86,30 @@ class Live:
 
     def _free(self) -> bool:
         """Whether nothing else is going on."""
-        c = self._c
-        stroke = c.family is not None and c.family.stroke_open()
-        wanted = c.session.live and not c.session.live_reason
-        idle = c.job is None and self._asked is None and not c.writer.pieces and c.session.progress is None
-        return wanted and idle and not stroke and c.engine.ready is not None
+        ws = self._ws
+        wanted = ws.session.live and not ws.session.live_reason
+        idle = ws.job is None and self._asked is None and not self._writer.pieces and ws.session.progress is None
+        return wanted and idle and not ws.painting and ws.engine.ready is not None
 
     def _ask(self) -> None:
-        c = self._c
-        model, canvas = c.session.current_model, c.canvas()
+        ws = self._ws
+        model, canvas = ws.session.current_model, ws.canvas()
         box = self._field()
         if model is None or not box:
             return
         cut = tuple(slice(a, b) for a, b in box)
         labels, state = canvas.labels[cut].copy(), canvas.state[cut].copy()
-        target = c.predicting.chosen()
-        hints = c.hinting.inside(box)
-        job = LiveJob(c.project().path, c.session.image, model, box, labels, state, target, hints)
-        self._asked = c.engine.submit(job)
+        target = ws.session.chosen
+        hints = self._hints.inside(box)
+        job = LiveJob(ws.project().path, ws.session.image, model, box, labels, state, target, hints)
+        self._asked = ws.engine.submit(job)
 
     def _field(self) -> Span:
         """The visible field, rounded outwards, at most `SIDE` pixels wide; of a volume, the slice that is shown."""
-        c = self._c
-        if c.family is None:
+        ws = self._ws
+        if ws.family is None:
             return ()
-        seen, shape = c.family.visible_box(), c.family.record.shape
+        seen, shape = ws.family.visible_box(), ws.family.record.shape
         if len(seen) == 3 and seen[0].stop - seen[0].start > 1:
             return ()  # the 3D view shows no slice
         out = [(s.start, s.stop) for s in seen[:-2]]
@@ -122,18 +123,18 @@ class Live:
         return tuple(out)
 
     def _taken(self, event: Event) -> None:
-        c = self._c
-        if isinstance(event, Refined) and event.image == c.session.image and c.session.canvas is not None:
-            if c.predicting.chosen() is None and event.target is not None:
-                c.session.update(fitted=event.target if event.target != c.predicting.own() else None)
-            if event.labels is not None and c.job is None:
+        ws = self._ws
+        if isinstance(event, Refined) and event.image == ws.session.image and ws.session.canvas is not None:
+            if ws.session.chosen is None and event.target is not None:
+                ws.session.update(fitted=event.target if event.target != ws.session.own else None)
+            if event.labels is not None and ws.job is None:
                 box = tuple(slice(a, b) for a, b in event.box)
-                target = c.predicting.target()
+                target = ws.session.decoding
                 self._number += 1
-                group = f"live-{c.predicting.window}-{self._number}"
-                c.writer.whole(event.image, box, event.labels, target.min_size if target else 0, group)
-            c.session.update(live_learnt=f"Live: {event.learnt} ({event.seconds:.1f} s)" if event.learnt else "")
+                group = f"live-{ws.window}-{self._number}"
+                self._writer.whole(event.image, box, event.labels, target.min_size if target else 0, group)
+            ws.session.update(live_learnt=f"Live: {event.learnt} ({event.seconds:.1f} s)" if event.learnt else "")
         elif isinstance(event, Failed):
-            c.session.update(live_learnt=f"{event.message} {event.hint}")
+            ws.session.update(live_learnt=f"{event.message} {event.hint}")
         elif isinstance(event, Finished):
             self._asked = None

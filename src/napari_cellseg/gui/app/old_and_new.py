@@ -17,7 +17,7 @@ from ...events import Failed, Finished, Predicted, Span
 from ...project import RoundRecord
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .workspace import Workspace
 
 Side = Literal["", "old", "new"]
 Key = tuple[str, str, Span]
@@ -31,11 +31,11 @@ def model_of(round_: RoundRecord | None, side: Side) -> str:
     return round_.child if side == "new" else round_.parent or ""
 
 
-class Both:
+class OldAndNew:
     """The switch between old and new."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
         self._seen: dict[Key, NDArray[np.uint32]] = {}
         self._asked: dict[int, Key] = {}  # every job that still answers: its labels must never count as a prediction
         self._wanted: Key | None = None
@@ -48,25 +48,25 @@ class Both:
         CellsegError
             When no round waits for a decision, or it has no such side.
         """
-        c = self._c
+        ws = self._ws
         if not side:
             self.clear()
             return
-        waiting = c.session.rounds[-1] if c.session.rounds and c.session.rounds[-1].decision == "open" else None
+        waiting = ws.session.rounds[-1] if ws.session.rounds and ws.session.rounds[-1].decision == "open" else None
         model = model_of(waiting, side)
         if not model:
             raise CellsegError("There is no such model to look at.", "Fine-tune first; a first model has no old one.")
-        c.canvas()
-        box = tuple((s.start, s.stop) for s in c.family.visible_box()) if c.family is not None else ()
-        key = self._wanted = (c.session.image, model, box)
-        c.session.update(side=side)
+        ws.canvas()
+        box = tuple((s.start, s.stop) for s in ws.family.visible_box()) if ws.family is not None else ()
+        key = self._wanted = (ws.session.image, model, box)
+        ws.session.update(side=side)
         if key in self._seen:
             self._draw(key)
             return
-        image, options, live = c.session.image, c.session.config.predict, side == "old"
-        job = PredictJob(c.project().path, (image,), (model,), options, region=box, show=False, live=live, keep=False)
-        self._asked[c.engine.submit(job)] = key
-        c.session.update(side_text=f"Looking with {model}...")
+        image, options, live = ws.session.image, ws.session.config.predict, side == "old"
+        job = PredictJob(ws.project().path, (image,), (model,), options, region=box, show=False, live=live, keep=False)
+        self._asked[ws.engine.submit(job)] = key
+        ws.session.update(side_text=f"Looking with {model}...")
 
     def take(self, reply: Reply) -> bool:
         """Answers to what was asked here; True if it was one."""
@@ -81,22 +81,22 @@ class Both:
             self._seen[key] = np.asarray(reply.event.labels)
             self._draw(key)
         elif isinstance(reply.event, Failed):
-            self._c.session.update(side="", side_text=f"{reply.event.message} {reply.event.hint}")
+            self._ws.session.update(side="", side_text=f"{reply.event.message} {reply.event.hint}")
         return True
 
     def clear(self) -> None:
         """Another image, a decision, or nobody wants to look any more."""
         self._seen.clear()
         self._wanted = None
-        if self._c.session.side and self._c.family is not None:
-            self._c.family.overlays.show_outlines(None, None)
-        self._c.session.update(side="", side_text="")
+        if self._ws.session.side and self._ws.family is not None:
+            self._ws.family.overlays.show_outlines(None, None)
+        self._ws.session.update(side="", side_text="")
 
     def _draw(self, key: Key) -> None:
         _, model, box = key
-        family, labels = self._c.family, self._seen[key]
+        family, labels = self._ws.family, self._seen[key]
         if family is None:
             return
-        family.overlays.show_outlines(tuple(slice(a, b) for a, b in box), labels, self._c.session.side)
+        family.overlays.show_outlines(tuple(slice(a, b) for a, b in box), labels, self._ws.session.side)
         n = len(np.unique(labels[labels > 0]))
-        self._c.session.update(side_text=f"Outlines: {model} finds {n} objects in view.")
+        self._ws.session.update(side_text=f"Outlines: {model} finds {n} objects in view.")

@@ -7,16 +7,16 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .workspace import Workspace
 
 
-class Looking(ABC):
-    """A part of the controller that looks every `every_s` seconds whether something has changed."""
+class Periodic(ABC):
+    """A part that looks every `every_s` seconds whether something has changed."""
 
     every_s = 1.0
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
         self._due = 0.0
 
     def follow(self) -> None:

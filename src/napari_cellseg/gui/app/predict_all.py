@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from ...engine import PredictJob, Reply, unpredicted, write_prediction
 from ...errors import CellsegError
 from ...events import Failed, Finished, Notice, Predicted, TileDone
@@ -22,7 +24,9 @@ from .session import Problem, Progress
 from .tally import Elsewhere, Tally, voxels
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .label_writer import LabelWriter
+    from .prediction import Prediction
+    from .workspace import Workspace
 
 HINT = "Click one in the list to mend it (a picture that was moved), then press Predict all images again."
 AHEAD = 2
@@ -81,10 +85,15 @@ class Walk:
 
 
 class PredictAll:
-    """The walk through all images, for a controller; `worker` is the helper thread that writes."""
+    """The walk through all images; `worker` is the helper thread that writes."""
 
-    def __init__(self, controller: Controller, worker: Helper) -> None:
-        self._c, self._worker = controller, worker
+    known = Signal(Project, str, ImageStatus)
+    """How far an image of a project is now."""
+    wished = Signal(str)
+    """An image that the person wanted to open while it was being written can be opened."""
+
+    def __init__(self, workspace: Workspace, writer: LabelWriter, prediction: Prediction, worker: Helper) -> None:
+        self._ws, self._writer, self._prediction, self._worker = workspace, writer, prediction, worker
         self._walk: Walk | None = None
         self._elsewhere: Elsewhere | None = None
 
@@ -97,19 +106,18 @@ class PredictAll:
 
     def start(self, again: bool) -> None:
         """Predict the images that the current model has not predicted yet, or all of them `again`."""
-        c = self._c
-        project, models = c.project(), c.predicting.models()
-        if c.job is not None or c.session.progress is not None:
-            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
+        ws = self._ws
+        project, models = ws.project(), ws.session.together_now
+        ws.check_idle()
         if not models:
             raise CellsegError("There is no model yet.", "Fine-tune one (step Fine-tune).")
-        sizes = {r.id: voxels(r.shape) for r in c.session.images}
-        options, target = c.session.config.predict, c.predicting.target()
-        job = PredictJob(project.path, tuple(sizes), models, options, target, show=False, live=c.session.live)
+        sizes = {r.id: voxels(r.shape) for r in ws.session.images}
+        options, target = ws.session.config.predict, ws.session.decoding
+        job = PredictJob(project.path, tuple(sizes), models, options, target, show=False, live=ws.session.live)
         tally = Tally("predict all", "Predicting", sizes, HINT)
         self._elsewhere = Elsewhere(project.path)
         walk = self._walk = Walk(project, self._elsewhere, job, tally)
-        c.session.update(
+        ws.session.update(
             problem=None, notice="", progress=Progress("predict all", "Looking which images are not predicted yet")
         )
 
@@ -144,7 +152,7 @@ class PredictAll:
         busy = self._walk.hidden is not None and self._walk.hidden.image == image
         self._walk.wish = image if busy else ""
         if busy:
-            self._c.session.update(status=f"Opening {image} as soon as its labels are written...")
+            self._ws.session.update(status=f"Opening {image} as soon as its labels are written...")
         return busy
 
     # --- what the clock does ----------------------------------------------------------------------
@@ -162,11 +170,11 @@ class PredictAll:
                 walk.deaths = 0
                 walk.ready[reply.event.image] = reply.event
             case Notice():
-                self._c.session.update(notice=reply.event.text)
+                self._ws.session.update(notice=reply.event.text)
             case Failed():
                 self._left_out(walk, reply.event)
             case Finished():
-                self._c.job = walk.number = None
+                self._ws.job = walk.number = None
                 if walk.image in walk.tally.left_out:
                     walk.tally.end(walk.image)
         return True
@@ -178,11 +186,11 @@ class PredictAll:
             return
         self._check_shown(walk)
         for image in list(walk.ready):
-            if image == self._c.session.image:
+            if image == self._ws.session.image:
                 self._write_shown(walk, image)
             elif walk.hidden is None:
                 self._write_hidden(walk, walk.ready.pop(image))
-        if walk.number is None and self._c.job is None:
+        if walk.number is None and self._ws.job is None:
             if walk.left and walk.waits < AHEAD:
                 self._ask(walk)
             elif not walk.left and not walk.waits:
@@ -200,39 +208,39 @@ class PredictAll:
             self._finish(walk, f"{done}. Tick Again where done to do it once more.")
 
     def _ask(self, walk: Walk) -> None:
-        c = self._c
+        ws = self._ws
         walk.image = walk.left.popleft()
-        ready = c.engine.ready is not None
-        walk.number = c.job = c.engine.submit(replace(walk.job, images=(walk.image,)))
+        ready = ws.engine.ready is not None
+        walk.number = ws.job = ws.engine.submit(replace(walk.job, images=(walk.image,)))
         if ready:
             self._show(walk)
         else:
             progress = walk.tally.progress(walk.image)
-            c.session.update(progress=replace(progress, text=f"{progress.text}: engine starts"))
+            ws.session.update(progress=replace(progress, text=f"{progress.text}: engine starts"))
 
     def _show(self, walk: Walk, share: float = 0.0) -> None:
         if not walk.cancelled:
-            self._c.session.update(progress=walk.tally.progress(walk.image, share))
+            self._ws.session.update(progress=walk.tally.progress(walk.image, share))
 
     def _left_out(self, walk: Walk, event: Failed) -> None:
-        died = self._c.engine.pid is None
+        died = self._ws.engine.pid is None
         walk.deaths += died
         if died:
-            self._c.session.update(engine="engine: starting")
+            self._ws.session.update(engine="engine: starting")
         if died and walk.again(walk.image) and not walk.cancelled:
             walk.left.appendleft(walk.image)  # perhaps it was not this image's fault
             return
         walk.tally.leave_out(walk.image, event.message)
         if walk.deaths >= DEATHS:
             walk.left.clear()
-            self._c.session.update(problem=Problem(event.message, event.hint, event.traceback))
+            self._ws.session.update(problem=Problem(event.message, event.hint, event.traceback))
 
     # --- writing ----------------------------------------------------------------------------------
 
     def _write_shown(self, walk: Walk, image: str) -> None:
         """Into the open image: bit by bit, in the main thread."""
-        c = self._c
-        if walk.shown is not None or c.family is None or c.family.stroke_open():
+        ws = self._ws
+        if walk.shown is not None or ws.family is None or ws.painting:
             return
         event = walk.shown = walk.ready.pop(image)
 
@@ -241,18 +249,18 @@ class PredictAll:
                 walk.shown = None
                 walk.tally.end(image)
 
-        c.predicting.write(event, walk.job, f"predict-{uuid.uuid4().hex[:8]}", written)
+        self._prediction.write(event, walk.job, f"predict-{uuid.uuid4().hex[:8]}", written)
 
     def _check_shown(self, walk: Walk) -> None:
         """A prediction whose image was closed on the way is written once more, which changes only what was missing."""
-        c = self._c
-        if walk.shown is None or c.helper.busy or c.writer.busy:
+        ws = self._ws
+        if walk.shown is None or ws.helper.busy or self._writer.busy:
             return
         event, walk.shown = walk.shown, None
-        if event.image != c.session.image or walk.again(event.image):
+        if event.image != ws.session.image or walk.again(event.image):
             walk.ready[event.image] = event
         else:
-            problem = c.session.problem
+            problem = ws.session.problem
             walk.tally.leave_out(event.image, problem.message if problem else "Its labels were not written.")
             walk.tally.end(event.image)
 
@@ -267,7 +275,7 @@ class PredictAll:
             return image_status(project, event.image)
 
         def written(status: ImageStatus) -> None:
-            self._c.all_images.know(walk.project, event.image, status)
+            self.known.emit(walk.project, event.image, status)
             self._settled(walk, event.image)
 
         def failed(error: CellsegError) -> None:
@@ -281,13 +289,13 @@ class PredictAll:
         walk.tally.end(image)
         wish, walk.wish = walk.wish, ""
         if wish and walk is self._walk:
-            self._c.select_image(wish)
+            self.wished.emit(wish)
 
     # --- ending -----------------------------------------------------------------------------------
 
     def _failed(self, walk: Walk, error: CellsegError) -> None:
         if walk is self._walk:
-            self._c.fail(error)
+            self._ws.fail(error)
             self._finish(walk, "")
 
     def _end(self, walk: Walk) -> None:
@@ -302,8 +310,8 @@ class PredictAll:
     def _finish(self, walk: Walk, status: str) -> None:
         self._walk = None
         self._worker.later(walk.elsewhere.close, lambda _: None)
-        c = self._c
-        c.session.update(progress=None, status=status, notice=walk.tally.notice() or c.session.notice)
+        ws = self._ws
+        ws.session.update(progress=None, status=status, notice=walk.tally.notice() or ws.session.notice)
 
 
 def _names(walk: Walk) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from psygnal import Signal
 
 from ... import drafts
 from ...engine import DecodeJob, FitJob, PlanJob, PredictJob, Reply, target_of
@@ -26,31 +25,35 @@ from ...targets import Target
 from .session import Progress
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .label_writer import LabelWriter
+    from .workspace import Workspace
 
 
 DraftBy = Literal["otsu", "forest"]
 
 
-class Predicting:
-    """The prediction side of a controller."""
+class Prediction:
+    """Predictions and drafts of the open image."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    written = Signal(Project, str, PredictJob)
+    """A prediction of an image of a project is written."""
+    outlines_cleared = Signal()
+
+    def __init__(self, workspace: Workspace, writer: LabelWriter) -> None:
+        self._ws, self._writer = workspace, writer
         self._looking: int | None = None
         self._outlining = False
         self._of: tuple[str, tuple[str, ...]] = ("", ())
         self._wishes: dict[str, PlanJob | DecodeJob | FitJob] = {}
         self._centre: tuple[float, ...] | None = None
         self._planned: tuple[object, ...] = ()
-        self.window = uuid.uuid4().hex[:8]
         self._running: PredictJob | None = None  # what the labels that come are of
 
     # --- what the dock does -----------------------------------------------------------------------
 
     def predict(self) -> None:
         """Label the open image, beginning where the person looks; without a model, by a classical draft."""
-        if self._c.session.current_model is None:
+        if self._ws.session.current_model is None:
             self.draft()
             return
         self._check_idle()
@@ -62,97 +65,74 @@ class Predicting:
         self._begin(region)
 
     def _check_idle(self) -> None:
-        c = self._c
-        c.project()
-        c.canvas()
-        if c.job is not None or c.session.progress is not None:
-            raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
+        self._ws.project()
+        self._ws.canvas()
+        self._ws.check_idle()
 
     def _begin(self, region: Span) -> None:
-        c = self._c
-        self._centre = c.family.centre() if c.family else None
+        ws = self._ws
+        self._centre = ws.family.centre() if ws.family else None
         job = PredictJob(
-            c.project().path,
-            (c.session.image,),
-            self.models(),
-            c.session.config.predict,
-            self.target(),
+            ws.project().path,
+            (ws.session.image,),
+            self._ws.session.together_now,
+            ws.session.config.predict,
+            self._ws.session.decoding,
             self._centre,
             region,
-            live=c.session.live,
+            live=ws.session.live,
         )
         self._clear_outlines()
         self._running = job
-        c.begin(job, "predict")
-        c.writer.begin()
-        if c.family is not None:
-            c.family.overlays.clear_maps()
-
-    @property
-    def group(self) -> str:
-        """Edits of the running job are undone together: a name that no other job has, of any window, ever."""
-        return f"predict-{self.window}-{self._c.job}" if self._c.job is not None else ""
-
-    def models(self) -> tuple[str, ...]:
-        """The current model and those that predict with it."""
-        return self._c.session.together_now
-
-    def chosen(self) -> Target | None:
-        """The current model's target with the thresholds the person has set; None where they are not set."""
-        return self._c.session.chosen
-
-    def target(self) -> Target | None:
-        """The target that is decoded with."""
-        return self._c.session.decoding
-
-    def own(self) -> Target | None:
-        """The current model's own target."""
-        return self._c.session.own
+        ws.begin(job, "predict")
+        self._writer.begin()
+        if ws.family is not None:
+            ws.family.overlays.clear_maps()
 
     def retarget(self, target: Target) -> None:
         """Look at other thresholds: outlines of the visible field at once, labels stay as they are."""
-        self._c.session.update(target=target)
+        self._ws.session.update(target=target)
         self._ask_outlines()
 
     def apply(self) -> None:
         """Let the whole image have the labels of the thresholds that are set."""
-        target = self.target()
-        c = self._c
-        if target is None or not c.session.kept:
+        target = self._ws.session.decoding
+        ws = self._ws
+        if target is None or not ws.session.kept:
             raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
         self._clear_outlines()
-        path, image, models = c.project().path, c.session.image, self.models()
-        self._running = PredictJob(path, (image,), models, c.session.config.predict, target)
-        c.begin(DecodeJob(path, image, models, target), "decode")
+        path, image, models = ws.project().path, ws.session.image, self._ws.session.together_now
+        self._running = PredictJob(path, (image,), models, ws.session.config.predict, target)
+        ws.begin(DecodeJob(path, image, models, target), "decode")
 
     def reset(self) -> None:
         """Back to the model's own thresholds, also where others were fitted live."""
         self._clear_outlines()
-        self._c.session.update(target=self.own() if self._c.session.fitted is not None else None)
+        self._ws.session.update(target=self._ws.session.own if self._ws.session.fitted is not None else None)
 
     def fit(self) -> None:
         """Look at the thresholds that agree best with what was corrected in the open image."""
-        c, target = self._c, self.target()
-        if target is None or not c.session.kept:
+        ws, target = self._ws, self._ws.session.decoding
+        if target is None or not ws.session.kept:
             raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
-        self._wishes["fit"] = FitJob(c.project().path, c.session.image, self.models(), target)
+        self._wishes["fit"] = FitJob(ws.project().path, ws.session.image, self._ws.session.together_now, target)
         self._ask()
 
     # --- what the clock does ----------------------------------------------------------------------
 
     def follow(self) -> None:
         """Tell a running prediction where the person looks; keep plan and outlines up to date."""
-        c = self._c
-        if c.family is None or c.session.current_model is None:
+        ws = self._ws
+        if ws.family is None or ws.session.current_model is None:
             return
-        if self._of != (c.session.image, self.models()):
-            self.opened()  # a round was decided, or models were ticked
-        centre = c.family.centre()
+        if self._of != (ws.session.image, self._ws.session.together_now):
+            self._ws.model_changed.emit()  # a round was decided, or models were ticked
+        centre = ws.family.centre()
         if centre != self._centre:
             self._centre = centre
-            if c.job is not None and c.session.progress is not None and c.session.progress.kind == "predict":
-                c.engine.look(c.job, centre)
-            if c.session.decoded:
+            if ws.job is not None and ws.session.progress is not None and ws.session.progress.kind == "predict":
+                ws.engine.look(ws.job, centre)
+            if ws.session.decoded:
                 self._ask_outlines()
         self._plan()
         self._ask()
@@ -169,12 +149,11 @@ class Predicting:
         self._wishes.clear()
         self._outlining = False
         self._planned = ()
-        session = self._c.session
-        self._of = (session.image, self.models())
+        session = self._ws.session
+        self._of = (session.image, self._ws.session.together_now)
         self._clear_outlines()
-        self._c.live.opened()
         given = said_size(session.project, session.image) if session.project is not None else 0.0
-        kept = self._kept_models() == self.models() != ()
+        kept = self._kept_models() == self._ws.session.together_now != ()
         fitted = None
         if session.project is not None and session.current_model is not None:
             fitted = fitted_target(session.project, session.current_model)
@@ -182,7 +161,7 @@ class Predicting:
 
     def planned(self, event: Planned) -> None:
         """What a prediction takes, and the size of objects that it sees the image with: learning sees it so, too."""
-        session = self._c.session
+        session = self._ws.session
         if event.image == session.image and session.project is not None:
             session.update(plan=event)
             late = "plan" in self._wishes or (self._planned and self._planned[-1] != session.given_size)
@@ -193,15 +172,15 @@ class Predicting:
     # --- inside -----------------------------------------------------------------------------------
 
     def _taken(self, event: Event) -> None:
-        session = self._c.session
+        session = self._ws.session
         if isinstance(event, Planned):
             self.planned(event)
         elif isinstance(event, Fitted) and event.image == session.image:
             self._take_fitted(event)
         elif isinstance(event, Decoded) and event.image == session.image and self._outlining:
             box = tuple(slice(a, b) for a, b in event.box)
-            if self._c.family is not None:
-                self._c.family.overlays.show_outlines(box, event.labels)
+            if self._ws.family is not None:
+                self._ws.family.overlays.show_outlines(box, event.labels)
             session.update(decoded=f"{event.objects} objects in view ({event.seconds * 1000:.0f} ms), not applied yet")
         elif isinstance(event, Failed):
             self._wishes.clear()
@@ -215,17 +194,17 @@ class Predicting:
 
     def _take_fitted(self, event: Fitted) -> None:
         """Show what was fitted; labels stay until the person applies it."""
-        if event.target == self.target():
+        if event.target == self._ws.session.decoding:
             text = f"No other thresholds agree better with the {event.objects} corrected objects ({event.before:.2f})."
-            self._c.session.update(status=text)
+            self._ws.session.update(status=text)
             return
         text = f"Fitted to {event.objects} corrected objects: agreement {event.before:.2f} -> {event.after:.2f}."
-        self._c.session.update(target=event.target, status=f"{text} Apply to the image?")
+        self._ws.session.update(target=event.target, status=f"{text} Apply to the image?")
         self._ask_outlines()
 
     def _kept_models(self) -> tuple[str, ...]:
         """The models whose probabilities of the open image are kept."""
-        folder, image = self._c.session.folder, self._c.session.image
+        folder, image = self._ws.session.folder, self._ws.session.image
         if folder is None or not image:
             return ()
         try:
@@ -235,93 +214,92 @@ class Predicting:
 
     def _plan(self) -> None:
         """Ask what a prediction will take whenever something that decides it has changed."""
-        c, s = self._c, self._c.session
-        wanted = (s.image, self.models(), s.config.predict, s.field_only and self._region(), s.given_size)
-        if wanted != self._planned and s.image and c.engine.ready:
+        ws, s = self._ws, self._ws.session
+        wanted = (
+            s.image,
+            self._ws.session.together_now,
+            s.config.predict,
+            s.field_only and self._region(),
+            s.given_size,
+        )
+        if wanted != self._planned and s.image and ws.engine.ready:
             self._planned = wanted
-            job = PlanJob(c.project().path, s.image, self.models(), s.config.predict, self._region())
+            job = PlanJob(ws.project().path, s.image, self._ws.session.together_now, s.config.predict, self._region())
             self._wishes["plan"] = job
 
     def _ask_outlines(self) -> None:
-        c, target = self._c, self.target()
-        if c.family is None or target is None or not c.session.kept:
+        ws, target = self._ws, self._ws.session.decoding
+        if ws.family is None or target is None or not ws.session.kept:
             return
-        span = tuple((s.start, s.stop) for s in c.family.visible_box())
+        span = tuple((s.start, s.stop) for s in ws.family.visible_box())
         self._outlining = True
-        self._wishes["decode"] = DecodeJob(c.project().path, c.session.image, self.models(), target, span)
+        self._wishes["decode"] = DecodeJob(
+            ws.project().path, ws.session.image, self._ws.session.together_now, target, span
+        )
         self._ask()
 
     def _ask(self) -> None:
         """The engine does one thing after another: nothing is asked while a job runs or an answer is due."""
-        if self._looking is None and self._c.job is None and self._wishes:
+        if self._looking is None and self._ws.job is None and self._wishes:
             key = next(key for key in ("fit", "decode", "plan") if key in self._wishes)
-            self._looking = self._c.engine.submit(self._wishes.pop(key))
+            self._looking = self._ws.engine.submit(self._wishes.pop(key))
 
     def _clear_outlines(self) -> None:
         self._wishes.pop("decode", None)
         self._outlining = False  # an answer that is on its way comes too late
-        self._c.both.clear()
-        if self._c.family is not None:
-            self._c.family.overlays.show_outlines(None, None)
-        self._c.session.update(decoded="")
+        self.outlines_cleared.emit()
+        if self._ws.family is not None:
+            self._ws.family.overlays.show_outlines(None, None)
+        self._ws.session.update(decoded="")
 
     def _region(self) -> tuple[tuple[int, int], ...]:
-        if not self._c.session.field_only or self._c.family is None:
+        if not self._ws.session.field_only or self._ws.family is None:
             return ()
-        return tuple((s.start, s.stop) for s in self._c.family.visible_box())
+        return tuple((s.start, s.stop) for s in self._ws.family.visible_box())
 
     def tile(self, event: TileDone) -> None:
         """A finished tile of the open image."""
-        c = self._c
+        ws = self._ws
         share = max(event.done / event.total, 1e-6)
         remaining = event.seconds * (1 / share - 1) if event.done else None
         text = f"Predicting {event.image}: tile {event.done}/{event.total}"
-        c.session.update(progress=Progress("predict", text, event.done / event.total, remaining))
-        if event.image == c.session.image and event.labels.size:  # the only tile comes with the whole
+        ws.session.update(progress=Progress("predict", text, event.done / event.total, remaining))
+        if event.image == ws.session.image and event.labels.size:  # the only tile comes with the whole
             box = tuple(slice(a, b) for a, b in event.box)
-            c.writer.tile(event.image, box, event.labels, self.group)
-            if event.uncertainty is not None and c.family is not None:
-                c.family.overlays.show_map("uncertainty", box, event.uncertainty)
+            self._writer.tile(event.image, box, event.labels, self._ws.group)
+            if event.uncertainty is not None and ws.family is not None:
+                ws.family.overlays.show_map("uncertainty", box, event.uncertainty)
 
     def whole(self, event: Predicted) -> None:
         """Everything is there: objects that cross tiles become one. Numbering runs off the main thread."""
-        c = self._c
-        if event.image != c.session.image or c.session.canvas is None:
-            return
-        if c.job == c.comparing.job:
-            c.comparing.answered(self._in_image(event), event.model)
+        ws = self._ws
+        if event.image != ws.session.image or ws.session.canvas is None:
             return
         found = f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s."
         if self._running is not None:  # said when it is there
-            self.write(event, self._running, self.group, lambda: c.session.update(status=found))
+            self.write(event, self._running, self._ws.group, lambda: ws.session.update(status=found))
 
     def write(self, event: Predicted, job: PredictJob, group: str, then: Callable[[], None] = lambda: None) -> None:
         """Write what a job found in the open image, bit by bit; `then` follows when all of it is there."""
-        c, project = self._c, self._c.project()
+        ws, project = self._ws, self._ws.project()
 
         def written() -> None:
-            c.all_images.predicted(project, event.image, job)
+            self.written.emit(project, event.image, job)
             then()
 
         box = tuple(slice(a, b) for a, b in event.box)
-        c.writer.whole(event.image, box, np.asarray(event.labels), target_of(project, job).min_size, group, written)
+        self._writer.whole(event.image, box, np.asarray(event.labels), target_of(project, job).min_size, group, written)
         for name, values in (("uncertainty", event.uncertainty), ("disagreement", event.disagreement)):
-            if values is not None and c.family is not None:
-                c.family.overlays.show_map(name, box, values)
-        c.session.update(kept=bool(event.store))
-
-    def _in_image(self, event: Predicted) -> NDArray[np.uint32]:
-        """Labels of a part as labels of the whole image."""
-        whole = np.zeros(self._c.canvas().labels.shape, np.uint32)
-        whole[tuple(slice(a, b) for a, b in event.box)] = np.asarray(event.labels)
-        return whole
+            if values is not None and ws.family is not None:
+                ws.family.overlays.show_map(name, box, values)
+        ws.session.update(kept=bool(event.store))
 
     def draft(self, by: DraftBy = "otsu") -> None:
         """Label the open image by a classical method: Otsu's threshold, or a forest that learns from corrections."""
         self._check_idle()
-        c = self._c
-        image, config, instances = c.session.image, c.session.config, c.instances()
-        path, picture, stop = c.project().path, c.project().read_image(image), c.new_stop()
+        ws = self._ws
+        image, config, instances = ws.session.image, ws.session.config, ws.instances
+        path, picture, stop = ws.project().path, ws.project().read_image(image), ws.new_stop()
         name = {"otsu": "Otsu + watershed", "forest": "a random forest"}[by]
 
         def make() -> drafts.Drafted | None:
@@ -334,17 +312,17 @@ class Predicting:
             return drafts.draft(method, config.recipe(picture.load()), picture.spacing_um, instances=instances)
 
         def take(made: drafts.Drafted | None) -> None:
-            if made is None or stop.is_set() or image != c.session.image:
-                c.session.update(progress=None, status="The draft was cancelled.")
+            if made is None or stop.is_set() or image != ws.session.image:
+                ws.session.update(progress=None, status="The draft was cancelled.")
                 return
             box = tuple(slice(0, n) for n in made.labels.shape)
             group = f"draft-{time.time():.0f}"
 
             def written() -> None:
-                c.session.update(status=f"Drafted with {name}. Correct some objects, then fine-tune a network.")
+                ws.session.update(status=f"Drafted with {name}. Correct some objects, then fine-tune a network.")
 
-            c.session.update(progress=None, notice=drafts.ADVICE if made.doubt else c.session.notice)
-            c.writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, group, written)
+            ws.session.update(progress=None, notice=drafts.ADVICE if made.doubt else ws.session.notice)
+            self._writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, group, written)
 
-        c.session.update(progress=Progress("draft", f"Drafting with {name}"), notice="")
-        c.helper.later(make, take)
+        ws.session.update(progress=Progress("draft", f"Drafting with {name}"), notice="")
+        ws.helper.later(make, take)

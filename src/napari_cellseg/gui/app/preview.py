@@ -20,7 +20,7 @@ from .background import Latest
 from .session import Histogram
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .workspace import Workspace
 
 _BINS = 64
 
@@ -32,32 +32,32 @@ class _Answer:
     histogram: Histogram
 
 
-class Previewer:
+class Preview:
     """Keeps the preview layer up to date while the preview is on."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
-        self.worker = Latest(controller.session)
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+        self.worker = Latest(workspace.session)
         self._view: Processed | None = None
         self._source: Any = None
         self._shown: tuple[Any, ...] = ()
 
     def show(self, on: bool) -> None:
         """Switch the preview on or off."""
-        self._c.session.update(preview=on)
+        self._ws.session.update(preview=on)
         self._shown = ()
         if on:
             self.follow()
         else:
             self.worker.forget()
-            self._c.session.update(histogram=Histogram())
-            if self._c.family is not None:
-                self._c.family.overlays.show_preview(None)
+            self._ws.session.update(histogram=Histogram())
+            if self._ws.family is not None:
+                self._ws.family.overlays.show_preview(None)
 
     def hold(self, original: bool) -> None:
         """While a key is held the original is shown."""
-        family = self._c.family
-        if family is not None and family.overlays.preview is not None and self._c.session.preview:
+        family = self._ws.family
+        if family is not None and family.overlays.preview is not None and self._ws.session.preview:
             family.overlays.preview.visible = not original
 
     def held(self, viewer: Any) -> Generator[None, None, None]:
@@ -68,7 +68,7 @@ class Previewer:
 
     def follow(self) -> None:
         """Ask for the visible field anew if anything has changed; called often, costs next to nothing."""
-        session, family = self._c.session, self._c.family
+        session, family = self._ws.session, self._ws.family
         if not session.preview or family is None:
             return
         box = tuple((s.start, s.stop) for s in family.visible_box())
@@ -84,9 +84,9 @@ class Previewer:
         mean = family.rgb
 
         def then(answer: _Answer) -> None:
-            if family is self._c.family:
+            if family is self._ws.family:
                 self._view = answer.view  # what it knows of the whole image is true in any case
-            if wanted == self._shown and family is self._c.family:
+            if wanted == self._shown and family is self._ws.family:
                 family.overlays.show_preview(answer.pixels, box, session.split)
                 session.update(histogram=answer.histogram)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from ... import edits
 from ...errors import CellsegError
@@ -22,16 +23,21 @@ from ...probabilities import kept_path, open_kept
 from ...project import Project, ReviewRecord, frames_beside
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .label_writer import LabelWriter
+    from .strokes import Strokes
+    from .workspace import Workspace
 
 Box = tuple[tuple[int, int], ...]
 
 
-class Reviewing:
+class Review:
     """Walks through the open image."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    ended = Signal()
+    """The queue was closed, or another one begins: whatever filled it is over."""
+
+    def __init__(self, workspace: Workspace, writer: LabelWriter, strokes: Strokes) -> None:
+        self._ws, self._writer, self._strokes = workspace, writer, strokes
         self._began = 0.0
         self._edits = 0
         self._outcomes: dict[int, str] = {}
@@ -42,23 +48,23 @@ class Reviewing:
 
     def start(self, order: Order, resume_at: Box = ()) -> None:
         """Order the places of the open image and go to the first (or to the one where a session ended)."""
-        self._c.comparing.stop()
-        self._c.session.update(status="Ordering what to look at...")
+        self.ended.emit()
+        self._ws.session.update(status="Ordering what to look at...")
         self._order(order, lambda items: self.load(items, order, resume_at))
 
     def renew(self) -> None:
         """The labels have a new prediction: order the places anew, after the one that is being looked at."""
-        if self._current() is not None and not self._c.session.compared:
-            self._order(cast("Order", self._c.session.order), self._follow)
+        if self._current() is not None and not self._ws.session.compared:
+            self._order(cast("Order", self._ws.session.order), self._follow)
 
     def _order(self, order: Order, take: Callable[[list[Item]], None]) -> None:
         """Order the places in the helper thread; dropped when another image or order comes first."""
-        c = self._c
-        canvas, project, image = c.canvas(), c.project(), c.session.image
-        maps = c.family.overlays.maps if c.family is not None else {}
+        ws = self._ws
+        canvas, project, image = ws.canvas(), ws.project(), ws.session.image
+        maps = ws.family.overlays.maps if ws.family is not None else {}
         spread = maps["disagreement"].data if "disagreement" in maps else None
-        near = frames_beside(project.images(), image) if c.instances() else []
-        exclusive = not c.instances() and len(project.classes) > 1
+        near = frames_beside(project.images(), image) if ws.instances else []
+        exclusive = not ws.instances and len(project.classes) > 1
         self._generation += 1
         generation = self._generation
 
@@ -75,15 +81,15 @@ class Reviewing:
             return review_order(labels, state, order, doubt=doubt, disagreement=spread, beside=beside)
 
         def taken(items: list[Item]) -> None:
-            if generation == self._generation and image == c.session.image:
+            if generation == self._generation and image == ws.session.image:
                 take(items)
 
-        c.helper.later(work, taken)
+        ws.helper.later(work, taken)
 
     def _follow(self, items: list[Item]) -> None:
         """Let new places come after the present one; the view moves only if that is not there any more."""
         current = self._current()
-        if current is None or self._c.session.compared:
+        if current is None or self._ws.session.compared:
             return
         dealt = self._dealt + sum(o != "skipped" for o in self._outcomes.values())
         # what a person is changing stays, and so does a tile; else the prediction has drawn and numbered it anew
@@ -91,22 +97,22 @@ class Reviewing:
         shared = {item: _shared(item, current) for item in items}
         again = current if stays else max((i for i in items if shared[i] > 0.5), key=shared.__getitem__, default=None)
         if again is None:
-            self.load(items, cast("Order", self._c.session.order))
+            self.load(items, cast("Order", self._ws.session.order))
         else:
             self._outcomes.clear()
             queue = (again, *(item for item in items if item.box != again.box))
-            self._c.session.update(queue=queue, place=0, status=f"The queue was made anew: {len(queue)} places.")
-            if again.id and self._c.family is not None:
-                self._c.family.labels.selected_label = again.id
+            self._ws.session.update(queue=queue, place=0, status=f"The queue was made anew: {len(queue)} places.")
+            if again.id and self._ws.family is not None:
+                self._ws.family.labels.selected_label = again.id
         self._dealt = dealt
 
     def load(self, items: list[Item], order: str, resume_at: Box = ()) -> None:
         """Walk through given places."""
         self._outcomes.clear()
         self._dealt = 0
-        self._c.session.update(queue=tuple(items), order=order, place=-1)
+        self._ws.session.update(queue=tuple(items), order=order, place=-1)
         if not items:
-            self._c.session.update(status="There is nothing left to look at in this image.")
+            self._ws.session.update(status="There is nothing left to look at in this image.")
         else:
             # the queue has grown shorter meanwhile: the place counts, not its number
             self.go(next((k for k, item in enumerate(items) if item.box == resume_at), 0))
@@ -118,9 +124,9 @@ class Reviewing:
 
     def stop(self) -> None:
         """Close the queue."""
-        self._c.comparing.stop()
+        self.ended.emit()
         self._generation += 1
-        self._c.session.update(queue=(), place=-1)
+        self._ws.session.update(queue=(), place=-1)
 
     def skip(self) -> None:
         """Go on without a word."""
@@ -129,48 +135,39 @@ class Reviewing:
 
     def back(self) -> None:
         """Return to the place before."""
-        if self._current() is not None and self._c.session.place > 0:
-            self.go(self._c.session.place - 1)
-
-    def approve(self) -> None:
-        """Approve the object (or what is in the tile) and go on."""
-        self._c.approve_place()
+        if self._current() is not None and self._ws.session.place > 0:
+            self.go(self._ws.session.place - 1)
 
     def fix(self) -> None:
         """Take the brush with this object's label."""
         item = self._current()
-        if item is None or self._c.family is None:
+        if item is None or self._ws.family is None:
             return
-        labels = self._c.family.labels
+        labels = self._ws.family.labels
         if item.id:
             labels.selected_label = item.id
             labels.mode = "paint"
-            self._c.session.update(tool="", status=f"Correct object {item.id}; then press 0 to approve it and go on.")
+            self._ws.session.update(tool="", status=f"Correct object {item.id}; then press 0 to approve it and go on.")
         else:
-            self._c.new_label()
+            self._strokes.new_label()
 
-    # --- for the controller -----------------------------------------------------------------------
-
-    def approve_current(self) -> None:
-        """As `approve`, raising what is wrong."""
-        c, item = self._c, self._current()
+    def approve(self) -> None:
+        """Approve the object (or what is in the tile) and go on."""
+        ws, item = self._ws, self._current()
         if item is None:
             raise CellsegError("No review is running.", "Start one in the step Correct.")
-        if c.session.compared:
-            c.comparing.mine()
-            return
-        canvas = c.canvas()
-        scene = c.correcting.scene()
+        canvas = ws.canvas()
+        scene = self._writer.context()
         box = tuple(slice(a, b) for a, b in item.box)
         if item.id and item.id in canvas.objects:
             piece = scene.at(None).piece(item.id)
             if (canvas.state[piece.box][piece.mask] != 2).any():
-                c.apply(edits.approve_object(scene, piece))
+                ws.apply(edits.approve_object(scene, piece))
         elif item.id:
             self.leave("gone")
             return
         else:
-            c.apply(edits.approve_background(scene, box))
+            ws.apply(edits.approve_background(scene, box))
         self.leave("approved" if not self._edits else "fixed")
 
     def touched(self) -> None:
@@ -179,39 +176,39 @@ class Reviewing:
 
     def go(self, place: int) -> None:
         """Show one place."""
-        c = self._c
-        item = c.session.queue[place]
+        ws = self._ws
+        item = ws.session.queue[place]
         self._began, self._edits = time.monotonic(), 0
-        if c.family is not None:
-            c.family.look_at(tuple(slice(a, b) for a, b in item.box))
+        if ws.family is not None:
+            ws.family.look_at(tuple(slice(a, b) for a, b in item.box))
             if item.id:
-                c.family.labels.selected_label = item.id
+                ws.family.labels.selected_label = item.id
         name = f"object {item.id}" if item.id else "background"
         why = f": {', '.join(item.why)}" if item.why else ""
-        c.session.update(place=place, status=f"{place + 1} of {len(c.session.queue)}, {name}{why}.")
+        ws.session.update(place=place, status=f"{place + 1} of {len(ws.session.queue)}, {name}{why}.")
 
     # --- inside -----------------------------------------------------------------------------------
 
     def _current(self) -> Item | None:
-        session = self._c.session
+        session = self._ws.session
         return session.queue[session.place] if 0 <= session.place < len(session.queue) else None
 
     def _forward(self) -> None:
         """To the next place that is still there."""
-        c = self._c
-        place = c.session.place + 1
-        while place < len(c.session.queue) and not self._there(c.session.queue[place]):
+        ws = self._ws
+        place = ws.session.place + 1
+        while place < len(ws.session.queue) and not self._there(ws.session.queue[place]):
             place += 1
-        if place < len(c.session.queue):
+        if place < len(ws.session.queue):
             self.go(place)
         else:
             approved = self._dealt + sum(o != "skipped" for o in self._outcomes.values())
-            c.session.update(queue=(), place=-1, status=f"The queue is done: {approved} places dealt with.")
+            ws.session.update(queue=(), place=-1, status=f"The queue is done: {approved} places dealt with.")
 
     def _there(self, item: Item) -> bool:
         """Whether an object was neither deleted, merged nor dealt with meanwhile."""
-        canvas = self._c.canvas()
-        if not item.id or self._c.session.compared:
+        canvas = self._ws.canvas()
+        if not item.id or self._ws.session.compared:
             return True
         if item.id not in canvas.objects:
             return False
@@ -219,14 +216,14 @@ class Reviewing:
         return not bool(canvas.state[box][canvas.labels[box] == item.id].all())
 
     def _leave(self, outcome: str) -> None:
-        c, item = self._c, self._current()
-        if item is None or c.session.read_only:
+        ws, item = self._ws, self._current()
+        if item is None or ws.session.read_only:
             return
-        self._outcomes[c.session.place] = outcome
-        c.project().db.add_review(
+        self._outcomes[ws.session.place] = outcome
+        ws.project().db.add_review(
             ReviewRecord(
-                c.session.image, time.time(), c.project().author, item.id, item.box, outcome,
-                time.monotonic() - self._began, self._edits, c.session.order,
+                ws.session.image, time.time(), ws.project().author, item.id, item.box, outcome,
+                time.monotonic() - self._began, self._edits, ws.session.order,
             )
         )  # fmt: skip
 

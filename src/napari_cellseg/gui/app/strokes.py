@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from ... import edits
 from ...errors import CellsegError
+from ...project import write_history
+from ..layers import _napari
+from .report_errors import report_errors
 from .session import Problem
 
 if TYPE_CHECKING:
-    from ...project import Verb
-    from .controller import Controller
+    from ...project import Entry, Verb
+    from .label_writer import LabelWriter
+    from .workspace import Workspace
 
 AT_ONCE_S = 0.1
 """So long an undo may take in one go; what is left is taken back bit by bit."""
@@ -23,8 +30,11 @@ AT_ONCE_S = 0.1
 class Strokes:
     """The person's hand on the labels layer of the open image."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    undoing = Signal()
+    """Undo or redo begins: what a tool remembers of its last clicks is not true any more."""
+
+    def __init__(self, workspace: Workspace, writer: LabelWriter) -> None:
+        self._ws, self._writer = workspace, writer
         self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._verb: Verb = "undo"
         self._group = ""  # what is being taken back bit by bit
@@ -33,24 +43,24 @@ class Strokes:
 
     def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any], tool: str = "") -> None:
         """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
-        canvas = self._c.canvas()
+        canvas = self._ws.canvas()
         flat = canvas.labels.reshape(-1)
         try:
             self._check_class(new)
             flat[index] = new  # some tools tell before they write
-            scene = self._c.correcting.scene()
+            scene = self._writer.context()
             index, old = self._put_back(edits.forbidden(scene, index, old, new), index, old)
-            mode = str(self._c.family.labels.mode) if self._c.family else "paint"
+            mode = str(self._ws.family.labels.mode) if self._ws.family else "paint"
             # nobody paints while panning
             tool = tool or (mode if mode in ("paint", "erase", "fill", "polygon") else "script")
-            self._c.show(canvas.commit(edits.stroke(scene, index, old, tool=tool)), labels=False)
-            self._c.reviewing.touched()
+            self._ws.show(canvas.commit(edits.stroke(scene, index, old, tool=tool)), painted=True)
+            self._ws.user_edited.emit()
         except CellsegError as error:
             canvas.forget_objects()  # what it learnt of this stroke is not true
             self._unsaved = [*self._unsaved, (index, old)]
-            self._c.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
+            self._ws.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
         except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
-            self._c.session.update(
+            self._ws.session.update(
                 problem=Problem(
                     f"The stroke could not be logged: {error}.", "Please report this.", traceback.format_exc()
                 )
@@ -61,69 +71,118 @@ class Strokes:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Undo what a stroke did to protected voxels; returns the rest of it."""
         if not forbidden.any():
-            self._c.session.update(status="")
+            self._ws.session.update(status="")
             return index, old
         wrong, was = index[forbidden], old[forbidden]
-        self._c.canvas().labels.reshape(-1)[wrong[::-1]] = was[::-1]  # of repeated ones the first old value is true
+        self._ws.canvas().labels.reshape(-1)[wrong[::-1]] = was[::-1]  # of repeated ones the first old value is true
         self._unsaved = [*self._unsaved, (wrong, was)]  # some tools write once more after they have told
-        locked = self._c.session.choices.locked
+        locked = self._ws.session.choices.locked
         text = "Protected voxels were left as they are"
-        self._c.session.update(status=f"{text} (key Shift-A unlocks approved objects)." if locked else f"{text}.")
+        self._ws.session.update(status=f"{text} (key Shift-A unlocks approved objects)." if locked else f"{text}.")
         return index[~forbidden], old[~forbidden]
 
     def _check_class(self, new: NDArray[Any]) -> None:
-        classes = self._c.project().classes
-        if not self._c.instances() and new.max(initial=0) > len(classes):
+        classes = self._ws.project().classes
+        if not self._ws.instances and new.max(initial=0) > len(classes):
             raise CellsegError(
                 f"there is no class {new.max()}.", f"Classes: {', '.join(classes)} (1 to {len(classes)})."
             )
 
+    def finish(self) -> None:
+        """An open stroke counts, and what could not be saved is taken back."""
+        if self._ws.family is not None:
+            _napari.settle(self._ws.family.labels)
+        self.take_back_unsaved()
+
+    def new_label(self) -> None:
+        """Select the next free id for the brush; of classes, the next one."""
+        ws = self._ws
+        if ws.family is None or ws.session.project is None:
+            return
+        labels, classes = ws.family.labels, ws.session.project.classes
+        if ws.instances:
+            labels.selected_label = self._writer.promise()
+            status = f"Paint object {labels.selected_label}."
+        else:
+            labels.selected_label = labels.selected_label % len(classes) + 1
+            status = f"Paint class {labels.selected_label}: {classes[labels.selected_label - 1]}."
+        labels.mode = "paint"
+        ws.session.update(tool="", status=status)
+
     def take_back_unsaved(self) -> None:
         """Take strokes back that could not be saved: some of napari's tools write only after they have told us."""
         for index, old in reversed(self._unsaved):
-            if self._c.session.canvas is not None and self._c.family is not None:
-                self._c.session.canvas.labels.reshape(-1)[index[::-1]] = old[::-1]
-                self._c.family.labels.refresh()
+            if self._ws.session.canvas is not None and self._ws.family is not None:
+                self._ws.session.canvas.labels.reshape(-1)[index[::-1]] = old[::-1]
+                self._ws.family.labels.refresh()
         self._unsaved = []
+
+    @report_errors
+    def undo(self) -> None:
+        """Take back the last edit of the open image; ignored while a stroke is open."""
+        self.step("undo")
+
+    @report_errors
+    def redo(self) -> None:
+        """Do again what was undone."""
+        self.step("redo")
+
+    @report_errors
+    def history(self, most: int) -> list[Entry]:
+        """What was done to the open image, the newest first."""
+        return list(itertools.islice(self._ws.canvas().history(), most))
+
+    @report_errors
+    def export_history(self, path: Path) -> None:
+        """Write the whole log of the open image as a table (CSV)."""
+        write_history(path, self._ws.canvas().all_rows())
+        self._ws.session.update(status=f"Wrote {path.name}.")
+
+    @report_errors
+    def restore(self, n: int) -> None:
+        """Bring the labels back as they were after edit `n` (a new edit: it can be undone)."""
+        if self._ws.family is not None and not self._ws.painting and not self._writer.pieces:
+            self._ws.show(self._ws.canvas().restore(n))
+            self._ws.session.update(status="Restored an earlier state; Undo takes that back.")
 
     def step(self, verb: Verb) -> None:
         """Begin to undo or redo; ignored while a stroke is open, or something is being undone.
 
         A prediction that runs or is being written is left alone (Cancel ends it): what a person did last is taken back.
         """
-        if self._c.family is None or self._c.family.stroke_open() or self.stepping:
+        if self._ws.family is None or self._ws.painting or self.stepping:
             return
-        self._leave = self._c.writer.group or self._c.predicting.group
+        self._leave = self._writer.group or self._ws.group
         self.take_back_unsaved()
-        canvas = self._c.canvas()
-        self._c.correcting.forget()
+        canvas = self._ws.canvas()
+        self.undoing.emit()
         name = canvas.name_of(verb, self._leave)
         if not name:
             cancel = " Cancel ends the prediction." if self._leave and canvas.can_undo else ""
-            self._c.session.update(status=f"Nothing to {verb}.{cancel}")
+            self._ws.session.update(status=f"Nothing to {verb}.{cancel}")
             return
         self._verb, self._said = verb, f"{verb.capitalize()}: {name}"
         self._go_on("", time.perf_counter() + AT_ONCE_S)
 
     def go_on(self, end: float) -> None:
         """Undo or redo more of what was begun, for as long as the clock of `time.perf_counter` allows."""
-        if self.stepping and not (self._c.family and self._c.family.stroke_open()):
+        if self.stepping and not self._ws.painting:
             self._go_on(self._group, end)
 
     def _go_on(self, group: str, end: float) -> None:
         more = True
         try:
             while more:
-                edit, group = self._c.canvas().step(self._verb, group, self._leave)
+                edit, group = self._ws.canvas().step(self._verb, group, self._leave)
                 if edit is not None:
-                    self._c.show(edit)
+                    self._ws.show(edit)
                 more = bool(group) and time.perf_counter() < end
         except CellsegError as error:
             self.stop()
-            self._c.fail(error)
+            self._ws.fail(error)
             return
         self._group = group
-        self._c.session.update(status=f"{self._said}..." if group else self._said)
+        self._ws.session.update(status=f"{self._said}..." if group else self._said)
 
     def stop(self) -> None:
         """Leave what is not undone yet; Undo goes on with it."""

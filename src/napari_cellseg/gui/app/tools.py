@@ -1,71 +1,60 @@
 """Mouse and key tools on the labels layer, declared once: buttons, keys and the page of shortcuts follow. No Qt.
 
-Data flow: a click, a drawn line, loop or box, or a key becomes voxel coordinates here; `Correcting` makes an edit of
-them.
+Data flow: a click, a drawn line, loop or box, or a key becomes voxel coordinates here; `ToolActions` makes an edit of
+them. A new tool is one entry of `TOOLS`: how it is named, its gesture and its function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ... import edits
 from ...errors import CellsegError
 from ..layers import _napari
+from ..layers.image_layers import ImageLayers
+from .tool import Gesture, Tool
+from .tool_actions import IN_SLICES, ToolActions, on_piece
 
 if TYPE_CHECKING:
-    from ..layers.image_layers import LayerFamily
-    from .controller import Controller
+    from .workspace import Workspace
 
-IN_SLICES = "Switch to the 2D view (Ctrl+Y). Merge, Delete, Approve and the like on whole objects work in 3D, too."
-Gesture = Literal["object", "click or line", "line", "loop", "box", "now"]
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool as people see it.
-
-    Attributes
-    ----------
-    gesture
-        What the hand does on the image. A key of an "object" tool acts at once on the object under the cursor; the
-        button lets the person click objects. "now" needs no place.
-    only
-        "volume", "classes" or "objects" where a tool is for those alone.
-    """
-
-    name: str
-    title: str
-    key: str
-    gesture: Gesture
-    tip: str
-    group: str
-    only: str = ""
-
-
+_A = ToolActions
 TOOLS = (
-    Tool("merge", "Merge", "G", "click or line", "Click objects, or draw a line over them.", "Fix", "objects"),
-    Tool("split", "Split", "S", "click or line", "Draw a line across, or click a seed in each part.", "Fix", "objects"),
-    Tool("delete", "Delete", "D", "object", "Remove the object.", "Fix"),
-    Tool("relabel", "Relabel", "Shift-G", "object", "Give the object the number of the brush.", "Fix", "objects"),
-    Tool("approve", "Approve", "A", "object", "Say that the object is right.", "Fix"),
-    Tool("assign class", "Class", "Shift-S", "object", "Give the region the brush's class.", "Fix", "classes"),
-    Tool("fill holes", "Fill holes", "J", "object", "Close what the object encloses.", "Shape"),
-    Tool("smooth", "Smooth", "O", "object", "Smooth the outline.", "Shape"),
-    Tool("grow", "Grow", "W", "object", "Move the outline outward by a pixel.", "Shape"),
-    Tool("shrink", "Shrink", "Shift-W", "object", "Move the outline inward by a pixel.", "Shape"),
-    Tool("keep largest", "Largest", "K", "object", "Of an object in pieces keep the largest.", "Shape"),
-    Tool("remove small", "Debris", "Shift-K", "now", "Remove what is small, in view.", "Shape"),
-    Tool("scribble", "Scribble", "T", "line", "Draw a line inside a missed object; it snaps to the edges.", "Draw"),
-    Tool("polygon", "Polygon", "U", "loop", "Draw round an object.", "Draw"),
-    Tool("convex polygon", "Convex", "Shift-U", "loop", "Draw roughly round an object.", "Draw"),
-    Tool("predict box", "Box", "Q", "box", "Draw a box; it is labelled anew.", "Draw"),
-    Tool("copy up", "Copy on", "C", "object", "Copy it to the next slice.", "Slices", "volume"),
-    Tool("copy down", "Copy back", "Shift-C", "object", "Copy it to the slice before.", "Slices", "volume"),
-    Tool("interpolate", "Interpolate", "I", "object", "Fill the slices between drawn ones.", "Slices", "volume"),
+    Tool("merge", "Merge", "G", "click or line", "Click objects, or draw a line over them.", "Fix",
+         _A.merge_at, _A.merge_along, only=("objects",)),
+    Tool("split", "Split", "S", "click or line", "Draw a line across, or click a seed in each part.", "Fix",
+         _A.seed, _A.split_along, only=("objects",)),
+    Tool("delete", "Delete", "D", "object", "Remove the object.", "Fix", on_piece(edits.delete, "Deleted")),
+    Tool("relabel", "Relabel", "Shift-G", "object", "Give the object the number of the brush.", "Fix",
+         _A.relabel, only=("objects",)),
+    Tool("approve", "Approve", "A", "object", "Say that the object is right.", "Fix",
+         on_piece(edits.approve_object, "Approved")),
+    Tool("assign class", "Class", "Shift-S", "object", "Give the region the brush's class.", "Fix",
+         _A.assign_class, only=("classes",)),
+    Tool("fill holes", "Fill holes", "J", "object", "Close what the object encloses.", "Shape",
+         on_piece(edits.fill_holes, "Filled")),
+    Tool("smooth", "Smooth", "O", "object", "Smooth the outline.", "Shape", on_piece(edits.smooth, "Smoothed")),
+    Tool("grow", "Grow", "W", "object", "Move the outline outward by a pixel.", "Shape", on_piece(edits.grow, "Grew")),
+    Tool("shrink", "Shrink", "Shift-W", "object", "Move the outline inward by a pixel.", "Shape",
+         on_piece(edits.shrink, "Shrank")),
+    Tool("keep largest", "Largest", "K", "object", "Of an object in pieces keep the largest.", "Shape",
+         on_piece(edits.keep_largest, "Kept the largest piece of")),
+    Tool("remove small", "Debris", "Shift-K", "now", "Remove what is small, in view.", "Shape", inside=_A.remove_small),
+    Tool("scribble", "Scribble", "T", "line", "Draw a line inside a missed object; it snaps to the edges.", "Draw",
+         along=_A.scribble),
+    Tool("polygon", "Polygon", "U", "loop", "Draw round an object.", "Draw", along=_A.polygon),
+    Tool("convex polygon", "Convex", "Shift-U", "loop", "Draw roughly round an object.", "Draw",
+         along=_A.convex_polygon),
+    Tool("predict box", "Box", "Q", "box", "Draw a box; it is labelled again.", "Draw", inside=_A.predict_inside),
+    Tool("copy up", "Copy on", "C", "object", "Copy it to the next slice.", "Slices", _A.copy_up, only=("volume",)),
+    Tool("copy down", "Copy back", "Shift-C", "object", "Copy it to the slice before.", "Slices",
+         _A.copy_down, only=("volume",)),
+    Tool("interpolate", "Interpolate", "I", "object", "Fill the slices between drawn ones.", "Slices",
+         _A.interpolate, only=("volume", "objects")),
 )  # fmt: skip
 BY_NAME = {tool.name: tool for tool in TOOLS}
 OTHER_KEYS = {
@@ -83,45 +72,45 @@ KEYS = {**OTHER_KEYS, **{t.key: f"{t.title}: {t.tip}" for t in TOOLS}}
 
 
 class Tools:
-    """Attaches tools to the labels layer of the open image and follows which one is chosen."""
+    """Attaches tools to the labels layer of the open image and follows which one is chosen.
 
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
-        self.family: LayerFamily | None = None
+    Parameters
+    ----------
+    keys
+        What the keys in `OTHER_KEYS` do while the labels layer is selected.
+    """
+
+    def __init__(self, workspace: Workspace, actions: ToolActions, keys: Mapping[str, Callable[[], object]]) -> None:
+        self._ws, self._actions, self._keys = workspace, actions, keys
+        self.family: ImageLayers | None = None
         self._choosing = False
 
-    def attach(self, family: LayerFamily) -> None:
+    def attach(self) -> None:
         """Bind keys and mouse of a new image."""
-        self.family = family
-        labels, c = family.labels, self.controller
+        self.family = self._ws.layers()
+        labels = self.family.labels
         labels.mouse_drag_callbacks.append(self._drag)
         labels.events.mode.connect(self._left)
-        c.viewer.dims.events.ndisplay.connect(self._turned)
-        bindings: dict[str, Callable[[], object]] = {
-            "N": c.new_label,
-            "Y": c.approve_field,
-            "Shift-A": c.toggle_lock,
-            "9": c.reviewing.skip,
-            "8": c.reviewing.back,
-            "0": c.reviewing.approve,
-            "R": c.reviewing.fix,
-            **{tool.key: partial(self._pressed, tool) for tool in TOOLS},
-        }
-        for key, action in bindings.items():
+        self._ws.viewer.dims.events.ndisplay.connect(self._turned)
+        for key, action in (*self._keys.items(), *((t.key, partial(self._pressed, t)) for t in TOOLS)):
             labels.bind_key(key, lambda layer, do=action: _drop(do()), overwrite=True)
 
     def detach(self) -> None:
         """Forget the layer."""
         if self.family is not None:
             self.family.labels.events.mode.disconnect(self._left)
-            self.controller.viewer.dims.events.ndisplay.disconnect(self._turned)
+            self._ws.viewer.dims.events.ndisplay.disconnect(self._turned)
             self.family = None
-        self.controller.correcting.forget()
+        self._actions.forget()
 
     def _turned(self, event: Any = None) -> None:
         """A tool's drag draws in a plane; it turns a 3D view."""
-        if self.family is not None and self.controller.session.tool:
+        if self.family is not None and self._ws.session.tool:
             self.family.labels.mouse_pan = not self.family.in_slices
+
+    def leave(self) -> None:
+        """End the chosen tool."""
+        self.choose("")
 
     def choose(self, name: str) -> None:
         """Start a tool ("" ends it); one that needs no place acts at once."""
@@ -129,17 +118,17 @@ class Tools:
             return
         tool = BY_NAME.get(name)
         if tool is not None and tool.gesture == "now":
-            self.controller.correct_now(name)
+            self._actions.now(tool)
             return
-        self.controller.correcting.forget()
-        self.controller.viewer.layers.selection.active = self.family.labels
+        self._actions.forget()
+        self._ws.viewer.layers.selection.active = self.family.labels
         self._choosing = True
         self.family.labels.mode = "pan_zoom"
         self._choosing = False
         self.family.labels.cursor = "cross" if name else "standard"
         self.family.line.visible = tool is not None and tool.gesture != "object"
         self.family.labels.mouse_pan = not name
-        self.controller.session.update(tool=name, status=f"{tool.title}: {tool.tip}" if tool else "")
+        self._ws.session.update(tool=name, status=f"{tool.title}: {tool.tip}" if tool else "")
         self._turned()
 
     # --- inside ---------------------------------------------------------------------------------
@@ -147,37 +136,37 @@ class Tools:
     def _left(self, event: Any = None) -> None:
         """The person chose one of napari's own modes."""
         if self.family is not None and not self._choosing:
-            self.controller.correcting.forget()
+            self._actions.forget()
             self.family.line.visible = False
-            self.controller.session.update(tool="")
+            self._ws.session.update(tool="")
 
     def _pressed(self, tool: Tool) -> None:
         """The tool's key: an object tool acts on what is under the cursor, the others are chosen."""
         if self.family is None:
             return
         if tool.gesture == "object":
-            if (point := self._point(tool, *_napari.pointed(self.controller.viewer))) is not None:
-                self.controller.correct_at(tool.name, point)
+            if (point := self._point(tool, *_napari.pointed(self._ws.viewer))) is not None:
+                self._actions.at(tool, point)
         else:
             self.choose(tool.name)
 
     def _point(self, tool: Tool, position: Any, direction: Any) -> tuple[int, ...] | None:
         """The voxel that is pointed at; in a 3D view one of the object that is seen there."""
-        family, through = self.family, self.controller.session.choices.through
+        family, through = self.family, self._ws.session.choices.through
         assert family is not None
         if family.in_slices:
             return family.voxel(position[-len(family.record.shape) :])
-        by_object = tool.name == "merge" or (tool.gesture == "object" and tool.only != "volume")
+        by_object = tool.name == "merge" or (tool.gesture == "object" and "volume" not in tool.only)
         if not by_object or not through:
-            self.controller.fail(CellsegError(f"{tool.title} needs a slice: this view is 3D.", IN_SLICES))
+            self._ws.fail(CellsegError(f"{tool.title} needs a slice: this view is 3D.", IN_SLICES))
             return None
         point = family.voxel_in_view(position, direction)
         if point is None:
-            self.controller.fail(CellsegError("There is no object.", "Point at one."))
+            self._ws.fail(CellsegError("There is no object.", "Point at one."))
         return point
 
     def _drag(self, layer: Any, event: Any) -> Generator[None, None, None]:
-        tool = BY_NAME.get(self.controller.session.tool)
+        tool = BY_NAME.get(self._ws.session.tool)
         if tool is None or self.family is None or event.button != 1:
             return
         if not self.family.in_slices:
@@ -195,11 +184,11 @@ class Tools:
         line = _flatten(np.array(points))
         moved = np.abs(line - line[0]).max() >= 1.5
         if tool.gesture == "object" or (tool.gesture == "click or line" and not moved):
-            self.controller.correct_at(tool.name, tuple(int(round(v)) for v in points[0]))
+            self._actions.at(tool, tuple(int(round(v)) for v in points[0]))
         elif tool.gesture == "box":
-            self.controller.correct_inside(tool.name, _box(line))
+            self._actions.inside(tool, _box(line))
         else:
-            self.controller.correct_along(tool.name, line)
+            self._actions.along(tool, line)
 
     def _click(self, tool: Tool, event: Any) -> Generator[None, None, None]:
         """A click in a 3D view; a drag turns the view."""
@@ -207,7 +196,7 @@ class Tools:
         if event.type == "mouse_move":
             return
         if (point := self._point(tool, event.position, event.view_direction)) is not None:
-            self.controller.correct_at(tool.name, point)
+            self._actions.at(tool, point)
 
 
 def shortcuts() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config import Config
-from ...events import Planned, TrainingShown
+from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
 from .image_status import mark, statuses, summary
@@ -15,8 +15,16 @@ from .items import Control, Item
 from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Choices, Curve, Histogram, Problem, Progress, Session
-
-STEPS = ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")
+from .words import (
+    counts_text,
+    forecast_text,
+    model_items,
+    network_text,
+    plan_text,
+    remaining_text,
+    silence_text,
+    size_text,
+)
 
 
 @dataclass(frozen=True)
@@ -133,10 +141,10 @@ def resolve(s: Session) -> View:
         notice=s.notice,
         problem=s.problem,
         progress=s.progress,
-        remaining=_time(s.progress.remaining) if s.progress else "",
+        remaining=remaining_text(s.progress.remaining) if s.progress else "",
         engine=s.engine,
-        silent=_silent(s),
-        models=_models(s),
+        silent=silence_text(s),
+        models=model_items(s),
         current_model=s.current_model or "",
         **_learning(s, open_round, writable, idle),
         **_preprocessing(s),
@@ -172,7 +180,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
     some = _first(project, Control(bool(s.images), "Add images first."))
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     return {
-        "images": tuple(Item(r.id, r.id, _describe(r.shape, r.split), *marks.get(r.id, ("", ""))) for r in s.images),
+        "images": tuple(Item(r.id, r.id, size_text(r.shape, r.split), *marks.get(r.id, ("", ""))) for r in s.images),
         "summary": summary(s, known),
         "predict_all": _first(some, writable, model, idle),
         "export_all": _first(some, idle),
@@ -187,7 +195,7 @@ def _known(s: Session) -> Control:
 def _preprocessing(s: Session) -> dict[str, Any]:
     """What the step Preprocess shows, and what is counted."""
     return {
-        "counts": _counts(s),
+        "counts": counts_text(s),
         "preview": s.preview,
         "split": s.split,
         "histogram": s.histogram,
@@ -201,7 +209,7 @@ def _predicting(s: Session, idle: Control) -> dict[str, Any]:
     kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
     changed = Control(s.target is not None, "The thresholds are the model's own.")
     return {
-        "plan": _plan(s.plan) if s.current_model else "",
+        "plan": plan_text(s.plan) if s.current_model else "",
         "object_size": s.plan.size if s.plan else 0.0,
         "given_size": s.given_size,
         "field_only": s.field_only,
@@ -239,43 +247,13 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "live_learnt": s.live_learnt if s.live else "",
         "curve": s.curve,
         "training": s.training,
-        "network": _network(s.training),
+        "network": network_text(s.training),
         "resume": going_on,
         "unjudged": s.unjudged[-1] if s.unjudged else "",
         "judge": _first(*allowed, Control(bool(s.unjudged), "Every model is judged.")),
         "unfinished": s.unfinished,
-        "forecast": _forecast(s),
+        "forecast": forecast_text(s),
     }
-
-
-def _forecast(s: Session) -> str:
-    """What Fine-tune will learn from and how long that takes, before it is pressed."""
-    found, train = s.forecast, s.config.train
-    if not found.objects or s.project is None:
-        return ""
-    things = "objects" if s.project.task == "instance" else "classes"
-    images = "1 image" if found.images == 1 else f"{found.images} images"
-    seconds = max(train.seconds, train.least * s.pace)
-    steps = int(min(train.steps, max(train.least, train.seconds / s.pace if s.pace else 0)))
-    least = "" if s.pace else "at least "
-    return (
-        f"Learns from about {found.objects} {things} in {images}, {found.held} judge. About {_long(seconds)}, "
-        f"{least}{steps} steps; longer while it improves."
-    )
-
-
-def _network(shown: TrainingShown | None) -> str:
-    if shown is None:
-        return ""
-    learning = "" if shown.learning == shown.parameters else f", {_millions(shown.learning)} of them learn"
-    return (
-        f"{shown.title} ({shown.source}): {_millions(shown.parameters)} parameters{learning}; a step needs about "
-        f"{shown.bytes / 1e9:.1f} GB."
-    )
-
-
-def _millions(n: int) -> str:
-    return f"{n / 1e6:.1f} M" if n >= 1e5 else f"{n:,}"
 
 
 def _reviewing(s: Session) -> dict[str, Any]:
@@ -309,17 +287,6 @@ def _look(s: Session, open_round: bool, side: Side) -> Control:
     return Control(there, "" if there else "There was no model before this one: a draft was on the screen.")
 
 
-def _plan(plan: Planned | None) -> str:
-    """What a prediction takes: ``about 40 s, 1.1 GB (6 tiles of 1024 x 1024 pixels)``."""
-    if plan is None:
-        return ""
-    seconds = plan.seconds
-    time = f"{seconds:.1f} s" if seconds < 3 else f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-    size = f"{plan.bytes / 1e9:.1f} GB" if plan.bytes >= 95e6 else f"{plan.bytes / 1e6:.0f} MB"
-    tiles = "one tile" if plan.tiles == 1 else f"{plan.tiles} tiles"
-    return f"About {time}, {size} ({tiles}, {plan.precision})."
-
-
 def _position(s: Session) -> str:
     ids = [r.id for r in s.images]
     return f"{ids.index(s.image) + 1} / {len(ids)}" if s.image in ids else ("no image" if s.project else "")
@@ -342,50 +309,3 @@ def _next_step(s: Session, open_round: bool) -> str:
     if s.counts.objects == 0 and s.counts.corrected + s.counts.approved == 0:
         return "Predict"
     return "Fine-tune" if s.counts.corrected + s.counts.approved > 0 and not s.progress else "Correct"
-
-
-def _describe(shape: tuple[int, ...], split: str) -> str:
-    size = " x ".join(map(str, shape))
-    return size if split == "train" else f"{size}, {split}"
-
-
-def _counts(s: Session) -> str:
-    if s.canvas is None:
-        return ""
-    c = s.counts
-    return f"{c.objects} objects · {c.corrected:.1%} corrected · {c.approved:.1%} approved"
-
-
-def _silent(s: Session) -> str:
-    """What a person should know of an engine that does not answer."""
-    if not s.silent:
-        return ""
-    lost = f" What it was doing is lost then ({s.progress.text})." if s.progress else ""
-    return (
-        "The engine has not answered for more than 10 s: it may be stopped, or the computer out of memory. What you "
-        f"made is saved. Wait, or start a new one.{lost}"
-    )
-
-
-def _models(s: Session) -> tuple[Item, ...]:
-    """Models to choose from, and behind them what cannot be used, with the reason."""
-    usable = (Item(m.id, _model(m.id, s)) for m in s.models)
-    return (*usable, *(Item(x.name, f"{x.name} (cannot be used)", off=x.reason) for x in s.left_out))
-
-
-def _model(id: str, s: Session) -> str:
-    scores = [r.after for r in s.rounds if r.child == id]
-    if not scores:
-        return id
-    key, name = ("ap50", "AP") if "ap50" in scores[-1] else ("iou", "IoU")
-    return f"{id} · {name} {scores[-1][key]:.2f}" if key in scores[-1] else id
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{_long(seconds)} left"
-
-
-def _long(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -18,7 +18,7 @@ ANSWERS = ("status", "notice", "problem")
 """With these a verb ends: every part is shown anew then, since a widget may show by hand what was refused."""
 
 
-class Views:
+class ViewUpdates:
     """The newest view of a session; `changed` tells it."""
 
     changed = Signal(object)

@@ -11,26 +11,32 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CellsegError
 from ..layers import _napari
 from .session import Choices
-from .tools import BY_NAME
+from .tools import BY_NAME, Tools
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .review import Review
+    from .tool_actions import ToolActions
+    from .workspace import Workspace
 
 KEY = "window"
 
 
-class Whereabouts:
+class WindowState:
     """Remembers what a crash would make a person look for again."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._c = controller
+    def __init__(self, workspace: Workspace, actions: ToolActions, tools: Tools, review: Review) -> None:
+        self._ws, self._actions, self._tools, self._review = workspace, actions, tools, review
         self._last = ""
         self._due = 0.0
 
+    def follow(self) -> None:
+        """Called by the clock."""
+        self.remember()
+
     def remember(self, at_once: bool = False) -> None:
         """Write it down if it has changed, at most once a second."""
-        c = self._c
-        if c.session.project is None or c.family is None or c.session.read_only:
+        ws = self._ws
+        if ws.session.project is None or ws.family is None or ws.session.read_only:
             return
         if not at_once and time.monotonic() < self._due:
             return
@@ -39,59 +45,66 @@ class Whereabouts:
         if text != self._last:
             self._last = text
             with contextlib.suppress(CellsegError):  # a full disk is told about by the strokes
-                c.session.project.db.put_setting(KEY, text)
+                ws.session.project.db.put_setting(KEY, text)
 
-    def return_there(self, otherwise: str) -> None:
-        """Open the image that was open, as it was looked at; `otherwise` another one."""
-        c = self._c
-        try:
-            was = dict(json.loads(c.project().db.setting(KEY) or "{}"))
-        except (ValueError, TypeError):
-            was = {}
-        known = {r.id for r in c.session.images}
-        c.select_image(was["image"] if was.get("image") in known else otherwise)
-        if was.get("image") != c.session.image or c.family is None:
+    def image(self) -> str:
+        """The image that was open when the project was closed, the first one where that is not there."""
+        ids = [r.id for r in self._ws.session.images]
+        was = self._kept().get("image")
+        return was if was in ids else ids[0]
+
+    def return_there(self) -> None:
+        """Look at the open image as it was looked at, if it was the one."""
+        was = self._kept()
+        if self._ws.family is None or was.get("image") != self._ws.session.image:
             return
         with contextlib.suppress(KeyError, TypeError, ValueError):  # written by another version: begin at the beginning
             self._look(was)
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _kept(self) -> dict[str, Any]:
+        """What was written down."""
+        try:
+            return dict(json.loads(self._ws.project().db.setting(KEY) or "{}"))
+        except (ValueError, TypeError):
+            return {}
+
     def _now(self) -> dict[str, Any]:
-        c = self._c
-        assert c.family is not None
-        camera, labels = _napari.camera(c.viewer), c.family.labels
+        ws = self._ws
+        assert ws.family is not None
+        camera, labels = _napari.camera(ws.viewer), ws.family.labels
         return {
-            "image": c.session.image,
-            "point": [float(v) for v in c.viewer.dims.point],
+            "image": ws.session.image,
+            "point": [float(v) for v in ws.viewer.dims.point],
             "center": [float(v) for v in camera.center],
             "zoom": float(camera.zoom),
-            "tool": c.session.tool,
+            "tool": ws.session.tool,
             "mode": str(labels.mode),
             "label": int(labels.selected_label),
             "brush": int(labels.brush_size),
-            "choices": asdict(c.session.choices),
-            "order": c.session.order if c.session.queue else "",
-            "place": c.session.place,
-            "at": list(c.session.queue[c.session.place].box) if 0 <= c.session.place < len(c.session.queue) else [],
+            "choices": asdict(ws.session.choices),
+            "order": ws.session.order if ws.session.queue else "",
+            "place": ws.session.place,
+            "at": list(ws.session.queue[ws.session.place].box) if 0 <= ws.session.place < len(ws.session.queue) else [],
         }
 
     def _look(self, was: dict[str, Any]) -> None:
-        c = self._c
-        assert c.family is not None
+        ws = self._ws
+        assert ws.family is not None
         names = {f.name for f in fields(Choices)}
-        c.choose(**{k: v for k, v in was["choices"].items() if k in names})
-        for axis, value in enumerate(was["point"][: c.viewer.dims.ndim]):
-            c.viewer.dims.set_point(axis, value)
-        camera = _napari.camera(c.viewer)
+        self._actions.choose(**{k: v for k, v in was["choices"].items() if k in names})
+        for axis, value in enumerate(was["point"][: ws.viewer.dims.ndim]):
+            ws.viewer.dims.set_point(axis, value)
+        camera = _napari.camera(ws.viewer)
         camera.center, camera.zoom = tuple(was["center"]), was["zoom"]
-        labels = c.family.labels
+        labels = ws.family.labels
         labels.brush_size = was["brush"]
-        if not c.instances():  # of objects, the brush begins with a free number
+        if not ws.instances:  # of objects, the brush begins with a free number
             labels.selected_label = was["label"]
         if was["tool"] in BY_NAME:
-            c.tools.choose(was["tool"])
-        elif not c.session.read_only:
+            self._tools.choose(was["tool"])
+        elif not ws.session.read_only:
             labels.mode = was["mode"]
         if was["order"] in ("worth", "random", "reading") and was["place"] >= 0:
-            c.reviewing.start(was["order"], resume_at=tuple((int(a), int(b)) for a, b in was["at"]))
+            self._review.start(was["order"], resume_at=tuple((int(a), int(b)) for a, b in was["at"]))

@@ -6,9 +6,7 @@ layers made here are ever touched.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,6 @@ from numpy.typing import NDArray
 
 from ... import images
 from ...boxes import relative
-from ...errors import CellsegError
 from ...project import Canvas, ImageRecord, known_mask
 from . import _napari
 from .overlays import Overlays, geometry
@@ -31,13 +28,10 @@ OUTLINE = 4
 STATE_COLOURS = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e", "#ffffff80", "#3b8ee0", "#35b779")
 """Of the values 0 to 6; a cyclic colormap, since napari compiles seconds of code for a direct one."""
 
-MOST_BYTES = 8 << 30
-"""Pixels that come from no file are kept as a file up to this size."""
-
 Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
 
-class LayerFamily:
+class ImageLayers:
     """Image, preview, labels, state and tool layers of one image.
 
     Parameters
@@ -114,6 +108,12 @@ class LayerFamily:
         )  # fmt: skip
         self.overlay[inner] = shown[relative(inner, outer)]
         _napari.repaint(self.state, inner)
+
+    def set_margin(self, margin: int) -> None:
+        """Show another margin of what a correction vouches for (pixels)."""
+        if self.margin != margin:
+            self.margin = margin
+            self.show_state(tuple(slice(0, n) for n in self.record.shape))
 
     def source(self) -> Any:
         """The image's pixels as array-like (C, Z, Y, X) or (C, Y, X)."""
@@ -270,20 +270,6 @@ class LayerFamily:
             _napari.settle(self.labels)
 
 
-OWN = (
-    " [labels]",
-    " [state]",
-    " [preview]",
-    " [line]",
-    " [uncertainty]",
-    " [disagreement]",
-    " [thresholds]",
-    " [agreement]",
-    " [held out]",
-    " [hints]",
-)
-
-
 def _line_layer(record: ImageRecord, common: dict[str, Any]) -> Vectors:
     """What a tool draws while the button is down: vectors, which follow the mouse at once."""
     ndim = len(record.shape)
@@ -292,71 +278,8 @@ def _line_layer(record: ImageRecord, common: dict[str, Any]) -> Vectors:
     return Vectors(nothing, ndim=ndim, name=name, edge_color="yellow", vector_style="line", **common)
 
 
-def is_ours(layer: Any) -> bool:
-    """Whether a layer belongs to a family (by its ending or its source)."""
-    return any(layer.name.endswith(end) for end in OWN)
-
-
 def _limits(pixels: Any) -> tuple[float, float]:
     """Contrast limits that show dim cells: percentiles of the middle plane."""
     plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
     low, high = np.percentile(plane, (0.5, 99.8))
     return float(low), float(max(high, low + 1e-6))
-
-
-def holds_file(layer: Image, image: images.Image) -> bool:
-    """Whether a layer shows what a file holds: all of it, or one of its channels.
-
-    A layer of several files opened as one stack, or of another picture of the file, does not.
-    """
-    shown = [n for n in _finest(layer).shape[: layer.ndim] if n > 1]  # colours come last
-    left = iter(n for n in image.data.shape if n > 1)
-    return all(n in left for n in shown)
-
-
-def _finest(layer: Image) -> Any:
-    """The pixels of a layer, of a pyramid those of its finest level; array-like."""
-    return layer.data[0] if layer.multiscale else layer.data
-
-
-def save_pixels(layer: Image, folder: Path) -> Path:
-    """Write the pixels of a layer that has no file as OME-TIFF with its axes and voxel size; never over another file.
-
-    Raises
-    ------
-    CellsegError
-        When the pixels cannot be written or hold no image.
-    """
-    import tifffile
-
-    pixels = _finest(layer)
-    if pixels.nbytes > MOST_BYTES:
-        raise CellsegError(
-            f"The layer {layer.name} holds {pixels.nbytes / 1e9:.0f} GB that come from no single file.",
-            "Save it as OME-Zarr and add that (step Image).",
-        )
-    pixels = np.asarray(pixels)
-    pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
-    pixels = pixels.astype(np.float32) if pixels.dtype.itemsize > 4 else pixels
-    axes = ("YXS" if pixels.ndim == 3 else "ZYXS") if layer.rgb else "TZYX"[-pixels.ndim :]
-    spacing = dict(zip(axes.replace("S", ""), map(float, layer.scale), strict=False))
-    metadata: dict[str, Any] = {"axes": axes}
-    if any(value != 1 for value in spacing.values()):
-        metadata |= {f"PhysicalSize{k}": v for k, v in spacing.items() if k in "XYZ"}
-    stem = re.sub(r"[^\w.-]+", "_", layer.name).strip("_") or "image"
-    names = (f"{stem}.ome.tif", *(f"{stem}-{n}.ome.tif" for n in range(2, 10_000)))
-    path = next(folder / name for name in names if not (folder / name).exists())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        photometric = "rgb" if layer.rgb else "minisblack"
-        tifffile.imwrite(path, pixels, metadata=metadata, photometric=photometric, ome=True)
-        images.check_content(images.read(path))  # what cannot be read again must not be used
-    except (ValueError, OSError, TypeError, tifffile.OmeXmlError) as error:
-        path.unlink(missing_ok=True)
-        raise CellsegError(
-            f"The layer {layer.name} cannot be kept as a file: {error}.", "Save it as TIFF and open that."
-        ) from error
-    except CellsegError:
-        path.unlink(missing_ok=True)
-        raise
-    return path

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ...events import Span
 from ...project import ImageRecord
 
+OURS = "napari-cellseg"
+"""Key in the metadata of our layers; its value is the image's id."""
 MOST_BOXES = 500
 """More rectangles would slow the viewer down."""
 HINT_COLOURS = ("transparent", "#d1495b", "#ffd23f", "#3b8ee0", "#35b779", "#b07aa1", "#76b7b2", "#f28e2b", "#9ecae1")
@@ -182,8 +184,14 @@ class keep_active:
 
 
 def geometry(record: ImageRecord) -> dict[str, Any]:
-    """Scale, units and axis names of every layer of an image."""
+    """What every layer of an image has: scale, units, names of axes, and whose it is."""
     letters = tuple(record.spatial_axes.lower())
+    common = {"axis_labels": letters, "metadata": {OURS: record.id}}
     if record.spacing_um is None:
-        return {"axis_labels": letters}
-    return {"scale": record.spacing_um, "units": ("um",) * len(letters), "axis_labels": letters}
+        return common
+    return {"scale": record.spacing_um, "units": ("um",) * len(letters), **common}
+
+
+def is_ours(layer: Any) -> bool:
+    """Whether a layer was made here, whatever it is called."""
+    return OURS in layer.metadata

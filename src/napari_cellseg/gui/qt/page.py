@@ -29,6 +29,11 @@ class Page(QWidget):
         self.build()
         self.form.addStretch(1)
 
+    @property
+    def view(self) -> View:
+        """What is shown now."""
+        return self.controller.views.newest
+
     def build(self) -> None:
         """Make the controls."""
         raise NotImplementedError

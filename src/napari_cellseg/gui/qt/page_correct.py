@@ -35,9 +35,9 @@ class CorrectPage(Page):
     def build(self) -> None:
         """Make the controls."""
         c = self.controller
-        self.new = ActionButton("New label  (N)", "Select the next free id and the brush.", c.new_label)
-        self.undo = ActionButton("Undo", "Take back the last edit (Ctrl+Z), also of earlier sessions.", c.undo)
-        self.redo = ActionButton("Redo", "Do it again (Ctrl+Shift+Z).", c.redo)
+        self.new = ActionButton("New label  (N)", "Select the next free id and the brush.", c.strokes.new_label)
+        self.undo = ActionButton("Undo", "Take back the last edit (Ctrl+Z), also of earlier sessions.", c.strokes.undo)
+        self.redo = ActionButton("Redo", "Do it again (Ctrl+Shift+Z).", c.strokes.redo)
         self.form.addWidget(row(self.new, self.undo, self.redo))
         self._make_live()
         self.hints = HintRow(c)
@@ -50,10 +50,13 @@ class CorrectPage(Page):
         self.form.addWidget(self.review)
         self.form.addWidget(heading("Approve what is right"))
         self.field = ActionButton(
-            "Approve field  (Y)", "Approve what is visible: objects and background.", c.approve_field, primary=True
+            "Approve field  (Y)",
+            "Approve what is visible: objects and background.",
+            c.actions.approve_field,
+            primary=True,
         )
-        self.slice = ActionButton("Slice", "Approve the whole current slice.", c.approve_slice)
-        self.image = ActionButton("Image", "Approve the whole image.", c.approve_image)
+        self.slice = ActionButton("Slice", "Approve the whole current slice.", c.actions.approve_slice)
+        self.image = ActionButton("Image", "Approve the whole image.", c.actions.approve_image)
         self.form.addWidget(row(self.field, self.slice, self.image, first=2))
         self.counts = hint()
         self.form.addWidget(self.counts)
@@ -76,7 +79,7 @@ class CorrectPage(Page):
 
     def _make_live(self) -> None:
         self.live = QCheckBox("Live: label the view again after every correction")
-        self.live.toggled.connect(lambda on: self.controller.session.update(live=on))
+        self.live.toggled.connect(lambda on: self.controller.want(live=on))
         self.learnt = hint()
         self.form.addWidget(self.live)
         self.form.addWidget(self.learnt)
@@ -102,8 +105,8 @@ class CorrectPage(Page):
             choice = self._buttons[tool.name]
             choice.setEnabled(view.correct.enabled)
             choice.setChecked(view.tool == tool.name)
-            there = {"volume": view.volume, "classes": view.semantic, "objects": not view.semantic, "": True}[tool.only]
-            choice.setVisible(there)
+            there = {"volume": view.volume, "classes": view.semantic, "objects": not view.semantic}
+            choice.setVisible(all(there[only] for only in tool.only))
             self._titles[tool.group].setVisible(tool.group != "Slices" or view.volume)
         self.choices.show_view(view)
         self.review.show_view(view)
@@ -215,21 +218,21 @@ class ChoicesRow(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
         self.over = self._combo(list(_OVER.values()), "What the brush, polygons and scribbles may replace.")
-        self.over.activated.connect(lambda i: controller.choose(over=list(_OVER)[i]))
+        self.over.activated.connect(lambda i: controller.actions.choose(over=list(_OVER)[i]))
         self.locked = QCheckBox("Lock approved")
         self.locked.setToolTip("Approved objects cannot be changed by any tool (Shift-A).")
-        self.locked.toggled.connect(lambda on: controller.choose(locked=on))
+        self.locked.toggled.connect(lambda on: controller.actions.choose(locked=on))
         self.through = self._combo(["Tools act on whole objects", "Tools act on this slice"], "For volumes.")
-        self.through.activated.connect(lambda i: controller.choose(through=i == 0))
+        self.through.activated.connect(lambda i: controller.actions.choose(through=i == 0))
         self.split_on = self._combo(["Seeds split by shape", "Seeds split by the image"], "How Split parts an object.")
-        self.split_on.activated.connect(lambda i: controller.choose(split_on=("distance", "image")[i]))
+        self.split_on.activated.connect(lambda i: controller.actions.choose(split_on=("distance", "image")[i]))
         self.snap_to = self._combo(["Scribble: image edges", "Scribble: probability"], "What a scribble snaps to.")
-        self.snap_to.activated.connect(lambda i: controller.choose(snap_to=("image", "probability")[i]))
+        self.snap_to.activated.connect(lambda i: controller.actions.choose(snap_to=("image", "probability")[i]))
         self.smallest = QSpinBox()
         self.smallest.setRange(2, 10_000_000)
         self.smallest.setPrefix("Small: < ")
         self.smallest.setToolTip("Objects below this size (voxels; pixels in a slice) are debris.")
-        self.smallest.valueChanged.connect(lambda n: controller.choose(smallest=n))
+        self.smallest.valueChanged.connect(lambda n: controller.actions.choose(smallest=n))
         grid.addWidget(self.over, 0, 0)
         grid.addWidget(self.locked, 0, 1)
         grid.addWidget(self.through, 1, 0, 1, 2)

@@ -32,7 +32,7 @@ class FineTunePage(Page):
 
     def build(self) -> None:
         """Make the controls."""
-        c, config = self.controller, self.controller.session.config
+        c, config = self.controller, self.view.config
         self.forms = {
             "simple": ("train", SettingsForm(config.train, SIMPLE)),
             "rest": ("train", SettingsForm(config.train, REST)),
@@ -42,9 +42,9 @@ class FineTunePage(Page):
         for part, form in self.forms.values():
             form.valueChanged.connect(lambda value, part=part, form=form: self._edited(part, form, value))
         self.button = ActionButton(
-            "Fine-tune", "Train a new model on the corrections and judge it.", c.fine_tune, primary=True
+            "Fine-tune", "Train a new model on the corrections and judge it.", c.training.fine_tune, primary=True
         )
-        self.resume = ActionButton("Go on", "Go on with the training that was interrupted.", c.resume_training)
+        self.resume = ActionButton("Go on", "Go on with the training that was interrupted.", c.training.resume)
         self.plot = CurvePlot()
         self.reason: QLabel = hint()
         self.forecast: QLabel = hint()
@@ -74,7 +74,7 @@ class FineTunePage(Page):
             self.augmentation.addItem(f"Augmentation: {cls.label().lower()}", cls.model_fields["kind"].default)
         self.augmentation.activated.connect(self._augmented)
         self.look = ActionButton(
-            "Show patches", "Cut patches as they would be learnt from, and count the network.", c.show_training
+            "Show patches", "Cut patches as they would be learnt from, and count the network.", c.training.show
         )
         self.sheet, self.network = QLabel(), hint()
         self._shown: TrainingShown | None = None
@@ -115,15 +115,15 @@ class FineTunePage(Page):
         name = self.preset.itemData(index)
         self.preset.setCurrentIndex(0)
         if name:
-            self.controller.choose_preset(name)
+            self.controller.training.choose_preset(name)
 
     def _augmented(self, index: int) -> None:
-        config = self.controller.session.config
+        config = self.view.config
         kind = self.augmentation.itemData(index)
         if kind != config.augmentation.kind:
             self.controller.configure(config.with_values([f"augmentation.kind={kind}"]))
 
     def _edited(self, part: str, form: SettingsForm, value: Any) -> None:
-        config = self.controller.session.config
+        config = self.view.config
         shown = {n: getattr(value, n) for n in form.names()}
         self.controller.configure(config.model_copy(update={part: getattr(config, part).model_copy(update=shown)}))

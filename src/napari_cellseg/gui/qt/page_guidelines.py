@@ -62,16 +62,15 @@ class GuidelinesPage(Page):
             self.browser.setMarkdown(text or _EMPTY)
 
     def _edit(self) -> None:
-        project = self.controller.session.project
-        if project is not None:
-            self.editor.setPlainText(self.controller.guidelines())
-            self._editing = project.path
+        if self.view.folder is not None:
+            self.editor.setPlainText(self.controller.guidelines.text())
+            self._editing = self.view.folder
             self.stack.setCurrentWidget(self.editor)
             self.edit.setVisible(False)
             self.save.setVisible(True)
 
     def _save(self) -> None:
-        if self._editing is not None and self.controller.save_guidelines(self.editor.toPlainText(), self._editing):
+        if self._editing is not None and self.controller.guidelines.save(self.editor.toPlainText(), self._editing):
             self._leave()
             self._refresh()
 
@@ -87,11 +86,10 @@ class GuidelinesPage(Page):
 
     def add_picture(self, path: str) -> None:
         """Put a reference picture at the end of the rules."""
-        self.controller.add_reference(path)
-        project = self.controller.session.project
-        if project is not None and self.stack.currentWidget() is self.editor:
-            self.editor.appendPlainText("\n" + self.controller.guidelines().splitlines()[-1])
+        self.controller.guidelines.add_reference(path)
+        if self.view.folder is not None and self.stack.currentWidget() is self.editor:
+            self.editor.appendPlainText("\n" + self.controller.guidelines.text().splitlines()[-1])
         self._refresh()
 
     def _refresh(self) -> None:
-        self.show_view(self.controller.views.newest)
+        self.show_view(self.view)

@@ -108,7 +108,7 @@ class ImagePage(Page):
         name = self.layers.currentText()
         folder = None
         layer = self.controller.viewer.layers[name]
-        if not layer.source.path and self.controller.session.project is None:
+        if not layer.source.path and self.view.folder is None:
             folder = QFileDialog.getExistingDirectory(self, "Where shall the project folder be made?")
             if not folder:
                 return

@@ -46,7 +46,7 @@ class PredictPage(Page):
         self.where = QComboBox()
         self.where.addItems(["Whole image", "Visible field only"])
         self.where.setToolTip("Predict everything, or only what is in view.")
-        self.where.activated.connect(lambda i: self.controller.session.update(field_only=i == 1))
+        self.where.activated.connect(lambda i: self.controller.want(field_only=i == 1))
         self.doubt = QCheckBox("Show uncertainty")
         self.doubt.setToolTip("Adds a layer that is bright where the next prediction is in doubt (entropy).")
         self.doubt.toggled.connect(lambda on: self._option("uncertainty", on))
@@ -83,7 +83,7 @@ class PredictPage(Page):
         self.apply = ActionButton(
             "Apply to the image", "Replace predicted labels by those of these thresholds.", self.controller.apply_target
         )
-        self.reset = ActionButton("Reset", "Back to the model's own thresholds.", self.controller.predicting.reset)
+        self.reset = ActionButton("Reset", "Back to the model's own thresholds.", self.controller.prediction.reset)
         self.fit = ActionButton(
             "Fit thresholds", "Find those that agree best with what you corrected here.", self.controller.fit_thresholds
         )
@@ -207,17 +207,17 @@ class PredictPage(Page):
             return
         ticked = [i for i in items(self.together) if i.checkState() == Qt.CheckState.Checked]
         chosen = tuple(str(i.data(Qt.ItemDataRole.UserRole)) for i in ticked)
-        self.controller.session.update(together=chosen)
+        self.controller.want(together=chosen)
 
     def _option(self, name: str, value: Any) -> None:
         if not self._quiet:
-            self._edited(self.controller.session.config.predict.model_copy(update={name: value}))
+            self._edited(self.view.config.predict.model_copy(update={name: value}))
 
     def _edited(self, value: Predict) -> None:
-        session = self.controller.session
+        config = self.view.config
         names = (*_OPTIONS, "uncertainty", "combine")
-        merged = session.config.predict.model_copy(update={n: getattr(value, n) for n in names})
-        self.controller.configure(session.config.model_copy(update={"predict": merged}))
+        merged = config.predict.model_copy(update={n: getattr(value, n) for n in names})
+        self.controller.configure(config.model_copy(update={"predict": merged}))
 
     def _retarget(self, target: Any) -> None:
         if not self._quiet:

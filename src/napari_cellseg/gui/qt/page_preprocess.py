@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...config import Config, read_config
+from ...config import read_config
 from ...errors import CellsegError
 from ...preprocess import PRESETS, STEPS, Recipe
 from ..app.view import View
@@ -142,18 +142,18 @@ class PreprocessPage(Page):
 
     def _slide(self, value: int) -> None:
         if not self._quiet:
-            self.controller.session.update(split=value / 100)
+            self.controller.want(split=value / 100)
 
     def add_step(self, step: Any) -> None:
         """Put a step behind the last one and choose it."""
-        recipe = self.controller.session.config.recipe
+        recipe = self.view.config.recipe
         self._use(Recipe(steps=(*recipe.steps, step)))
         self.steps.setCurrentRow(self.steps.count() - 1)
 
     def _remove(self) -> None:
         here = self.steps.currentRow()
         if here >= 0:
-            steps = self.controller.session.config.recipe.steps
+            steps = self.view.config.recipe.steps
             self._use(Recipe(steps=steps[:here] + steps[here + 1 :]))
 
     def _preset(self, index: int) -> None:
@@ -193,7 +193,7 @@ class PreprocessPage(Page):
         self._use(Recipe(steps=tuple(steps)))
 
     def _use(self, recipe: Recipe) -> None:
-        config = self.controller.session.config
+        config = self.view.config
         self.controller.configure(config.model_copy(update={"recipe": recipe}))
 
     def _show_recipe(self, recipe: Recipe) -> None:
@@ -240,7 +240,4 @@ class PreprocessPage(Page):
 
     def save(self, path: Path) -> None:
         """Write the steps as a configuration file that `train --config` takes too."""
-        try:
-            path.write_text(Config(recipe=self.controller.session.config.recipe).to_toml(), encoding="utf-8")
-        except OSError as error:
-            self.controller.fail(CellsegError(f"{path} cannot be written: {error}.", "Choose another folder."))
+        self.controller.projects.save_recipe(path)

@@ -30,9 +30,9 @@ class RoundsPage(Page):
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.table.setMinimumHeight(190)
-        self.keep = ActionButton("Keep", "Go on with the new model.", self.controller.keep, primary=True)
+        self.keep = ActionButton("Keep", "Go on with the new model.", self.controller.training.keep, primary=True)
         self.back = ActionButton(
-            "Roll back", "Go back to the parent; the new model stays on disk.", self.controller.roll_back
+            "Roll back", "Go back to the parent; the new model stays on disk.", self.controller.training.roll_back
         )
         self.old, self.new = self._looker("old"), self._looker("new")
         for button in (self.old, self.new):
@@ -63,8 +63,8 @@ class RoundsPage(Page):
         """What judges in the open image, and what may judge."""
         self.held = QCheckBox("Show what is held out")
         self.held.setToolTip("Boxes round what judges in the open image and is never learnt from.")
-        self.held.clicked.connect(self.controller.show_held_out)
-        give = self.controller.hold_out_field
+        self.held.clicked.connect(self.controller.training.show_held_out)
+        give = self.controller.training.hold_out_field
         tips = (
             "What is known in view judges from the next training on.",
             "What judges in view is learnt from by the next.",
@@ -109,7 +109,7 @@ class RoundsPage(Page):
         return ActionButton(side.capitalize(), tip, lambda: self.controller.look_with(self._other(side)))
 
     def _judge(self) -> None:
-        self.controller.judge(self._unjudged)
+        self.controller.training.judge(self._unjudged)
 
     def _other(self, side: Side) -> Side:
         """A side, or neither where it is shown already."""

@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from ...images import LABEL_FORMATS
-from ...project import write_history
 from ..app.controller import Controller
 from ..app.view import View
 from .widgets import ActionButton, hint, row
@@ -61,12 +60,12 @@ class ReviewPanel(_Panel):
         )
         self.comparing = hint("The differences, the largest first.")
         self.start = ActionButton("Start review", "Go from place to place.", self._start)
-        self.end = ActionButton("End", "Close the queue.", c.reviewing.stop)
+        self.end = ActionButton("End", "Close the queue.", c.review.stop)
         self.place = hint()
-        self.back = ActionButton("Back  8", "To the place before.", c.reviewing.back)
-        self.skip = ActionButton("Skip  9", "Go on without a word.", c.reviewing.skip)
-        self.fix = ActionButton("Fix  R", "Take the brush with this object's label.", c.reviewing.fix)
-        self.approve = ActionButton("Approve  0", "It is right (now): approve it and go on.", c.reviewing.approve)
+        self.back = ActionButton("Back  8", "To the place before.", c.review.back)
+        self.skip = ActionButton("Skip  9", "Go on without a word.", c.review.skip)
+        self.fix = ActionButton("Fix  R", "Take the brush with this object's label.", c.review.fix)
+        self.approve = ActionButton("Approve  0", "It is right (now): approve it and go on.", c.review.approve)
         self.mine = ActionButton("Mine", "My outline is right: approve it.", lambda: c.accept("mine"))
         self.theirs = ActionButton("Theirs", "Take their outline in this place.", lambda: c.accept("theirs"))
         top = QWidget()
@@ -103,7 +102,7 @@ class ReviewPanel(_Panel):
                     self.order.setCurrentIndex(list(_ORDERS).index(view.order))
 
     def _start(self) -> None:
-        self.controller.review(list(_ORDERS)[self.order.currentIndex()])  # type: ignore[arg-type]
+        self.controller.start_review(list(_ORDERS)[self.order.currentIndex()])  # type: ignore[arg-type]
 
 
 class ComparePanel(_Panel):
@@ -175,8 +174,8 @@ class HistoryPanel(_Panel):
             self._fill()
 
     def _fill(self) -> None:
-        there = self.controller.session.canvas is not None
-        found = (self.controller.history(self._many + 1) or []) if there else []
+        there = self.controller.views.newest.needs_image.enabled
+        found = (self.controller.strokes.history(self._many + 1) or []) if there else []
         with signals_blocked(self.list):
             self.list.clear()
             for e in found[: self._many]:
@@ -197,19 +196,17 @@ class HistoryPanel(_Panel):
         self._fill()
 
     def _look(self, item: QListWidgetItem | None) -> None:
-        family = self.controller.family
-        if item is not None and family is not None and item.data(_ENTRY).voxels:
-            family.look_at(tuple(slice(a, b) for a, b in item.data(_ENTRY).box))
+        if item is not None and item.data(_ENTRY).voxels:
+            self.controller.look_at(item.data(_ENTRY).box)
 
     def _restore(self) -> None:
         if (item := self.list.currentItem()) is not None:
-            self.controller.restore(item.data(_ENTRY).n)
+            self.controller.strokes.restore(item.data(_ENTRY).n)
 
     def _export(self) -> None:
-        canvas = self.controller.session.canvas
         path, _ = QFileDialog.getSaveFileName(self, "Write the log", "history.csv", "Table (*.csv)")
-        if path and canvas is not None:
-            write_history(Path(path), canvas.all_rows())
+        if path:
+            self.controller.strokes.export_history(Path(path))
 
 
 def _when(moment: float) -> str:
@@ -253,10 +250,10 @@ class MasksPanel(_Panel):
     def _take(self, *, approved: bool) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Masks of this image", "", _READ)
         if path:
-            self.controller.take_masks(path, approved, self.above.value() or None)
+            self.controller.masks.take(path, approved=approved, threshold=self.above.value() or None)
 
     def _write(self) -> None:
         path, chosen = QFileDialog.getSaveFileName(self, "Write the labels", "labels.tif", ";;".join(_WRITE))
         if path:
             known = path.lower().endswith((*_WRITE.values(), ".tiff", ".zarr", ".zip", ".json"))
-            self.controller.write_masks(path if known else path + _WRITE.get(chosen, ".tif"))
+            self.controller.masks.write(path if known else path + _WRITE.get(chosen, ".tif"))

@@ -21,15 +21,13 @@ from .. import edits
 from ..config import Config
 from ..drafts import Example, OtsuWatershed, PixelClassifier
 from ..edits import Scene
+from ..engine import PredictJob, TrainJob, decide, open_round, record_round, write_prediction
 from ..errors import CellsegError
 from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, worst_objects
 from ..events import Event, Judged, Notice, Predicted, RoundScored
 from ..probabilities import kept_path, open_kept
 from ..project import CORRECTED, Project, begin_with, difference
-from ._jobs import PredictJob, TrainJob
-from ._rounds import decide, open_round, record_round
 from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
-from ._written import write_prediction
 
 
 @dataclass(frozen=True)

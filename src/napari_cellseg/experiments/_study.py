@@ -18,12 +18,11 @@ import numpy as np
 
 from ..config import Config
 from ..drafts import OtsuWatershed, draft
+from ..engine import TrainJob, open_round
 from ..errors import CellsegError
 from ..events import Event, Notice, Saved, StudyScored
 from ..preprocess import Recipe
 from ..project import Project, labels_before
-from ._jobs import TrainJob
-from ._rounds import open_round
 from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
 
 LEVELS = {"recipe": ("raw", "preprocessed"), "labels": ("draft", "corrected")}

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine import EvaluateJob, Job
 from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Event
 from ..project import APPROVED, Project
-from ._jobs import EvaluateJob, Job
 
 Labels = NDArray[np.uint32]
 Runner = Callable[[Job], Iterator[Event]]

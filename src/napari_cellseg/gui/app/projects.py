@@ -1,0 +1,340 @@
+"""Opens and closes projects and images, and reads of them what views show. No Qt.
+
+Data flow: a folder -> `Project` -> lists in the session -> an image -> `ImageLayers` in the viewer -> `image_opened`;
+closing goes the other way: `image_closing`, then the layers, then the snapshot of labels and state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from napari.layers import Image
+from psygnal import EmitLoopError
+
+from ... import images
+from ...config import Config
+from ...engine import unjudged_models
+from ...errors import CellsegError
+from ...project import Addition, Project, adopt_model, new_project, put_size, save_elsewhere, unfinished_runs
+from ..layers.image_layers import ImageLayers
+from ..layers.overlays import is_ours
+from ..layers.save_pixels import holds_file, save_pixels
+from .all_images import AllImages
+from .report_errors import mistake, report_errors
+from .session import Curve
+from .strokes import Strokes
+from .window_state import WindowState
+from .workspace import Workspace
+
+READ_ONLY = (
+    "This project is open in another window, so this one only looks. Close the other window and open the project again "
+    "to edit here."
+)
+
+
+class Projects:
+    """Takes and leaves projects and images."""
+
+    def __init__(self, workspace: Workspace, strokes: Strokes, window: WindowState, all_images: AllImages) -> None:
+        self._ws, self._strokes, self._window, self._all_images = workspace, strokes, window, all_images
+        self._kept: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
+
+    # --- projects -----------------------------------------------------------------------------------
+
+    def use(self, project: Project) -> None:
+        """Let go of what is open and take another project: views see the one or the other, never parts of both."""
+        session = self._ws.session
+        try:
+            lists, notice = _lists(project), _unusual(project)
+        except CellsegError:
+            project.close()
+            raise
+        self.leave()
+        read_only = not project.claim()
+        notices = (READ_ONLY if read_only else "", notice, session.notice)
+        session.update(
+            project=project, config=project.config, image="", canvas=None, problem=None, curve=Curve(), together=(),
+            field_only=False, gone=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None,
+            target=None,
+            status=f"Opened {project.name}." if lists["images"] else "Now add an image.", **lists,
+        )  # fmt: skip
+        self._ws.project_opened.emit()
+        if session.images:
+            self.select_image(self._window.image())
+            self._window.return_there()
+
+    def recover(self, path: str | Path) -> None:
+        """Put a damaged project together again and open it; where it is open, let go of it first."""
+        project = self._ws.session.project
+        if project is not None and project.path.resolve() == Path(path).resolve():
+            self.leave()
+            self._ws.session.update(project=None, images=(), models=(), current_model=None, rounds=())
+        self.use(Project.recover(path))
+
+    def save_elsewhere(self, path: str | Path) -> None:
+        """Write what is open as another project and go on with that one."""
+        self._ws.settle()
+        saved = save_elsewhere(self._ws.project(), path)
+        self.use(Project.open(saved))
+        self._ws.session.update(notice="", problem=None, status=f"Saved as {saved}. You go on there.")
+
+    def leave(self) -> None:
+        """Let go of the open project."""
+        ws = self._ws
+        ws.session.update(notice="")
+        self._window.remember(at_once=True)
+        ws.cancel()
+        ws.job = None  # events of a job of another project must not reach this one
+        ws.session.update(progress=None)
+        self.close_image()
+        if ws.session.project is not None:
+            self._told(ws.session.project.close)
+
+    def close(self) -> None:
+        """Close the open project for good."""
+        if self._ws.session.project is not None:
+            self._told(self._ws.session.project.close)
+            self._ws.session.update(project=None)
+
+    def refresh(self) -> None:
+        """Read the lists of images, models and rounds again."""
+        self._ws.session.update(**_lists(self._ws.project()))
+        self._all_images.count()
+
+    def configure(self, config: Config) -> None:
+        """Use another configuration from now on, and remember it in the project."""
+        ws = self._ws
+        if config == ws.session.config:
+            return
+        ws.session.update(config=config)
+        if ws.session.project is not None:
+            with contextlib.suppress(OSError):
+                ws.session.project.save_config(config)
+        if ws.family is not None:
+            ws.family.set_margin(config.train.margin)
+
+    @report_errors
+    def save_recipe(self, path: Path) -> None:
+        """Write the preprocessing steps as a configuration file that `train --config` takes, too."""
+        try:
+            path.write_text(Config(recipe=self._ws.session.config.recipe).to_toml(), encoding="utf-8")
+        except OSError as error:
+            raise CellsegError(f"{path} cannot be written: {error}.", "Choose another folder.") from error
+
+    def use_model(self, id: str) -> None:
+        """Predict and train from another model from now on."""
+        project = self._ws.project()
+        project.model_path(id)
+        project.db.put_setting("current_model", id)
+        self.refresh()
+        self._ws.model_changed.emit()
+
+    def start_from(self, model: str | Path) -> None:
+        """Copy a model into the project (a base model, a model folder, another project's) and go on with it."""
+        id = adopt_model(self._ws.project(), model)
+        self.refresh()
+        self._ws.model_changed.emit()
+        self._ws.session.update(status=f"The current model is {id}. Press Predict to see what it finds.")
+
+    # --- images -------------------------------------------------------------------------------------
+
+    def add_images(self, paths: list[str] | list[Path]) -> None:
+        """Add picture files to the project and open the first of them."""
+        done = self._ws.project().add_images(Addition(Path(path)) for path in paths)
+        added = [id for each in done for id in each.ids]
+        self.refresh()
+        if added:
+            self.select_image(added[0])
+
+    def use_layer(self, name: str, folder: str | Path | None = None) -> None:
+        """Work on an image that is open in napari, making a project beside its file where there is none.
+
+        Pixels that come from no file, or from several opened as one stack, are written once into the project
+        (``sources/``), since a project must be able to read them again. Of a pyramid it is the finest level.
+        """
+        layer = self._ws.viewer.layers[name]
+        path = Path(str(layer.source.path)) if layer.source.path else None
+        home = Path(folder) if folder else (path.parent if path else Path.cwd())
+        base = home / (path.name.split(".")[0] if path else name.split(" ")[0])
+        if path is not None:
+            picture = images.read(path)
+            if holds_file(layer, picture):
+                images.check_content(picture)  # before a project is made for it
+            else:
+                path = None
+        made = base.with_suffix(".cellseg")
+        if self._ws.session.project is None:
+            self.use(Project.open(made) if made.exists() else new_project(base))
+        project = self._ws.project()
+        if path is None:
+            path = self._kept.get(layer) or save_pixels(layer, project.path / "sources")
+            self._kept[layer] = path
+        known = [r.id for r in project.images() if project.source(r) == path.resolve()]
+        ids = known or project.add_image(path)
+        layer.visible = False
+        self.refresh()
+        self.select_image(ids[0])
+
+    def relocate(self, id: str, path: str | Path) -> None:
+        """Say where a moved picture is now."""
+        self._ws.project().relocate(id, path)
+        self.refresh()
+        self._ws.session.update(problem=None)
+        self.select_image(id)
+
+    def select_image(self, id: str) -> None:
+        """Close the open image (its labels are saved) and open another."""
+        ws = self._ws
+        project = ws.project()
+        if self._all_images.holds(id):
+            return
+        try:
+            picture = project.read_image(id)
+        except CellsegError as error:
+            ws.fail(error, lost_image=id)
+            return
+        self._window.remember(at_once=True)
+        self.close_image()
+        self._show(id, picture)
+        ws.session.update(
+            image=id, canvas=ws.layers().canvas, channel=0, tool="", status=f"Opened {id}.", preview=False,
+            held_shown=False, spoken=project.db.spoken(),
+        )  # fmt: skip
+        ws.image_opened.emit()
+        self.look_for_images()
+        ws.count()
+        if project.notices:
+            ws.session.update(notice="\n".join([*filter(None, [ws.session.notice]), *taken(project.notices)]))
+
+    def _show(self, id: str, picture: images.Image) -> None:
+        """Make the layers of an image."""
+        ws, project = self._ws, self._ws.project()
+        record, canvas = project.image(id), project.canvas(id)
+        canvas.read_only = ws.session.read_only
+        ws.family = ImageLayers(
+            ws.viewer, record, picture, canvas, ws.session.config.train.margin, self._strokes.painted,
+            self._strokes.undo, self._strokes.redo,
+        )  # fmt: skip
+        ws.family.labels.editable = not ws.session.read_only
+        ws.family.labels.preserve_labels = ws.session.choices.over == "background"
+
+    def step_image(self, by: int) -> None:
+        """Open the next or the previous image."""
+        session = self._ws.session
+        ids = [r.id for r in session.images]
+        if session.image in ids:
+            self.select_image(ids[(ids.index(session.image) + by) % len(ids)])
+
+    def set_object_size(self, size: float) -> None:
+        """Say how large typical objects of the open image are (pixels); 0: let it be estimated."""
+        self._ws.canvas()
+        put_size(self._ws.project(), self._ws.session.image, size)
+        self._ws.session.update(given_size=size)
+
+    def close_image(self) -> None:
+        """Close the open image; what could not be saved is said."""
+        ws = self._ws
+        self._strokes.finish()
+        ws.image_closing.emit()
+        if ws.family is not None:
+            ws.family.remove()
+            ws.family = None
+        project, image = ws.session.project, ws.session.image
+        ws.session.update(image="", canvas=None)
+        if project is not None and image:
+            self._told(lambda: project.release(image))
+
+    # --- layers that come and go --------------------------------------------------------------------
+
+    def keep_together(self) -> None:
+        """Layers of the open image that were removed come back; without image and labels, the image is closed."""
+        session, family = self._ws.session, self._ws.family
+        if family is None or not (missing := family.missing):
+            return
+        if family.gone:
+            id = session.image
+            self.close_image()
+            session.update(status=f"Closed {id}; its labels are saved. The step Image opens it again.")
+            return
+        family.bring_back()
+        names = ", ".join(layer.name for layer in missing)
+        session.update(
+            status=f"{names} came back: the layers of an image stay together. The eye hides one; removing the image "
+            "and its labels together closes it."
+        )
+
+    def look_for_images(self, event: Any = None) -> None:
+        """Which image layers of the viewer are not ours."""
+        ws = self._ws
+        own = ws.family.image if ws.family else None
+        found = (x for x in ws.viewer.layers if isinstance(x, Image) and not is_ours(x) and x is not own)
+        ws.session.update(open_images=tuple(x.name for x in found))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _told(self, closing: Callable[[], None]) -> None:
+        """Close something; what could not be kept is said and stops nothing, since the log holds every edit."""
+        try:
+            closing()
+        except (CellsegError, EmitLoopError) as error:
+            if (cause := mistake(error)) is None:
+                raise
+            text = f"{cause.message} {cause.hint}"
+            self._ws.session.update(notice=f"{self._ws.session.notice}\n{text}".strip())
+
+
+def taken(notices: list[str]) -> list[str]:
+    """What was noted, once."""
+    found = list(notices)
+    notices.clear()
+    return found
+
+
+def interrupted_in(project: Project) -> str:
+    """The training of a project that was interrupted last, "" where a later one has ended."""
+    runs = unfinished_runs(project.runs_folder)
+    trained = [m.id.lstrip("v") for m in project.models() if not m.members]
+    numbers = [int(n) for n in trained if n.isdigit()]
+    return runs[-1] if runs and int(runs[-1].lstrip("v")) >= max(numbers, default=0) else ""
+
+
+def _lists(project: Project) -> dict[str, Any]:
+    """What the session knows of a project: read here, so that no view needs to read the disk."""
+    current = project.current_model
+    return {
+        "images": tuple(project.images()),
+        "models": tuple(project.models()),
+        "left_out": tuple(project.left_out()),
+        "current_model": current,
+        "own": project.model_config(current).target if current else None,
+        "rounds": tuple(project.db.rounds()),
+        "unfinished": interrupted_in(project),
+        "unjudged": tuple(unjudged_models(project)),
+        "spoken": project.db.spoken(),
+        "holdouts": project.db.holdouts(),
+        "guidelines": _guidelines(project)[0],
+    }
+
+
+def _unusual(project: Project) -> str:
+    """What a person should know who opens a project: what is left out of it."""
+    lines = [f"{one.name} cannot be used: {one.reason}." for one in project.left_out()]
+    lines += taken(project.notices)
+    set_model = project.db.setting("current_model")
+    if set_model and project.current_model is None:
+        lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
+    unjudged = unjudged_models(project)
+    lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in unjudged]
+    return "\n".join([*lines, *filter(None, [_guidelines(project)[1]])])
+
+
+def _guidelines(project: Project) -> tuple[str, str]:
+    """The project's annotation rules, or why they cannot be read."""
+    try:
+        return project.guidelines(), ""
+    except CellsegError as error:
+        return "", f"{error.message} {error.hint}"

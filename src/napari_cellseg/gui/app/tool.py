@@ -1,0 +1,39 @@
+"""What a tool is: how it is named, its gesture, and the function that it carries. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Gesture = Literal["object", "click or line", "line", "loop", "box", "now"]
+Only = Literal["volume", "classes", "objects"]
+Act = Callable[..., None]
+"""A method of `ToolActions`, not bound yet."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as people see it, and what it does.
+
+    Attributes
+    ----------
+    gesture
+        What the hand does on the image. A key of an "object" tool acts at once on the object under the cursor; the
+        button lets the person click objects. "now" needs no place.
+    at, along, inside
+        What it does at a voxel, along a line or loop, and inside a box ("now": the visible one).
+    only
+        Where it can be used; empty: everywhere.
+    """
+
+    name: str
+    title: str
+    key: str
+    gesture: Gesture
+    tip: str
+    group: str
+    at: Act | None = None
+    along: Act | None = None
+    inside: Act | None = None
+    only: tuple[Only, ...] = ()
