@@ -173,7 +173,7 @@ def test_buttons_say_why_they_are_off(controller, tmp_path):
     assert "no model" in resolve(controller.session).predict_all.reason
     controller.predict_all()
     assert "no model" in controller.session.problem.message
-    controller.use(Project.create(tmp_path / "empty"))
+    controller.projects.use(Project.create(tmp_path / "empty"))
     view = resolve(controller.session)
     assert "Add images" in view.predict_all.reason
     assert "Add images" in view.export_all.reason

@@ -284,10 +284,10 @@ def test_a_long_undo_goes_on_bit_by_bit(volume, in_small_steps):
     changed = [z for z in range(3) if (before[z] != after[z]).any()]
     assert len(changed) > 1
     for verb, end in (("undo", before), ("redo", after)):
-        getattr(volume, verb)()
+        getattr(volume.strokes, verb)()
         assert volume.busy
         assert sum((canvas.labels[z] != end[z]).any() for z in changed) == len(changed) - 1
-        getattr(volume, verb)()  # pressed again meanwhile: nothing more
+        getattr(volume.strokes, verb)()  # pressed again meanwhile: nothing more
         spin(volume, lambda: not volume.busy)
         np.testing.assert_array_equal(canvas.labels, end)
         np.testing.assert_array_equal(volume.family.labels.data, end)

@@ -100,7 +100,7 @@ def test_of_a_pyramid_the_finest_level_is_used(tmp_path, alone):
 
 
 def test_a_stack_too_large_to_keep_is_refused_with_the_way_out(tmp_path, alone, monkeypatch):
-    monkeypatch.setattr("napari_cellseg.gui.layers.image_layers.MOST_BYTES", 1000)
+    monkeypatch.setattr("napari_cellseg.gui.layers.save_pixels.MOST_BYTES", 1000)
     layer = alone.viewer.add_image(synthetic_cells((64, 64), 5)[0], name="big")
     alone.use_layer(layer.name, tmp_path)
     assert "OME-Zarr" in alone.session.problem.hint
@@ -276,7 +276,7 @@ def test_without_image_and_labels_the_image_is_closed_and_can_be_opened_again(co
     assert controller.session.canvas is None
     assert "Closed cells" in controller.session.status
     controller.actions.approve_field()
-    assert controller.session.problem is None
+    assert "No image is open" in controller.session.problem.message
     controller.select_image("cells")
     assert len(layers) == 4
     assert controller.canvas().labels[30, 40] == 9
