@@ -111,7 +111,7 @@ def measure(n: int, side: int) -> dict[str, float]:
         ticker = Ticker(control)
         labels = control.family.labels  # type: ignore[union-attr]
         labels.brush_size = 20
-        control.canvas().objects.ids()
+        control.store().objects.ids()
         rng = np.random.default_rng(0)
 
         def stroke() -> None:

@@ -235,13 +235,13 @@ def _predicted(picture: images.Image, model: Any) -> Any:
 
 
 def _correct(project: Project, id: str, truth: Any, ids: list[int]) -> None:
-    canvas = project.canvas(id)
+    store = project.store(id)
     for value in ids:
-        new = np.where(truth == value, canvas.next_id(), canvas.labels).astype(np.uint32)
-        state = np.where(truth == value, 1, canvas.state).astype(np.uint8)
+        new = np.where(truth == value, store.next_id(), store.labels).astype(np.uint32)
+        state = np.where(truth == value, 1, store.state).astype(np.uint8)
         box = tuple(slice(0, n) for n in truth.shape)
-        canvas.apply(difference("mend", canvas.labels, canvas.state, box, new, state))
-    canvas.snapshot()
+        store.apply(difference("mend", store.labels, store.state, box, new, state))
+    store.snapshot()
 
 
 def _nearest(truth: Any) -> list[int]:

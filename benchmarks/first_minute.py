@@ -84,13 +84,13 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
 
         start = time.perf_counter()
         blocked = {"Use this image": click(button("Use this image").click)}
-        spin(lambda: control.session.canvas is not None)
+        spin(lambda: control.session.store is not None)
         blocked["step Predict"] = click(lambda: dock.open_step("Predict"))
         pressed = time.perf_counter()
         blocked["Predict"] = click(button("Predict").click)
         longest = 0.0
-        canvas = control.session.canvas
-        spin(lambda: bool(canvas.labels.any()))
+        store = control.session.store
+        spin(lambda: bool(store.labels.any()))
         first = time.perf_counter()
         spin(lambda: not control.busy)
         done = time.perf_counter()
@@ -99,7 +99,7 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
             "napari": round(bare, 2), "dock": round(opened, 2), "clicks": 3,
             "first masks": round(first - start, 2), "all masks": round(done - start, 2),
             "after Predict": round(first - pressed, 2), "blocked": blocked,
-            "objects": int(len(np.unique(canvas.labels)) - 1),
+            "objects": int(len(np.unique(store.labels)) - 1),
         }  # fmt: skip
         viewer.close()
         turn()

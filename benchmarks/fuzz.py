@@ -245,7 +245,7 @@ def projects(folder: Path) -> None:
         project.hints(id).put((truth() > 0).astype(np.uint32))
         project.db.put_holdout(Holdout(id, (((0, 9), (0, 9)),)))
         project.db.add_round(None, "v1", {"mean": {"iou": 0.5}}, {"mean": {"iou": 0.6}})
-        project.canvas(id).undo()
+        project.store(id).undo()
     (folder / "cells.npy").rename(folder / "p.cellseg" / "cells.npy")
 
 
@@ -320,9 +320,9 @@ def _looked_through(project: Any) -> None:
     from napari_cellseg.project import image_statuses, kinds_of_images
 
     for record in project.images():
-        canvas = project.canvas(record.id)
-        list(canvas.history())
-        canvas.undo()
+        store = project.store(record.id)
+        list(store.history())
+        store.undo()
         project.hints(record.id)
         project.load_labels(record.id)
     project.db.holdouts(), project.db.rounds(), project.db.reviews()

@@ -67,7 +67,7 @@ def worker(folder: Path) -> None:
                 turn += 1
                 (controller.training.fine_tune if turn % 2 else controller.predict)()
             if turn % 3 == 0 and rng.random() < 0.05:
-                controller.session.canvas.snapshot()
+                controller.session.store.snapshot()
 
 
 def corrector(folder: Path) -> None:
@@ -79,12 +79,12 @@ def corrector(folder: Path) -> None:
 
     controller = Controller(ViewerModel())
     controller.open_project(folder / "k.cellseg")
-    canvas, rng = controller.session.canvas, np.random.default_rng(os.getpid())
+    store, rng = controller.session.store, np.random.default_rng(os.getpid())
     names = [t.name for t in TOOLS if t.name not in ("predict box", "assign class") and "volume" not in t.only]
     controller.actions.choose(smallest=6)
 
     def place() -> tuple[int, int]:
-        found = np.argwhere(canvas.labels > 0)
+        found = np.argwhere(store.labels > 0)
         return tuple(int(v) for v in found[rng.integers(len(found))]) if len(found) else (0, 0)  # type: ignore[return-value]
 
     def something() -> None:
@@ -100,7 +100,7 @@ def corrector(folder: Path) -> None:
         elif verb == "approve field":
             controller.correct_at("approve", (y, x))
         elif verb == "restore":
-            rows = canvas.rows()
+            rows = store.rows()
             controller.strokes.restore(rows[-min(4, len(rows))].n)
         elif verb in ("split", "merge", "scribble", "polygon", "convex polygon"):
             controller.correct_along(verb, line + rng.normal(0, 4, line.shape))
@@ -116,8 +116,8 @@ def corrector(folder: Path) -> None:
             controller.tick()
             controller.dismiss()
             if rng.random() < 0.02:
-                canvas.snapshot()
-            note = {"time": time.time(), "n": canvas.n, "sum": checksum(canvas.labels, canvas.state)}
+                store.snapshot()
+            note = {"time": time.time(), "n": store.n, "sum": checksum(store.labels, store.state)}
             notes.write(json.dumps(note) + "\n")
             notes.flush()
             os.fsync(notes.fileno())
@@ -137,17 +137,17 @@ def check_corrections(folder: Path) -> dict[str, object]:
     expected = {int(n["n"]): n["sum"] for n in noted}  # type: ignore[call-overload]
     memory, wrong = folder / "replayed.npz", 0
     with Project.open(folder / "k.cellseg") as project:
-        canvas = project.canvas("painted")
-        labels, state, until = np.zeros_like(canvas.labels), np.zeros_like(canvas.state), 0
+        store = project.store("painted")
+        labels, state, until = np.zeros_like(store.labels), np.zeros_like(store.state), 0
         if memory.exists():
             kept = np.load(memory)
             labels, state, until = kept["labels"], kept["state"], int(kept["until"])
-        rows = [row.n for row in canvas.rows()]
+        rows = [row.n for row in store.rows()]
         for n in rows:
             if n > until:
-                canvas.edit(n).write_to(labels, state)
+                store.edit(n).write_to(labels, state)
                 wrong += int(n in expected and checksum(labels, state) != expected[n])
-        wrong += int((labels != canvas.labels).any() or (state != canvas.state).any())
+        wrong += int((labels != store.labels).any() or (state != store.state).any())
         np.savez(memory, labels=labels, state=state, until=rows[-1])
     missing = len(set(expected) - set(rows))
     return {
@@ -233,9 +233,9 @@ def check(folder: Path, killed_at: float) -> dict[str, object]:
 
     noted = read_notes(folder / "strokes.jsonl")
     with Project.open(folder / "k.cellseg") as project:
-        canvas = project.canvas("painted")
-        labels, state = canvas.labels.copy(), canvas.state.copy()
-        rows = [r for r in canvas.rows() if r.tool not in ("predict", "draft")]
+        store = project.store("painted")
+        labels, state = store.labels.copy(), store.state.copy()
+        rows = [r for r in store.rows() if r.tool not in ("predict", "draft")]
         models = [m.id for m in project.models() if (project.model_path(m.id) / "weights.safetensors").is_file()]
     old = [n for n in noted if n["time"] <= killed_at - 1]
     expected = np.zeros((SIDE, SIDE), np.uint32)

@@ -40,15 +40,15 @@ def corrected(folder: Path) -> Path:
     rng = random.Random(1)
     with Project.create(folder / "p") as project:
         project.add_image(folder / "cells.npy")
-        canvas = project.canvas("cells")
+        store = project.store("cells")
         for value in range(1, STROKES + 1):
             y, x = rng.randrange(SIDE - 9), rng.randrange(SIDE - 9)
             box, size = (slice(y, y + 9), slice(x, x + 9)), (9, 9)
             new, state = np.full(size, value, np.uint32), np.ones(size, np.uint8)
-            canvas.apply(difference("brush", canvas.labels, canvas.state, box, new, state))
+            store.apply(difference("brush", store.labels, store.state, box, new, state))
             if value == STROKES // 2:
-                canvas.snapshot()
-        project._canvases.clear()  # as a kill leaves it: the second half is in the log alone
+                store.snapshot()
+        project._stores.clear()  # as a kill leaves it: the second half is in the log alone
         return project.path
 
 

@@ -104,7 +104,7 @@ def measure(name: str, repeats: int) -> dict[str, float]:
         if len(shape) == 3:
             control.family.go_to_slice(45)
         settle()
-        control.canvas().objects.ids()
+        control.store().objects.ids()
         stroke(labels)
         out["stroke"] = times(lambda: stroke(labels))
         out["undo_stroke"] = times(control.strokes.undo, lambda: stroke(labels))
@@ -149,7 +149,7 @@ def measure(name: str, repeats: int) -> dict[str, float]:
         ):
             moments = bit_by_bit(control, begin, settle)
             out[name], out[f"{name}_longest"] = sum(moments) * 1e3, max(moments) * 1e3
-        out["prediction_edits"] = next(e.pieces for e in control.canvas().history() if e.tool == "predict")
+        out["prediction_edits"] = next(e.pieces for e in control.store().history() if e.tool == "predict")
         assert control.session.problem is None, control.session.problem
         control.close()
     viewer.close()

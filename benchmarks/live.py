@@ -1,4 +1,4 @@
-"""How long after a correction the visible field is labelled anew, and how long the viewer stands still meanwhile.
+"""How long after a correction the visible field is labelled again, and how long the viewer stands still meanwhile.
 
 usage: xvfb-run -a python benchmarks/live.py [--json FILE] [--repeats N]
 
@@ -58,7 +58,7 @@ def measure(repeats: int) -> dict[str, Any]:
         truth = tifffile.imread(DATA / "labels" / f"{name}.tif")[FIELD].astype(np.uint32)
         viewer.open(str(path), plugin="napari")
         control.use_layer(viewer.layers[0].name)
-        spin(lambda: control.session.canvas is not None and control.engine.ready is not None)
+        spin(lambda: control.session.store is not None and control.engine.ready is not None)
         control.predict()
         spin(lambda: not control.busy)
         viewer.reset_view()
@@ -68,7 +68,7 @@ def measure(repeats: int) -> dict[str, Any]:
         for id in np.random.default_rng(0).permutation(ids)[: repeats + 3]:
             spin(lambda: not control.busy and control.live._asked is None)
             longest, asked = 0.0, control.live._number
-            control.family.labels.data_setitem(np.nonzero(truth == id), control.session.canvas.next_id())
+            control.family.labels.data_setitem(np.nonzero(truth == id), control.session.store.next_id())
             start = time.perf_counter()
             spin(lambda: control.live._asked is not None, 5)
             said = spin(lambda: control.live._asked is None)

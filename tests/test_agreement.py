@@ -188,7 +188,7 @@ def test_compare_and_history_on_the_command_line(tmp_path, capsys):
     assert read_labels(out[1]).shape == LEFT.shape
     with Project.open(line) as project:
         project.approve_labels("cells", RIGHT)
-        last = project.canvas("cells").n
+        last = project.store("cells").n
     assert main(["history", line, "--csv", str(tmp_path / "h.csv")]) == 0
     assert len((tmp_path / "h.csv").read_text().splitlines()) == 3
     assert main(["history", line]) == 0

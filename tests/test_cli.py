@@ -259,8 +259,8 @@ def test_what_a_model_cannot_do_is_refused_before_anything_is_written(own, tmp_p
 def test_a_region_of_a_project_image_changes_only_that_region(own):
     with Project.open(own) as project:
         id = project.images()[0].id
-        canvas = project.canvas(id)
-        canvas.apply(difference("t", canvas.labels, canvas.state, (slice(0, 96), slice(0, 128)),
+        store = project.store(id)
+        store.apply(difference("t", store.labels, store.state, (slice(0, 96), slice(0, 128)),
                                 np.zeros((96, 128), np.uint32), np.zeros((96, 128), np.uint8)))  # fmt: skip
     assert main(["predict", str(own), "--image", id, "--region", "10:60,20:90"]) == 0
     with Project.open(own) as project:

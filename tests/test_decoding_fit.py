@@ -76,13 +76,13 @@ def project(tmp_path):
 
 
 def correct(project: Project, truth: np.ndarray, n: int) -> None:
-    canvas = project.canvas("cells")
+    store = project.store("cells")
     mine = np.isin(truth, np.unique(truth)[1 : n + 1])
-    new = np.where(mine, truth + 1000, canvas.labels).astype(np.uint32)
-    state = np.where(mine, 1, canvas.state).astype(np.uint8)
+    new = np.where(mine, truth + 1000, store.labels).astype(np.uint32)
+    state = np.where(mine, 1, store.state).astype(np.uint8)
     box = tuple(slice(0, n) for n in truth.shape)
-    canvas.apply(difference("brush", canvas.labels, canvas.state, box, new, state))
-    canvas.snapshot()
+    store.apply(difference("brush", store.labels, store.state, box, new, state))
+    store.snapshot()
 
 
 def predict(project: Project, **options) -> np.ndarray:
@@ -122,8 +122,8 @@ def test_what_was_fitted_live_is_used_by_predictions_until_a_person_decides(proj
     assert not np.array_equal(alone, live)
     np.testing.assert_array_equal(predict(made, live=True, target=own), alone)
     correct(made, truth, 12)
-    canvas = made.canvas("cells")
-    job = LiveJob(made.path, "cells", "cells", ((0, 256), (0, 256)), canvas.labels.copy(), canvas.state.copy())
+    store = made.store("cells")
+    job = LiveJob(made.path, "cells", "cells", ((0, 256), (0, 256)), store.labels.copy(), store.state.copy())
     (refined,) = run(job)
     assert isinstance(refined, Refined)
     assert refined.target == (fitted_target(made, "cells") or own)

@@ -416,10 +416,10 @@ def test_classes_are_drafted_in_a_semantic_project(tmp_path, capsys):
 
 def test_what_a_person_said_stands(folder):
     with Project.open(folder) as project:
-        canvas = project.canvas("a")
+        store = project.store("a")
         inside = np.flatnonzero(disks(SPOTS.shape, [(40, 40)], 8))
-        canvas.apply(edits.paint(edits.Scene.on(canvas), inside, 1))
-        mine = canvas.state > 0
+        store.apply(edits.paint(edits.EditContext.on(store), inside, 1))
+        mine = store.state > 0
         assert mine.any()
     assert main(["draft", str(folder), "--image", "a"]) == 0
     with Project.open(folder) as project:
@@ -488,7 +488,7 @@ def pressed(path: Path) -> tuple[np.ndarray, str]:
         spin(controller, lambda: not controller.busy)
         assert controller.session.problem is None
         assert controller.session.status.startswith("Drafted")
-        return controller.session.canvas.labels.copy(), controller.session.notice
+        return controller.session.store.labels.copy(), controller.session.notice
     finally:
         controller.close()
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_cellseg import edits
-from napari_cellseg.edits import Scene
-from napari_cellseg.errors import CellsegError
+from napari_cellseg.edits import EditContext
+from napari_cellseg.errors import CellsegError, NothingThere
 from napari_cellseg.project import APPROVED, CORRECTED, Edit, Objects
 
 
@@ -24,13 +24,13 @@ def arrays(ndim: int = 2) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.zeros_like(labels, np.uint8)
 
 
-def scene(ndim: int = 2, **choices: Any) -> Scene:
-    return Scene.of(*arrays(ndim), **choices)
+def context(ndim: int = 2, **choices: Any) -> EditContext:
+    return EditContext.of(*arrays(ndim), **choices)
 
 
-def done(edit: Edit, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def done(edit: Edit, context: EditContext) -> tuple[np.ndarray, np.ndarray]:
     """Labels and state after an edit; checks inverse, box, protection and the index of objects on the way."""
-    labels, state = scene.labels, scene.state
+    labels, state = context.labels, context.state
     new, new_state = labels.copy(), state.copy()
     edit.write_to(new, new_state)
     back, back_state = new.copy(), new_state.copy()
@@ -41,8 +41,8 @@ def done(edit: Edit, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     outside[edit.box()] = False
     np.testing.assert_array_equal(new[outside], labels[outside])
     np.testing.assert_array_equal(new_state[outside], state[outside])
-    assert np.isin(new_state[new != labels], (CORRECTED, APPROVED)).all(), "a changed voxel is a person's word"
-    if scene.locked:
+    assert np.isin(new_state[new != labels], (CORRECTED, APPROVED)).all(), "a changed voxel is a user edit"
+    if context.locked:
         approved = (state == APPROVED) & (labels > 0)
         np.testing.assert_array_equal(new[approved], labels[approved])
         np.testing.assert_array_equal(new_state[approved], APPROVED)
@@ -61,6 +61,7 @@ def same_index(found: Objects, expected: Objects, labels: np.ndarray) -> None:
         assert found.box(labels, id) == expected.box(labels, id)
     for state in (1, 2):
         assert found.share(state) == expected.share(state)
+    assert found.known() == expected.known()
 
 
 # --- exact small cases ----------------------------------------------------------------------------
@@ -68,7 +69,7 @@ def same_index(found: Objects, expected: Objects, labels: np.ndarray) -> None:
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_delete(ndim):
-    s = scene(ndim)
+    s = context(ndim)
     new, new_state = done(edits.delete(s, s.piece(2)), s)
     assert set(np.unique(new)) == {0, 1, 3}
     assert (new_state[s.labels == 2] == CORRECTED).all()
@@ -77,7 +78,7 @@ def test_delete(ndim):
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_merge(ndim):
-    s = scene(ndim)
+    s = context(ndim)
     new, new_state = done(edits.merge(s, [2, 1]), s)
     both = (s.labels == 1) | (s.labels == 2)
     assert (new[both] == 2).all()
@@ -87,11 +88,11 @@ def test_merge(ndim):
 @pytest.mark.parametrize("ids", [[], [1], [1, 1], [0, 2]])
 def test_merging_needs_two_objects(ids):
     with pytest.raises(CellsegError, match="two objects"):
-        edits.merge(scene(), ids)
+        edits.merge(context(), ids)
 
 
 def test_merging_along_a_line_takes_what_it_touches_in_its_order():
-    s = scene()
+    s = context()
     line = np.array([(10.0, 27), (10, 8)])
     assert edits.ids_along(s, line) == [2, 1]
     new, _ = done(edits.merge_line(s, line), s)
@@ -99,7 +100,7 @@ def test_merging_along_a_line_takes_what_it_touches_in_its_order():
 
 
 def test_in_one_slice_of_a_volume_other_slices_stay():
-    s = scene(3, z=1)
+    s = context(3, z=1)
     for edit in (
         edits.delete(s, s.piece(2)), edits.merge(s, [1, 2]), edits.grow(s, s.piece(3)), edits.shrink(s, s.piece(3)),
         edits.relabel(s, s.piece(3), 8), edits.split(s, np.array([(1.0, 3, 10), (1, 17, 10)])),
@@ -114,11 +115,11 @@ def test_in_one_slice_of_a_volume_other_slices_stay():
 @pytest.mark.parametrize("line", [[(3, 10), (17, 10)], [(3, 3), (17, 17)], [(3, 9), (10, 9), (17, 12)]])
 def test_split_along_a_line(z, line):
     points = np.array(line, float)
-    flat = scene(2, first_id=9)
+    flat = context(2, first_id=9)
     new, _ = done(edits.split(flat, points), flat)
     assert set(np.unique(new[flat.labels == 1])) == {1, 9}
     assert (new[flat.labels == 0] == 0).all()
-    volume = scene(3, first_id=9, z=z)
+    volume = context(3, first_id=9, z=z)
     new3, _ = done(edits.split(volume, np.column_stack([np.ones(len(points)), points])), volume)
     np.testing.assert_array_equal(new3[1], new)
     np.testing.assert_array_equal(new3[0], volume.labels[0] if z == 1 else new)
@@ -126,15 +127,15 @@ def test_split_along_a_line(z, line):
 
 def test_a_line_that_parts_nothing_says_so():
     with pytest.raises(CellsegError, match="does not part"):
-        edits.split(scene(), np.array([(3.0, 10), (8, 10)]))
+        edits.split(context(), np.array([(3.0, 10), (8, 10)]))
     with pytest.raises(CellsegError, match="outside"):
-        edits.split(scene(), np.array([(-9.0, 10), (-8, 10)]))
+        edits.split(context(), np.array([(-9.0, 10), (-8, 10)]))
     with pytest.raises(CellsegError, match="outside"):
-        edits.split(scene(3), np.array([(7.0, 3, 10), (7, 17, 10)]))
+        edits.split(context(3), np.array([(7.0, 3, 10), (7, 17, 10)]))
 
 
 def test_one_line_may_split_several_objects():
-    s = scene(first_id=9)
+    s = context(first_id=9)
     new, _ = done(edits.split(s, np.array([(10.0, 0), (10, 30)])), s)
     assert set(np.unique(new)) == {0, 1, 2, 3, 9, 10}
 
@@ -143,7 +144,7 @@ def test_split_by_seeds_on_the_distance_and_on_an_image():
     y, x = np.mgrid[:40, :60]
     one, other = np.hypot(y - 20, x - 20) < 12, np.hypot(y - 20, x - 38) < 12
     labels = (one | other).astype(np.uint32) * 4
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8))
     new, _ = done(edits.split_seeds(s, [(20, 20), (20, 38)]), s)
     assert new[20, 12] == 4
     assert new[20, 46] == 5
@@ -166,7 +167,7 @@ def test_split_by_seeds_through_a_volume():
     labels = np.zeros((7, 20, 44), np.uint32)
     labels[1:6, 5:15, 4:18] = labels[1:6, 5:15, 24:40] = 1
     labels[2:5, 8:12, 18:24] = 1
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8), spacing=(2.0, 1.0, 1.0))
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8), spacing=(2.0, 1.0, 1.0))
     new, _ = done(edits.split_seeds(s, [(3, 10, 10), (3, 10, 32)]), s)
     assert set(np.unique(new[:, :, :18])) == {0, 1}
     assert set(np.unique(new[:, :, 24:])) == {0, 2}
@@ -176,7 +177,7 @@ def test_fill_holes_but_not_other_objects():
     labels, state = arrays()
     labels[8:11, 8:11] = 0
     labels[9, 9] = 7
-    s = Scene.of(labels, state)
+    s = EditContext.of(labels, state)
     new, new_state = done(edits.fill_holes(s, s.piece(1)), s)
     assert new[9, 9] == 7
     assert (new[5:15, 5:15] == 1).sum() == 99
@@ -188,7 +189,7 @@ def test_fill_holes_but_not_other_objects():
 def test_a_hole_of_a_slice_is_no_cavity_of_the_volume():
     labels, state = arrays(3)
     labels[:, 8:11, 8:11] = 0  # a tunnel
-    through = Scene.of(labels, state)
+    through = EditContext.of(labels, state)
     with pytest.raises(CellsegError, match="no holes"):
         edits.fill_holes(through, through.piece(1))
     one = through.at(1)
@@ -196,7 +197,7 @@ def test_a_hole_of_a_slice_is_no_cavity_of_the_volume():
 
 
 def test_grow_takes_background_only_and_shrink_keeps_the_border_of_the_image():
-    s = scene()
+    s = context()
     new, _ = done(edits.grow(s, s.piece(1)), s)
     assert (new == 1).sum() == 100 + 30  # not into object 2
     assert (new == 2).sum() == 100
@@ -204,20 +205,21 @@ def test_grow_takes_background_only_and_shrink_keeps_the_border_of_the_image():
     assert (new == 3).sum() == 64
     labels, state = arrays()
     labels[0:5, 0:5] = 9
-    at_border = Scene.of(labels, state)
+    at_border = EditContext.of(labels, state)
     assert (done(edits.shrink(at_border, at_border.piece(9)), at_border)[0] == 9).sum() == 16
     labels[39, 49] = 11
-    tiny = Scene.of(labels, state)
+    tiny = EditContext.of(labels, state)
     with pytest.raises(CellsegError, match="Nothing would be left"):
         edits.shrink(
-            Scene.of(np.pad(labels, 3), np.pad(state, 3)), Scene.of(np.pad(labels, 3), np.pad(state, 3)).piece(11)
+            EditContext.of(np.pad(labels, 3), np.pad(state, 3)),
+            EditContext.of(np.pad(labels, 3), np.pad(state, 3)).piece(11),
         )
     assert tiny.piece(11).mask.sum() == 1
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_smooth_rounds_corners_and_keeps_the_size_about(ndim):
-    s = scene(ndim)
+    s = context(ndim)
     new, _ = done(edits.smooth(s, s.piece(3), 4), s)
     before, after = (s.labels == 3).sum(), (new == 3).sum()
     assert 0.85 * before < after <= before
@@ -229,7 +231,7 @@ def test_keep_largest_and_remove_small():
     labels, state = arrays()
     labels[1:3, 40:43] = 3
     labels[38, 2] = 8
-    s = Scene.of(labels, state)
+    s = EditContext.of(labels, state)
     new, _ = done(edits.keep_largest(s, s.piece(3)), s)
     assert not new[1:3, 40:43].any()
     assert (new == 3).sum() == 100
@@ -243,14 +245,14 @@ def test_keep_largest_and_remove_small():
         edits.remove_small(s, (slice(0, 30), slice(0, 50)), 20)
     state[38, 2] = APPROVED
     with pytest.raises(CellsegError, match="smaller than"):
-        edits.remove_small(Scene.of(labels, state), everything, 20)
+        edits.remove_small(EditContext.of(labels, state), everything, 20)
 
 
 def test_remove_small_in_a_slice_counts_the_slice():
     labels, state = arrays(3)
     labels[1, 38, 2:5] = 8
     labels[0, 36:40, 0:9] = 8
-    s = Scene.of(labels, state, z=1)
+    s = EditContext.of(labels, state, z=1)
     box = tuple(slice(0, n) for n in labels.shape)
     new, _ = done(edits.remove_small(s, box, 10), s)
     assert not (new[1] == 8).any()
@@ -258,7 +260,7 @@ def test_remove_small_in_a_slice_counts_the_slice():
 
 
 def test_relabel_and_classes():
-    s = scene()
+    s = context()
     new, _ = done(edits.relabel(s, s.piece(1), 77), s)
     assert (new[s.labels == 1] == 77).all()
     joined, _ = done(edits.relabel(s, s.piece(1), 3), s)
@@ -281,14 +283,14 @@ def test_a_region_of_a_class_is_found_beyond_the_first_box():
     labels[10:12, 5:395] = 1
     labels[10:290, 5:7] = 1
     labels[200:220, 300:320] = 1
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8), instances=False)
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8), instances=False)
     piece = s.pick((10, 200))
     assert piece.mask.sum() == 2 * 390 + 278 * 2
     assert piece.mask.sum() + 400 == (labels == 1).sum()
 
 
 def test_polygon_and_its_convex_hull():
-    s = scene(first_id=20)
+    s = context(first_id=20)
     corners = np.array([(28.0, 2), (38, 2), (38, 12), (33, 6)])
     new, new_state = done(edits.polygon(s, corners), s)
     hull, _ = done(edits.polygon(s, corners, convex=True), s)
@@ -301,28 +303,28 @@ def test_polygon_and_its_convex_hull():
 
 def test_drawing_respects_what_it_may_replace():
     corners = np.array([(0.0, 0), (20, 0), (20, 30), (0, 30)])
-    everything, _ = done(edits.polygon(scene(), corners, id=9), scene())
+    everything, _ = done(edits.polygon(context(), corners, id=9), context())
     assert set(np.unique(everything)) == {0, 3, 9}
-    free = scene(over="background")
+    free = context(over="background")
     new, _ = done(edits.polygon(free, corners, id=9), free)
     assert (new == 1).sum() == (new == 2).sum() == 100
-    one = scene(over="object", only=2)
+    one = context(over="object", only=2)
     new, _ = done(edits.polygon(one, corners, id=9), one)
     assert (new == 9).sum() == 100
     assert not (new == 2).any()
     labels, state = arrays()
     state[labels == 1] = APPROVED
-    locked = Scene.of(labels, state)
+    locked = EditContext.of(labels, state)
     new, _ = done(edits.polygon(locked, corners, id=9), locked)
     assert (new == 1).sum() == 100
-    unlocked = Scene.of(labels, state, locked=False)
+    unlocked = EditContext.of(labels, state, locked=False)
     new, new_state = done(edits.polygon(unlocked, corners, id=9), unlocked)
     assert not (new == 1).any()
     assert (new_state[labels == 1] == CORRECTED).all()
 
 
 def test_an_object_that_loses_voxels_is_corrected_as_a_whole_in_its_slice():
-    s = scene(3, z=1)
+    s = context(3, z=1)
     corners = np.array([(1.0, 0, 20), (1, 20, 20), (1, 20, 30), (1, 0, 30)])
     _, new_state = done(edits.polygon(s, corners), s)
     assert (new_state[1][s.labels[1] == 2] == CORRECTED).all()
@@ -342,14 +344,14 @@ def test_a_scribble_snaps_to_the_object(kind, ndim):
     line = np.array([(45.0, 38), (47, 60)])
     if ndim == 3:
         line = np.column_stack([[4.0, 4], line])
-    s = Scene.of(np.zeros(shape, np.uint32), np.zeros(shape, np.uint8), first_id=3)
+    s = EditContext.of(np.zeros(shape, np.uint32), np.zeros(shape, np.uint8), first_id=3)
     new, _ = done(edits.scribble(s, line, lambda box: values[box], kind=kind), s)
     mine = new == 3
     assert (mine & truth).sum() / (mine | truth).sum() > (0.95 if kind == "probability" else 0.8)
 
 
 def test_a_scribble_never_takes_other_objects():
-    s = scene()
+    s = context()
     with pytest.raises(CellsegError, match="other objects"):
         edits.scribble(s, np.array([(8.0, 8), (8, 12)]), lambda box: np.ones((99, 99))[box], kind="image")
     flat = np.ones((40, 50), np.float32)
@@ -364,7 +366,7 @@ def test_copy_and_interpolate():
     for z, radius in ((1, 6.0), (5, 12.0)):
         labels[z][np.hypot(y - 20, x - 20) < radius] = 2
     labels[3, 20, 20:36] = 5
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8), over="background")
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8), over="background")
     new, new_state = done(edits.interpolate(s, 2), s)
     areas = [(new[z] == 2).sum() for z in range(7)]
     assert areas[0] == areas[6] == 0
@@ -380,27 +382,30 @@ def test_copy_and_interpolate():
         piece = s.at(source).piece(2)
         with pytest.raises(CellsegError):
             edits.copy_to_slice(s, piece, to)
-    for tool in (lambda: edits.interpolate(scene(), 1), lambda: edits.copy_to_slice(scene(), scene().piece(1), 1)):
+    for tool in (
+        lambda: edits.interpolate(context(), 1),
+        lambda: edits.copy_to_slice(context(), context().piece(1), 1),
+    ):
         with pytest.raises(CellsegError):
             tool()
 
 
 def test_what_takes_background_only_may_be_drawn_over_one_object_only():
-    empty = Scene.of(np.zeros((60, 60), np.uint32), np.zeros((60, 60), np.uint8), over="object")
+    empty = EditContext.of(np.zeros((60, 60), np.uint32), np.zeros((60, 60), np.uint8), over="object")
     bright = np.zeros((60, 60), np.float32)
     bright[20:30, 20:30] = 1
     new, _ = done(edits.scribble(empty, np.array([[22.0, 22], [27, 27]]), lambda box: bright[box], kind="image"), empty)
     assert new[25, 25] == 1
     labels = np.zeros((3, 20, 20), np.uint32)
     labels[0, 5:9, 5:9] = labels[2, 5:9, 5:9] = 4
-    gap = Scene.of(labels, np.zeros(labels.shape, np.uint8), over="object")
+    gap = EditContext.of(labels, np.zeros(labels.shape, np.uint8), over="object")
     assert done(edits.interpolate(gap, 4), gap)[0][1].any()
 
 
 def test_debris_at_the_border_of_the_image_is_seen_whole():
     volume = np.zeros((3, 60, 60), np.uint32)
     volume[1, 0:2, 0:2], volume[1, 30:32, 30:32], volume[1, 8:10, 20:22] = 5, 6, 7
-    s = Scene.of(volume, np.zeros(volume.shape, np.uint8), z=1)
+    s = EditContext.of(volume, np.zeros(volume.shape, np.uint8), z=1)
     new, _ = done(edits.remove_small(s, (slice(1, 2), slice(0, 60), slice(0, 60)), 30), s)
     assert not new.any()
     new, _ = done(edits.remove_small(s, (slice(1, 2), slice(9, 60), slice(0, 60)), 30), s)
@@ -410,30 +415,30 @@ def test_debris_at_the_border_of_the_image_is_seen_whole():
 def test_a_row_of_pixels_has_no_holes():
     labels = np.zeros((9, 9), np.uint32)
     labels[4, 2] = labels[4, 6] = 3
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8))
     with pytest.raises(CellsegError, match="no holes"):
         edits.fill_holes(s, s.piece(3))
 
 
 def test_nothing_at_a_place():
-    s = scene()
+    s = context()
     assert s.id_at((6, 6)) == 1
     for point in [(0, 0), (-1, 3), (99, 3), (1, 2, 3)]:
         with pytest.raises(CellsegError, match="no object"):
             s.id_at(point)
     with pytest.raises(CellsegError, match="no object 77"):
         s.piece(77)
-    volume = scene(3)
+    volume = context(3)
     volume.labels[0][volume.labels[0] == 3] = 0
     with pytest.raises(CellsegError, match="not in this slice"):
-        Scene.of(volume.labels, volume.state, z=0).piece(3)
+        EditContext.of(volume.labels, volume.state, z=0).piece(3)
 
 
 # --- the brush ------------------------------------------------------------------------------------
 
 
 def test_a_stroke_corrects_the_whole_object_in_its_slice():
-    s = scene(3)
+    s = context(3)
     index = np.ravel_multi_index((np.array([1, 1]), np.array([10, 11]), np.array([15, 15])), s.labels.shape)
     new, new_state = done(edits.paint(s, index, 1), s)
     assert (new[1, 10:12, 15] == 1).all()
@@ -443,7 +448,7 @@ def test_a_stroke_corrects_the_whole_object_in_its_slice():
 
 
 def test_a_stroke_that_napari_has_painted_is_the_same_edit():
-    s = scene(3)
+    s = context(3)
     index = np.ravel_multi_index((np.array([1, 1]), np.array([10, 11]), np.array([15, 15])), s.labels.shape)
     before = edits.paint(s, index, 1)
     old = s.labels.reshape(-1)[index].copy()
@@ -454,7 +459,7 @@ def test_a_stroke_that_napari_has_painted_is_the_same_edit():
 
 
 def test_in_a_semantic_project_a_stroke_is_only_itself():
-    s = scene(instances=False)
+    s = context(instances=False)
     _, new_state = done(edits.paint(s, np.array([5 * 50 + 26]), 2), s)
     assert new_state.sum() == 1
 
@@ -465,15 +470,19 @@ def test_a_stroke_over_what_is_protected_is_put_back():
     state[0] = APPROVED  # approved background may be drawn on
     index = np.array([0, 5 * 50 + 5, 5 * 50 + 20])
     old, new = labels.reshape(-1)[index], np.full(3, 9, np.uint32)
-    assert edits.forbidden(Scene.of(labels, state), index, old, new).tolist() == [False, True, False]
-    assert not edits.forbidden(Scene.of(labels, state, locked=False), index, old, new).any()
-    assert edits.forbidden(Scene.of(labels, state, over="background"), index, old, new).tolist() == [False, True, True]
-    assert edits.forbidden(Scene.of(labels, state, over="object", only=2), index, old, new).tolist() == [
+    assert edits.forbidden(EditContext.of(labels, state), index, old, new).tolist() == [False, True, False]
+    assert not edits.forbidden(EditContext.of(labels, state, locked=False), index, old, new).any()
+    assert edits.forbidden(EditContext.of(labels, state, over="background"), index, old, new).tolist() == [
+        False,
+        True,
+        True,
+    ]
+    assert edits.forbidden(EditContext.of(labels, state, over="object", only=2), index, old, new).tolist() == [
         True,
         True,
         False,
     ]
-    most = Scene.of(labels, state, over="object", locked=False)
+    most = EditContext.of(labels, state, over="object", locked=False)
     assert edits.forbidden(most, np.r_[index, 5 * 50 + 6], np.r_[old, 1], np.r_[new, 9]).tolist() == [
         True,
         False,
@@ -489,7 +498,7 @@ def test_a_stroke_neither_adds_to_an_approved_object(written):
     labels[:, 5:10, 5:10] = 1
     state = np.zeros(labels.shape, np.uint8)
     state[1] = APPROVED  # the object in one plane, and the background round it
-    s = Scene.of(labels, state)
+    s = EditContext.of(labels, state)
     index = np.ravel_multi_index(([0, 1, 1], [12, 12, 7], [5, 5, 5]), labels.shape)
     old, new = labels.reshape(-1)[index].copy(), np.full(3, 1, np.uint32)
     if written:
@@ -501,10 +510,10 @@ def test_a_stroke_neither_adds_to_an_approved_object(written):
 
 def test_what_is_drawn_on_approved_background_may_grow():
     labels, state = np.zeros((20, 20), np.uint32), np.full((20, 20), APPROVED, np.uint8)
-    s = Scene.of(labels, state)
+    s = EditContext.of(labels, state)
     first = edits.paint(s, np.arange(5), 1)
     new, state = done(first, s)
-    again = Scene.of(new, state)
+    again = EditContext.of(new, state)
     assert not edits.paint(again, np.arange(5, 9), 1).empty
 
 
@@ -512,7 +521,7 @@ def test_what_is_drawn_on_approved_background_may_grow():
 
 
 def test_approving_a_field_leaves_what_only_reaches_into_it():
-    s = scene()
+    s = context()
     _, new_state = done(edits.approve_box(s, (slice(0, 40), slice(0, 18))), s)
     assert (new_state[s.labels == 1] == APPROVED).all()
     assert not new_state[s.labels == 2].any()
@@ -523,17 +532,17 @@ def test_approving_a_field_leaves_what_only_reaches_into_it():
 
 
 def test_approving_everything_and_one_object():
-    s = scene()
+    s = context()
     _, everything = done(edits.approve_box(s, (slice(None), slice(None))), s)
     assert (everything == APPROVED).all()
     _, one = done(edits.approve_object(s, s.piece(3)), s)
     assert ((one == APPROVED) == (s.labels == 3)).all()
-    approved = Scene.of(s.labels, one)
+    approved = EditContext.of(s.labels, one)
     assert edits.approve_object(approved, approved.piece(3)).empty
 
 
 def test_approving_a_slice_of_a_volume_approves_its_objects_there():
-    s = scene(3)
+    s = context(3)
     _, after = done(edits.approve_box(s, (slice(1, 2), slice(0, 40), slice(0, 50))), s)
     assert (after[1] == APPROVED).all()
     assert not after[[0, 2]].any()
@@ -545,7 +554,7 @@ def test_approving_a_slice_of_a_volume_approves_its_objects_there():
 def test_approved_objects_are_refused_by_every_tool_until_unlocked():
     labels, state = arrays()
     state[labels == 1] = APPROVED
-    tools: list[Callable[[Scene], Edit]] = [
+    tools: list[Callable[[EditContext], Edit]] = [
         lambda s: edits.delete(s, s.piece(1)), lambda s: edits.merge(s, [2, 1]), lambda s: edits.grow(s, s.piece(1)),
         lambda s: edits.shrink(s, s.piece(1)), lambda s: edits.smooth(s, s.piece(1)),
         lambda s: edits.relabel(s, s.piece(1), 9), lambda s: edits.relabel(s, s.piece(3), 1),
@@ -554,8 +563,8 @@ def test_approved_objects_are_refused_by_every_tool_until_unlocked():
     ]  # fmt: skip
     for tool in tools:
         with pytest.raises(CellsegError, match="is approved"):
-            tool(Scene.of(labels, state))
-        free = Scene.of(labels, state, locked=False)
+            tool(EditContext.of(labels, state))
+        free = EditContext.of(labels, state, locked=False)
         done(tool(free), free)
 
 
@@ -565,12 +574,12 @@ def test_an_approved_object_is_not_extended_either_and_what_fills_a_gap_stays():
     labels[2, 8:12, 8:12] = 2
     state = np.zeros(labels.shape, np.uint8)
     state[labels == 1] = APPROVED
-    s = Scene.of(labels, state)
+    s = EditContext.of(labels, state)
     piece = s.at(0).piece(1)
     for tool in (lambda: edits.interpolate(s, 1), lambda: edits.copy_to_slice(s, piece, 1)):
         with pytest.raises(CellsegError, match="is approved"):
             tool()
-    free = Scene.of(labels, np.where(labels == 2, CORRECTED, 0).astype(np.uint8))
+    free = EditContext.of(labels, np.where(labels == 2, CORRECTED, 0).astype(np.uint8))
     new, _ = done(edits.interpolate(free, 1), free)
     assert (new == 2).sum() == 16
     assert (new[1] == 1).sum() == 100
@@ -580,7 +589,7 @@ def test_a_line_that_grazes_a_corner_parts_nothing():
     labels = np.zeros((20, 20), np.uint32)
     labels[5:10, 5:10] = 1
     labels[10, 10] = 1  # hangs on by a corner
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8))
     with pytest.raises(CellsegError, match="does not part"):
         edits.split(s, np.array([(9.0, 12), (12, 9)]))
 
@@ -588,14 +597,14 @@ def test_a_line_that_grazes_a_corner_parts_nothing():
 def test_debris_that_crosses_the_edge_of_the_view_goes_as_a_whole():
     labels = np.zeros((30, 30), np.uint32)
     labels[10:18, 17:21] = 4
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8))
     new, _ = done(edits.remove_small(s, (slice(0, 30), slice(0, 20)), 100), s)
     assert not new.any()
 
 
 # --- any labels, any tool -------------------------------------------------------------------------
 
-TOOLS: dict[str, Callable[[Scene, np.random.Generator], Edit]] = {
+TOOLS: dict[str, Callable[[EditContext, np.random.Generator], Edit]] = {
     "delete": lambda s, r: edits.delete(s, some(s, r)),
     "merge": lambda s, r: edits.merge(s, [some(s, r).id, some(s, r).id]),
     "merge line": lambda s, r: edits.merge_line(s, some_line(s, r)),
@@ -625,19 +634,19 @@ TOOLS: dict[str, Callable[[Scene, np.random.Generator], Edit]] = {
 }  # fmt: skip
 
 
-def some(s: Scene, r: np.random.Generator) -> edits.Piece:
+def some(s: EditContext, r: np.random.Generator) -> edits.Piece:
     if s.instances:
         return s.piece(int(r.integers(1, 6)))
     return s.pick(tuple(int(r.integers(0, n)) for n in s.labels.shape))
 
 
-def some_line(s: Scene, r: np.random.Generator, n: int = 2) -> np.ndarray:
+def some_line(s: EditContext, r: np.random.Generator, n: int = 2) -> np.ndarray:
     points = np.stack([r.uniform(-2, size + 2, n) for size in s.labels.shape], axis=1)
     points[:, :-2] = s.z if s.z is not None else 1
     return points
 
 
-def two_seeds(s: Scene, r: np.random.Generator) -> list[tuple[int, ...]]:
+def two_seeds(s: EditContext, r: np.random.Generator) -> list[tuple[int, ...]]:
     piece = some(s, r)
     inside = np.argwhere(piece.mask) + [b.start for b in piece.box]
     return [tuple(int(v) for v in inside[k]) for k in r.integers(0, len(inside), 2)]
@@ -656,7 +665,7 @@ def test_any_tool_on_any_labels(name, seed, ndim, instances, locked):
     state = rng.choice([0, 0, 0, 1, 2], shape).astype(np.uint8)
     z = int(rng.integers(0, shape[0])) if ndim == 3 and rng.integers(2) else None
     over = str(rng.choice(["all", "background", "object"]))
-    s = Scene.of(
+    s = EditContext.of(
         labels, state, z=z, instances=instances, locked=locked, over=over, only=int(rng.integers(1, 6)),
         spacing=(2.0, 1.0, 1.0)[-ndim:],
     )  # fmt: skip
@@ -684,7 +693,7 @@ def test_a_prediction_never_changes_what_a_person_said(seed):
     state = rng.integers(0, 3, (30, 30)).astype(np.uint8)
     proposal = np.kron(rng.integers(0, 6, (6, 6)), np.ones((5, 5), int)).astype(np.uint32)
     before = labels if rng.random() < 0.5 else None
-    new = edits.reconcile(labels, state, proposal, 5, before=before)
+    new = edits.renumbered(labels, state, proposal, 5, before=before)
     np.testing.assert_array_equal(new[state > 0], labels[state > 0])
     assert not set(np.unique(new[state == 0])) & (set(np.unique(labels[state > 0])) - {0})
     edit = edits.predicted(labels, state, (slice(0, 30), slice(0, 30)), rng.integers(0, 9, (30, 30)).astype(np.uint32))
@@ -695,12 +704,12 @@ def test_a_prediction_never_changes_what_a_person_said(seed):
 
 
 def test_a_deleted_object_does_not_come_back():
-    s = scene()
+    s = context()
     after, after_state = done(edits.delete(s, s.piece(3)), s)
     proposal = np.zeros_like(s.labels)
     proposal[24:36, 29:41] = 1  # the network insists, a little larger
     proposal[5:15, 5:15] = 2
-    new = edits.reconcile(after, after_state, proposal, 50)
+    new = edits.renumbered(after, after_state, proposal, 50)
     assert not new[20:, 25:].any()
     assert new[6, 6] == 50
 
@@ -718,14 +727,14 @@ def test_a_part_that_is_predicted_anew_joins_what_goes_on_outside():
     proposal[22:30, 12:20] = 2
     proposal[0:3, 12:20], proposal[3:6, 12:20] = 3, 4
     proposal[33:36, 2:6] = 5
-    new = edits.fitted(labels, state, box, proposal, 20)
+    new = edits.joined(labels, state, box, proposal, 20)
     assert [int(new[p]) for p in ((12, 10), (24, 15), (1, 15), (4, 15), (34, 3))] == [7, 21, 22, 23, 24]
     np.testing.assert_array_equal(new > 0, proposal > 0)
     whole = tuple(slice(0, n) for n in labels.shape)
     np.testing.assert_array_equal(
-        edits.fitted(labels, state, whole, labels, 50), edits.reconcile(labels, state, labels, 50)
+        edits.joined(labels, state, whole, labels, 50), edits.renumbered(labels, state, labels, 50)
     )
-    np.testing.assert_array_equal(edits.fitted(labels, state, box, proposal, 1, instances=False), proposal)
+    np.testing.assert_array_equal(edits.joined(labels, state, box, proposal, 1, instances=False), proposal)
 
 
 def test_what_a_part_separates_stays_separate():
@@ -734,7 +743,7 @@ def test_what_a_part_separates_stays_separate():
     box = (slice(0, 40), slice(0, 30))
     proposal = np.zeros((40, 30), np.uint32)
     proposal[10:25, 12:24], proposal[10:30, 25:30] = 1, 2
-    new = edits.fitted(
+    new = edits.joined(
         labels, np.zeros(labels.shape, np.uint8), box, proposal, 20, before=np.where(labels > 0, 5, 0)[box]
     )
     assert new[15, 28] == 5
@@ -742,18 +751,18 @@ def test_what_a_part_separates_stays_separate():
 
 
 def test_what_is_predicted_again_keeps_its_number():
-    s = scene()
+    s = context()
     state = s.state.copy()
     assert not state.any()
     proposal = np.zeros_like(s.labels)
     for k, id in enumerate(np.unique(s.labels)[1:][::-1].tolist()):  # other numbers, a little moved
         proposal[np.roll(s.labels == id, 1, axis=-1)] = k + 1
     proposal[0:3, 0:3] = 40  # and one that is new
-    same = edits.reconcile(s.labels, state, proposal, 100, before=s.labels)
+    same = edits.renumbered(s.labels, state, proposal, 100, before=s.labels)
     assert {int(same[p]) for p in zip(*np.nonzero(same), strict=True)} == {*np.unique(s.labels)[1:].tolist(), 100}
     spoken = int(np.unique(s.labels)[1])
     state.reshape(-1)[np.flatnonzero(s.labels == spoken)[:1]] = 1  # a person's number is not given to a prediction
-    new = edits.reconcile(s.labels, state, proposal, 100, before=s.labels)
+    new = edits.renumbered(s.labels, state, proposal, 100, before=s.labels)
     assert not ((new == spoken) & (state == 0)).any()
 
 
@@ -773,7 +782,7 @@ def test_ids_far_apart_cost_no_table():
 
 def test_an_empty_image_has_no_objects():
     labels = np.zeros((3, 20, 20), np.uint32)
-    s = Scene.of(labels, np.zeros(labels.shape, np.uint8))
+    s = EditContext.of(labels, np.zeros(labels.shape, np.uint8))
     assert len(s.objects) == 0
     assert s.objects.ids().size == 0
     assert s.objects.within(tuple(slice(0, 3) for _ in range(3))).size == 0
@@ -781,13 +790,54 @@ def test_an_empty_image_has_no_objects():
     assert new.max() == 1
 
 
+@pytest.mark.parametrize(
+    ("corrected", "approved", "known"),
+    [(0, 0, (0, 0)), (4, 0, (0, 0)), (5, 0, (1, 0)), (5, 4, (1, 0)), (3, 5, (0, 1)), (0, 10, (0, 1))],
+)
+def test_an_object_is_corrected_or_approved_where_half_of_it_is(corrected, approved, known):
+    labels, state = np.zeros((4, 12), np.uint32), np.zeros((4, 12), np.uint8)
+    labels[1, 1:11], labels[3, 2] = 7, 9
+    state[1, 1 : 1 + corrected], state[1, 11 - approved : 11] = CORRECTED, APPROVED
+    assert Objects(labels, state).known() == known
+
+
+@pytest.mark.parametrize("through", [True, False])
+def test_objects_in_a_box_go_at_once(through):
+    s = context(3)
+    z = s.objects.box(s.labels, 2)[0].start
+    here = s if through else s.at(z)
+    new, _ = done(
+        edits.delete_inside(here, (slice(z, z + 1), slice(0, s.labels.shape[1]), slice(0, s.labels.shape[2]))), here
+    )
+    gone = set(np.unique(s.labels[z])) - {0}
+    assert gone
+    left = new if through else new[z]
+    assert not np.isin(left, list(gone)).any()
+    others = set(np.unique(s.labels)) - gone
+    assert others <= set(np.unique(new))
+
+
+def test_a_box_takes_what_has_its_middle_there_and_spares_what_is_approved():
+    s = context(2)
+    box = s.objects.box(s.labels, 2)
+    half = (box[0], slice(box[1].start, (box[1].start + box[1].stop) // 2 - 1))
+    with pytest.raises(NothingThere, match="No object lies"):
+        edits.delete_inside(s, half)
+    state = s.state.copy()
+    state[s.labels == 2] = APPROVED
+    with pytest.raises(NothingThere):
+        edits.delete_inside(EditContext.of(s.labels, state), box)
+    new, _ = done(edits.delete_inside(s, box), s)
+    assert set(np.unique(new)) == {0, 1, 3}
+
+
 def test_approving_background_leaves_the_objects_of_a_tile_alone():
     labels = np.zeros((20, 20), np.uint32)
     labels[5:9, 5:9] = 1
     state = np.zeros(labels.shape, np.uint8)
     state[0, :4] = 1
-    scene = edits.Scene.of(labels, state)
-    edit = edits.approve_background(scene, (slice(0, 10), slice(0, 10)))
+    context = edits.EditContext.of(labels, state)
+    edit = edits.approve_background(context, (slice(0, 10), slice(0, 10)))
     edit.write_to(labels, state)
     assert (state[5:9, 5:9] == 0).all()
     assert (state[:10, :10][labels[:10, :10] == 0] == 2).all()
@@ -809,5 +859,5 @@ def test_new_numbers_are_free_when_the_largest_id_is_in_use(used):
     proposal = np.zeros_like(labels)
     proposal[:, 26:30] = 1
     state = np.where(labels > 0, 1, 0).astype(np.uint8)
-    made = edits.reconcile(labels, state, proposal, objects.top + 1)[0, 26]
+    made = edits.renumbered(labels, state, proposal, objects.top + 1)[0, 26]
     assert made not in (0, *used)

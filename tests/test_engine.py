@@ -141,7 +141,7 @@ def test_a_stopped_child_is_noticed_blocks_nobody_and_can_be_replaced(engine, pr
     until(lambda: not engine.answers)
     engine.replace()
     events = wait(engine, finished)
-    assert any(isinstance(e, Failed) and "started anew" in e.message for e in events)
+    assert any(isinstance(e, Failed) and "started again" in e.message for e in events)
     assert engine.answers
     engine.submit(PredictJob(project.path, ("cells",), ("v1",)))
     assert any(isinstance(e, Failed) and "no model" in e.message for e in wait(engine, finished))

@@ -14,25 +14,25 @@ from napari_cellseg.evaluate import (
 )
 
 
-def scene() -> np.ndarray:
+def context() -> np.ndarray:
     labels = np.zeros((40, 50), np.uint32)
     labels[5:15, 5:15], labels[5:15, 20:30], labels[25:35, 30:40] = 1, 2, 3
     return labels
 
 
 def test_perfect_labels_score_one_whatever_their_numbers():
-    scores = score_image(scene(), scene() * 7)
+    scores = score_image(context(), context() * 7)
     assert [scores[k] for k in ("iou", "dice", "precision", "recall", "ap50", "matched_iou")] == [1] * 6
 
 
 def test_known_figures():
-    predicted = scene()
+    predicted = context()
     predicted[predicted == 3] = 0  # a miss
     predicted[5:15, 10:15] = 0  # object 1 has IoU 0.5: not above
     predicted[0:3, 40:50] = 9  # a false one
-    counts = instance_counts(scene(), predicted)
+    counts = instance_counts(context(), predicted)
     assert (counts["tp"], counts["fp"], counts["fn"]) == (1, 2, 2)
-    scores = score_image(scene(), predicted)
+    scores = score_image(context(), predicted)
     assert scores["ap50"] == pytest.approx(1 / 5)
     assert scores["iou"] == pytest.approx(150 / 330)
     assert scores["dice"] == pytest.approx(300 / 480)
@@ -43,18 +43,18 @@ def test_known_figures():
 def test_only_known_objects_count():
     known = np.zeros((40, 50), bool)
     known[:, :17] = True
-    predicted = np.zeros_like(scene())
+    predicted = np.zeros_like(context())
     predicted[0:3, 40:50] = 9
-    counts = instance_counts(scene(), predicted, known)
+    counts = instance_counts(context(), predicted, known)
     assert (counts["tp"], counts["fp"], counts["fn"]) == (0, 0, 1)
-    assert voxel_counts(scene(), predicted, 1, known)[0] == {"tp": 0, "fp": 0, "fn": 100}
+    assert voxel_counts(context(), predicted, 1, known)[0] == {"tp": 0, "fp": 0, "fn": 100}
 
 
 def test_empty_images():
     empty = np.zeros((9, 9), np.uint32)
     assert score_image(empty, empty)["ap50"] == 1
     assert score_image(empty, empty)["iou"] == 1
-    assert score_image(scene(), np.zeros_like(scene()))["ap50"] == 0
+    assert score_image(context(), np.zeros_like(context()))["ap50"] == 0
 
 
 def test_classes_have_their_own_metrics_and_a_mean():
@@ -68,7 +68,7 @@ def test_classes_have_their_own_metrics_and_a_mean():
 
 
 def test_means_over_images():
-    mean = mean_scores([score_image(scene(), scene()), score_image(scene(), np.zeros_like(scene()))])
+    mean = mean_scores([score_image(context(), context()), score_image(context(), np.zeros_like(context()))])
     assert mean["images"] == 2
     assert mean["ap50"] == 0.5
     assert mean["objects_fn"] == 3
@@ -77,11 +77,11 @@ def test_means_over_images():
 
 
 def test_the_worst_come_first():
-    predicted = scene()
+    predicted = context()
     predicted[predicted == 3] = 0
     predicted[5:15, 12:15] = 0
     predicted[0:3, 40:50] = 9
-    worst = worst_objects(scene(), predicted)
+    worst = worst_objects(context(), predicted)
     assert {w[1:] for w in worst[:2]} == {(0, 9), (3, 0)}
     assert worst[2] == (pytest.approx(0.7), 1, 1)
     assert worst[-1][0] == 1

@@ -65,7 +65,7 @@ def test_the_same_command_again_changes_nothing_and_says_so(path, pictures, caps
     assert "a.tif is in the project already, as a; nothing was changed." in capsys.readouterr().out
     with Project.open(path) as project:
         assert [r.id for r in project.images()] == ["a", "b", "c"]
-        assert len(project.canvas("a").rows()) == 1
+        assert len(project.store("a").rows()) == 1
 
 
 def test_a_copy_is_recognised_so_that_it_cannot_judge_what_was_learnt(path, pictures, capsys):
@@ -116,10 +116,10 @@ def test_masks_for_a_picture_that_is_there_are_taken(path, pictures, capsys):
 def test_masks_never_write_over_corrections(path, pictures, capsys):
     assert add(path, pictures, "ab") == 0
     with Project.open(path) as project:
-        canvas, box = project.canvas("b"), (slice(0, 5), slice(0, 5))
+        store, box = project.store("b"), (slice(0, 5), slice(0, 5))
         state = np.ones((5, 5), np.uint8)
-        canvas.apply(difference("brush", canvas.labels, canvas.state, box, np.full((5, 5), 3, np.uint32), state))
-        corrected = canvas.labels.copy()
+        store.apply(difference("brush", store.labels, store.state, box, np.full((5, 5), 3, np.uint32), state))
+        corrected = store.labels.copy()
     assert add(path, pictures, "abc", labels=True) == 2
     assert "with labels that differ" in capsys.readouterr().err
     assert ids(path) == ["a", "b"]

@@ -247,8 +247,8 @@ def test_only_wholly_approved_images_are_truth(tmp_path):
         path, labels = field(10, 9, tmp_path)
         (id,) = project.add_image(path, split="test")
         project.draft_labels(id, labels)
-        canvas = project.canvas(id)
-        canvas.apply(edits.approve_box(edits.Scene.on(canvas), (slice(0, 30), slice(0, 30))))
+        store = project.store(id)
+        store.apply(edits.approve_box(edits.EditContext.on(store), (slice(0, 30), slice(0, 30))))
         truth = approved_truth(project)
         assert id not in truth.labels
         assert len(truth.tests) == 1

@@ -143,18 +143,18 @@ def strange(tmp_path) -> tuple[Project, np.ndarray]:
 
 
 def correct(project: Project, truth: np.ndarray, ids: list[int]) -> None:
-    canvas = project.canvas("rough")
+    store = project.store("rough")
     for id in ids:
-        new = np.where(truth == id, canvas.next_id(), canvas.labels).astype(np.uint32)
-        state = np.where(truth == id, 1, canvas.state).astype(np.uint8)
+        new = np.where(truth == id, store.next_id(), store.labels).astype(np.uint32)
+        state = np.where(truth == id, 1, store.state).astype(np.uint8)
         box = tuple(slice(0, n) for n in truth.shape)
-        canvas.apply(difference("mend", canvas.labels, canvas.state, box, new, state))
+        store.apply(difference("mend", store.labels, store.state, box, new, state))
 
 
 def field_job(project: Project, span: tuple[tuple[int, int], ...]) -> LiveJob:
-    canvas = project.canvas("rough")
+    store = project.store("rough")
     cut = tuple(slice(a, b) for a, b in span)
-    return LiveJob(project.path, "rough", "cells", span, canvas.labels[cut].copy(), canvas.state[cut].copy())
+    return LiveJob(project.path, "rough", "cells", span, store.labels[cut].copy(), store.state[cut].copy())
 
 
 def test_a_few_corrections_make_the_field_better_at_once(strange):
@@ -237,6 +237,6 @@ def test_undone_corrections_are_forgotten(strange):
     whole = ((0, 320), (0, 320))
     list(run(field_job(project, whole)))
     assert _live._memory(project.path.resolve(), "cells").cells
-    project.canvas("rough").undo()
+    project.store("rough").undo()
     list(run(field_job(project, whole)))
     assert not _live._memory(project.path.resolve(), "cells").cells

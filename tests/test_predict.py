@@ -35,7 +35,7 @@ from napari_cellseg.predict import (
     spans,
     tiles,
 )
-from napari_cellseg.predict._again import decode_joined
+from napari_cellseg.predict._decode_kept import decode_joined
 from napari_cellseg.preprocess import Recipe
 from napari_cellseg.probabilities import entropy
 from napari_cellseg.project import ModelCard, Project

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from napari_cellseg import edits
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.project import (
-    Canvas,
+    LabelStore,
     Project,
     assign_holdouts,
     decode_edit,
@@ -23,19 +23,19 @@ from napari_cellseg.project import (
     holdout_mask,
     known_mask,
 )
-from napari_cellseg.project._canvas import RETRY, SNAPSHOT_EVERY
+from napari_cellseg.project._label_store import RETRY, SNAPSHOT_EVERY
 from napari_cellseg.project._snapshot import read_snapshot, write_snapshot
 
 
-def dab(canvas: Canvas, y: int, x: int, value: int, group: str = "") -> None:
+def dab(store: LabelStore, y: int, x: int, value: int, group: str = "") -> None:
     """Paint a square."""
-    mask = np.zeros(canvas.labels.shape, bool)
+    mask = np.zeros(store.labels.shape, bool)
     mask[..., y : y + 5, x : x + 5] = True
-    canvas.apply(edits.paint(edits.Scene.on(canvas), np.flatnonzero(mask), value), group)
+    store.apply(edits.paint(edits.EditContext.on(store), np.flatnonzero(mask), value), group)
 
 
 def test_the_folder_is_what_the_design_says(project):
-    dab(project.canvas("cells"), 10, 10, 3)
+    dab(project.store("cells"), 10, 10, 3)
     project.close()
     inside = {p.relative_to(project.path).as_posix() for p in project.path.rglob("*")}
     assert {"project.toml", "project.db", "images/cells/labels.zarr", "images/cells/state.zarr"} <= inside
@@ -43,67 +43,67 @@ def test_the_folder_is_what_the_design_says(project):
 
 
 def test_strokes_survive_closing_and_dying(project):
-    canvas = project.canvas("cells")
-    dab(canvas, 10, 10, 3)
-    dab(canvas, 40, 40, 4)
+    store = project.store("cells")
+    dab(store, 10, 10, 3)
+    dab(store, 40, 40, 4)
     died = Project.open(project.path)  # the first process never closes
-    np.testing.assert_array_equal(died.canvas("cells").labels, canvas.labels)
+    np.testing.assert_array_equal(died.store("cells").labels, store.labels)
     died.close()
     with Project.open(project.path) as again:
-        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
-        np.testing.assert_array_equal(again.canvas("cells").state, canvas.state)
+        np.testing.assert_array_equal(again.store("cells").labels, store.labels)
+        np.testing.assert_array_equal(again.store("cells").state, store.state)
 
 
 def test_undo_works_across_sessions_without_limit(project):
-    canvas = project.canvas("cells")
-    history = [canvas.labels.copy()]
+    store = project.store("cells")
+    history = [store.labels.copy()]
     for n in range(12):
-        dab(canvas, 5 * n, 7 * n, n + 1)
-        history.append(canvas.labels.copy())
+        dab(store, 5 * n, 7 * n, n + 1)
+        history.append(store.labels.copy())
     project.close()
     with Project.open(project.path) as again:
-        canvas = again.canvas("cells")
+        store = again.store("cells")
         for expected in reversed(history[:-1]):
-            assert canvas.undo()
-            np.testing.assert_array_equal(canvas.labels, expected)
-        assert not canvas.undo()
-        assert not canvas.state.any()
+            assert store.undo()
+            np.testing.assert_array_equal(store.labels, expected)
+        assert not store.undo()
+        assert not store.state.any()
     with Project.open(project.path) as third:
-        canvas = third.canvas("cells")
+        store = third.store("cells")
         for expected in history[1:]:
-            assert canvas.redo()
-            np.testing.assert_array_equal(canvas.labels, expected)
-        assert not canvas.can_redo
+            assert store.redo()
+            np.testing.assert_array_equal(store.labels, expected)
+        assert not store.can_redo
 
 
 def test_a_group_is_undone_together(project):
-    canvas = project.canvas("cells")
-    dab(canvas, 0, 0, 1)
-    before = canvas.labels.copy()
+    store = project.store("cells")
+    dab(store, 0, 0, 1)
+    before = store.labels.copy()
     for n in range(3):
         box = (slice(20 * n, 20 * n + 10), slice(0, 10))
-        canvas.apply(edits.predicted(canvas.labels, canvas.state, box, np.full((10, 10), n + 5, np.uint32)), "p1")
-    assert len(canvas.undo()) >= 2
-    np.testing.assert_array_equal(canvas.labels, before)
-    canvas.redo()
-    assert canvas.labels[45, 5] == 7
+        store.apply(edits.predicted(store.labels, store.state, box, np.full((10, 10), n + 5, np.uint32)), "p1")
+    assert len(store.undo()) >= 2
+    np.testing.assert_array_equal(store.labels, before)
+    store.redo()
+    assert store.labels[45, 5] == 7
 
 
 def test_the_history_lists_what_a_person_sees_as_one_thing(project):
-    canvas = project.canvas("cells")
-    dab(canvas, 0, 0, 1)
+    store = project.store("cells")
+    dab(store, 0, 0, 1)
     for k in range(3):
-        dab(canvas, 10 * k, 30, k + 2, "predict-1")
+        dab(store, 10 * k, 30, k + 2, "predict-1")
     for k in range(2):
-        dab(canvas, 10 * k, 60, k + 7, "predict-2")
-    canvas.undo()
-    assert [(e.pieces, e.tool == "undo") for e in canvas.history()] == [(2, True), (2, False), (3, False), (1, False)]
-    newest, _, whole, _ = canvas.history()
-    assert newest.n == canvas.n
-    assert whole.voxels == sum(r.voxels for r in canvas.rows()[1:4])
+        dab(store, 10 * k, 60, k + 7, "predict-2")
+    store.undo()
+    assert [(e.pieces, e.tool == "undo") for e in store.history()] == [(2, True), (2, False), (3, False), (1, False)]
+    newest, _, whole, _ = store.history()
+    assert newest.n == store.n
+    assert whole.voxels == sum(r.voxels for r in store.rows()[1:4])
     assert whole.box[0][0] == 0
     assert whole.box[0][1] > 20
-    assert [r.n for r in project.db.newest_rows("cells", 3)] == [r.n for r in reversed(canvas.rows())]
+    assert [r.n for r in project.db.newest_rows("cells", 3)] == [r.n for r in reversed(store.rows())]
 
 
 ACTIONS = st.lists(
@@ -121,22 +121,22 @@ def test_the_replayed_log_is_the_live_labels(tmp_path_factory, actions):
     project = Project.create(folder / "p")
     project.add_image(folder / "a.npy")
     for verb, y, x, value in actions:
-        canvas = project.canvas("a")
+        store = project.store("a")
         box = (slice(y, min(128, y + 20)), slice(x, min(160, x + 20)))
         if verb in ("paint", "erase"):
-            dab(canvas, y, x, value if verb == "paint" else 0)
+            dab(store, y, x, value if verb == "paint" else 0)
         elif verb in ("undo", "redo"):
-            getattr(canvas, verb)()
+            getattr(store, verb)()
         elif verb == "predict":
-            new = np.full(canvas.labels[box].shape, value, np.uint32)
-            canvas.apply(edits.predicted(canvas.labels, canvas.state, box, new))
+            new = np.full(store.labels[box].shape, value, np.uint32)
+            store.apply(edits.predicted(store.labels, store.state, box, new))
         elif verb == "approve":
-            canvas.apply(edits.approve_box(edits.Scene.on(canvas), box))
+            store.apply(edits.approve_box(edits.EditContext.on(store), box))
         elif verb == "snapshot":
-            canvas.snapshot()
+            store.snapshot()
         else:
             project = Project.open(project.path)
-    live = project.canvas("a")
+    live = project.store("a")
     labels, state = np.zeros_like(live.labels), np.zeros_like(live.state)
     for row in live.rows():
         live.edit(row.n).write_to(labels, state)
@@ -164,15 +164,15 @@ def test_edits_encode_invert_and_restore(seed, shape, share):
 
 
 def test_two_processes_do_not_lose_each_others_edits(project):
-    mine = project.canvas("cells")
+    mine = project.store("cells")
     dab(mine, 0, 0, 1)
     other = Project.open(project.path)
-    dab(other.canvas("cells"), 50, 50, 2)
+    dab(other.store("cells"), 50, 50, 2)
     dab(mine, 90, 90, 3)
     project.close()
     other.close()
     with Project.open(project.path) as again:
-        assert set(np.unique(again.canvas("cells").labels)) == {0, 1, 2, 3}
+        assert set(np.unique(again.store("cells").labels)) == {0, 1, 2, 3}
 
 
 def test_time_series_become_images(tmp_path, project):
@@ -182,13 +182,13 @@ def test_time_series_become_images(tmp_path, project):
     ids = project.add_image(tmp_path / "movie.npy", axes="TYX", labels=labels)
     assert ids == ["movie_t0000", "movie_t0001", "movie_t0002"]
     np.testing.assert_array_equal(project.read_image(ids[2]).load()[0], data[2])
-    np.testing.assert_array_equal(project.canvas(ids[1]).labels, labels[1])
+    np.testing.assert_array_equal(project.store(ids[1]).labels, labels[1])
 
 
 def test_pictures_are_referenced_relatively_and_never_changed(project, picture):
     before = picture[0].read_bytes()
     assert project.image("cells").source == "cells.npy"
-    dab(project.canvas("cells"), 0, 0, 1)
+    dab(project.store("cells"), 0, 0, 1)
     project.close()
     assert picture[0].read_bytes() == before
 
@@ -256,11 +256,11 @@ def test_an_existing_folder_is_never_overwritten(project):
 
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "one-page"])
 def test_a_damaged_database_offers_the_snapshot(project, damage, picture):
-    canvas = project.canvas("cells")
+    store = project.store("cells")
     for n in range(30):
-        dab(canvas, 3 * n, 4 * n, n + 1)
-    canvas.snapshot()
-    saved, state = canvas.labels.copy(), canvas.state.copy()
+        dab(store, 3 * n, 4 * n, n + 1)
+    store.snapshot()
+    saved, state = store.labels.copy(), store.state.copy()
     project.close()
     path = project.path / "project.db"
     data = bytearray(path.read_bytes())
@@ -276,51 +276,51 @@ def test_a_damaged_database_offers_the_snapshot(project, damage, picture):
     assert "recover" in caught.value.hint
     with Project.recover(project.path) as again:
         assert [r.id for r in again.images()] == ["cells"]
-        np.testing.assert_array_equal(again.canvas("cells").labels, saved)
-        np.testing.assert_array_equal(again.canvas("cells").state, state)
-        dab(again.canvas("cells"), 100, 100, 99)
+        np.testing.assert_array_equal(again.store("cells").labels, saved)
+        np.testing.assert_array_equal(again.store("cells").state, state)
+        dab(again.store("cells"), 100, 100, 99)
     with Project.open(project.path) as third:
-        assert third.canvas("cells").labels[101, 101] == 99
+        assert third.store("cells").labels[101, 101] == 99
     assert list(project.path.glob("project.db.damaged-*"))
 
 
 def test_a_damaged_snapshot_is_rebuilt_from_the_log(project):
-    canvas = project.canvas("cells")
-    dab(canvas, 10, 10, 5)
-    canvas.snapshot()
-    dab(canvas, 40, 40, 6)
-    live = canvas.labels.copy()
+    store = project.store("cells")
+    dab(store, 10, 10, 5)
+    store.snapshot()
+    dab(store, 40, 40, 6)
+    live = store.labels.copy()
     project.close()
     shutil.rmtree(project.path / "images" / "cells" / "labels.zarr")
     with Project.open(project.path) as again:
-        np.testing.assert_array_equal(again.canvas("cells").labels, live)
+        np.testing.assert_array_equal(again.store("cells").labels, live)
 
 
 def test_a_full_disk_loses_nothing(project):
-    canvas = project.canvas("cells")
-    dab(canvas, 10, 10, 5)
-    before, state = canvas.labels.copy(), canvas.state.copy()
+    store = project.store("cells")
+    dab(store, 10, 10, 5)
+    before, state = store.labels.copy(), store.state.copy()
     (pages,) = project.db._connection.execute("PRAGMA page_count").fetchone()
     project.db._connection.execute(f"PRAGMA max_page_count = {pages}")
-    noise = np.random.default_rng(0).integers(1, 2**31, canvas.labels.shape).astype(np.uint32)
+    noise = np.random.default_rng(0).integers(1, 2**31, store.labels.shape).astype(np.uint32)
     box = tuple(slice(0, n) for n in noise.shape)
     with pytest.raises(CellsegError, match="full") as caught:
-        canvas.apply(difference("big", canvas.labels, canvas.state, box, noise, canvas.state))
+        store.apply(difference("big", store.labels, store.state, box, noise, store.state))
     assert "free some space" in caught.value.hint
-    np.testing.assert_array_equal(canvas.labels, before)
-    np.testing.assert_array_equal(canvas.state, state)
+    np.testing.assert_array_equal(store.labels, before)
+    np.testing.assert_array_equal(store.state, state)
     project.db._connection.execute("PRAGMA max_page_count = 1000000")
-    dab(canvas, 60, 60, 7)
+    dab(store, 60, 60, 7)
     with Project.open(project.path) as again:
-        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
+        np.testing.assert_array_equal(again.store("cells").labels, store.labels)
 
 
 def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(project, monkeypatch):
     import zarr
 
-    canvas = project.canvas("cells")
-    canvas.snapshot()
-    dab(canvas, 10, 10, 5)
+    store = project.store("cells")
+    store.snapshot()
+    dab(store, 10, 10, 5)
 
     def no_space(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
@@ -328,11 +328,11 @@ def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(project, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(zarr, "create_array", no_space)
         with pytest.raises(CellsegError, match="No space"):
-            canvas.snapshot()
+            store.snapshot()
     folder = project.path / "images" / "cells"
     assert sorted(p.name for p in folder.iterdir()) == ["labels.zarr", "state.zarr", "thumbnail.png"]
     with Project.open(project.path) as again:
-        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
+        np.testing.assert_array_equal(again.store("cells").labels, store.labels)
 
 
 @pytest.mark.parametrize("stage", ["part", "renamed-away", "both"])
@@ -353,22 +353,22 @@ def test_a_swap_that_was_killed_is_found(tmp_path, stage):
 
 
 def test_a_snapshot_with_a_missing_chunk_is_not_believed(project):
-    canvas = project.canvas("cells")
-    dab(canvas, 10, 10, 5)
-    canvas.snapshot()
+    store = project.store("cells")
+    dab(store, 10, 10, 5)
+    store.snapshot()
     folder = project.path / "images" / "cells" / "labels.zarr"
     chunk = next(p for p in (folder / "c").rglob("*") if p.is_file())
     chunk.unlink()
     with Project.open(project.path) as again:
-        np.testing.assert_array_equal(again.canvas("cells").labels, canvas.labels)
+        np.testing.assert_array_equal(again.store("cells").labels, store.labels)
 
 
 def test_a_late_prediction_does_not_write_over_another_process(project):
-    mine = project.canvas("cells")
+    mine = project.store("cells")
     box = (slice(0, 60), slice(0, 60))
     late = edits.predicted(mine.labels, mine.state, box, np.full((60, 60), 3, np.uint32))
     other = Project.open(project.path)
-    dab(other.canvas("cells"), 20, 20, 7)
+    dab(other.store("cells"), 20, 20, 7)
     mine.apply(late)
     assert mine.labels[22, 22] == 7
     assert mine.state[22, 22] == 1
@@ -378,10 +378,10 @@ def test_a_late_prediction_does_not_write_over_another_process(project):
 
 
 def test_undo_sees_what_another_process_did(project):
-    mine = project.canvas("cells")
+    mine = project.store("cells")
     dab(mine, 20, 20, 1)
     other = Project.open(project.path)
-    dab(other.canvas("cells"), 20, 20, 2)
+    dab(other.store("cells"), 20, 20, 2)
     mine.undo()  # takes the newest edit back, whoever made it
     assert mine.labels[22, 22] == 1
     np.testing.assert_array_equal(project.load_labels("cells")[0], mine.labels)
@@ -395,8 +395,8 @@ def test_recovery_keeps_held_out_parts_and_takes_odd_names(tmp_path, picture):
         project.add_image(picture[0], labels=picture[1])
         assign_holdouts(project)
         held = project.db.holdouts()
-        dab(project.canvas("cells"), 1, 1, 77)
-        live = project.canvas("cells").labels.copy()
+        dab(project.store("cells"), 1, 1, 77)
+        live = project.store("cells").labels.copy()
         path = project.path
     data = bytearray((path / "project.db").read_bytes())
     data[-4096:] = b"\xff" * 4096
@@ -407,35 +407,35 @@ def test_recovery_keeps_held_out_parts_and_takes_odd_names(tmp_path, picture):
 
 
 def test_long_sessions_ask_for_snapshots(project):
-    canvas = project.canvas("cells")
-    canvas._snapshot_at = canvas.n - SNAPSHOT_EVERY + 1
-    assert not canvas.snapshot_due
-    dab(canvas, 0, 0, 1)
-    assert canvas.snapshot_due
+    store = project.store("cells")
+    store._snapshot_at = store.n - SNAPSHOT_EVERY + 1
+    assert not store.snapshot_due
+    dab(store, 0, 0, 1)
+    assert store.snapshot_due
 
 
 def test_a_snapshot_waits_for_arrays_that_are_what_the_log_says(project):
-    canvas, path = project.canvas("cells"), project.path / "images" / "cells" / "labels.zarr"
-    canvas.watch()
+    store, path = project.store("cells"), project.path / "images" / "cells" / "labels.zarr"
+    store.watch()
     first = read_snapshot(path).n
-    dab(canvas, 0, 0, 1)
-    write = canvas.prepare_snapshot()
-    dab(canvas, 20, 20, 2)  # before the copy is made
+    dab(store, 0, 0, 1)
+    write = store.prepare_snapshot()
+    dab(store, 20, 20, 2)  # before the copy is made
     write()
     assert read_snapshot(path).n == first
-    assert not canvas.snapshot_due
+    assert not store.snapshot_due
     for k in range(RETRY):
-        dab(canvas, 40, k, 3 + k)
-    assert canvas.snapshot_due
-    canvas.labels[30, 30] = 9  # nobody's edit
-    canvas.prepare_snapshot()()
+        dab(store, 40, k, 3 + k)
+    assert store.snapshot_due
+    store.labels[30, 30] = 9  # nobody's edit
+    store.prepare_snapshot()()
     assert read_snapshot(path).n == first
-    canvas.labels[30, 30] = 0
-    canvas.prepare_snapshot()()
+    store.labels[30, 30] = 0
+    store.prepare_snapshot()()
     found = read_snapshot(path)
-    assert found.n == canvas.n
-    np.testing.assert_array_equal(found.array, canvas.labels)
-    assert not canvas.snapshot_due
+    assert found.n == store.n
+    np.testing.assert_array_equal(found.array, store.labels)
+    assert not store.snapshot_due
 
 
 # --- what is known, what is held out --------------------------------------------------------------
@@ -475,18 +475,18 @@ def test_something_is_always_held_out_and_stays_so(tmp_path, n_images):
             tifffile.imwrite(tmp_path / f"{n}.tif", np.random.default_rng(n).integers(0, 99, (64, 64)).astype("uint8"))
             project.add_image(tmp_path / f"{n}.tif")
         for n in range(n_images):
-            canvas = project.canvas(str(n))
-            dab(canvas, 5, 5, 1, 8)
-            dab(canvas, 5, 40, 2, 8)
-            canvas.apply(edits.approve_box(edits.Scene.on(canvas), (slice(0, 20), slice(0, 60))))
+            store = project.store(str(n))
+            dab(store, 5, 5, 1, 8)
+            dab(store, 5, 40, 2, 8)
+            store.apply(edits.approve_box(edits.EditContext.on(store), (slice(0, 20), slice(0, 60))))
         first = assign_holdouts(project)
         assert first
         assert len(first) < n_images or n_images == 1
         for id, held in first.items():
             mask = holdout_mask(project.image(id), held)
-            assert (project.canvas(id).state[mask] > 0).any()
+            assert (project.store(id).state[mask] > 0).any()
             if n_images < 5:  # of a few images, objects are held out; the rest of each image is learnt from
-                assert (project.canvas(id).state[~mask] > 0).any()
+                assert (project.store(id).state[~mask] > 0).any()
             else:
                 assert mask.all()
         assert assign_holdouts(project) == first
@@ -500,8 +500,8 @@ def test_images_called_val_judge(tmp_path, project, picture):
 
 
 def test_the_log_says_who_did_what(project):
-    dab(project.canvas("cells"), 10, 10, 3)
-    (row,) = project.canvas("cells").rows()
+    dab(project.store("cells"), 10, 10, 3)
+    (row,) = project.store("cells").rows()
     assert row.author == project.author
     assert row.tool == "brush"
     assert row.box == ((10, 15), (10, 15))
@@ -512,7 +512,7 @@ def test_the_log_says_who_did_what(project):
 
 
 def test_the_project_folder_may_move(project, tmp_path, picture):
-    dab(project.canvas("cells"), 10, 10, 3)
+    dab(project.store("cells"), 10, 10, 3)
     project.close()
     target = tmp_path / "elsewhere"
     target.mkdir()
@@ -520,7 +520,7 @@ def test_the_project_folder_may_move(project, tmp_path, picture):
     shutil.copy(picture[0], target)
     with Project.open(Path(target / "p.cellseg")) as again:
         assert again.read_image("cells").spatial_shape == (128, 160)
-        assert again.canvas("cells").labels[11, 11] == 3
+        assert again.store("cells").labels[11, 11] == 3
 
 
 @given(st.data())

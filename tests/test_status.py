@@ -22,10 +22,10 @@ from napari_cellseg.samples import synthetic_cells
 
 
 def write(project: Project, id: str, box: tuple[slice, ...], label: int, state: int, tool: str = "brush") -> None:
-    canvas = project.canvas(id)
-    shape = canvas.labels[box].shape
+    store = project.store(id)
+    shape = store.labels[box].shape
     labels, states = np.full(shape, label, np.uint32), np.full(shape, state, np.uint8)
-    canvas.apply(difference(tool, canvas.labels, canvas.state, box, labels, states))
+    store.apply(difference(tool, store.labels, store.state, box, labels, states))
 
 
 def whole(project: Project, id: str) -> tuple[slice, ...]:
@@ -78,16 +78,16 @@ def test_the_count_is_what_is_in_the_arrays(tmp_path_factory, strokes, many):
             if verb == "edit":
                 write(project, "a", (slice(y, min(128, y + side)), slice(x, min(160, x + side))), label, state)
             elif verb in ("undo", "redo"):
-                getattr(project.canvas("a"), verb)()
+                getattr(project.store("a"), verb)()
             elif verb == "ask":
                 image_status(project, "a")
             else:
                 project.close()
                 project = Project.open(folder / "p.cellseg")
-        found, canvas = image_status(project, "a"), project.canvas("a")
-    assert found.labelled == canvas.labels.any()
-    assert found.corrected == pytest.approx((canvas.state == 1).mean())
-    assert found.approved == pytest.approx((canvas.state == 2).mean())
+        found, store = image_status(project, "a"), project.store("a")
+    assert found.labelled == store.labels.any()
+    assert found.corrected == pytest.approx((store.state == 1).mean())
+    assert found.approved == pytest.approx((store.state == 2).mean())
     project.close()
 
 
@@ -99,7 +99,7 @@ def test_asking_again_opens_no_image_and_reads_no_edit(project, monkeypatch):
         raise AssertionError("read again")
 
     monkeypatch.setattr(project.db, "edit", not_again)
-    monkeypatch.setattr(project, "_open_canvas", not_again)
+    monkeypatch.setattr(project, "_open_store", not_again)
     monkeypatch.setattr(project.db, "put_settings", lambda values: None if not values else not_again())
     assert image_status(project, "cells") == first
     assert image_statuses(project) == {"cells": first}
@@ -109,7 +109,7 @@ def test_a_rebuilt_database_is_counted_anew(project):
     write(project, "cells", (slice(0, 20), slice(0, 160)), 3, 1)
     before = image_status(project, "cells")
     path = project.path
-    project.canvas("cells").snapshot()
+    project.store("cells").snapshot()
     project.close()
     with Project.recover(path) as recovered:
         assert image_status(recovered, "cells") == before
@@ -139,9 +139,9 @@ def test_an_undone_prediction_is_none(project):
     assert last_predictions(project)["cells"].models == "v1"
     assert image_status(project, "cells").predicted_by == "v1"
     write(project, "cells", (slice(0, 5), slice(0, 160)), 3, 1)
-    project.canvas("cells").undo()
+    project.store("cells").undo()
     assert image_status(project, "cells").predicted_by == "v1"
-    project.canvas("cells").undo()
+    project.store("cells").undo()
     assert last_predictions(project) == {}
     assert image_status(project, "cells") == ImageStatus()
     write(project, "cells", (slice(0, 20), slice(0, 160)), 3, 0, "predict")

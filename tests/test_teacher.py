@@ -1,4 +1,4 @@
-"""What the parent says where nobody has spoken is learnt along, and never drowns what somebody said."""
+"""What the parent says where there are no user edits is learnt along, and never drowns what somebody said."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def test_a_child_stays_near_its_parent_where_nobody_has_spoken(project, picture,
     """Two children of one parent learn the same new corrections, all of them too large; one remembers."""
     from napari_cellseg.predict import load_model
 
-    canvas, truth = project.canvas("cells"), picture[1]
+    store, truth = project.store("cells"), picture[1]
     box = (slice(0, truth.shape[0]), slice(0, truth.shape[1] // 2))
     ones = np.ones(truth[box].shape, np.uint8)
-    canvas.apply(difference("brush", canvas.labels, canvas.state, box, truth[box], ones))
+    store.apply(difference("brush", store.labels, store.state, box, truth[box], ones))
     config = small_config.with_values(["train.steps=60"])
     parent = train_once(project, config)
     assert project.current_model == parent
@@ -88,7 +88,7 @@ def test_a_child_stays_near_its_parent_where_nobody_has_spoken(project, picture,
         values = ["train.steps=30", f"train.remember={remember}", "train.margin=0", "train.seed=3"]
         child = train_once(project, config.with_values(values))
         after = load_model(project.model_path(child))[0].plain.probabilities(pixels)[0, 0]
-        unknown = canvas.state == 0
+        unknown = store.state == 0
         moved[remember] = float(np.abs(after - before)[unknown].mean())
     assert moved[3.0] < 0.9 * moved[0.0]
 
@@ -97,9 +97,9 @@ def test_what_was_learnt_is_blended_with_the_parent_where_that_does_better(proje
     from napari_cellseg.models import read_weights
     from napari_cellseg.train import _loop
 
-    canvas, truth = project.canvas("cells"), picture[1]
+    store, truth = project.store("cells"), picture[1]
     box = tuple(slice(0, n) for n in truth.shape)
-    canvas.apply(difference("brush", canvas.labels, canvas.state, box, truth, np.ones(truth.shape, np.uint8)))
+    store.apply(difference("brush", store.labels, store.state, box, truth, np.ones(truth.shape, np.uint8)))
     parent = train_once(project, small_config.with_values(["train.steps=60"]))
     wild = small_config.with_values(["train.steps=4", "train.learning_rate=0.3", "train.checks=1", "train.averaging=0"])
     found = {}

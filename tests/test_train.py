@@ -29,9 +29,9 @@ from .conftest import train_once
 
 def approve_a_field(project: Project, truth: np.ndarray, box=(slice(0, 100), slice(0, 110))) -> None:
     """A handful of painted objects in one approved field: all that a first round has."""
-    canvas = project.canvas("cells")
-    canvas.apply(difference("brush", canvas.labels, canvas.state, box, truth[box], np.ones(truth[box].shape, np.uint8)))
-    canvas.apply(edits.approve_box(edits.Scene.on(canvas), box))
+    store = project.store("cells")
+    store.apply(difference("brush", store.labels, store.state, box, truth[box], np.ones(truth[box].shape, np.uint8)))
+    store.apply(edits.approve_box(edits.EditContext.on(store), box))
 
 
 def test_one_corrected_field_is_enough(project, picture, small_config):
@@ -93,10 +93,10 @@ def test_held_out_voxels_are_never_learnt_from(project, picture, small_config):
 
 
 def test_unknown_voxels_are_ignored_not_background(project, picture, small_config):
-    canvas = project.canvas("cells")
+    store = project.store("cells")
     truth = picture[1]
     for id in (1, 2, 3):
-        canvas.apply(edits.paint(edits.Scene.on(canvas), np.flatnonzero(truth == id), id))
+        store.apply(edits.paint(edits.EditContext.on(store), np.flatnonzero(truth == id), id))
     patches = TrainingSet(project, small_config)
     known = patches.planes[0].known | patches.planes[0].held_out
     known = known[0]
@@ -678,7 +678,7 @@ def test_hard_places_come_again(project, picture, small_config):
     draws = patches.draw(1)
     patches.learnt(1, draws, [0.1, 0.1, 9.0, 0.1])
     hard = draws[2].centre
-    assert hard not in [d.centre for d in patches.draw(2)]  # prepared ahead: heeded later
+    assert hard not in [d.centre for d in patches.draw(2)]  # prepared ahead: seen later
     later = [d.centre for step in range(2 + AHEAD, 30) for d in patches.draw(step)]
     assert np.mean([c == hard for c in later]) == pytest.approx(0.5, abs=0.15)
 

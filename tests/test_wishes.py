@@ -28,11 +28,11 @@ def grid() -> np.ndarray:
 
 
 def correct(project: Project, id: str, ids) -> None:
-    canvas, truth = project.canvas(id), grid()
+    store, truth = project.store(id), grid()
     mine = np.isin(truth, ids)
-    new, state = np.where(mine, truth, canvas.labels), np.where(mine, 1, canvas.state)
+    new, state = np.where(mine, truth, store.labels), np.where(mine, 1, store.state)
     box = tuple(slice(0, n) for n in truth.shape)
-    canvas.apply(difference("brush", canvas.labels, canvas.state, box, new.astype(np.uint32), state.astype(np.uint8)))
+    store.apply(difference("brush", store.labels, store.state, box, new.astype(np.uint32), state.astype(np.uint8)))
 
 
 @pytest.fixture
@@ -102,14 +102,12 @@ def test_a_forecast_counts_objects_once_and_follows_every_edit(project):
     assert forecast(project) == Forecast(objects=13, images=1, held=3)
     correct(project, "a", [])
     assert forecast(project) == Forecast(objects=13, images=1, held=3)
-    canvas = project.canvas("a")
-    project.db.put_setting("known/a", f"[{canvas.n}, 40]")  # what was counted is not counted again...
+    store = project.store("a")
+    project.db.put_setting("known/a", f"[{store.n}, 40]")  # what was counted is not counted again...
     assert forecast(project).objects == 32
     labels = np.where(grid() > 8, 0, grid()).astype(np.uint32)
-    assert forecast(project, "a", (labels, canvas.state)).objects == 6  # ...but what is at hand is newer
-    canvas.apply(
-        difference("delete", canvas.labels, canvas.state, (slice(0, SIDE), slice(0, SIDE)), labels, canvas.state)
-    )
+    assert forecast(project, "a", (labels, store.state)).objects == 6  # ...but what is at hand is newer
+    store.apply(difference("delete", store.labels, store.state, (slice(0, SIDE), slice(0, SIDE)), labels, store.state))
     assert forecast(project) == Forecast(objects=6, images=1, held=2)
     project.db.put_setting("known/a", "nonsense")
     assert forecast(project).objects == 6

@@ -39,7 +39,7 @@ def main() -> None:
         studio.spin(60, lambda: not control.busy)
         studio.viewer.reset_view()
         for _ in range(STROKES):
-            found = control.session.canvas.labels > 0
+            found = control.session.store.labels > 0
             for value, wrong in ((CELLS, (truth > 0) & ~found), (BACKGROUND, (truth == 0) & found)):
                 control.hint(value)
                 layer = studio.viewer.layers.selection.active

@@ -169,7 +169,7 @@ def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:
 
     labels = control.family.labels
     for _, true_id, _ in [w for w in worst_objects(truth, labels.data) if w[1]][:n]:
-        labels.data_setitem(np.nonzero(truth == true_id), control.session.canvas.next_id())
+        labels.data_setitem(np.nonzero(truth == true_id), control.session.store.next_id())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ SIDE = 46
 
 
 class Studio:
-    """A viewer with one image, and panels cut out of its canvas."""
+    """A viewer with one image, and panels cut out of its store."""
 
     def __init__(self, folder: Path, picture: Path, labels: np.ndarray, classes: tuple[str, ...] = ()) -> None:
         import napari
@@ -64,7 +64,7 @@ class Studio:
         self.spin(0.25)
 
     def panel(self) -> np.ndarray:
-        """The middle of the canvas."""
+        """The middle of the store."""
         self.spin(0.25)
         shot = self.viewer.screenshot(canvas_only=True, flash=False)[..., :3]
         y, x = shot.shape[0] // 2, shot.shape[1] // 2
@@ -94,47 +94,47 @@ class Studio:
 def pairs(studio: Studio, names: list[str]) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Before and after of tools on objects of the image."""
     control = studio.control
-    canvas = control.canvas()
+    store = control.store()
     found = []
     rng = np.random.default_rng(4)
-    depth = canvas.labels.ndim == 3
+    depth = store.labels.ndim == 3
 
     def objects() -> list[int]:
-        ids = [i for i in canvas.objects.ids().tolist() if canvas.objects.count(i) > 60]
+        ids = [i for i in store.objects.ids().tolist() if store.objects.count(i) > 60]
         return [ids[i] for i in rng.permutation(len(ids))]
 
     def touching(id: int) -> tuple[int, int] | None:
         """A voxel of a neighbour that touches."""
-        box = canvas.objects.box(canvas.labels, id)
+        box = store.objects.box(store.labels, id)
         wide = tuple(slice(max(0, s.start - 2), s.stop + 2) for s in box)
         from scipy import ndimage as ndi
 
-        near = ndi.binary_dilation(canvas.labels[wide] == id, iterations=1)
-        others = near & (canvas.labels[wide] != id) & (canvas.labels[wide] > 0)
+        near = ndi.binary_dilation(store.labels[wide] == id, iterations=1)
+        others = near & (store.labels[wide] != id) & (store.labels[wide] > 0)
         places = np.argwhere(others)
         return None if not len(places) else tuple(int(v) for v in places[0] + [s.start for s in wide])
 
     for name in names:
         for id in objects():
-            box = canvas.objects.box(canvas.labels, id)
-            if any(s.start < 14 or s.stop > n - 14 for s, n in list(zip(box, canvas.labels.shape, strict=True))[-2:]):
+            box = store.objects.box(store.labels, id)
+            if any(s.start < 14 or s.stop > n - 14 for s, n in list(zip(box, store.labels.shape, strict=True))[-2:]):
                 continue
-            place = np.argwhere(canvas.labels[box] == id)
+            place = np.argwhere(store.labels[box] == id)
             point = tuple(int(v) for v in place[len(place) // 2] + [s.start for s in box])
             if depth and name in ("copy up", "interpolate"):
                 point = next((tuple(int(v) for v in p + [s.start for s in box]) for p in place[::-1]), point)
-                if box[0].stop >= canvas.labels.shape[0] - 1 or box[0].stop - box[0].start < 6:
+                if box[0].stop >= store.labels.shape[0] - 1 or box[0].stop - box[0].start < 6:
                     continue
             other = touching(id) if name == "merge" else None
             if name == "merge" and other is None:
                 continue
-            start = canvas.n
+            start = store.n
             before, after = staged(studio, name, id, point, box, other)
-            ok = control.session.problem is None and canvas.n > start
+            ok = control.session.problem is None and store.n > start
             control.dismiss()
             if ok:
                 found.append((name, before, after))
-            while canvas.n > start and canvas.can_undo and control.session.canvas.last_row().tool != "undo":
+            while store.n > start and store.can_undo and control.session.store.last_row().tool != "undo":
                 control.strokes.undo()
             if ok:
                 break
@@ -157,7 +157,7 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
     if name == "fill holes":
         control.correct_along("polygon", at((y - 1, x - 2), (y - 1, x + 2), (y + 2, x + 2), (y + 2, x - 2)))
         control.correct_at("delete", point)
-        point = tuple(int(v) for v in np.argwhere(control.canvas().labels == id)[0])
+        point = tuple(int(v) for v in np.argwhere(control.store().labels == id)[0])
     if name == "keep largest":
         control.correct_along(
             "polygon",
@@ -178,7 +178,7 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
         control.tick()
     if name == "remove small":
         for k in range(4):
-            labels.selected_label, labels.mode, labels.brush_size = control.writer.promise(), "paint", 2
+            labels.selected_label, labels.mode, labels.brush_size = control.writer.reserve_id(), "paint", 2
             labels.paint((*front, int(middle[0] - radius - 4), int(middle[1] - 9 + 6 * k)), labels.selected_label)
         control.tick()
     if name in ("scribble", "polygon", "convex polygon"):
@@ -224,11 +224,11 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
 
 
 def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
-    """A network learns for half a minute; then a part of the image that lacks its objects is labelled anew."""
+    """A network learns for half a minute; then a part of the image that lacks its objects is labelled again."""
     from napari_cellseg import edits
 
     control = studio.control
-    canvas = control.canvas()
+    store = control.store()
     control.actions.approve_image()
     studio.spin(30, lambda: not control.busy)
     values = ["train.seconds=40", "model.weights=none", "train.patch=128"]
@@ -238,12 +238,12 @@ def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
     control.training.keep()
     control.strokes.undo()  # approval: the network may write again
     studio.spin(30, lambda: not control.busy)
-    id = next(i for i in canvas.objects.ids().tolist()[60:] if canvas.objects.count(i) > 200)
-    box = canvas.objects.box(canvas.labels, id)
+    id = next(i for i in store.objects.ids().tolist()[60:] if store.objects.count(i) > 200)
+    box = store.objects.box(store.labels, id)
     middle = [(s.start + s.stop) // 2 for s in box]
     wide = tuple(slice(m - 22, m + 22) for m in middle)
     nothing = np.zeros([s.stop - s.start for s in wide], np.uint32)
-    control.workspace.apply(edits.predicted(canvas.labels, canvas.state, wide, nothing))
+    control.workspace.apply(edits.predicted(store.labels, store.state, wide, nothing))
     studio.look(tuple(middle))
     corners = np.array([[wide[0].start, wide[1].start], [wide[0].start, wide[1].stop], [wide[0].stop, wide[1].stop],
                         [wide[0].stop, wide[1].start], [wide[0].start, wide[1].start]], float)  # fmt: skip
@@ -259,7 +259,7 @@ def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
 def assigned_class(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
     """A region of an electron micrograph gets another class."""
     control = studio.control
-    labels = control.canvas().labels
+    labels = control.store().labels
     place = np.argwhere(labels == 2)
     point = tuple(int(v) for v in place[len(place) // 2])
     control.family.labels.selected_label = 3
@@ -320,7 +320,7 @@ def main() -> None:
             control.review.approve()
         studio.window("step_review")
         control.review.stop()
-        theirs = np.roll(control.canvas().labels, 2, axis=1)
+        theirs = np.roll(control.store().labels, 2, axis=1)
         theirs[theirs % 7 == 0] = 0
         third = np.where(theirs % 5 == 0, 0, theirs)
         paths = [write_labels(folder / name, labels) for name, labels in (("anna.tif", theirs), ("ben.tif", third))]
@@ -338,8 +338,8 @@ def main() -> None:
         studio.viewer.close()
         studio = Studio(folder, DATA / "nuclei3d" / "images" / volume.name, read_labels(volume, "ZYX"))
         found += pairs(studio, ["copy up", "interpolate"])
-        canvas = studio.control.canvas()
-        box = canvas.objects.box(canvas.labels, max(canvas.objects.ids().tolist(), key=canvas.objects.count))
+        store = studio.control.store()
+        box = store.objects.box(store.labels, max(store.objects.ids().tolist(), key=store.objects.count))
         studio.look(tuple((s.start + s.stop) // 2 for s in box))
         studio.window("step_correct_volume")
         studio.control.close()

@@ -45,8 +45,8 @@ class Train(Settings):
     replay: float = Field(0.7, ge=0, le=1, description="Share of patches from corrections of earlier rounds.")
     remember: float = Field(
         1.0, ge=0, le=10,
-        description="What the parent says where nobody has spoken weighs so much of what is known; less with fewer "
-        "than 10 objects.",
+        description="What the parent says where there are no user edits weighs so much of what is known; less with "
+        "fewer than 10 objects.",
     )  # fmt: skip
     blend: bool = Field(
         True, description="At the end, try weights between the parent's and the new ones on what is held out."

@@ -26,6 +26,10 @@ class CellsegError(Exception):
         return type(self), (self.message, self.hint)
 
 
+class NothingThere(CellsegError):
+    """A tool was used where it finds nothing to act on: a slip of the hand, said quietly."""
+
+
 class ProjectDamaged(CellsegError):
     """The database of a project cannot be read; `recover` puts it together again.
 

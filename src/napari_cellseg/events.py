@@ -92,7 +92,7 @@ class Predicted(Event):
 
 @dataclass(frozen=True, eq=False)
 class Decoded(Event):
-    """Kept probabilities decoded anew inside a box; `labels` has its shape."""
+    """Kept probabilities decoded again inside a box; `labels` has its shape."""
 
     image: str
     box: Span
@@ -114,7 +114,7 @@ class Fitted(Event):
 
 @dataclass(frozen=True, eq=False)
 class Refined(Event):
-    """A field labelled anew after a correction; `labels` has the shape of `box`, or is None where nothing changes.
+    """A field labelled again after a correction; `labels` has the shape of `box`, or is None where nothing changes.
 
     `adapted` says whether a head was found that beats the model alone on objects it has not seen; `learnt` tells it in
     words. `target` is what the field was decoded with.

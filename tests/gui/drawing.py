@@ -12,10 +12,10 @@ from napari_cellseg.project import difference
 
 def draw(controller: Controller, truth: np.ndarray, ids: Sequence[int]) -> None:
     """Draw the true outlines of some objects, as one stroke."""
-    canvas = controller.session.canvas
-    assert canvas is not None
+    store = controller.session.store
+    assert store is not None
     mine = np.isin(truth, ids)
-    new = np.where(mine, truth + 1000, canvas.labels).astype(np.uint32)
-    state = np.where(mine, 1, canvas.state).astype(np.uint8)
+    new = np.where(mine, truth + 1000, store.labels).astype(np.uint32)
+    state = np.where(mine, 1, store.state).astype(np.uint8)
     box = tuple(slice(0, n) for n in truth.shape)
-    controller.workspace.apply(difference("brush", canvas.labels, canvas.state, box, new, state))
+    controller.workspace.apply(difference("brush", store.labels, store.state, box, new, state))

@@ -50,10 +50,10 @@ def main(project: str, out: str) -> None:
     for kind in kinds if control.workspace.instances else CLASSES:
         counts[kind] = hands.many(kind)
         print(kind, counts[kind], flush=True)
-    canvas = control.canvas()
+    store = control.store()
     settle(5)
     assert not control.strokes._unsaved
-    np.savez(out + ".part.npz", labels=canvas.labels, state=canvas.state, n=canvas.n, **counts)
+    np.savez(out + ".part.npz", labels=store.labels, state=store.state, n=store.n, **counts)
     Path(out + ".part.npz").rename(out)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -65,17 +65,17 @@ def settle(times: int = 2) -> None:
 
 
 class Hands:
-    """A mouse and a keyboard over the canvas."""
+    """A mouse and a keyboard over the store."""
 
     def __init__(self, viewer: napari.Viewer, control: object) -> None:
         self.viewer, self.control = viewer, control
         self.canvas = viewer.window._qt_viewer.canvas
         self.rng = np.random.default_rng(7)
-        self.volume = control.canvas().labels.ndim == 3
+        self.volume = control.store().labels.ndim == 3
 
     @property
     def plane(self) -> np.ndarray:
-        labels = self.control.canvas().labels
+        labels = self.control.store().labels
         return labels[self.z] if self.volume else labels
 
     @property
@@ -88,16 +88,16 @@ class Hands:
         self.viewer.reset_view()  # a review zooms in, and no mouse reaches what is out of view
         for _ in range(8 * WANTED):
             if self.volume:
-                depth = self.control.canvas().labels.shape[0]
+                depth = self.control.store().labels.shape[0]
                 self.control.family.go_to_slice(int(self.rng.integers(2, depth - 3)))
                 settle(1)
-            before = self.control.canvas().n
+            before = self.control.store().n
             self.once(kind)
             self.control.dismiss()
-            row = self.control.canvas().last_row()
+            row = self.control.store().last_row()
             # what prepares a chance (a hole, a gap) does not count
             prepared = kind in ("fill holes", "interpolate", "keep largest", "remove small") and row.tool != kind
-            done += int(self.control.canvas().n > before and not prepared)
+            done += int(self.control.store().n > before and not prepared)
             if done >= WANTED:
                 break
         return done
@@ -105,7 +105,7 @@ class Hands:
     def once(self, kind: str) -> None:
         ids = self.ids_here()
         if kind == "interpolate":  # only what goes on below and above
-            labels = self.control.canvas().labels
+            labels = self.control.store().labels
             ids = ids[np.isin(ids, labels[self.z - 1]) & np.isin(ids, labels[self.z + 1])]
         if not ids.size:
             return
@@ -143,7 +143,7 @@ class Hands:
             y, x = (int(v) for v in rest[0])
         if kind in ("keep largest", "remove small"):  # a speck: of the object, or of its own
             self.control.actions.choose(smallest=5)
-            fresh = self.control.canvas().next_id()
+            fresh = self.control.store().next_id()
             layer.selected_label = int((self.plane[y, x] or ids[0]) if kind == "keep largest" else fresh)
             layer.mode, layer.brush_size = "paint", 1
             free = np.argwhere(self.plane[2:-2, 2:-2] == 0)
@@ -161,7 +161,7 @@ class Hands:
         tool = BY_NAME[kind]
         if tool.gesture == "object":
             if kind == "relabel":
-                layer.selected_label = int(self.control.canvas().next_id())
+                layer.selected_label = int(self.control.store().next_id())
             if kind == "assign class":
                 layer.selected_label = int(self.plane[y, x]) % len(self.control.project().classes) + 1
             self.move((y, x))

@@ -202,7 +202,7 @@ def test_all_images_are_predicted_and_progress_tells_how_far(controller, folder,
             labels, state = project.load_labels(id)
             assert not state.any()
             assert ((labels > 0) != expected(folder, id)).mean() < 0.01  # debris is left out
-    np.testing.assert_array_equal(controller.family.labels.data, controller.session.canvas.labels)
+    np.testing.assert_array_equal(controller.family.labels.data, controller.session.store.labels)
     assert controller.family.labels.data.any()
     controller.strokes.undo()
     assert not controller.family.labels.data.any()  # as a whole
@@ -289,8 +289,8 @@ def test_what_a_person_said_stays_in_every_image(controller, folder):
     for id, (y, x) in zip(IDS, [(10, 10), (40, 60), (50, 100), (80, 20)], strict=True):
         controller.select_image(id)
         paint(controller, y, x, 7)
-        mask = controller.session.canvas.state > 0
-        said[id] = (mask.copy(), controller.session.canvas.labels[mask].copy())
+        mask = controller.session.store.state > 0
+        said[id] = (mask.copy(), controller.session.store.labels[mask].copy())
     walk(controller)
     with Project.open(folder) as project:
         for id, (mask, labels) in said.items():
@@ -317,7 +317,7 @@ def test_the_open_image_is_never_written_during_a_stroke(controller, folder, eng
     spin(controller, lambda: not controller.busy)
     assert len(np.unique(layer.data)) > 3
     assert (layer.data[painted] == 9).all()
-    assert (controller.session.canvas.state[painted] == 1).all()
+    assert (controller.session.store.state[painted] == 1).all()
     with Project.open(folder) as project:
         np.testing.assert_array_equal(project.load_labels("c0")[0], layer.data)
 
@@ -325,16 +325,16 @@ def test_the_open_image_is_never_written_during_a_stroke(controller, folder, eng
 def test_the_arrays_of_the_open_image_are_written_in_the_main_thread_only(controller, engine, monkeypatch):
     import threading
 
-    from napari_cellseg.project import Canvas
+    from napari_cellseg.project import LabelStore
 
-    open_canvas, threads = controller.session.canvas, []
-    write = Canvas._write
+    open_store, threads = controller.session.store, []
+    write = LabelStore._write
 
-    def noted(self: Canvas, edit: object) -> None:
-        threads.append((self is open_canvas, self.record.id, threading.current_thread() is threading.main_thread()))
+    def noted(self: LabelStore, edit: object) -> None:
+        threads.append((self is open_store, self.record.id, threading.current_thread() is threading.main_thread()))
         write(self, edit)
 
-    monkeypatch.setattr(Canvas, "_write", noted)
+    monkeypatch.setattr(LabelStore, "_write", noted)
     walk(controller)
     assert {id for _, id, _ in threads} == set(IDS)
     for is_open, id, in_main in threads:
@@ -390,7 +390,7 @@ def test_an_image_that_is_being_written_opens_as_soon_as_that_is_done(controller
     controller.tick()
     gate.set()
     spin(controller, lambda: controller.session.image == hidden)
-    assert controller.session.canvas.labels.any()
+    assert controller.session.store.labels.any()
     spin(controller, lambda: not controller.busy)
     assert words(controller) == ["predicted"] * 4
 
@@ -430,17 +430,17 @@ def test_an_engine_that_always_dies_ends_it(controller, engine):
 
 def test_what_cannot_be_saved_is_left_out_and_not_taken_for_done(controller, engine, monkeypatch):
     from napari_cellseg.errors import CellsegError
-    from napari_cellseg.project import Canvas
+    from napari_cellseg.project import LabelStore
 
-    commit = Canvas.commit
+    commit = LabelStore.commit
 
-    def full(self: Canvas, *arguments: object, **named: object) -> object:
+    def full(self: LabelStore, *arguments: object, **named: object) -> object:
         if self.record.id in ("c0", "c2"):  # the open one, and another
             raise CellsegError("could not be saved: disk full", "Free some space.")
         return commit(self, *arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Canvas, "commit", full)
+        patch.setattr(LabelStore, "commit", full)
         walk(controller)
     assert words(controller) == ["not begun", "predicted", "not begun", "predicted"]
     for id in ("c0", "c2"):
@@ -536,10 +536,10 @@ def test_the_dock_and_the_command_line_give_identical_labels(trained, tmp_path):
             for seed in (5, 6, 7):
                 np.save(folder.parent / f"new{seed}.npy", synthetic_cells((96, 128), 10, radius=11, seed=seed)[0])
                 project.add_image(folder.parent / f"new{seed}.npy")
-            canvas = project.canvas("new6")
+            store = project.store("new6")
             box = (slice(30, 50), slice(40, 60))
             mine = np.full((20, 20), 3, np.uint32), np.ones((20, 20), np.uint8)
-            canvas.apply(difference("paint", canvas.labels, canvas.state, box, *mine))
+            store.apply(difference("paint", store.labels, store.state, box, *mine))
         (folder.parent / "cells2.npy").unlink()
         folders.append(folder)
     dock, line = folders

@@ -61,8 +61,8 @@ def test_a_brush_stroke_is_on_disk_at_once_and_undone_by_the_key(controller):
     paint(controller, 30, 40, 5)
     folder = controller.session.project.path
     with Project.open(folder) as other:
-        assert other.canvas("cells").labels[30, 40] == 5
-    assert controller.session.canvas.state[30, 40] == 1
+        assert other.store("cells").labels[30, 40] == 5
+    assert controller.session.store.state[30, 40] == 1
     assert controller.family.overlay[30, 40] == 1
     assert controller.family.overlay[30, 49] == MARGIN
     controller.family.labels.undo()
@@ -86,13 +86,13 @@ def test_every_napari_tool_is_logged(controller, tool):
     else:
         labels.paint((30, 40), 0)
     live = labels.data.copy()
-    canvas = controller.session.canvas
+    store = controller.session.store
     replayed = np.zeros_like(live)
     state = np.zeros(live.shape, np.uint8)
-    for row in canvas.rows():
-        canvas.edit(row.n).write_to(replayed, state)
+    for row in store.rows():
+        store.edit(row.n).write_to(replayed, state)
     np.testing.assert_array_equal(replayed, live)
-    np.testing.assert_array_equal(state, canvas.state)
+    np.testing.assert_array_equal(state, store.state)
     controller.strokes.undo()
     controller.strokes.undo()
     assert not labels.data.any()
@@ -139,13 +139,13 @@ def test_random_sessions_leave_the_disk_equal_to_the_screen(tmp_path_factory, st
                 controller.writer.step()
         controller.tick()  # the clock takes back what a stroke did to protected voxels
         controller.dismiss()
-    live, state = labels.data.copy(), controller.session.canvas.state.copy()
+    live, state = labels.data.copy(), controller.session.store.state.copy()
     with Project.open(folder / "p.cellseg") as disk:
-        np.testing.assert_array_equal(disk.canvas("a").labels, live)
-        np.testing.assert_array_equal(disk.canvas("a").state, state)
+        np.testing.assert_array_equal(disk.store("a").labels, live)
+        np.testing.assert_array_equal(disk.store("a").state, state)
     controller.close()
     with Project.open(folder / "p.cellseg") as disk:
-        np.testing.assert_array_equal(disk.canvas("a").labels, live)
+        np.testing.assert_array_equal(disk.store("a").labels, live)
 
 
 def test_a_full_disk_takes_the_stroke_back_and_says_so(controller, monkeypatch):
@@ -170,16 +170,16 @@ def test_a_full_disk_takes_the_stroke_back_and_says_so(controller, monkeypatch):
 
 def test_a_draft_without_a_model_respects_the_person(controller):
     paint(controller, 30, 40, 5)
-    canvas = controller.session.canvas
-    mine = canvas.state > 0
-    before = canvas.labels[mine].copy()
+    store = controller.session.store
+    mine = store.state > 0
+    before = store.labels[mine].copy()
     controller.predict()
     spin(controller, lambda: not controller.busy)
     assert controller.session.status.startswith("Drafted")
-    assert len(np.unique(canvas.labels)) > 4
-    np.testing.assert_array_equal(canvas.labels[mine], before)
+    assert len(np.unique(store.labels)) > 4
+    np.testing.assert_array_equal(store.labels[mine], before)
     controller.strokes.undo()
-    assert set(np.unique(canvas.labels)) == {0, 5}
+    assert set(np.unique(store.labels)) == {0, 5}
 
 
 def test_keys_are_free_in_napari():
@@ -260,10 +260,10 @@ def test_a_round_with_the_real_engine(controller, picture):
     assert len(controller.session.curve.training) == 8
     controller.training.keep()
     assert controller.session.current_model == "v1"
-    before = controller.session.canvas.labels.copy()
+    before = controller.session.store.labels.copy()
     controller.predict()
     spin(controller, lambda: not controller.busy)
-    np.testing.assert_array_equal(controller.session.canvas.labels, before)  # all of it is approved
+    np.testing.assert_array_equal(controller.session.store.labels, before)  # all of it is approved
     assert "v1 found" in controller.session.status
     assert "About" in resolve(controller.session).plan
     thresholds_act_on_the_field_at_once(controller)
@@ -273,7 +273,7 @@ def thresholds_act_on_the_field_at_once(controller):
     view = resolve(controller.session)
     assert view.thresholds.enabled
     assert not view.apply.enabled
-    before = controller.session.canvas.labels.copy()
+    before = controller.session.store.labels.copy()
     target = controller.session.decoding.model_copy(update={"threshold": 0.05, "min_size": 1})
     controller.retarget(target.model_copy(update={"threshold": 0.9}))
     controller.retarget(target)  # the newest wish wins
@@ -282,11 +282,11 @@ def thresholds_act_on_the_field_at_once(controller):
     outlines = controller.family.overlays.outlines
     assert outlines.data.shape == before.shape
     assert (outlines.data > 0).mean() > (before > 0).mean()
-    np.testing.assert_array_equal(controller.session.canvas.labels, before)
+    np.testing.assert_array_equal(controller.session.store.labels, before)
     controller.apply_target()
     spin(controller, lambda: not controller.busy)
     assert controller.session.problem is None
-    np.testing.assert_array_equal(controller.session.canvas.labels, before)  # approved: nothing may change
+    np.testing.assert_array_equal(controller.session.store.labels, before)  # approved: nothing may change
     assert controller.family.overlays.outlines is None
     controller.prediction.reset()
     assert controller.session.target is None
@@ -354,7 +354,7 @@ def test_ids_of_the_person_and_of_predictions_never_meet(controller):
     whole[70:90, 70:90], whole[5:20, 5:20] = 1, 2
     controller.writer.whole("cells", (slice(0, 128), slice(0, 160)), whole, 0, "p")
     spin(controller, lambda: not controller.busy)
-    assert mine not in np.unique(controller.session.canvas.labels)
+    assert mine not in np.unique(controller.session.store.labels)
 
 
 def test_the_visible_plane_is_the_one_that_napari_shows(tmp_path):
@@ -396,8 +396,8 @@ def test_an_open_stroke_counts_when_the_image_is_closed(controller):
     folder = controller.session.project.path
     controller.close()
     with Project.open(folder) as project:
-        assert project.canvas("cells").labels[30, 40] == 5
-        assert project.canvas("cells").state[30, 40] == 1
+        assert project.store("cells").labels[30, 40] == 5
+        assert project.store("cells").state[30, 40] == 1
 
 
 def test_events_of_another_projects_job_are_dropped(controller, tmp_path, picture):
@@ -416,7 +416,7 @@ def test_a_draft_can_be_cancelled(controller):
     spin(controller, lambda: not controller.busy)
     assert controller.session.progress is None
     assert controller.session.problem is None
-    assert not controller.session.canvas.labels.any()
+    assert not controller.session.store.labels.any()
 
 
 def test_split_by_a_line_and_tools(controller):
@@ -425,7 +425,7 @@ def test_split_by_a_line_and_tools(controller):
     assert controller.session.tool == "split"
     assert controller.family.labels.mode == "pan_zoom"
     controller.correct_along("split", np.array([(30.0, 60), (90, 60)]))
-    assert set(np.unique(controller.session.canvas.labels)) == {0, 3, 4}
+    assert set(np.unique(controller.session.store.labels)) == {0, 3, 4}
     controller.family.labels.mode = "paint"
     assert controller.session.tool == ""
     controller.strokes.new_label()

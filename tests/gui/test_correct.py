@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
+from napari.utils.key_bindings import coerce_keybinding
 
 from napari_cellseg import edits
 from napari_cellseg.gui.app.controller import Controller
@@ -65,7 +66,7 @@ def open_one(folder: Path, ndim: int) -> Iterator[Controller]:
 
 
 def at(controller: Controller, y: int, x: int) -> tuple[int, ...]:
-    return (y, x) if controller.session.canvas.labels.ndim == 2 else (2, y, x)
+    return (y, x) if controller.session.store.labels.ndim == 2 else (2, y, x)
 
 
 def line(controller: Controller, *points: tuple[float, float]) -> np.ndarray:
@@ -73,11 +74,16 @@ def line(controller: Controller, *points: tuple[float, float]) -> np.ndarray:
 
 
 def replayed(controller: Controller) -> tuple[np.ndarray, np.ndarray]:
-    canvas = controller.session.canvas
-    labels, state = np.zeros_like(canvas.labels), np.zeros_like(canvas.state)
-    for row in canvas.rows():
-        canvas.edit(row.n).write_to(labels, state)
+    store = controller.session.store
+    labels, state = np.zeros_like(store.labels), np.zeros_like(store.state)
+    for row in store.rows():
+        store.edit(row.n).write_to(labels, state)
     return labels, state
+
+
+def box_of(controller: Controller, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[slice, ...]:
+    plane = (slice(2, 3),) if controller.session.store.labels.ndim == 3 else ()
+    return (*plane, slice(*rows), slice(*columns))
 
 
 DO: dict[str, Callable[[Controller], None]] = {
@@ -96,6 +102,7 @@ DO: dict[str, Callable[[Controller], None]] = {
         c.correct_at("keep largest", at(c, 40, 55)),
     ],
     "remove small": lambda c: c.correct_now("remove small"),
+    "delete box": lambda c: c.correct_inside("delete box", box_of(c, (30, 46), (44, 66))),
     "scribble": lambda c: [
         c.correct_at("delete", at(c, 40, 55)), c.correct_along("scribble", line(c, (42, 55), (43, 60))),
     ],
@@ -119,24 +126,24 @@ def test_every_tool_is_tried_here():
 
 
 def try_tool(controller: Controller, do: Callable[[Controller], None]) -> None:
-    canvas = controller.session.canvas
-    before, state_before, n = canvas.labels.copy(), canvas.state.copy(), canvas.n
+    store = controller.session.store
+    before, state_before, n = store.labels.copy(), store.state.copy(), store.n
     do(controller)
     assert controller.session.problem is None, controller.session.problem
-    assert canvas.n > n
-    after, state_after = canvas.labels.copy(), canvas.state.copy()
+    assert store.n > n
+    after, state_after = store.labels.copy(), store.state.copy()
     assert (after != before).any() or (state_after != state_before).any()
     labels, state = replayed(controller)
     np.testing.assert_array_equal(labels, after)
     np.testing.assert_array_equal(state, state_after)
-    for _ in range(sum(r.n > n for r in canvas.rows())):
+    for _ in range(sum(r.n > n for r in store.rows())):
         controller.strokes.undo()
-    np.testing.assert_array_equal(canvas.labels, before)
-    np.testing.assert_array_equal(canvas.state, state_before)
-    while canvas.can_redo:
+    np.testing.assert_array_equal(store.labels, before)
+    np.testing.assert_array_equal(store.state, state_before)
+    while store.can_redo:
         controller.strokes.redo()
-    np.testing.assert_array_equal(canvas.labels, after)
-    np.testing.assert_array_equal(canvas.state, state_after)
+    np.testing.assert_array_equal(store.labels, after)
+    np.testing.assert_array_equal(store.state, state_after)
 
 
 @pytest.mark.parametrize("name", DO)
@@ -148,7 +155,7 @@ def test_a_tool_is_logged_undone_redone_and_replayed(opened, name):
 @pytest.mark.parametrize("name", VOLUME)
 def test_a_tool_for_volumes(volume, name):
     try_tool(volume, VOLUME[name])
-    assert (volume.session.canvas.labels[2] == 4).any()
+    assert (volume.session.store.labels[2] == 4).any()
 
 
 def test_tools_for_volumes_say_so_in_2d(flat):
@@ -159,27 +166,27 @@ def test_tools_for_volumes_say_so_in_2d(flat):
 
 
 def test_seeds_split_again_with_every_click(flat):
-    canvas = flat.session.canvas
+    store = flat.session.store
     flat.correct_at("merge", (15, 12))
     flat.correct_at("merge", (15, 30))
     flat.tools.choose("split")
     flat.correct_at("split", (12, 12))
     assert "click the other part" in flat.session.status
     flat.correct_at("split", (20, 31))
-    assert len(np.unique(canvas.labels[10:22, 10:34])) == 2
+    assert len(np.unique(store.labels[10:22, 10:34])) == 2
     flat.correct_at("split", (12, 31))
-    assert len(np.unique(canvas.labels[10:22, 10:34])) == 3
+    assert len(np.unique(store.labels[10:22, 10:34])) == 3
     flat.strokes.undo()
-    assert len(np.unique(canvas.labels[10:22, 10:34])) == 1
+    assert len(np.unique(store.labels[10:22, 10:34])) == 1
     flat.correct_at("split", (12, 12))
     flat.correct_at("split", (40, 55))  # another object: a first seed there
-    assert len(np.unique(canvas.labels[10:22, 10:34])) == 1
+    assert len(np.unique(store.labels[10:22, 10:34])) == 1
 
 
 def test_a_slice_is_corrected_alone_where_the_person_says_so(volume):
     volume.actions.choose(through=False)
     volume.correct_at("delete", (2, 40, 55))
-    labels = volume.session.canvas.labels
+    labels = volume.session.store.labels
     assert not (labels[2] == 4).any()
     assert (labels[1] == 4).any()
     volume.actions.choose(through=True)
@@ -199,9 +206,9 @@ def brush(controller: Controller, y: int, x: int, value: int) -> None:
 
 def test_the_brush_leaves_approved_objects_alone_until_unlocked(opened):
     opened.correct_at("approve", at(opened, 15, 12))
-    before = opened.session.canvas.labels.copy()
+    before = opened.session.store.labels.copy()
     brush(opened, 15, 21, 9)  # over the border of 1 and 2
-    labels = opened.session.canvas.labels
+    labels = opened.session.store.labels
     assert (labels[before == 1] == 1).all()
     assert (labels[before == 2] == 9).any()
     assert "Shift-A" in opened.session.status
@@ -222,9 +229,9 @@ def test_the_brush_leaves_approved_objects_alone_until_unlocked(opened):
 @pytest.mark.parametrize(("over", "changes"), [("background", {0}), ("object", {4}), ("all", {0, 4})])
 def test_the_brush_paints_only_over_what_it_may(opened, over, changes):
     opened.actions.choose(over=over)
-    before = opened.session.canvas.labels.copy()
+    before = opened.session.store.labels.copy()
     brush(opened, 42, 52, 9)  # object 4 begins at column 50
-    after = opened.session.canvas.labels
+    after = opened.session.store.labels
     assert set(np.unique(before[after != before]).tolist()) == changes
     np.testing.assert_array_equal(replayed(opened)[0], after)
 
@@ -251,25 +258,78 @@ def test_keys_are_free_documented_and_unique():
     assert shortcuts() in page, "run: python docs/scripts/settings.py"
 
 
+def test_the_key_of_merge_takes_the_object_under_the_cursor_as_the_first(opened):
+    labels = opened.family.labels
+    opened.viewer.cursor.position = at(opened, 15, 12)
+    press(opened, "G")
+    assert opened.session.tool == "merge"
+    first = opened.store().labels[at(opened, 15, 12)]
+    assert f"Merge into object {first}" in opened.session.status
+    assert len(opened.family.line.data) > 3  # it is outlined
+    opened.correct_at("merge", at(opened, 15, 30))
+    assert opened.store().labels[at(opened, 15, 30)] == first
+    press(opened, "Escape")
+    assert opened.session.tool == ""
+    assert not len(opened.family.line.data)
+    assert labels.keymap.get(key("Escape")) is None  # napari's own again
+
+
+def test_beside_an_object_a_key_is_answered_quietly(opened):
+    n = opened.store().n
+    opened.viewer.cursor.position = at(opened, 1, 1)
+    for letter in ("D", "Shift-N", "A"):
+        press(opened, letter)
+        assert opened.session.problem is None
+        assert "no object here" in opened.session.status
+    opened.correct_along("split", line(opened, (1, 1), (3, 3)))
+    assert opened.session.problem is None
+    assert "does not part" in opened.session.status
+    assert opened.store().n == n
+
+
+def test_the_brush_takes_the_label_under_the_cursor(opened):
+    opened.viewer.cursor.position = at(opened, 40, 55)
+    opened.tools.choose("split")
+    press(opened, "Shift-N")
+    assert opened.family.labels.selected_label == opened.store().labels[at(opened, 40, 55)]
+    assert (str(opened.family.labels.mode), opened.session.tool) == ("paint", "")
+
+
+def test_what_is_known_is_counted_in_objects(opened):
+    opened.correct_at("approve", at(opened, 15, 12))
+    opened.correct_at("grow", at(opened, 40, 55))
+    opened.workspace.count()
+    assert resolve(opened.session).counts.endswith(" objects: 1 corrected, 1 approved")
+
+
+def key(name: str):
+    return coerce_keybinding(name)
+
+
+def press(controller: Controller, name: str) -> None:
+    """Press a key while the labels layer is selected."""
+    controller.family.labels.keymap[key(name)](controller.family.labels)
+
+
 def test_keys_act_under_the_cursor(opened):
     labels = opened.family.labels
     opened.viewer.cursor.position = at(opened, 40, 55)
     for key, name in (("W", "grow"), ("A", "approve")):
-        before = opened.session.canvas.n
+        before = opened.session.store.n
         labels.keymap[next(k for k in labels.keymap if str(k) == key)](labels)
-        assert opened.session.canvas.last_row().tool.startswith(name)
-        assert opened.session.canvas.n == before + 1
+        assert opened.session.store.last_row().tool.startswith(name)
+        assert opened.session.store.n == before + 1
 
 
 def predicted_away(controller: Controller) -> list[np.ndarray]:
     """A prediction in three pieces finds nothing in the first three slices; the labels before and after."""
-    canvas = controller.session.canvas
-    before = canvas.labels.copy()
+    store = controller.session.store
+    before = store.labels.copy()
     for z in range(3):
         box = (slice(z, z + 1), *(slice(0, n) for n in before.shape[1:]))
         nothing = np.zeros((1, *before.shape[1:]), np.uint32)
-        controller.workspace.apply(edits.predicted(canvas.labels, canvas.state, box, nothing), "predict-1")
-    return [before, canvas.labels.copy()]
+        controller.workspace.apply(edits.predicted(store.labels, store.state, box, nothing), "predict-1")
+    return [before, store.labels.copy()]
 
 
 @pytest.fixture
@@ -280,23 +340,23 @@ def in_small_steps(monkeypatch):
 
 def test_a_long_undo_goes_on_bit_by_bit(volume, in_small_steps):
     before, after = predicted_away(volume)
-    canvas = volume.session.canvas
+    store = volume.session.store
     changed = [z for z in range(3) if (before[z] != after[z]).any()]
     assert len(changed) > 1
     for verb, end in (("undo", before), ("redo", after)):
         getattr(volume.strokes, verb)()
         assert volume.busy
-        assert sum((canvas.labels[z] != end[z]).any() for z in changed) == len(changed) - 1
+        assert sum((store.labels[z] != end[z]).any() for z in changed) == len(changed) - 1
         getattr(volume.strokes, verb)()  # pressed again meanwhile: nothing more
         spin(volume, lambda: not volume.busy)
-        np.testing.assert_array_equal(canvas.labels, end)
+        np.testing.assert_array_equal(store.labels, end)
         np.testing.assert_array_equal(volume.family.labels.data, end)
         assert volume.session.status == f"{verb.capitalize()}: predict"
 
 
 def test_a_correction_ends_a_long_undo_and_stands(volume, in_small_steps):
     before, _ = predicted_away(volume)
-    canvas = volume.session.canvas
+    store = volume.session.store
     volume.strokes.undo()
     layer = volume.family.labels
     layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), 77)
@@ -304,12 +364,12 @@ def test_a_correction_ends_a_long_undo_and_stands(volume, in_small_steps):
     for _ in range(5):
         volume.tick()
     assert not volume.busy
-    assert canvas.labels[0, 0, 0] == 77
-    assert (canvas.labels != before).sum() > 1
+    assert store.labels[0, 0, 0] == 77
+    assert (store.labels != before).sum() > 1
     for _ in range(2):  # the correction, then what was left of the prediction
         volume.strokes.undo()
         spin(volume, lambda: not volume.busy)
-    np.testing.assert_array_equal(canvas.labels, before)
+    np.testing.assert_array_equal(store.labels, before)
 
 
 # --- review ---------------------------------------------------------------------------------------
@@ -322,7 +382,7 @@ def test_a_review_goes_from_place_to_place_and_remembers(opened):
     assert n == 5
     first = opened.session.queue[0]
     assert opened.family.labels.selected_label == first.id
-    if opened.session.canvas.labels.ndim == 3:
+    if opened.session.store.labels.ndim == 3:
         assert round(opened.viewer.dims.point[0]) == 2
     opened.review.approve()
     assert opened.session.place == 1
@@ -340,7 +400,7 @@ def test_a_review_goes_from_place_to_place_and_remembers(opened):
     records = opened.session.project.db.reviews(opened.session.image)
     assert [r.outcome for r in records][:2] == ["approved", "skipped"]
     assert all(r.seconds >= 0 for r in records)
-    assert (opened.session.canvas.state[opened.session.canvas.labels == first.id] == 2).all()
+    assert (opened.session.store.state[opened.session.store.labels == first.id] == 2).all()
     opened.start_review("random")
     spin(opened, lambda: "nothing left" in opened.session.status)
 
@@ -369,7 +429,7 @@ def test_a_review_of_a_frame_looks_at_the_frames_beside(tmp_path):
 
 
 def test_two_annotators_are_compared_and_either_side_is_taken(opened, tmp_path):
-    theirs = boxes(opened.session.canvas.labels.ndim)
+    theirs = boxes(opened.session.store.labels.ndim)
     theirs[theirs == 2] = 1  # they see one object
     theirs[..., 50:58, 50:56] = 9  # and a new one
     theirs[theirs == 5] = 0
@@ -388,7 +448,7 @@ def test_two_annotators_are_compared_and_either_side_is_taken(opened, tmp_path):
         mine = "only in mine" in opened.session.queue[opened.session.place].why
         opened.accept("mine" if mine else "theirs")
         assert opened.session.problem is None
-    labels = opened.session.canvas.labels
+    labels = opened.session.store.labels
     assert len(np.unique(labels[(theirs == 1)])) == 1
     assert (labels[theirs == 9] > 5).all()
     assert (labels == 5).any()
@@ -397,7 +457,7 @@ def test_two_annotators_are_compared_and_either_side_is_taken(opened, tmp_path):
 
 
 def test_several_annotators_are_compared_by_what_most_say(opened, tmp_path):
-    mine = opened.session.canvas.labels.copy()
+    mine = opened.session.store.labels.copy()
     anna, ben = mine.copy(), mine.copy()
     for other in (anna, ben):
         other[..., 50:58, 50:56] = 9  # an object that I have missed
@@ -416,7 +476,7 @@ def test_several_annotators_are_compared_by_what_most_say(opened, tmp_path):
     ]
     assert [item.why for item in opened.session.queue] == [("only in theirs",)]
     opened.accept("theirs")
-    labels = opened.session.canvas.labels
+    labels = opened.session.store.labels
     assert (labels[anna == 9] > 5).all()
     np.testing.assert_array_equal(labels[anna != 9], mine[anna != 9])
 
@@ -434,17 +494,17 @@ def test_comparing_with_another_shape_says_so(flat, tmp_path):
 
 
 def test_masks_of_other_tools_in_and_out(opened, tmp_path):
-    before = opened.session.canvas.labels.copy()
+    before = opened.session.store.labels.copy()
     opened.masks.write(tmp_path / "m.roi.zip")
     opened.correct_at("delete", at(opened, 40, 55))
     opened.masks.take(tmp_path / "m.roi.zip")
     assert opened.session.problem is None
-    labels = opened.session.canvas.labels
-    assert not labels[before == 4].any()  # deleted is a person's word
+    labels = opened.session.store.labels
+    assert not labels[before == 4].any()  # a deletion is a user edit
     assert (labels[before == 3] > 0).all()
     opened.masks.take(tmp_path / "m.roi.zip", approved=True)
     np.testing.assert_array_equal(labels, before)
-    assert (opened.session.canvas.state == 2).all()
+    assert (opened.session.store.state == 2).all()
 
 
 def test_a_binary_mask_becomes_objects_and_the_person_is_told(flat, tmp_path):
@@ -452,7 +512,7 @@ def test_a_binary_mask_becomes_objects_and_the_person_is_told(flat, tmp_path):
     path = tmp_path / "m.npy"
     np.save(path, mask)
     flat.masks.take(path, approved=True)
-    assert len(flat.session.canvas.objects) == 3
+    assert len(flat.session.store.objects) == 3
     assert "became 3 objects" in flat.session.notice
     np.save(path, np.where(mask > 0, 0.9, 0.2))
     flat.masks.take(path)
@@ -464,22 +524,22 @@ def test_a_binary_mask_becomes_objects_and_the_person_is_told(flat, tmp_path):
 def test_labels_are_written_without_an_ending_as_tiff(flat, tmp_path):
     flat.masks.write(tmp_path / "labels")
     assert flat.session.status == "Wrote labels.tif."
-    np.testing.assert_array_equal(read_labels(tmp_path / "labels.tif"), flat.session.canvas.labels)
+    np.testing.assert_array_equal(read_labels(tmp_path / "labels.tif"), flat.session.store.labels)
     flat.masks.write(tmp_path / "labels.doc")
     assert "ending" in flat.session.problem.message
 
 
 def test_an_earlier_state_is_restored_as_a_new_edit(opened):
-    canvas = opened.session.canvas
-    start, n = canvas.labels.copy(), canvas.n
+    store = opened.session.store
+    start, n = store.labels.copy(), store.n
     opened.correct_at("delete", at(opened, 40, 55))
     opened.correct_at("grow", at(opened, 15, 12))
-    late = canvas.labels.copy()
+    late = store.labels.copy()
     opened.strokes.restore(n)
-    np.testing.assert_array_equal(canvas.labels, start)
-    assert not canvas.state.any()
+    np.testing.assert_array_equal(store.labels, start)
+    assert not store.state.any()
     opened.strokes.undo()
-    np.testing.assert_array_equal(canvas.labels, late)
+    np.testing.assert_array_equal(store.labels, late)
     np.testing.assert_array_equal(replayed(opened)[0], late)
     opened.strokes.restore(10_000)
     assert opened.session.problem is not None
@@ -518,13 +578,13 @@ def test_the_second_window_only_looks(flat):
     assert view.saved == "read only"
     assert not view.correct.enabled
     assert not view.predict.enabled
-    before = flat.session.canvas.labels.copy()
+    before = flat.session.store.labels.copy()
     other.correct_at("delete", (40, 55))
     assert "another window" in other.session.problem.message
     other.dismiss()
     brush(other, 40, 55, 9)
-    np.testing.assert_array_equal(other.session.canvas.labels, before)
-    np.testing.assert_array_equal(flat.session.canvas.labels, before)
+    np.testing.assert_array_equal(other.session.store.labels, before)
+    np.testing.assert_array_equal(flat.session.store.labels, before)
     folder = flat.session.project.path
     flat.close()
     other.open_project(folder)
@@ -612,17 +672,17 @@ def test_guidelines_of_any_editor_are_read_and_never_written_elsewhere(flat, tmp
 
 def test_truth_from_a_file_does_not_replace_what_is_approved_and_locked(opened, tmp_path):
     opened.correct_at("approve", at(opened, 15, 12))
-    before = opened.session.canvas.labels.copy()
+    before = opened.session.store.labels.copy()
     path = write_labels(tmp_path / "m.tif", np.zeros_like(before))
     if before.ndim == 3:
         path = write_labels(tmp_path / "m.ome.zarr", np.zeros_like(before))
     opened.masks.take(path, approved=True)
     assert "protected" in opened.session.problem.message
-    np.testing.assert_array_equal(opened.session.canvas.labels, before)
+    np.testing.assert_array_equal(opened.session.store.labels, before)
     opened.dismiss()
     opened.actions.toggle_lock()
     opened.masks.take(path, approved=True)
-    assert not opened.session.canvas.labels.any()
+    assert not opened.session.store.labels.any()
 
 
 def test_theirs_changes_only_the_region_that_is_shown(tmp_path):
@@ -637,14 +697,14 @@ def test_theirs_changes_only_the_region_that_is_shown(tmp_path):
     controller.open_project(tmp_path / "p.cellseg")
     controller.compare(write_labels(tmp_path / "b.tif", theirs))
     spin(controller, lambda: bool(controller.session.compared))
-    labels = controller.session.canvas.labels
+    labels = controller.session.store.labels
     assert len(controller.session.queue) == 3
     while controller.session.place >= 0:
         (box,) = [controller.session.queue[controller.session.place].box]
         controller.accept("theirs" if box[1][1] - box[1][0] > 10 else "mine")
         assert controller.session.problem is None
     np.testing.assert_array_equal(labels == 2, (theirs == 2) | (mine == 2))
-    assert (controller.session.canvas.state[mine == 2] == 2).all()
+    assert (controller.session.store.state[mine == 2] == 2).all()
     controller.close()
 
 
@@ -658,14 +718,14 @@ def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
         shutil.copy(picture, tmp_path)
     controller = Controller(ViewerModel())
     controller.open_project(folder)
-    canvas = controller.session.canvas
+    store = controller.session.store
     box = (slice(20, 76), slice(30, 100))
     controller.actions.toggle_lock()
     controller.strokes.restore(0)  # nothing is labelled
-    assert not canvas.labels.any()
+    assert not store.labels.any()
     controller.actions.choose(over="all")
     controller.correct_along("polygon", np.array([(30.0, 40), (40, 40), (40, 50), (30, 50)]))
-    mine = canvas.labels == canvas.labels[35, 45]
+    mine = store.labels == store.labels[35, 45]
     controller.tools.choose("predict box")
     controller.correct_inside("predict box", (slice(1, 4), slice(1, 4)))
     assert "too small" in controller.session.problem.message
@@ -673,12 +733,12 @@ def test_a_box_is_labelled_anew_and_corrections_in_it_stay(trained, tmp_path):
     controller.correct_inside("predict box", box)
     assert controller.session.problem is None, controller.session.problem
     spin(controller, lambda: not controller.busy)
-    outside = np.ones(canvas.labels.shape, bool)
+    outside = np.ones(store.labels.shape, bool)
     outside[box] = False
-    assert not canvas.labels[outside].any()
-    assert (canvas.labels[box] > 0).sum() > mine.sum()
-    assert (canvas.state[mine] == 1).all()
-    assert len(np.unique(canvas.labels[mine])) == 1
+    assert not store.labels[outside].any()
+    assert (store.labels[box] > 0).sum() > mine.sum()
+    assert (store.state[mine] == 1).all()
+    assert len(np.unique(store.labels[mine])) == 1
     controller.close()
 
 
@@ -692,7 +752,7 @@ def test_classes_are_assigned_to_regions(tmp_path):
     controller.open_project(tmp_path / "p.cellseg")
     controller.family.labels.selected_label = 2
     controller.correct_at("assign class", (10, 10))
-    labels = controller.session.canvas.labels
+    labels = controller.session.store.labels
     assert (labels[5:15, 5:20] == 2).all()
     assert (labels[20:35, 30:50] == 1).all()
     assert "core" in controller.session.status

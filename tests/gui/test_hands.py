@@ -74,13 +74,13 @@ def test_twenty_corrections_of_each_kind_survive_a_kill(real, tmp_path, qapp):
     with Project.open(real) as project:
         assert project.claim(), "a killed window must leave no lock"
         (record,) = project.images()
-        canvas = project.canvas(record.id)
-        assert canvas.n == int(seen["n"])
-        np.testing.assert_array_equal(canvas.labels, seen["labels"])
-        np.testing.assert_array_equal(canvas.state, seen["state"])
-        replayed, state = np.zeros_like(canvas.labels), np.zeros_like(canvas.state)
-        for row in canvas.rows():
-            canvas.edit(row.n).write_to(replayed, state)
+        store = project.store(record.id)
+        assert store.n == int(seen["n"])
+        np.testing.assert_array_equal(store.labels, seen["labels"])
+        np.testing.assert_array_equal(store.state, seen["state"])
+        replayed, state = np.zeros_like(store.labels), np.zeros_like(store.state)
+        for row in store.rows():
+            store.edit(row.n).write_to(replayed, state)
         np.testing.assert_array_equal(replayed, seen["labels"])
         np.testing.assert_array_equal(state, seen["state"])
     counts = {k: int(seen[k]) for k in seen.files if k not in ("labels", "state", "n")}

@@ -58,15 +58,15 @@ def test_a_few_strokes_on_cells_and_background_label_a_field_that_the_model_does
     cells, ground = strokes(truth)
     brush(controller, BACKGROUND, ground)
     brush(controller, CELLS, cells)
-    canvas = controller.session.canvas
+    store = controller.session.store
     spin(controller, lambda: "learnt" in controller.session.live_learnt and not controller.busy)
-    found = canvas.labels > 0
+    found = store.labels > 0
     assert (found & (truth > 0)).sum() > 0.6 * (found | (truth > 0)).sum()
-    assert not canvas.state.any()  # nothing was corrected
+    assert not store.state.any()  # nothing was corrected
     assert controller.session.counts.corrected == 0
     controller.strokes.undo()
     spin(controller, lambda: not controller.strokes.stepping)
-    assert not canvas.labels.any()  # the answer is one thing
+    assert not store.labels.any()  # the answer is one thing
     assert (controller.hints.inside(((0, 256), (0, 256))) > 0).sum() == cells.sum() + ground.sum()
 
 
@@ -127,7 +127,7 @@ def test_a_forest_may_learn_from_hints_alone_here_and_on_the_command_line(contro
     assert resolve(controller.session).forest.enabled
     controller.draft("forest")
     spin(controller, lambda: not controller.busy)
-    labels = controller.session.canvas.labels.copy()
+    labels = controller.session.store.labels.copy()
     assert ((labels > 0) & (truth > 0)).sum() > 0.6 * ((labels > 0) | (truth > 0)).sum()
     np.save(tmp_path / "hints.npy", controller.hints.inside(((0, 256), (0, 256))))
     with Project.create(tmp_path / "q") as other:

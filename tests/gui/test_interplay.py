@@ -1,4 +1,4 @@
-"""What a person does while predictions come: a number names one object, and a word of a person stands. No Qt."""
+"""What a person does while predictions come: a number names one object, and user edits stay. No Qt."""
 
 from __future__ import annotations
 
@@ -69,29 +69,29 @@ MOVED = {"elsewhere": grid(44, 6), "hardly moved": np.roll(grid(), 3, axis=1)}
 
 @pytest.mark.parametrize("proposal", MOVED.values(), ids=MOVED)
 def test_a_correction_between_the_pieces_shares_its_number_with_nothing(drafted, proposal):
-    canvas = drafted.session.canvas
+    store = drafted.session.store
     predict(drafted, proposal)
     y, x = 458, 218  # a place that is written late
-    assert canvas.labels[y, x]
-    id = int(canvas.labels[y, x])
+    assert store.labels[y, x]
+    id = int(store.labels[y, x])
     drafted.correct_at("grow", (y, x))
     written(drafted)
-    assert split_up(canvas.labels) == []
-    assert (canvas.state[canvas.labels == id] == 1).all()
-    before = canvas.labels.copy()
+    assert split_up(store.labels) == []
+    assert (store.state[store.labels == id] == 1).all()
+    before = store.labels.copy()
     drafted.correct_at("delete", (y, x))
-    assert set(np.unique(before[before != canvas.labels])) == {id}
+    assert set(np.unique(before[before != store.labels])) == {id}
 
 
 def test_an_object_keeps_its_number_from_prediction_to_prediction(drafted):
-    canvas = drafted.session.canvas
-    before = canvas.labels.copy()
+    store = drafted.session.store
+    before = store.labels.copy()
     moved = np.roll(before, 3, axis=1)
     moved[3:7, 3:7] = 7777
     predict(drafted, np.unique(moved, return_inverse=True)[1].reshape(SHAPE).astype(np.uint32)[:, ::1])
     written(drafted)
-    np.testing.assert_array_equal(canvas.labels[moved != 7777], moved[moved != 7777])
-    assert canvas.labels[5, 5] == before.max() + 1
+    np.testing.assert_array_equal(store.labels[moved != 7777], moved[moved != 7777])
+    assert store.labels[5, 5] == before.max() + 1
 
 
 def test_another_image_does_not_leave_half_of_a_prediction_behind(drafted):
@@ -99,7 +99,7 @@ def test_another_image_does_not_leave_half_of_a_prediction_behind(drafted):
     drafted.writer.step()
     drafted.select_image("b")
     drafted.select_image("a")
-    np.testing.assert_array_equal(drafted.session.canvas.labels > 0, MOVED["elsewhere"] > 0)
+    np.testing.assert_array_equal(drafted.session.store.labels > 0, MOVED["elsewhere"] > 0)
 
 
 def test_a_correction_during_a_long_undo_leaves_no_number_twice(drafted, monkeypatch):
@@ -109,23 +109,23 @@ def test_a_correction_during_a_long_undo_leaves_no_number_twice(drafted, monkeyp
     monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", -1.0)
     drafted.strokes.undo()
     assert drafted.strokes.stepping
-    drafted.correct_at("grow", tuple(np.argwhere(drafted.session.canvas.labels)[0]))
+    drafted.correct_at("grow", tuple(np.argwhere(drafted.session.store.labels)[0]))
     spin(drafted, lambda: not drafted.strokes.stepping)
-    labels = drafted.session.canvas.labels
+    labels = drafted.session.store.labels
     for id in split_up(labels):  # one that was cut at the border of a piece
         places = np.argwhere(labels == id)
         assert np.ptp(places, axis=0).max() < 20
 
 
 def test_a_place_of_the_review_that_is_gone_is_not_called_approved(drafted):
-    canvas = drafted.session.canvas
+    store = drafted.session.store
     drafted.start_review("reading")
     spin(drafted, lambda: drafted.session.place == 0)
     predict(drafted, MOVED["elsewhere"])
     while drafted.writer.pieces:
-        drafted.writer.step()  # written, and the queue is not made anew yet
+        drafted.writer.step()  # written, and the queue is not made again yet
     drafted.review.approve()
-    assert not canvas.state.any()
+    assert not store.state.any()
     assert drafted.session.project.db.reviews()[-1].outcome == "gone"
 
 
@@ -140,8 +140,8 @@ def test_a_prediction_ends_a_comparison_with_what_it_replaces(drafted, tmp_path)
 
 
 def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
-    canvas = drafted.session.canvas
-    before = canvas.labels.copy()
+    store = drafted.session.store
+    before = store.labels.copy()
     drafted.correct_at("delete", (18, 18))
     drafted.workspace.job = 1_000  # as if the engine were at it
     drafted.writer.begin()
@@ -153,8 +153,8 @@ def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
     drafted.strokes.undo()
     assert drafted.session.status == "Undo: delete"
     spin(drafted, lambda: not drafted.writer.pieces)
-    np.testing.assert_array_equal(canvas.labels[:200], before[:200])
-    assert (canvas.labels[box] > 0).sum() == (MOVED["elsewhere"][box] > 0).sum()
+    np.testing.assert_array_equal(store.labels[:200], before[:200])
+    assert (store.labels[box] > 0).sum() == (MOVED["elsewhere"][box] > 0).sum()
     drafted.strokes.undo()  # the draft is what remains; the prediction is left alone
     assert drafted.session.status == "Undo: draft"
     drafted.strokes.undo()
@@ -164,7 +164,7 @@ def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
 
 
 def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
-    canvas = drafted.session.canvas
+    store = drafted.session.store
     predict(drafted, MOVED["elsewhere"])
     drafted.writer.step()
     y, x = 458, 218
@@ -172,13 +172,13 @@ def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
     drafted.strokes.undo()
     assert drafted.session.status == "Undo: delete"
     written(drafted)
-    assert canvas.labels[y, x] == grid()[y, x]  # as it was before the person deleted it
-    assert canvas.can_redo
-    np.testing.assert_array_equal(canvas.labels[:400] > 0, MOVED["elsewhere"][:400] > 0)
+    assert store.labels[y, x] == grid()[y, x]  # as it was before the person deleted it
+    assert store.can_redo
+    np.testing.assert_array_equal(store.labels[:400] > 0, MOVED["elsewhere"][:400] > 0)
     drafted.strokes.undo()  # now all of the prediction
     spin(drafted, lambda: not drafted.strokes.stepping)
     assert drafted.session.status == "Undo: predict"
-    np.testing.assert_array_equal(canvas.labels, grid())
+    np.testing.assert_array_equal(store.labels, grid())
 
 
 def test_the_redo_of_a_person_outlives_the_tiles_of_a_prediction(drafted):
@@ -188,16 +188,16 @@ def test_the_redo_of_a_person_outlives_the_tiles_of_a_prediction(drafted):
     written(drafted)
     drafted.strokes.redo()
     assert drafted.session.status == "Redo: delete"
-    assert drafted.session.canvas.state[18, 18] == 1
-    assert drafted.session.canvas.labels[18, 18] == 0
+    assert drafted.session.store.state[18, 18] == 1
+    assert drafted.session.store.labels[18, 18] == 0
 
 
 @pytest.mark.parametrize("when", ["before the whole", "while it is written"])
 def test_numbers_that_napari_gives_meet_none_of_a_prediction(drafted, when):
     """Its key M and its spin box know nothing of what is on its way."""
-    canvas, layer = drafted.session.canvas, drafted.family.labels
+    store, layer = drafted.session.store, drafted.family.labels
     drafted.writer.begin()
-    taken = int(canvas.labels.max()) + 1
+    taken = int(store.labels.max()) + 1
     if when == "before the whole":
         layer.data_setitem((np.array([0, 1]), np.array([0, 0])), taken)
     drafted.writer.whole("a", WHOLE, MOVED["elsewhere"], 0, "predict-x")
@@ -207,8 +207,8 @@ def test_numbers_that_napari_gives_meet_none_of_a_prediction(drafted, when):
         taken = int(drafted.writer._whole.labels.max())  # of the last object, which is far away
         layer.data_setitem((np.array([0, 1]), np.array([0, 0])), taken)
     written(drafted)
-    assert split_up(canvas.labels) == []
-    assert (canvas.labels == taken).sum() == 2
+    assert split_up(store.labels) == []
+    assert (store.labels == taken).sum() == 2
 
 
 def test_a_job_that_ends_without_a_prediction_keeps_no_numbers(drafted):
@@ -217,9 +217,9 @@ def test_a_job_that_ends_without_a_prediction_keeps_no_numbers(drafted):
     assert drafted.writer._before is None
     theirs = np.zeros(SHAPE, np.uint32)
     theirs[300:316, 300:316] = 1
-    drafted.writer.promise()
+    drafted.writer.reserve_id()
     edit = drafted.session.project.draft_labels("a", theirs, first_id=drafted.writer.fresh_id())
-    assert edit.new_labels.max() >= drafted.writer.promised
+    assert edit.new_labels.max() >= drafted.writer.reserved
 
 
 def test_predictions_of_two_windows_are_undone_one_by_one(drafted):
@@ -233,25 +233,25 @@ def test_predictions_of_two_windows_are_undone_one_by_one(drafted):
 
 def test_masks_never_take_a_number_that_the_brush_was_promised(drafted, tmp_path):
     drafted.strokes.new_label()
-    promised = drafted.family.labels.selected_label
+    reserved = drafted.family.labels.selected_label
     theirs = np.zeros(SHAPE, np.uint32)
-    theirs[300:316, 300:316] = promised
+    theirs[300:316, 300:316] = reserved
     for approved in (False, True):
         drafted.masks.take(write_labels(tmp_path / "t.tif", theirs), approved=approved)
         assert drafted.session.problem is None
-        assert drafted.family.labels.selected_label not in drafted.session.canvas.objects
+        assert drafted.family.labels.selected_label not in drafted.session.store.objects
 
 
 def test_an_object_dealt_with_for_less_than_half_is_written_whole(drafted):
-    canvas = drafted.session.canvas
+    store = drafted.session.store
     long = np.zeros(SHAPE, np.uint32)
     long[5:505, 100:140] = 1
     predict(drafted, long)
     drafted.writer.approve((slice(0, 200), slice(60, 200)), np.ones((200, 140), bool), "field")
     written(drafted)
-    assert (canvas.state[:200, 60:200] == 2).all()
-    free = canvas.state == 0
-    np.testing.assert_array_equal(canvas.labels[free] > 0, long[free] > 0)
+    assert (store.state[:200, 60:200] == 2).all()
+    free = store.state == 0
+    np.testing.assert_array_equal(store.labels[free] > 0, long[free] > 0)
 
 
 def test_classes_are_written_wherever_nobody_has_spoken(tmp_path):
@@ -266,8 +266,8 @@ def test_classes_are_written_wherever_nobody_has_spoken(tmp_path):
         controller.helper.collect()
     controller.writer.approve((slice(0, 400), slice(0, 600)), np.ones((400, 600), bool), "field")
     written(controller)
-    assert (controller.session.canvas.labels[400:] == 2).all()
-    assert (controller.session.canvas.labels[:400] == 0).all()
+    assert (controller.session.store.labels[400:] == 2).all()
+    assert (controller.session.store.labels[:400] == 0).all()
     controller.close()
 
 
@@ -275,35 +275,35 @@ def test_classes_are_written_wherever_nobody_has_spoken(tmp_path):
 
 
 def test_a_large_part_is_approved_piece_by_piece_and_undone_at_once(drafted, monkeypatch):
-    canvas = drafted.session.canvas
+    store = drafted.session.store
     drafted.actions.approve_image()
-    assert (canvas.state == 2).all()  # not large
+    assert (store.state == 2).all()  # not large
     drafted.strokes.undo()
     monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
     drafted.actions.approve_image()
     assert drafted.session.status == "Approving the image..."
     assert drafted.busy
     drafted.writer.step()
-    assert 0 < (canvas.state == 2).mean() < 1
+    assert 0 < (store.state == 2).mean() < 1
     spin(drafted, lambda: not drafted.busy)
     assert drafted.session.status == "Approved the image."
-    assert (canvas.state == 2).all()
+    assert (store.state == 2).all()
     drafted.strokes.undo()
     spin(drafted, lambda: not drafted.busy)
-    assert not canvas.state.any()
+    assert not store.state.any()
 
 
 @pytest.mark.parametrize("at_once", [1_000, 1 << 20])
 def test_what_is_approved_is_what_was_seen_and_stays_after_cancel(drafted, monkeypatch, at_once):
     monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", at_once)
-    canvas = drafted.session.canvas
-    seen = canvas.labels.copy()
+    store = drafted.session.store
+    seen = store.labels.copy()
     predict(drafted, MOVED["elsewhere"])
     drafted.actions.approve_image()
     drafted.cancel()
     spin(drafted, lambda: not drafted.busy)
-    assert (canvas.state == 2).all()
-    np.testing.assert_array_equal(canvas.labels, seen)
+    assert (store.state == 2).all()
+    np.testing.assert_array_equal(store.labels, seen)
     assert drafted.session.status == "Approved the image."
 
 
@@ -312,20 +312,20 @@ def test_a_large_approval_is_finished_before_another_image_opens(drafted, monkey
     drafted.actions.approve_image()
     drafted.select_image("b")
     drafted.select_image("a")
-    assert (drafted.session.canvas.state == 2).all()
+    assert (drafted.session.store.state == 2).all()
 
 
 def test_a_field_approves_the_same_in_pieces(drafted, monkeypatch):
     box = (slice(30, 333), slice(18, 580))  # cuts some objects
     monkeypatch.setattr(drafted.family, "visible_box", lambda: box)
     drafted.actions.approve_field()
-    at_once = drafted.session.canvas.state.copy()
+    at_once = drafted.session.store.state.copy()
     assert at_once.any()
     drafted.strokes.undo()
     monkeypatch.setattr("napari_cellseg.gui.app.label_writer.AT_ONCE", 1_000)
     drafted.actions.approve_field()
     spin(drafted, lambda: not drafted.busy)
-    np.testing.assert_array_equal(drafted.session.canvas.state, at_once)
+    np.testing.assert_array_equal(drafted.session.store.state, at_once)
 
 
 # --- other plugins and scripts ------------------------------------------------------------------------
@@ -337,15 +337,15 @@ def logged(controller: Controller) -> np.ndarray:
 
 
 def test_another_array_in_the_layer_is_a_stroke(drafted):
-    canvas, layer = drafted.session.canvas, drafted.family.labels
-    before = canvas.labels.copy()
+    store, layer = drafted.session.store, drafted.family.labels
+    before = store.labels.copy()
     other = before.astype(np.int64)
     other[300:310, 300:310] = 4_000
     layer.data = other
-    assert layer.data is canvas.labels
-    np.testing.assert_array_equal(canvas.labels, other)
+    assert layer.data is store.labels
+    np.testing.assert_array_equal(store.labels, other)
     np.testing.assert_array_equal(logged(drafted), other)
-    assert (canvas.state[300:310, 300:310] == 1).all()
+    assert (store.state[300:310, 300:310] == 1).all()
     assert "100 voxels" in drafted.session.notice
     drafted.strokes.undo()
     np.testing.assert_array_equal(layer.data, before)
@@ -353,69 +353,69 @@ def test_another_array_in_the_layer_is_a_stroke(drafted):
         layer.data = wrong
         assert "no label image" in drafted.session.problem.message
         drafted.dismiss()
-        assert layer.data is canvas.labels
-        np.testing.assert_array_equal(canvas.labels, before)
+        assert layer.data is store.labels
+        np.testing.assert_array_equal(store.labels, before)
 
 
 def test_what_is_written_behind_our_back_is_logged(drafted):
-    canvas = drafted.session.canvas
+    store = drafted.session.store
     drafted.correct_at("delete", (18, 18))
-    assert canvas.is_as_logged()
-    before = canvas.labels.copy()
-    canvas.labels[100:105, 100:105] += 7_000  # as a script may do with layer.data
-    assert not canvas.is_as_logged()
+    assert store.is_as_logged()
+    before = store.labels.copy()
+    store.labels[100:105, 100:105] += 7_000  # as a script may do with layer.data
+    assert not store.is_as_logged()
     drafted.correct_at("grow", (58, 58))  # we go on, unaware
     drafted.external.look()
     spin(drafted, lambda: not drafted.helper.busy)
     assert "25 voxels" in drafted.session.notice
-    assert canvas.is_as_logged()
-    np.testing.assert_array_equal(logged(drafted), canvas.labels)
-    assert (canvas.labels[100:105, 100:105] >= 7_000).all()
+    assert store.is_as_logged()
+    np.testing.assert_array_equal(logged(drafted), store.labels)
+    assert (store.labels[100:105, 100:105] >= 7_000).all()
     drafted.strokes.undo()
-    np.testing.assert_array_equal(canvas.labels[100:105, 100:105], before[100:105, 100:105])
+    np.testing.assert_array_equal(store.labels[100:105, 100:105], before[100:105, 100:105])
     drafted.external.look()
     spin(drafted, lambda: not drafted.helper.busy)
-    assert drafted.session.canvas.last_row().tool == "undo"
+    assert drafted.session.store.last_row().tool == "undo"
 
 
 def test_what_is_written_while_we_look_is_found_the_next_time(drafted):
-    canvas = drafted.session.canvas
-    canvas.labels[0, :5] = 8_000
+    store = drafted.session.store
+    store.labels[0, :5] = 8_000
     drafted.external.look()
     while not drafted.helper._waiting[0][0].done():
         pass
-    canvas.labels[1, :5] = 8_001  # after the comparison
+    store.labels[1, :5] = 8_001  # after the comparison
     spin(drafted, lambda: not drafted.helper.busy)
     assert logged(drafted)[0, 0] == 8_000
-    assert not canvas.is_as_logged()
+    assert not store.is_as_logged()
     drafted.external.look()
     spin(drafted, lambda: not drafted.helper.busy)
     assert logged(drafted)[1, 4] == 8_001
-    assert canvas.is_as_logged()
+    assert store.is_as_logged()
 
 
 def test_numbers_too_large_for_us_are_refused(drafted):
-    before = drafted.session.canvas.labels.copy()
+    before = drafted.session.store.labels.copy()
     wrong = before.astype(np.uint64)
     wrong[0, 0] = 2**32
     drafted.family.labels.data = wrong
     assert drafted.session.problem is not None
-    np.testing.assert_array_equal(drafted.session.canvas.labels, before)
+    np.testing.assert_array_equal(drafted.session.store.labels, before)
 
 
 def test_what_was_written_last_is_logged_when_the_image_closes(drafted):
-    drafted.session.canvas.labels[0, :7] = 9_000
+    drafted.session.store.labels[0, :7] = 9_000
     drafted.select_image("b")
     drafted.select_image("a")
-    assert (drafted.session.canvas.labels[0, :7] == 9_000).all()
-    assert (drafted.session.canvas.state[0, :7] == 1).all()
-    assert drafted.session.canvas.last_row().tool == "outside"
+    assert (drafted.session.store.labels[0, :7] == 9_000).all()
+    assert (drafted.session.store.state[0, :7] == 1).all()
+    assert drafted.session.store.last_row().tool == "outside"
 
 
 def test_the_clock_looks_by_itself_and_not_during_a_stroke(drafted, monkeypatch):
     monkeypatch.setattr("napari_cellseg.gui.app.external_edits.EVERY_S", 0.0)
     drafted.external._due = 0.0
-    drafted.session.canvas.labels[0, 0] = 9_000
+    drafted.session.store.labels[0, 0] = 9_000
     monkeypatch.setattr(drafted.family, "stroke_open", lambda: True)
     drafted.tick()
     assert not drafted.helper.busy
@@ -455,25 +455,26 @@ def press(controller: Controller, name: str) -> None:
 
 
 def test_object_tools_take_the_object_that_is_seen(volume):
-    canvas = volume.session.canvas
+    store = volume.session.store
     look_from_above(volume, 15, 15)
     press(volume, "delete")
     assert volume.session.problem is None
-    assert np.unique(canvas.labels).tolist() == [0, 2, 3]  # 1 hid 2
+    assert np.unique(store.labels).tolist() == [0, 2, 3]  # 1 hid 2
     press(volume, "approve")
-    assert (canvas.state[canvas.labels == 2] == 2).all()
+    assert (store.state[store.labels == 2] == 2).all()
     look_from_above(volume, 2, 2)
     press(volume, "delete")
-    assert "no object" in volume.session.problem.message
+    assert volume.session.problem is None
+    assert "no object" in volume.session.status
 
 
 @pytest.mark.parametrize("name", ["copy up", "interpolate"])
 def test_tools_of_slices_say_that_a_3d_view_has_none(volume, name):
     look_from_above(volume, 15, 15)
-    before = volume.session.canvas.n
+    before = volume.session.store.n
     press(volume, name)
     assert "needs a slice" in volume.session.problem.message
-    assert volume.session.canvas.n == before
+    assert volume.session.store.n == before
 
 
 def test_a_3d_view_approves_nothing_unseen(volume):
@@ -482,7 +483,7 @@ def test_a_3d_view_approves_nothing_unseen(volume):
         volume.dismiss()
         act()
         assert "3D" in volume.session.problem.message
-    assert not volume.session.canvas.state.any()
+    assert not volume.session.store.state.any()
     volume.actions.choose(through=False)
     look_from_above(volume, 15, 15)
     press(volume, "delete")
@@ -510,7 +511,7 @@ def answer(controller: Controller, labels: np.ndarray) -> None:
 
 
 def test_a_comparison_with_the_model_that_nobody_waits_for_changes_nothing(drafted, monkeypatch):
-    before = drafted.session.canvas.labels.copy()
+    before = drafted.session.store.labels.copy()
     drafted.workspace.job = drafted.comparison.job = 5
     drafted.comparison._waits = True
     drafted.review.stop()  # something else was begun before the answer came
@@ -522,7 +523,7 @@ def test_a_comparison_with_the_model_that_nobody_waits_for_changes_nothing(draft
     drafted.prediction._running = PredictJob(session.folder, (session.image,), (), session.config.predict, Distance())
     answer(drafted, MOVED["elsewhere"])
     spin(drafted, lambda: not drafted.helper.busy and not drafted.writer.pieces)
-    assert (drafted.session.canvas.labels != before).any()
+    assert (drafted.session.store.labels != before).any()
     drafted.workspace.job = drafted.comparison.job = 7
     drafted.comparison._waits = True
     answer(drafted, before)

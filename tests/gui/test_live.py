@@ -33,33 +33,33 @@ def settled(controller: Controller) -> bool:
 
 def test_corrections_label_the_rest_of_the_field_and_one_undo_takes_that_back(controller, truth):
     ids = [int(i) for i in np.unique(truth)[1:]]
-    canvas = controller.session.canvas
+    store = controller.session.store
     draw(controller, truth, ids[:10])
-    mine, before = canvas.state > 0, canvas.labels.copy()
+    mine, before = store.state > 0, store.labels.copy()
     spin(controller, lambda: settled(controller))
     assert "learnt from 10 objects" in controller.session.live_learnt
     assert resolve(controller.session).live
-    found = (canvas.labels > 0) & ~mine
+    found = (store.labels > 0) & ~mine
     rest = (truth > 0) & ~mine
     assert (found & rest).sum() > 0.4 * rest.sum(), (controller.session.live_learnt, controller.session.engine)
-    np.testing.assert_array_equal(canvas.labels[mine], before[mine])
-    assert set(np.unique(canvas.state[found])) == {0}
+    np.testing.assert_array_equal(store.labels[mine], before[mine])
+    assert set(np.unique(store.state[found])) == {0}
     controller.strokes.undo()
     spin(controller, lambda: not controller.busy)
-    np.testing.assert_array_equal(canvas.labels, before)
-    canvas.snapshot()
+    np.testing.assert_array_equal(store.labels, before)
+    store.snapshot()
     with Project.open(controller.session.project.path) as other:
-        np.testing.assert_array_equal(other.load_labels("rough")[0], canvas.labels)
+        np.testing.assert_array_equal(other.load_labels("rough")[0], store.labels)
 
 
 def test_nothing_happens_where_it_is_switched_off_or_cannot_be(controller, truth):
     controller.session.update(live=False)
     draw(controller, truth, [int(i) for i in np.unique(truth)[1:11]])
-    before = controller.session.canvas.n
+    before = controller.session.store.n
     end = time.monotonic() + 3 * PAUSE_S
     while time.monotonic() < end:
         controller.tick()
-    assert controller.session.canvas.n == before
+    assert controller.session.store.n == before
     assert controller.live._asked is None
     view = resolve(controller.session)
     assert not view.live
@@ -73,6 +73,6 @@ def test_a_whole_prediction_uses_what_was_learnt_live(controller, truth):
     spin(controller, lambda: not controller.busy)
     controller.predict()
     spin(controller, lambda: not controller.busy)
-    canvas = controller.session.canvas
-    rest = (truth > 0) & (canvas.state == 0)
-    assert ((canvas.labels > 0) & rest).sum() > 0.4 * rest.sum()
+    store = controller.session.store
+    rest = (truth > 0) & (store.state == 0)
+    assert ((store.labels > 0) & rest).sum() > 0.4 * rest.sum()

@@ -57,7 +57,7 @@ def test_after_the_largest_id_the_next_one_is_free(controller):
     labels.paint((20, 20), 2**32 - 1)
     controller.strokes.new_label()
     assert controller.session.problem is None
-    assert labels.selected_label not in (0, *np.unique(controller.canvas().labels))
+    assert labels.selected_label not in (0, *np.unique(controller.store().labels))
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_folders_that_tools_have_dropped_are_no_reason_to_refuse(project, opened
         shutil.rmtree(path / name, ignore_errors=True)
     controller = opened(path, engine=False)
     assert controller.session.problem is None
-    assert controller.canvas().labels[30, 40] == 7, "the log has it"
+    assert controller.store().labels[30, 40] == 7, "the log has it"
     controller.close()
     assert controller.session.notice == ""
     with Project.open(path) as other:
@@ -220,12 +220,12 @@ def test_what_cannot_be_opened_leaves_the_open_project_as_it_is(controller, tmp_
 
 def test_a_model_without_its_round_is_judged_on_request(project, opened):
     path = project.path
-    canvas = project.canvas("cells")
-    canvas.apply(
+    store = project.store("cells")
+    store.apply(
         difference(
             "paint",
-            canvas.labels,
-            canvas.state,
+            store.labels,
+            store.state,
             (slice(0, 40), slice(0, 40)),
             np.full((40, 40), 3, np.uint32),
             np.ones((40, 40), np.uint8),
@@ -273,22 +273,22 @@ def test_without_image_and_labels_the_image_is_closed_and_can_be_opened_again(co
         layers.remove(layers[name])
     controller.tick()
     assert list(layers) == []
-    assert controller.session.canvas is None
+    assert controller.session.store is None
     assert "Closed cells" in controller.session.status
     controller.actions.approve_field()
     assert "No image is open" in controller.session.problem.message
     controller.select_image("cells")
     assert len(layers) == 4
-    assert controller.canvas().labels[30, 40] == 9
+    assert controller.store().labels[30, 40] == 9
 
 
 def test_nothing_invisible_is_approved(controller):
     controller.family.labels.paint((30, 40), 9)
     controller.viewer.layers.clear()
     controller.actions.approve_image()
-    assert controller.session.canvas is None
+    assert controller.session.store is None
     controller.select_image("cells")
-    assert (controller.canvas().state < 2).all()
+    assert (controller.store().state < 2).all()
 
 
 def test_the_brush_begins_with_a_free_number(controller, opened):
@@ -378,20 +378,20 @@ def test_a_draft_is_said_to_be_there_when_it_is(large):
     assert "Drafted" in large.session.status
     assert all(left == 0 for status, left in said if "Drafted" in status)
     assert large.session.progress is None
-    assert len(large.canvas().objects) > 20
+    assert len(large.store().objects) > 20
 
 
 def test_writing_a_draft_can_be_cancelled_and_undone(large):
     large.draft()
-    spin(large, lambda: writing(large) and large.canvas().n > 0)
+    spin(large, lambda: writing(large) and large.store().n > 0)
     large.cancel()
     assert large.session.progress is None
     assert "Cancelled" in large.session.status
     spin(large, lambda: not large.busy)
-    assert not large.canvas().labels.all()
+    assert not large.store().labels.all()
     large.strokes.undo()
     spin(large, lambda: not large.busy)
-    assert not large.canvas().labels.any()
+    assert not large.store().labels.any()
 
 
 # --- views ------------------------------------------------------------------------------------------
@@ -425,10 +425,10 @@ def test_only_parts_that_look_at_what_has_changed_are_shown_anew(controller):
 
 
 def test_the_brush_leaves_its_number_to_others_until_it_is_used(controller):
-    labels, canvas = controller.family.labels, controller.canvas()
+    labels, store = controller.family.labels, controller.store()
     assert labels.selected_label == 1
     controller.correct_along("polygon", np.array([(10.0, 10), (30, 10), (30, 30), (10, 30)]))
-    assert canvas.labels[20, 20] == 1, "as on the command line"
+    assert store.labels[20, 20] == 1, "as on the command line"
     assert labels.selected_label == 2
     labels.paint((60, 60), 2)
     assert labels.selected_label == 2, "the person goes on with this object"
@@ -458,16 +458,16 @@ def test_a_project_that_goes_away_is_told_at_once_and_saved_elsewhere(controller
     assert "not at" in controller.session.problem.message
     assert resolve(controller.session).saved == "not saved"
     paint(controller, 40, 40, 8)  # refused and taken back, not swallowed
-    assert controller.canvas().labels[40, 40] == 0
+    assert controller.store().labels[40, 40] == 0
     assert controller.family.labels.data[40, 40] == 0
     controller.save_elsewhere(tmp_path / "rescued")
     assert controller.session.problem is None
     assert not controller.session.gone
     assert resolve(controller.session).saved == "saved ✓"
     assert controller.project().path == tmp_path / "rescued.cellseg"
-    assert controller.canvas().labels[20, 20] == 7
+    assert controller.store().labels[20, 20] == 7
     paint(controller, 40, 40, 8)
-    assert controller.canvas().labels[40, 40] == 8
+    assert controller.store().labels[40, 40] == 8
     assert not path.exists()
 
 
@@ -479,7 +479,7 @@ def test_a_project_that_comes_back_is_gone_on_with(controller, tmp_path):
     spin(controller, lambda: not controller.session.gone)
     assert controller.session.problem is None
     paint(controller, 40, 40, 8)
-    assert controller.canvas().labels[40, 40] == 8
+    assert controller.store().labels[40, 40] == 8
 
 
 def test_an_older_database_is_told_and_loses_nothing(project, tmp_path, opened):
@@ -489,22 +489,22 @@ def test_an_older_database_is_told_and_loses_nothing(project, tmp_path, opened):
     first = opened(path, engine=False)
     for n in range(5):
         paint(first, 10 * n, 20, n + 1)
-    labels = first.canvas().labels.copy()
+    labels = first.store().labels.copy()
     first.close()
     shutil.copyfile(tmp_path / "older.db", path / "project.db")
     second = opened(path, engine=False)
     assert "newer than project.db" in second.session.notice
-    np.testing.assert_array_equal(second.canvas().labels, labels)
+    np.testing.assert_array_equal(second.store().labels, labels)
     paint(second, 70, 70, 9)
-    labels = second.canvas().labels.copy()
+    labels = second.store().labels.copy()
     second.close()
-    np.testing.assert_array_equal(opened(path, engine=False).canvas().labels, labels)
+    np.testing.assert_array_equal(opened(path, engine=False).store().labels, labels)
 
 
 def test_a_damaged_project_offers_recovery_and_loses_nothing(controller, opened):
     for n in range(4):
         paint(controller, 10 * n + 5, 20, n + 1)
-    labels, path = controller.canvas().labels.copy(), controller.project().path
+    labels, path = controller.store().labels.copy(), controller.project().path
     controller.close()
     with (path / "project.db").open("r+b") as file:
         file.write(b"\xff" * 100)
@@ -515,11 +515,11 @@ def test_a_damaged_project_offers_recovery_and_loses_nothing(controller, opened)
     other.recover_project(other.session.problem.damaged)
     assert other.session.problem is None
     assert "Put together 4 edits" in other.session.notice
-    np.testing.assert_array_equal(other.canvas().labels, labels)
+    np.testing.assert_array_equal(other.store().labels, labels)
     paint(other, 70, 70, 9)
     other.close()
     again = opened(path, engine=False)
-    assert again.canvas().labels[70, 70] == 9
+    assert again.store().labels[70, 70] == 9
 
 
 def test_an_open_project_is_let_go_of_before_it_is_recovered(controller):
@@ -527,7 +527,7 @@ def test_an_open_project_is_let_go_of_before_it_is_recovered(controller):
     path = controller.project().path
     controller.recover_project(path)
     assert controller.session.problem is None
-    assert controller.canvas().labels[20, 20] == 7
+    assert controller.store().labels[20, 20] == 7
     paint(controller, 40, 40, 8)
     with Project.open(path) as project:
         assert project.load_labels(controller.session.image)[0][40, 40] == 8

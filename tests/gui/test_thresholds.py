@@ -64,11 +64,11 @@ def test_thresholds_are_fitted_to_corrections_and_applied_when_asked(controller,
     correct(controller, cells[1], 12)
     spin(controller, lambda: resolve(controller.session).fit.enabled)
     controller.retarget(controller.session.own.model_copy(update={"threshold": 0.98}))
-    before = controller.session.canvas.labels.copy()
+    before = controller.session.store.labels.copy()
     controller.fit_thresholds()
     spin(controller, lambda: "Fitted to" in controller.session.status)
     assert controller.session.target.threshold < 0.9
-    np.testing.assert_array_equal(controller.session.canvas.labels, before)
+    np.testing.assert_array_equal(controller.session.store.labels, before)
     assert resolve(controller.session).reset.enabled
     controller.prediction.reset()
     assert controller.session.decoding == controller.session.own
@@ -94,14 +94,14 @@ def test_a_forest_learns_from_corrections_and_drafts(controller, cells):
     assert "first" in view.forest.reason
     correct(controller, cells[1], 12)
     spin(controller, lambda: resolve(controller.session).forest.enabled)
-    canvas = controller.session.canvas
-    mine, before = canvas.state > 0, canvas.labels.copy()
+    store = controller.session.store
+    mine, before = store.state > 0, store.labels.copy()
     controller.draft("forest")
     spin(controller, lambda: not controller.busy and controller.session.progress is None)
     assert "random forest" in controller.session.status
     rest = (cells[1] > 0) & ~mine
-    assert ((canvas.labels > 0) & rest).sum() > 0.7 * rest.sum()
-    np.testing.assert_array_equal(canvas.labels[mine], before[mine])
+    assert ((store.labels > 0) & rest).sum() > 0.7 * rest.sum()
+    np.testing.assert_array_equal(store.labels[mine], before[mine])
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_old_and_new_can_be_looked_at_before_deciding(undecided):
     view = resolve(session)
     assert view.look_old.enabled
     assert view.look_new.enabled
-    labels, kept = session.canvas.labels.copy(), session.kept
+    labels, kept = session.store.labels.copy(), session.kept
     control.look_with("old")
     spin(control, lambda: "cells finds" in session.side_text)
     assert [layer.name for layer in control.viewer.layers if "[old]" in layer.name] == ["cells [old]"]
@@ -140,7 +140,7 @@ def test_old_and_new_can_be_looked_at_before_deciding(undecided):
     assert "cells finds" in session.side_text
     control.look_with("")
     assert not any("[old]" in layer.name for layer in control.viewer.layers)
-    np.testing.assert_array_equal(session.canvas.labels, labels)
+    np.testing.assert_array_equal(session.store.labels, labels)
     assert session.kept == kept  # looking leaves no probabilities behind
     assert not kept_path(session.project.path, "cells").exists()
     control.look_with("new")
@@ -155,7 +155,7 @@ def test_old_and_new_can_be_looked_at_before_deciding(undecided):
 def test_an_answer_nobody_waits_for_any_more_changes_nothing(undecided):
     """It must not be taken for a prediction either: labels would be written."""
     control, session = undecided, undecided.session
-    labels = session.canvas.labels.copy()
+    labels = session.store.labels.copy()
     control.look_with("old")
     control.look_with("new")
     spin(control, lambda: not control.old_and_new._asked)
@@ -167,7 +167,7 @@ def test_an_answer_nobody_waits_for_any_more_changes_nothing(undecided):
     spin(control, lambda: not control.old_and_new._asked)
     assert not any(layer.name.endswith(("[old]", "[new]")) for layer in control.viewer.layers)
     assert not control.writer.pieces
-    np.testing.assert_array_equal(session.canvas.labels, labels)
+    np.testing.assert_array_equal(session.store.labels, labels)
 
 
 def test_what_is_held_out_is_shown_as_boxes(undecided):

@@ -23,9 +23,9 @@ def controller(tmp_path, opened) -> Controller:
     np.save(tmp_path / "a.npy", (truth > 0).astype(np.uint8) * 200 + 20)
     with Project.create(tmp_path / "p") as project:
         project.add_image(tmp_path / "a.npy")
-        canvas, path = project.canvas("a"), Path(project.path)
+        store, path = project.store("a"), Path(project.path)
         box, state = (slice(0, 96), slice(0, 96)), (truth > 0).astype(np.uint8)
-        canvas.apply(difference("brush", canvas.labels, canvas.state, box, truth, state))
+        store.apply(difference("brush", store.labels, store.state, box, truth, state))
     return opened(path, engine=False)
 
 
@@ -54,9 +54,9 @@ def test_fine_tune_says_beforehand_what_it_will_take(controller):
     assert "About 5 min, 100 steps" in resolve(controller.session).forecast
     controller.session.update(pace=0.2)
     assert "About 60 s, 300 steps" in resolve(controller.session).forecast
-    canvas = controller.session.canvas
+    store = controller.session.store
     box = (slice(0, 96), slice(0, 96))
-    nothing = np.zeros_like(canvas.labels)
-    controller.workspace.apply(difference("delete", canvas.labels, canvas.state, box, nothing, canvas.state))
+    nothing = np.zeros_like(store.labels)
+    controller.workspace.apply(difference("delete", store.labels, store.state, box, nothing, store.state))
     spin(controller, lambda: controller.session.forecast.objects == 0)
     assert resolve(controller.session).forecast == ""

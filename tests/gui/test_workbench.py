@@ -102,7 +102,7 @@ def test_a_dragged_brush_is_on_disk(viewer, project):
     press(dock, "Correct", "New label  (N)")
     drag(viewer, (40, 40), (60, 90))
     with Project.open(path) as other:
-        labels = other.canvas("cells").labels
+        labels = other.store("cells").labels
     assert labels[40, 40] == 1
     assert labels[58:62, 88:92].any()
     np.testing.assert_array_equal(labels, dock.controller.family.labels.data)
@@ -176,17 +176,17 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
         if number == 2:
             assert main(["predict", str(line), "--image", ids[0], *tiles]) == 0
         with Project.open(line) as project:
-            canvas = project.canvas(ids[0])
+            store = project.store(ids[0])
             correct_by_hand(
                 lambda: None,
                 truths[ids[0]],
-                lambda id, index, c=canvas: c.apply(edits.paint(edits.Scene.on(c), index, id)),
+                lambda id, index, c=store: c.apply(edits.paint(edits.EditContext.on(c), index, id)),
             )
             point = tuple(int(v[0]) for v in np.nonzero(truths[ids[0]] == 4))
-            scene = edits.Scene.on(canvas)
-            canvas.apply(edits.approve_object(scene, scene.pick(point)))
-            whole = tuple(slice(0, n) for n in canvas.labels.shape)
-            canvas.apply(edits.approve_box(edits.Scene.on(canvas), whole))
+            context = edits.EditContext.on(store)
+            store.apply(edits.approve_object(context, context.pick(point)))
+            whole = tuple(slice(0, n) for n in store.labels.shape)
+            store.apply(edits.approve_box(edits.EditContext.on(store), whole))
         assert main(["train", str(line), *values, "--keep", "yes"]) == 0
     assert main(["predict", str(line), "--image", ids[1], *tiles]) == 0
     with Project.open(line) as project:
@@ -245,16 +245,16 @@ def test_thresholds_show_outlines_live_and_apply_on_request(viewer, trained, tmp
     press(dock, "Predict", "Predict")
     spin(lambda: control.session.kept and not control.busy)
     assert "fresh [uncertainty]" in viewer.layers
-    before = control.session.canvas.labels.copy()
+    before = control.session.store.labels.copy()
     page._target._widgets["threshold"].value = 0.05
     page._target._widgets["min_size"].value = 1
     spin(lambda: "objects in view" in control.session.decoded)
     assert "fresh [thresholds]" in viewer.layers
-    np.testing.assert_array_equal(control.session.canvas.labels, before)
+    np.testing.assert_array_equal(control.session.store.labels, before)
     assert page.apply.isEnabled()
     press(dock, "Predict", "Apply to the image")
     spin(lambda: not control.busy)
-    assert (control.session.canvas.labels > 0).sum() > (before > 0).sum()
+    assert (control.session.store.labels > 0).sum() > (before > 0).sum()
     assert "fresh [thresholds]" not in viewer.layers
     press(dock, "Predict", "Reset")
     assert page._target.value().threshold == 0.5

@@ -15,7 +15,7 @@ PENALTIES = (100.0, 1000.0, 10_000.0)
 """Candidates for the ridge penalty, per standard deviation of a feature; none of them may be better than no head."""
 FOLDS = 2
 ANCHORED, LEAST_ANCHORED, ANCHORED_HINTS = 10, 0.3, 0.2
-"""Pixels of which nobody has said anything hold the head to the network. Together they weigh as much as the corrected
+"""Pixels without user edits hold the head to the network. Together they weigh as much as the corrected
 objects where these are ten or fewer, and 10 / n of n objects, but never below 0.3: what is known lies near objects, and
 a head fitted to that alone may call everything else object. Of hints, which are painted where the network is wrong,
 they weigh a fifth."""

@@ -19,7 +19,7 @@ MOST = 2500
 CELL = 32
 """Background and hints are left out by squares of this side when a head is judged."""
 ANCHORS = 1000
-"""Pixels of which nobody has said anything, of a field and in all."""
+"""Pixels without user edits, of a field and in all."""
 HINTED = 1 << 40
 """Groups from here on are squares of hints on cells, below its negative of hints on background."""
 
@@ -29,7 +29,7 @@ class Samples:
     """M pixels: features (M, F), logits (M, K), target (M, K) in [0, 1], groups (M,), places (M, 2) in the image.
 
     A group is an object (above 0), a square of background (below 0), a square of hints on cells (from `HINTED` on) or
-    on background (below its negative), or 0: an anchor, a pixel of which nobody has said anything and whose target is
+    on background (below its negative), or 0: an anchor, a pixel without user edits and whose target is
     what the network says itself. Where the target is not a number nobody knows it: a hint does not tell how far the
     border of its cell is.
     """
@@ -106,7 +106,7 @@ def read_samples(
     most: int = MOST,
     hints: NDArray[np.uint8] | None = None,
 ) -> Samples | None:
-    """Known pixels of a field, at most `most`, as many with hints, and anchors; None where nobody said anything.
+    """Known pixels of a field, at most `most`, as many with hints, and anchors; None where there are no user edits.
 
     The maps may reach beyond the field, which is what `target`, `labels` and `known` cover.
 

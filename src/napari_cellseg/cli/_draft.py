@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import Any
 
 from .. import drafts
-from ..edits import fitted, predicted
+from ..edits import joined, predicted
 from ..errors import CellsegError
 from ..images import read_labels
 from ..project import Project
@@ -58,14 +58,14 @@ def _take_hints(project: Project, ids: list[str], files: list[str]) -> None:
 
 def _drafted(project: Project, id: str, method: drafts.Method, min_size: int) -> drafts.Drafted:
     """Draft one image and write it as a prediction is written, in one edit."""
-    image, canvas, instances = project.read_image(id), project.canvas(id), project.task == "instance"
+    image, store, instances = project.read_image(id), project.store(id), project.task == "instance"
     found = drafts.draft(method, project.config.recipe(image.load()), image.spacing_um, instances=instances)
-    box = tuple(slice(0, n) for n in canvas.labels.shape)
-    new = fitted(
-        canvas.labels, canvas.state, box, found.labels, canvas.next_id(),
-        before=canvas.labels, min_size=min_size, instances=instances,
+    box = tuple(slice(0, n) for n in store.labels.shape)
+    new = joined(
+        store.labels, store.state, box, found.labels, store.next_id(),
+        before=store.labels, min_size=min_size, instances=instances,
     )  # fmt: skip
-    canvas.apply(predicted(canvas.labels, canvas.state, box, new, tool="draft"))
+    store.apply(predicted(store.labels, store.state, box, new, tool="draft"))
     project.release(id)
     return found
 

@@ -23,7 +23,7 @@ def history(options: Namespace) -> int:
                 raise CellsegError("--restore needs to know which image.", "Say it: --image ID.")
             if not project.claim():
                 raise CellsegError("A napari window edits this project.", "Close it first, or restore there.")
-            edit = project.canvas(ids[0]).restore(options.restore)
+            edit = project.store(ids[0]).restore(options.restore)
             print(f"Restored {ids[0]} as it was after edit {options.restore}: {edit.index.size:,} voxels.")
             return DONE
         rows = sorted((row for id in ids for row in project.db.history(id)), key=lambda row: row.n)

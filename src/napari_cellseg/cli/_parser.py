@@ -138,7 +138,7 @@ def _predict(verbs: Any) -> None:
 
 
 def _draft(verbs: Any) -> None:
-    sub = _verb(verbs, "draft", "First labels by a classical method, only where nobody has spoken.", "_draft")
+    sub = _verb(verbs, "draft", "First labels by a classical method, only where there are no user edits.", "_draft")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
         "--method", choices=("otsu", "forest"), default="otsu",

@@ -21,7 +21,7 @@ from ..project import Project, kinds_of_images
 from ._planes import Places, Plane, read_planes
 
 AHEAD = 2
-"""Steps that may be prepared ahead; what a step's loss teaches about hard places is heeded so many steps later."""
+"""Steps that may be prepared ahead; what a step's loss teaches about hard places is seen so many steps later."""
 _MEMORY = 64
 """Steps whose places are remembered as hard or easy."""
 _TRIES = 50
@@ -229,8 +229,8 @@ class TrainingSet:
         """A hard place or one of a rare class, as often as is wanted."""
         sampling = self.config.sampling
         if sampling.hard and rng.random() < sampling.hard:
-            heeded = range(step - AHEAD - _MEMORY, step - AHEAD)  # whenever the draw is made, the same
-            known = sorted((h for h in self.hard if h.step in heeded), key=lambda h: -h.loss)
+            seen = range(step - AHEAD - _MEMORY, step - AHEAD)  # whenever the draw is made, the same
+            known = sorted((h for h in self.hard if h.step in seen), key=lambda h: -h.loss)
             if known:
                 chosen = known[rng.integers(max(1, len(known) // 4))]
                 return chosen.plane, chosen.centre

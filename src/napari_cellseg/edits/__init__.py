@@ -1,19 +1,21 @@
-"""Corrections as pure functions: a `Scene` (labels, state, what may be changed) in, an `Edit` with its inverse out.
+"""Corrections as pure functions: an `EditContext` (labels, state, what may be changed) in, an invertible `Edit` out.
 
-Nothing here writes: `Canvas.apply` logs an edit and then writes it. Arrays are (Z, Y, X) or (Y, X); a point is in
-voxel coordinates of the same axes. Tools look only at the box of what they change, which the scene's `objects`
+Nothing here writes: `LabelStore.apply` logs an edit and then writes it. Arrays are (Z, Y, X) or (Y, X); a point is in
+voxel coordinates of the same axes. Tools look only at the box of what they change, which the context's `objects`
 know. Whatever a person touches becomes *corrected* as a whole object in the plane, so that the next prediction
-replaces all of it or nothing; approved objects are protected while the scene is locked.
+replaces all of it or nothing; approved objects are protected while the context is locked.
 """
 
 from __future__ import annotations
 
+from ._context import EditContext, Over, Piece
 from ._cut import split, split_seeds
 from ._draw import copy_to_slice, interpolate, polygon, scribble
 from ._hand import forbidden, paint, stroke
 from ._objects import (
     assign_class,
     delete,
+    delete_inside,
     fill_holes,
     grow,
     ids_along,
@@ -26,22 +28,21 @@ from ._objects import (
     shrink,
     smooth,
 )
-from ._scene import Over, Piece, Scene
 from ._states import (
     approval,
     approve_background,
     approve_box,
     approve_mask,
     approve_object,
-    fitted,
+    joined,
     predicted,
-    reconcile,
+    renumbered,
 )
 
 __all__ = [
+    "EditContext",
     "Over",
     "Piece",
-    "Scene",
     "approval",
     "approve_background",
     "approve_box",
@@ -50,21 +51,22 @@ __all__ = [
     "assign_class",
     "copy_to_slice",
     "delete",
+    "delete_inside",
     "fill_holes",
-    "fitted",
     "forbidden",
     "grow",
     "ids_along",
     "interpolate",
+    "joined",
     "keep_largest",
     "merge",
     "merge_line",
     "paint",
     "polygon",
     "predicted",
-    "reconcile",
     "relabel",
     "remove_small",
+    "renumbered",
     "replace_objects",
     "scribble",
     "shrink",

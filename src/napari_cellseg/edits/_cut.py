@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..boxes import around, relative
-from ..errors import CellsegError
+from ..errors import CellsegError, NothingThere
 from ..project import Edit
+from ._context import Box, EditContext, Mask, Piece
 from ._lines import rasterise
-from ._scene import Box, Mask, Piece, Scene
 
 Pixels = Callable[[Box], NDArray[Any]]
 
 
-def split(scene: Scene, line: NDArray[np.floating]) -> Edit:
+def split(context: EditContext, line: NDArray[np.floating]) -> Edit:
     """Cut every object that a drawn line parts: in the line's plane, or through the volume where tools act on it.
 
     Parameters
@@ -31,25 +31,27 @@ def split(scene: Scene, line: NDArray[np.floating]) -> Edit:
     CellsegError
         When the line parts no object, or one that it parts is approved and locked.
     """
-    plane, points = rasterise(line, scene.labels.shape)
-    ids = [int(i) for i in np.unique(scene.labels[plane][tuple(points.T)]) if i]
-    if scene.z is not None and plane:
-        scene = scene.at(plane[0])
+    plane, points = rasterise(line, context.labels.shape)
+    ids = [int(i) for i in np.unique(context.labels[plane][tuple(points.T)]) if i]
+    if context.z is not None and plane:
+        context = context.at(plane[0])
     found: list[tuple[Piece, NDArray[Any]]] = []
-    next_id = scene.first_id
+    next_id = context.first_id
     for id in ids:
-        piece = scene.piece(id) if scene.instances else scene.pick((*plane, *_first_on(scene, plane, points, id)))
+        piece = (
+            context.piece(id) if context.instances else context.pick((*plane, *_first_on(context, plane, points, id)))
+        )
         numbers = _cut(piece, points)
         if numbers is not None:
-            scene.refuse_approved(piece)
+            context.refuse_approved(piece)
             found.append((piece, np.where(numbers > 1, numbers + (next_id - 2), piece.id)))
             next_id += int(numbers.max()) - 1
     if not found:
-        raise CellsegError("The line does not part an object.", "Draw it across the object, from outside to outside.")
-    return _together(scene, "split", found)
+        raise NothingThere("The line does not part an object.", "Draw it across the object, from outside to outside.")
+    return _together(context, "split", found)
 
 
-def split_seeds(scene: Scene, seeds: Sequence[tuple[int, ...]], pixels: Pixels | None = None) -> Edit:
+def split_seeds(context: EditContext, seeds: Sequence[tuple[int, ...]], pixels: Pixels | None = None) -> Edit:
     """Part one object between clicked seeds by watershed: on the distance to its outline, or on an image.
 
     Parameters
@@ -69,34 +71,34 @@ def split_seeds(scene: Scene, seeds: Sequence[tuple[int, ...]], pixels: Pixels |
     seeds = list(dict.fromkeys(tuple(int(v) for v in seed) for seed in seeds))
     if len(seeds) < 2:
         raise CellsegError("Splitting needs two seeds.", "Click twice or more inside one object, once in each part.")
-    piece = scene.pick(seeds[0])
-    scene.refuse_approved(piece)
+    piece = context.pick(seeds[0])
+    context.refuse_approved(piece)
     markers = np.zeros(piece.mask.shape, np.int32)
     for number, seed in enumerate(seeds, start=1):
         at = tuple(p - s.start for p, s in zip(seed, piece.box, strict=True))
-        if scene.labels[seed] != piece.id or not all(
+        if context.labels[seed] != piece.id or not all(
             s.start <= p < s.stop for p, s in zip(seed, piece.box, strict=True)
         ):
             raise CellsegError("The seeds lie in different objects.", f"Click inside object {piece.id} again.")
         markers[at] = number
-    height = _inside_ness(piece.mask, scene) if pixels is None else _blurred(pixels(piece.box))
+    height = _inside_ness(piece.mask, context) if pixels is None else _blurred(pixels(piece.box))
     numbers = np.asarray(watershed(-height, markers, mask=piece.mask))
-    new = np.where(numbers > 1, numbers + (scene.first_id - 2), piece.id)
-    return _together(scene, "split by seeds", [(piece, new)])
+    new = np.where(numbers > 1, numbers + (context.first_id - 2), piece.id)
+    return _together(context, "split by seeds", [(piece, new)])
 
 
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _together(scene: Scene, tool: str, found: list[tuple[Piece, NDArray[Any]]]) -> Edit:
+def _together(context: EditContext, tool: str, found: list[tuple[Piece, NDArray[Any]]]) -> Edit:
     box = around(piece.box for piece, _ in found)
-    new = np.array(scene.labels[box])
+    new = np.array(context.labels[box])
     touched = np.zeros(new.shape, bool)
     for piece, ids in found:
         inner = relative(piece.box, box)
         new[inner] = np.where(piece.mask, ids, new[inner])
         touched[inner] |= piece.mask
-    return scene.edit(tool, box, new, touched)
+    return context.edit(tool, box, new, touched)
 
 
 def _cut(piece: Piece, points: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -125,16 +127,16 @@ def _cut(piece: Piece, points: NDArray[np.int64]) -> NDArray[np.int64] | None:
     return np.where(mask & (numbers == 0), 1, numbers)
 
 
-def _first_on(scene: Scene, plane: tuple[int, ...], points: NDArray[np.int64], id: int) -> tuple[int, int]:
-    hit = points[np.flatnonzero(scene.labels[plane][tuple(points.T)] == id)[0]]
+def _first_on(context: EditContext, plane: tuple[int, ...], points: NDArray[np.int64], id: int) -> tuple[int, int]:
+    hit = points[np.flatnonzero(context.labels[plane][tuple(points.T)] == id)[0]]
     return int(hit[0]), int(hit[1])
 
 
-def _inside_ness(mask: Mask, scene: Scene) -> NDArray[np.float32]:
+def _inside_ness(mask: Mask, context: EditContext) -> NDArray[np.float32]:
     import edt
 
     flat = mask[0] if mask.ndim == 3 and mask.shape[0] == 1 else mask
-    distance = edt.edt(np.ascontiguousarray(flat), anisotropy=scene.sampling[-flat.ndim :], black_border=False)
+    distance = edt.edt(np.ascontiguousarray(flat), anisotropy=context.sampling[-flat.ndim :], black_border=False)
     return np.asarray(distance, np.float32).reshape(mask.shape)
 
 

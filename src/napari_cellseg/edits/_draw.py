@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from ..boxes import relative, size
 from ..errors import CellsegError
 from ..project import Edit
+from ._context import Box, EditContext, Mask, Piece, most_covered, reach_of
 from ._lines import box_around, rasterise
-from ._scene import Box, Mask, Piece, Scene, most_covered, reach_of
 
 Guide = Callable[[Box], NDArray[Any]]
 REACH = 48
 """How many pixels a scribble looks around itself."""
 
 
-def polygon(scene: Scene, corners: NDArray[np.floating], *, convex: bool = False, id: int = 0) -> Edit:
+def polygon(context: EditContext, corners: NDArray[np.floating], *, convex: bool = False, id: int = 0) -> Edit:
     """Draw a closed shape in the plane of its first corner.
 
     Parameters
@@ -47,19 +47,24 @@ def polygon(scene: Scene, corners: NDArray[np.floating], *, convex: bool = False
     ring = corners[:, -2:]
     if convex:
         ring = _hull(ring)
-    rows, columns = fill(ring[:, 0], ring[:, 1], scene.labels.shape[-2:])
+    rows, columns = fill(ring[:, 0], ring[:, 1], context.labels.shape[-2:])
     if not len(rows):
         raise CellsegError("The shape encloses nothing.", "Draw round the object, inside the image.")
-    box2d = box_around(np.stack([rows, columns], axis=1), 0, scene.labels.shape)
+    box2d = box_around(np.stack([rows, columns], axis=1), 0, context.labels.shape)
     mask = np.zeros(tuple(s.stop - s.start for s in box2d), bool)
     mask[rows - box2d[0].start, columns - box2d[1].start] = True
     box = (*(slice(p, p + 1) for p in plane), *box2d)
     tool = "convex polygon" if convex else "polygon"
-    return _drawn(scene, tool, box, mask.reshape(*(1,) * len(plane), *mask.shape), id)
+    return _drawn(context, tool, box, mask.reshape(*(1,) * len(plane), *mask.shape), id)
 
 
 def scribble(
-    scene: Scene, line: NDArray[np.floating], guide: Guide, *, kind: Literal["probability", "image"], id: int = 0
+    context: EditContext,
+    line: NDArray[np.floating],
+    guide: Guide,
+    *,
+    kind: Literal["probability", "image"],
+    id: int = 0,
 ) -> Edit:
     """A new object from a rough line inside it, snapped to a probability map or to the edges of the image.
 
@@ -83,14 +88,14 @@ def scribble(
     """
     from scipy import ndimage as ndi
 
-    scene = _on_background(scene)
-    plane, points = rasterise(line, scene.labels.shape)
-    box2d = box_around(points, REACH, scene.labels.shape)
+    context = _on_background(context)
+    plane, points = rasterise(line, context.labels.shape)
+    box2d = box_around(points, REACH, context.labels.shape)
     box: Box = (*(slice(p, p + 1) for p in plane), *box2d)
-    if plane and scene.z is None:
-        depth = max(1, round(REACH / scene.sampling[0]))
-        box = (slice(max(0, plane[0] - depth), min(scene.labels.shape[0], plane[0] + depth + 1)), *box2d)
-    free = scene.open_to_drawing(box) & ((scene.labels[box] == 0) | (scene.labels[box] == id))
+    if plane and context.z is None:
+        depth = max(1, round(REACH / context.sampling[0]))
+        box = (slice(max(0, plane[0] - depth), min(context.labels.shape[0], plane[0] + depth + 1)), *box2d)
+    free = context.open_to_drawing(box) & ((context.labels[box] == 0) | (context.labels[box] == id))
     seeds = np.zeros(free.shape, bool)
     local = tuple((points - [s.start for s in box2d]).T)
     seeds[(plane[0] - box[0].start, *local) if plane else local] = True
@@ -101,16 +106,16 @@ def scribble(
     region = _probable(values, seeds, free) if kind == "probability" else _edged(values, seeds, free)
     flat = region[0] if region.ndim == 3 and len(region) == 1 else region
     region = np.asarray(ndi.binary_fill_holes(flat)).reshape(region.shape) & free
-    return _drawn(scene, "scribble", box, region | seeds, id)
+    return _drawn(context, "scribble", box, region | seeds, id)
 
 
-def copy_to_slice(scene: Scene, piece: Piece, to: int) -> Edit:
+def copy_to_slice(context: EditContext, piece: Piece, to: int) -> Edit:
     """Draw an object's part in one slice in another slice, too.
 
     Parameters
     ----------
     piece
-        Of one slice: ``scene.at(z).piece(id)``.
+        Of one slice: ``context.at(z).piece(id)``.
     to
         The other slice.
 
@@ -119,15 +124,15 @@ def copy_to_slice(scene: Scene, piece: Piece, to: int) -> Edit:
     CellsegError
         In 2D, when `to` lies outside, or when nothing may be drawn there.
     """
-    if scene.labels.ndim == 2 or not 0 <= to < scene.labels.shape[0]:
+    if context.labels.ndim == 2 or not 0 <= to < context.labels.shape[0]:
         raise CellsegError("There is no other slice.", "Copying needs a volume and a slice beside this one.")
-    if scene.instances:
-        scene.refuse_approved(scene.at(None).piece(piece.id))
+    if context.instances:
+        context.refuse_approved(context.at(None).piece(piece.id))
     box = (slice(to, to + 1), *piece.box[1:])
-    return _drawn(scene, "copy to slice", box, piece.mask, piece.id)
+    return _drawn(context, "copy to slice", box, piece.mask, piece.id)
 
 
-def interpolate(scene: Scene, id: int) -> Edit:
+def interpolate(context: EditContext, id: int) -> Edit:
     """Fill the slices between those in which an object is drawn: signed distances change linearly.
 
     Source: S. P. Raya, J. K. Udupa, "Shape-based interpolation of multidimensional objects", IEEE TMI 9, 1990.
@@ -137,11 +142,11 @@ def interpolate(scene: Scene, id: int) -> Edit:
     CellsegError
         In 2D, or when no slice is missing.
     """
-    if scene.labels.ndim == 2:
+    if context.labels.ndim == 2:
         raise CellsegError("There are no slices to fill.", "Interpolation needs a volume.")
-    scene = _on_background(scene)
-    piece = scene.at(None).piece(id)
-    scene.refuse_approved(piece)
+    context = _on_background(context)
+    piece = context.at(None).piece(id)
+    context.refuse_approved(piece)
     present = np.flatnonzero(piece.mask.any((1, 2)))
     shape = np.zeros(piece.mask.shape, bool)
     padded = np.pad(piece.mask, ((0, 0), (1, 1), (1, 1)))
@@ -153,37 +158,37 @@ def interpolate(scene: Scene, id: int) -> Edit:
                 shape[z] = ((1 - share) * ends[0] + share * ends[1] > 0)[1:-1, 1:-1]
     if not shape.any():
         raise CellsegError(f"Object {id} has no missing slices.", "Draw it in two slices with a gap between them.")
-    free = shape & (scene.labels[piece.box] == 0)  # what lies in the gap stays
+    free = shape & (context.labels[piece.box] == 0)  # what lies in the gap stays
     if not free.any():
         raise CellsegError(f"Other objects fill the gap of object {id}.", "Delete or move them first.")
-    return _drawn(scene, "interpolate", piece.box, free, id)
+    return _drawn(context, "interpolate", piece.box, free, id)
 
 
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _on_background(scene: Scene) -> Scene:
+def _on_background(context: EditContext) -> EditContext:
     """For what takes background only: "one object only" would forbid all of it."""
-    return replace(scene, over="background") if scene.over == "object" else scene
+    return replace(context, over="background") if context.over == "object" else context
 
 
-def _drawn(scene: Scene, tool: str, box: Box, mask: Mask, id: int) -> Edit:
+def _drawn(context: EditContext, tool: str, box: Box, mask: Mask, id: int) -> Edit:
     """Draw a mask where drawing is allowed; objects that lose voxels become corrected in its slices."""
-    old = scene.labels[box]
-    if scene.over == "object" and not scene.only:
-        scene = replace(scene, only=most_covered(old[mask]))
-    mask = mask & scene.open_to_drawing(box)
-    value = id or scene.first_id
+    old = context.labels[box]
+    if context.over == "object" and not context.only:
+        context = replace(context, only=most_covered(old[mask]))
+    mask = mask & context.open_to_drawing(box)
+    value = id or context.first_id
     if not (mask & (old != value)).any():
         raise CellsegError("Nothing may be drawn here.", "Look at 'Paint over' and at the lock of approved objects.")
-    if not scene.instances:
-        return scene.edit(tool, box, np.where(mask, value, old), mask)
+    if not context.instances:
+        return context.edit(tool, box, np.where(mask, value, old), mask)
     ids = np.unique(np.append(old[mask], value))
-    outer = reach_of(scene, box, ids)
+    outer = reach_of(context, box, ids)
     drawn = np.zeros(size(outer), bool)
     drawn[relative(box, outer)] = mask
-    touched = drawn | np.isin(scene.labels[outer], ids[ids > 0])
-    return scene.edit(tool, outer, np.where(drawn, value, scene.labels[outer]), touched)
+    touched = drawn | np.isin(context.labels[outer], ids[ids > 0])
+    return context.edit(tool, outer, np.where(drawn, value, context.labels[outer]), touched)
 
 
 def _probable(values: NDArray[np.float32], seeds: Mask, free: Mask) -> Mask:

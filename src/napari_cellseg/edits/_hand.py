@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..project import APPROVED, CORRECTED, PREDICTED, Edit
-from ._scene import Mask, Scene, allowed, most_covered
+from ._context import EditContext, Mask, allowed, most_covered
 
 
-def stroke(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32], *, tool: str = "brush") -> Edit:
-    """The edit of a stroke that is in `scene.labels` already; `scene.objects` does not know of it yet.
+def stroke(
+    context: EditContext, index: NDArray[np.int64], old_labels: NDArray[np.uint32], *, tool: str = "brush"
+) -> Edit:
+    """The edit of a stroke that is in `context.labels` already; `context.objects` does not know of it yet.
 
     The objects that were painted or erased become corrected as a whole in the planes of the stroke (in semantic
     projects, only the voxels themselves do).
@@ -24,99 +26,101 @@ def stroke(scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32
     """
     index, first = np.unique(np.asarray(index, np.int64), return_index=True)
     old_labels = np.asarray(old_labels, np.uint32)[first]
-    new_labels = scene.labels.reshape(-1)[index]
+    new_labels = context.labels.reshape(-1)[index]
     real = new_labels != old_labels
     if not real.all():
         index, old_labels, new_labels = index[real], old_labels[real], new_labels[real]
-    return _painted(scene, tool, index, old_labels, new_labels)
+    return _painted(context, tool, index, old_labels, new_labels)
 
 
 def forbidden(
-    scene: Scene, index: NDArray[np.int64], old_labels: NDArray[np.uint32], new_labels: NDArray[np.uint32]
+    context: EditContext, index: NDArray[np.int64], old_labels: NDArray[np.uint32], new_labels: NDArray[np.uint32]
 ) -> Mask:
     """Which positions of a stroke it was not allowed to change, (N,): to be put back before it is logged.
 
     While approved objects are locked, a stroke neither takes from them nor adds to them in a plane where they are
     approved.
     """
-    if scene.over == "object" and not scene.only:
-        scene = replace(scene, only=most_covered(old_labels))
-    wrong = ~allowed(scene, old_labels, scene.state.reshape(-1)[index])
-    if scene.locked and scene.instances:
-        wrong |= _extends_approved(scene, np.asarray(index, np.int64), old_labels, new_labels)
+    if context.over == "object" and not context.only:
+        context = replace(context, only=most_covered(old_labels))
+    wrong = ~allowed(context, old_labels, context.state.reshape(-1)[index])
+    if context.locked and context.instances:
+        wrong |= _extends_approved(context, np.asarray(index, np.int64), old_labels, new_labels)
     return np.isin(index, np.asarray(index)[wrong]) if wrong.any() else wrong  # of repeated ones all
 
 
-def paint(scene: Scene, index: NDArray[np.int64], value: int) -> Edit:
+def paint(context: EditContext, index: NDArray[np.int64], value: int) -> Edit:
     """Paint one id (0 erases) at flat positions (N,): what napari's brush does, for scripts and tests."""
     index = np.unique(np.asarray(index, np.int64))
-    old = scene.labels.reshape(-1)[index]
+    old = context.labels.reshape(-1)[index]
     new = np.full(index.size, value, np.uint32)
-    keep = (old != value) & ~forbidden(scene, index, old, new)
-    return _painted(scene, "brush", index[keep], old[keep], new[keep])
+    keep = (old != value) & ~forbidden(context, index, old, new)
+    return _painted(context, "brush", index[keep], old[keep], new[keep])
 
 
 # --- inside ---------------------------------------------------------------------------------------
 
 
 def _painted(
-    scene: Scene, tool: str, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
+    context: EditContext, tool: str, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
 ) -> Edit:
     """The edit of sorted positions, and of what else belongs to their objects."""
-    rest = _rest_of_objects(scene, index, old, new) if scene.instances and index.size else index[:0]
+    rest = _rest_of_objects(context, index, old, new) if context.instances and index.size else index[:0]
     everything = np.concatenate([index, rest])
     order = np.argsort(everything)
-    everything, same = everything[order], scene.labels.reshape(-1)[rest]
+    everything, same = everything[order], context.labels.reshape(-1)[rest]
     return Edit(
         tool,
-        scene.labels.shape,
+        context.labels.shape,
         everything,
         np.concatenate([old, same])[order],
         np.concatenate([new, same])[order],
-        scene.state.reshape(-1)[everything],
+        context.state.reshape(-1)[everything],
         np.full(everything.size, CORRECTED, np.uint8),
     )
 
 
 def _rest_of_objects(
-    scene: Scene, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
+    context: EditContext, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
 ) -> NDArray[np.int64]:
     """Flat positions of what else belongs to the painted objects, in the planes of the stroke, and is predicted."""
     ids = np.unique(np.concatenate([old, new]))
-    inner = int(np.prod(scene.labels.shape[-2:]))
+    inner = int(np.prod(context.labels.shape[-2:]))
     first, last = int(index[0]) // inner, int(index[-1]) // inner + 1
     found = []
     for id in ids[ids > 0].tolist():  # each for itself: two objects may lie far apart
-        if id in scene.objects:
-            found.append(_places(scene, id, PREDICTED, first, last))
+        if id in context.objects:
+            found.append(_places(context, id, PREDICTED, first, last))
     rest = np.concatenate([index[:0], *found])
     at = np.searchsorted(index, rest)
     painted = index[np.minimum(at, index.size - 1)] == rest
     return np.asarray(rest[~painted])
 
 
-def _extends_approved(scene: Scene, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]) -> Mask:
+def _extends_approved(
+    context: EditContext, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]
+) -> Mask:
     """Which positions would belong to an object that is approved in their plane, and did not before."""
-    inner = int(np.prod(scene.labels.shape[-2:]))
+    inner = int(np.prod(context.labels.shape[-2:]))
     wrong, more = np.zeros(index.size, bool), (new > 0) & (new != old)
     for id in np.unique(new[more]).tolist():
-        if id not in scene.objects:
+        if id not in context.objects:
             continue
         mine = more & (new == id)
         for plane in np.unique(index[mine] // inner).tolist():
-            approved = _places(scene, id, APPROVED, plane, plane + 1)
+            approved = _places(context, id, APPROVED, plane, plane + 1)
             # the stroke may be in the array already, over approved background
             if not np.isin(approved, index[mine]).all():
                 wrong |= mine & (index // inner == plane)
     return wrong
 
 
-def _places(scene: Scene, id: int, state: int, first: int, last: int) -> NDArray[np.int64]:
+def _places(context: EditContext, id: int, state: int, first: int, last: int) -> NDArray[np.int64]:
     """Flat positions of an object's voxels of one state, in the planes `first` to `last`."""
-    box = scene.objects.box(scene.labels, id)
+    box = context.objects.box(context.labels, id)
     if len(box) == 3:
         start = max(box[0].start, first)
         box = (slice(start, max(start, min(box[0].stop, last))), *box[1:])
-    mine = (scene.labels[box] == id) & (scene.state[box] == state)
+    mine = (context.labels[box] == id) & (context.state[box] == state)
     places = tuple(p + s.start for p, s in zip(np.nonzero(mine), box, strict=True))
-    return np.asarray(np.ravel_multi_index(places, scene.labels.shape), np.int64)
+    return np.asarray(np.ravel_multi_index(places, context.labels.shape), np.int64)

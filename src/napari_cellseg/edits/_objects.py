@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import cc3d
 import numpy as np
@@ -10,19 +11,48 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from ..boxes import around, relative
-from ..errors import CellsegError
+from ..errors import CellsegError, NothingThere
 from ..project import Edit
+from ._context import Box, EditContext, Labels, Mask, Piece, faces, protected, reach_of
 from ._lines import rasterise
-from ._scene import Box, Labels, Mask, Piece, Scene, faces, protected, reach_of
 
 
-def delete(scene: Scene, piece: Piece) -> Edit:
+def delete(context: EditContext, piece: Piece) -> Edit:
     """Remove an object; its place becomes corrected background."""
-    scene.refuse_approved(piece)
-    return scene.edit("delete", piece.box, np.where(piece.mask, 0, scene.labels[piece.box]), piece.mask)
+    context.refuse_approved(piece)
+    return context.edit("delete", piece.box, np.where(piece.mask, 0, context.labels[piece.box]), piece.mask)
 
 
-def merge(scene: Scene, ids: Sequence[int]) -> Edit:
+def delete_inside(context: EditContext, box: Box) -> Edit:
+    """Remove the objects whose middle lies in a box, as seen in the box's slice; approved ones stay while locked.
+
+    Parameters
+    ----------
+    box
+        One slice of it, where labels are a volume; objects go as a whole where tools act through the volume.
+
+    Raises
+    ------
+    NothingThere
+        When no object may go.
+    """
+    seen = context.at(box[0].start) if len(box) == 3 else context
+    ids = []
+    for id in context.objects.within(box).tolist():
+        with suppress(NothingThere):  # its box reaches in here, the object itself does not
+            if _centred(seen.piece(id).box, box) and not _protected_part(context, id):
+                ids.append(id)
+    if not ids:
+        raise NothingThere(
+            "No object lies in the box.", "Draw it around objects. Approved ones stay (Shift-A unlocks)."
+        )
+    pieces = [context.piece(id) for id in ids]
+    wide = around(p.box for p in pieces)
+    gone = np.isin(context.labels[wide], np.asarray(ids, np.uint32))
+    return context.edit("delete", wide, np.where(gone, 0, context.labels[wide]), gone)
+
+
+def merge(context: EditContext, ids: Sequence[int]) -> Edit:
     """Give all objects the id of the first.
 
     Raises
@@ -33,14 +63,14 @@ def merge(scene: Scene, ids: Sequence[int]) -> Edit:
     ids = list(dict.fromkeys(int(i) for i in ids if i))
     if len(ids) < 2:
         raise CellsegError("Merging needs two objects.", "Click on one object, then on the other.")
-    pieces = [scene.piece(id) for id in ids]
-    scene.refuse_approved(*pieces)
+    pieces = [context.piece(id) for id in ids]
+    context.refuse_approved(*pieces)
     box = around(p.box for p in pieces)
-    mine = np.isin(scene.labels[box], np.asarray(ids, np.uint32))
-    return scene.edit("merge", box, np.where(mine, ids[0], scene.labels[box]), mine)
+    mine = np.isin(context.labels[box], np.asarray(ids, np.uint32))
+    return context.edit("merge", box, np.where(mine, ids[0], context.labels[box]), mine)
 
 
-def merge_line(scene: Scene, line: NDArray[np.floating]) -> Edit:
+def merge_line(context: EditContext, line: NDArray[np.floating]) -> Edit:
     """Merge every object that a drawn line touches into the first one it meets.
 
     Parameters
@@ -48,17 +78,17 @@ def merge_line(scene: Scene, line: NDArray[np.floating]) -> Edit:
     line
         (N, ndim) corner points in voxel coordinates, in one plane of a volume.
     """
-    return merge(scene, ids_along(scene, line))
+    return merge(context, ids_along(context, line))
 
 
-def ids_along(scene: Scene, line: NDArray[np.floating]) -> list[int]:
+def ids_along(context: EditContext, line: NDArray[np.floating]) -> list[int]:
     """Ids under a drawn line, in the order in which it meets them."""
-    plane, points = rasterise(line, scene.labels.shape)
-    ids = scene.labels[plane][tuple(points.T)]
+    plane, points = rasterise(line, context.labels.shape)
+    ids = context.labels[plane][tuple(points.T)]
     return [int(i) for i in dict.fromkeys(ids.tolist()) if i]
 
 
-def fill_holes(scene: Scene, piece: Piece) -> Edit:
+def fill_holes(context: EditContext, piece: Piece) -> Edit:
     """Give an object the background that it encloses: holes of the slice, or cavities of the volume.
 
     Raises
@@ -66,13 +96,13 @@ def fill_holes(scene: Scene, piece: Piece) -> Edit:
     CellsegError
         When there are none, or the object is approved and locked.
     """
-    scene.refuse_approved(piece)
+    context.refuse_approved(piece)
     flat = piece.mask[0] if piece.mask.ndim == 3 and len(piece.mask) == 1 else piece.mask
     filled = np.asarray(ndi.binary_fill_holes(flat)).reshape(piece.mask.shape)
-    return _reshape(scene, "fill holes", piece, piece.box, filled, "has no holes")
+    return _reshape(context, "fill holes", piece, piece.box, filled, "has no holes")
 
 
-def smooth(scene: Scene, piece: Piece, radius: float = 3.0) -> Edit:
+def smooth(context: EditContext, piece: Piece, radius: float = 3.0) -> Edit:
     """Smooth the outline: a Gaussian of the mask (sigma = radius / 2 pixels, equal in micrometres) above one half.
 
     Raises
@@ -80,21 +110,21 @@ def smooth(scene: Scene, piece: Piece, radius: float = 3.0) -> Edit:
     CellsegError
         When nothing would be left, or the object is approved and locked.
     """
-    scene.refuse_approved(piece)
-    sigma = tuple(radius / 2 / s for s in scene.sampling)
-    if scene.z is not None:
+    context.refuse_approved(piece)
+    sigma = tuple(radius / 2 / s for s in context.sampling)
+    if context.z is not None:
         sigma = (0.0, *sigma[1:]) if len(sigma) == 3 else sigma
-    box, mask = scene.widened(piece, tuple(int(np.ceil(2 * s)) for s in sigma))
+    box, mask = context.widened(piece, tuple(int(np.ceil(2 * s)) for s in sigma))
     new = ndi.gaussian_filter(mask.astype(np.float32), sigma, mode="nearest") > 0.5
-    return _reshape(scene, "smooth", piece, box, new, "is smooth already")
+    return _reshape(context, "smooth", piece, box, new, "is smooth already")
 
 
-def grow(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
+def grow(context: EditContext, piece: Piece, pixels: int = 1) -> Edit:
     """Move the outline outward in every slice, over background only."""
-    return _moved(scene, piece, pixels, "grow", "has no background to grow into")
+    return _moved(context, piece, pixels, "grow", "has no background to grow into")
 
 
-def shrink(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
+def shrink(context: EditContext, piece: Piece, pixels: int = 1) -> Edit:
     """Move the outline inward in every slice; the image's border is no outline.
 
     Raises
@@ -102,10 +132,10 @@ def shrink(scene: Scene, piece: Piece, pixels: int = 1) -> Edit:
     CellsegError
         When nothing would be left, or the object is approved and locked.
     """
-    return _moved(scene, piece, pixels, "shrink", "cannot shrink")
+    return _moved(context, piece, pixels, "shrink", "cannot shrink")
 
 
-def keep_largest(scene: Scene, piece: Piece) -> Edit:
+def keep_largest(context: EditContext, piece: Piece) -> Edit:
     """Of an object in several pieces, keep the largest.
 
     Raises
@@ -113,14 +143,14 @@ def keep_largest(scene: Scene, piece: Piece) -> Edit:
     CellsegError
         When it is in one piece, or approved and locked.
     """
-    scene.refuse_approved(piece)
+    context.refuse_approved(piece)
     pieces = cc3d.connected_components(piece.mask)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
-    return _reshape(scene, "keep largest", piece, piece.box, pieces == sizes.argmax(), "is in one piece")
+    return _reshape(context, "keep largest", piece, piece.box, pieces == sizes.argmax(), "is in one piece")
 
 
-def remove_small(scene: Scene, box: Box, min_size: int) -> Edit:
+def remove_small(context: EditContext, box: Box, min_size: int) -> Edit:
     """Delete every object below a size whose middle lies in a box; approved ones stay while they are locked.
 
     Parameters
@@ -133,31 +163,31 @@ def remove_small(scene: Scene, box: Box, min_size: int) -> Edit:
     CellsegError
         When there are none.
     """
-    box = scene.plane(box)
-    new, gone = np.array(scene.labels[box]), np.zeros(tuple(s.stop - s.start for s in box), bool)
-    if scene.instances and scene.z is None:
-        small = [i for i in scene.objects.within(box).tolist() if scene.objects.count(i) < min_size]
-        inside = [i for i in small if _centred(scene.objects.box(scene.labels, i), box)]
-        inside = [i for i in inside if not _protected_part(scene, i)]
-        box = reach_of(scene, box, np.asarray(inside, np.uint32))
-        depth = [scene.objects.box(scene.labels, i)[0] for i in inside] if len(box) == 3 else []
+    box = context.plane(box)
+    new, gone = np.array(context.labels[box]), np.zeros(tuple(s.stop - s.start for s in box), bool)
+    if context.instances and context.z is None:
+        small = [i for i in context.objects.within(box).tolist() if context.objects.count(i) < min_size]
+        inside = [i for i in small if _centred(context.objects.box(context.labels, i), box)]
+        inside = [i for i in inside if not _protected_part(context, i)]
+        box = reach_of(context, box, np.asarray(inside, np.uint32))
+        depth = [context.objects.box(context.labels, i)[0] for i in inside] if len(box) == 3 else []
         if depth:
             box = (slice(min(d.start for d in depth), max(d.stop for d in depth)), *box[1:])
-        new = np.array(scene.labels[box])
+        new = np.array(context.labels[box])
         gone = np.isin(new, np.asarray(inside, np.uint32))
     else:
         pieces = cc3d.connected_components(new)
         sizes = np.bincount(pieces.ravel())
-        rims = faces(pieces, box, scene.labels.shape, scene.z is not None)
+        rims = faces(pieces, box, context.labels.shape, context.z is not None)
         sizes[np.unique(np.concatenate([r.ravel() for r in rims]))] = min_size  # not seen as a whole; background
         gone = sizes[pieces] < min_size
-    gone &= ~protected(scene, scene.labels[box], scene.state[box])
+    gone &= ~protected(context, context.labels[box], context.state[box])
     if not gone.any():
-        raise CellsegError(f"Nothing here is smaller than {min_size}.", "Raise the size, or move the view.")
-    return scene.edit("remove small", box, np.where(gone, 0, new), gone)
+        raise NothingThere(f"Nothing here is smaller than {min_size}.", "Raise the size, or move the view.")
+    return context.edit("remove small", box, np.where(gone, 0, new), gone)
 
 
-def relabel(scene: Scene, piece: Piece, id: int) -> Edit:
+def relabel(context: EditContext, piece: Piece, id: int) -> Edit:
     """Give an object (or its part in the slice) another id; where that is in use the two become one object.
 
     Raises
@@ -167,13 +197,13 @@ def relabel(scene: Scene, piece: Piece, id: int) -> Edit:
     """
     if id <= 0 or id == piece.id:
         raise CellsegError(f"The object cannot become {id}.", "Choose another number with the brush's label.")
-    scene.refuse_approved(piece)
-    if scene.instances and id in scene.objects:
-        scene.refuse_approved(scene.at(None).piece(id))
-    return scene.edit("relabel", piece.box, np.where(piece.mask, id, scene.labels[piece.box]), piece.mask)
+    context.refuse_approved(piece)
+    if context.instances and id in context.objects:
+        context.refuse_approved(context.at(None).piece(id))
+    return context.edit("relabel", piece.box, np.where(piece.mask, id, context.labels[piece.box]), piece.mask)
 
 
-def replace_objects(scene: Scene, box: Box, ids: Sequence[int], shapes: Labels) -> Edit:
+def replace_objects(context: EditContext, box: Box, ids: Sequence[int], shapes: Labels) -> Edit:
     """Put other objects in place of some: somebody else's outlines are accepted.
 
     Parameters
@@ -191,18 +221,18 @@ def replace_objects(scene: Scene, box: Box, ids: Sequence[int], shapes: Labels) 
     CellsegError
         When an object that goes is approved and locked.
     """
-    old: Labels = scene.labels[box]
-    gone = np.isin(old, np.asarray(ids, np.uint32)) & (old > 0) if scene.instances else shapes != old
-    if scene.instances:
-        scene.refuse_approved(*(scene.at(None).piece(int(id)) for id in ids))
+    old: Labels = context.labels[box]
+    gone = np.isin(old, np.asarray(ids, np.uint32)) & (old > 0) if context.instances else shapes != old
+    if context.instances:
+        context.refuse_approved(*(context.at(None).piece(int(id)) for id in ids))
     names, places = np.unique(shapes, return_inverse=True)
-    fresh = scene.first_id + np.arange(len(names)) - int(names[0] == 0)
-    numbers = np.where(names > 0, fresh, 0)[places].reshape(shapes.shape) if scene.instances else shapes
+    fresh = context.first_id + np.arange(len(names)) - int(names[0] == 0)
+    numbers = np.where(names > 0, fresh, 0)[places].reshape(shapes.shape) if context.instances else shapes
     room = (shapes > 0) & ((old == 0) | gone)
-    return scene.edit("accept theirs", box, np.where(room, numbers, np.where(gone, 0, old)), gone | room)
+    return context.edit("accept theirs", box, np.where(room, numbers, np.where(gone, 0, old)), gone | room)
 
 
-def assign_class(scene: Scene, piece: Piece, value: int, n_classes: int) -> Edit:
+def assign_class(context: EditContext, piece: Piece, value: int, n_classes: int) -> Edit:
     """Give a connected region another class.
 
     Raises
@@ -210,31 +240,31 @@ def assign_class(scene: Scene, piece: Piece, value: int, n_classes: int) -> Edit
     CellsegError
         In instance projects, and for a class that does not exist.
     """
-    if scene.instances:
+    if context.instances:
         raise CellsegError("Objects have no class in this project.", "Classes exist in semantic projects.")
     if not 1 <= value <= n_classes:
         raise CellsegError(f"There is no class {value}.", f"Classes are 1 to {n_classes}.")
-    scene.refuse_approved(piece)
-    return scene.edit("assign class", piece.box, np.where(piece.mask, value, scene.labels[piece.box]), piece.mask)
+    context.refuse_approved(piece)
+    return context.edit("assign class", piece.box, np.where(piece.mask, value, context.labels[piece.box]), piece.mask)
 
 
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _moved(scene: Scene, piece: Piece, pixels: int, tool: str, unchanged: str) -> Edit:
-    scene.refuse_approved(piece)
-    box, mask = scene.widened(piece, (0, pixels, pixels)[-len(piece.box) :])
+def _moved(context: EditContext, piece: Piece, pixels: int, tool: str, unchanged: str) -> Edit:
+    context.refuse_approved(piece)
+    box, mask = context.widened(piece, (0, pixels, pixels)[-len(piece.box) :])
     cross = _cross(mask.ndim)
     if tool == "grow":
         new = ndi.binary_dilation(mask, cross, iterations=pixels)
     else:
         new = ndi.binary_erosion(mask, cross, iterations=pixels, border_value=1)
-    return _reshape(scene, tool, piece, box, new, unchanged)
+    return _reshape(context, tool, piece, box, new, unchanged)
 
 
-def _reshape(scene: Scene, tool: str, piece: Piece, box: Box, shape: Mask, unchanged: str) -> Edit:
+def _reshape(context: EditContext, tool: str, piece: Piece, box: Box, shape: Mask, unchanged: str) -> Edit:
     """An object in a new shape: it loses what is outside and takes background only."""
-    old: Labels = scene.labels[box]
+    old: Labels = context.labels[box]
     mask = np.zeros(shape.shape, bool)
     mask[relative(piece.box, box)] = piece.mask
     gains = shape & (old == 0)
@@ -244,13 +274,13 @@ def _reshape(scene: Scene, tool: str, piece: Piece, box: Box, shape: Mask, uncha
     if not (gains | (mask & ~losses)).any():
         raise CellsegError(f"Nothing would be left of object {piece.id}.", "Delete it instead (key D).")
     new = np.where(gains, piece.id, np.where(losses, 0, old))
-    return scene.edit(tool, box, new, mask)
+    return context.edit(tool, box, new, mask)
 
 
-def _protected_part(scene: Scene, id: int) -> bool:
-    box = scene.objects.box(scene.labels, id)
-    mine = scene.labels[box] == id
-    return bool(protected(scene, scene.labels[box], scene.state[box])[mine].any())
+def _protected_part(context: EditContext, id: int) -> bool:
+    box = context.objects.box(context.labels, id)
+    mine = context.labels[box] == id
+    return bool(protected(context, context.labels[box], context.state[box])[mine].any())
 
 
 def _cross(ndim: int) -> Mask:

@@ -10,39 +10,39 @@ from numpy.typing import NDArray
 from ..boxes import around, relative, size
 from ..matching import ids_in, overlaps
 from ..project import APPROVED, PREDICTED, Edit, difference
-from ._scene import Box, Labels, Mask, Piece, Scene, State, faces
+from ._context import Box, EditContext, Labels, Mask, Piece, State, faces
 
 SAME = 0.5
 """IoU from which a predicted object is the one of an earlier prediction."""
 
 
-def approve_object(scene: Scene, piece: Piece) -> Edit:
+def approve_object(context: EditContext, piece: Piece) -> Edit:
     """Approve every voxel of an object (of its part in the slice); an empty edit where it is approved already."""
-    box, state = piece.box, scene.state[piece.box]
+    box, state = piece.box, context.state[piece.box]
     new = np.where(piece.mask, APPROVED, state)
-    return difference("approve object", scene.labels, scene.state, box, scene.labels[box], new)
+    return difference("approve object", context.labels, context.state, box, context.labels[box], new)
 
 
-def approve_mask(scene: Scene, box: Box, mask: Mask, *, tool: str = "approve") -> Edit:
+def approve_mask(context: EditContext, box: Box, mask: Mask, *, tool: str = "approve") -> Edit:
     """Approve the voxels of a mask of the box's shape."""
-    new = np.where(mask, APPROVED, scene.state[box])
-    return difference(tool, scene.labels, scene.state, box, scene.labels[box], new)
+    new = np.where(mask, APPROVED, context.state[box])
+    return difference(tool, context.labels, context.state, box, context.labels[box], new)
 
 
-def approve_background(scene: Scene, box: Box) -> Edit:
+def approve_background(context: EditContext, box: Box) -> Edit:
     """Approve the background in a box: nothing is missing there. Its objects are other places to look at."""
-    labels, state = scene.labels[box], scene.state[box]
+    labels, state = context.labels[box], context.state[box]
     new = np.where(labels == 0, APPROVED, state)
-    return difference("approve background", scene.labels, scene.state, box, labels, new)
+    return difference("approve background", context.labels, context.state, box, labels, new)
 
 
-def approve_box(scene: Scene, box: Box, *, tool: str = "approve field") -> Edit:
+def approve_box(context: EditContext, box: Box, *, tool: str = "approve field") -> Edit:
     """Approve what lies in a box (see `approval`)."""
-    outer, mask = approval(scene, box)
-    return approve_mask(scene, outer, mask, tool=tool)
+    outer, mask = approval(context, box)
+    return approve_mask(context, outer, mask, tool=tool)
 
 
-def approval(scene: Scene, box: Box) -> tuple[Box, Mask]:
+def approval(context: EditContext, box: Box) -> tuple[Box, Mask]:
     """What approving a box approves: its background, and whole objects of which at least half lies inside.
 
     Objects that only reach into the box are left as they are, since their other part was not seen. Of a single slice
@@ -53,18 +53,18 @@ def approval(scene: Scene, box: Box) -> tuple[Box, Mask]:
     Box, Mask
         A box that holds all of it, and which of its voxels.
     """
-    labels = scene.labels
+    labels = context.labels
     box = _within(box, labels.shape)
     inside = labels[box]
-    if not scene.instances or all(s.stop - s.start == n for s, n in zip(box, labels.shape, strict=True)):
+    if not context.instances or all(s.stop - s.start == n for s, n in zip(box, labels.shape, strict=True)):
         return box, np.broadcast_to(np.True_, inside.shape)
     if labels.ndim == 3 and box[0].stop - box[0].start == 1:  # one slice was seen
-        scene = scene.at(box[0].start)
-    cut = np.unique(np.concatenate([f.ravel() for f in faces(inside, box, labels.shape, scene.z is not None)]))
+        context = context.at(box[0].start)
+    cut = np.unique(np.concatenate([f.ravel() for f in faces(inside, box, labels.shape, context.z is not None)]))
     outer = box
     whole, partial = [], []
     for id in cut[cut > 0]:
-        piece = scene.piece(int(id))
+        piece = context.piece(int(id))
         if int((inside == id).sum()) * 2 >= int(piece.mask.sum()):
             whole.append(id)
             outer = around((outer, piece.box))
@@ -77,7 +77,7 @@ def approval(scene: Scene, box: Box) -> tuple[Box, Mask]:
     return outer, mask
 
 
-def reconcile(
+def renumbered(
     labels: Labels,
     state: State,
     proposal: Labels,
@@ -87,7 +87,7 @@ def reconcile(
     min_size: int = 0,
     instances: bool = True,
 ) -> Labels:
-    """What a prediction may become: labels of the same shape, unchanged where a person has spoken.
+    """What a prediction may become: labels of the same shape, unchanged where there are user edits.
 
     Proposed objects that lie for more than half in corrected or approved voxels are what the person has dealt
     with already (also by deleting), so they are left out; of the others, what remains below `min_size` goes
@@ -113,7 +113,7 @@ def reconcile(
     return np.where(known, labels, lookup[proposal]).astype(np.uint32)
 
 
-def fitted(
+def joined(
     labels: Labels,
     state: State,
     box: Box,
@@ -124,9 +124,9 @@ def fitted(
     min_size: int = 0,
     instances: bool = True,
 ) -> Labels:
-    """As `reconcile`, for a box of an image: an object that goes on beyond its border is one with that.
+    """As `renumbered`, for a box of an image: an object that goes on beyond its border is one with that.
 
-    They are one where each holds most of the other's contact with the border, unless a person has spoken about either.
+    They are one where each holds most of the other's contact with the border, unless either has user edits.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def fitted(
     proposal, before
         Of the box's shape.
     """
-    new = reconcile(labels[box], state[box], proposal, first_id, before=before, min_size=min_size, instances=instances)
+    new = renumbered(labels[box], state[box], proposal, first_id, before=before, min_size=min_size, instances=instances)
     known = state[box] > 0
     for axis, (span, n) in enumerate(zip(box, labels.shape, strict=True)) if instances else ():
         for inside, beyond in ((0, span.start - 1), (-1, span.stop)):

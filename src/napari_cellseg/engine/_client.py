@@ -159,7 +159,7 @@ class Engine:
         if self._replacing:
             self._replacing = False
             self.start()
-            text = "The engine was started anew, and what it was doing is lost."
+            text = "The engine was started again, and what it was doing is lost."
             hint = "Nothing you made is lost. Press the button again."
             ended = [job for job in ended if job]
         replies = [Reply(job, Failed(text, hint, tail)) for job in ended]

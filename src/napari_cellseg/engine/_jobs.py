@@ -98,7 +98,7 @@ class KeptJob:
 
 @dataclass(frozen=True)
 class DecodeJob(KeptJob):
-    """Decode them anew, inside a field or everywhere."""
+    """Decode them again, inside a field or everywhere."""
 
     field: Span = ()
 
@@ -150,7 +150,7 @@ Look = Callable[[], tuple[float, ...] | None]
 def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iterator[Event]:
     """Do a job in this process, yielding its events; needs torch.
 
-    Looking jobs (plans, decoding anew) leave no trace in the project's list of runs.
+    Looking jobs (plans, decoding again) leave no trace in the project's list of runs.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class Spoken(NamedTuple):
 
 
 CELL = 128
-"""Samples are remembered by squares of this side; a square that is seen again is sampled anew."""
+"""Samples are remembered by squares of this side; a square that is seen again is sampled again."""
 RECALLED = 8
 """Places of earlier corrections that a fresh process looks at once more."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..edits import fitted, predicted
+from ..edits import joined, predicted
 from ..events import Predicted
 from ..project import Edit, Project, given_sizes, head_path, last_predictions, note_prediction, note_size
 from ..targets import Target
@@ -19,7 +19,7 @@ _DECIDES = {"mode", "flips", "combine", "ease", "join_overlap", "runtime"}
 
 
 def write_prediction(project: Project, found: Predicted, job: PredictJob) -> Edit:
-    """Write what a job found in one image: only where nobody has spoken, in one edit, which is returned.
+    """Write what a job found in one image: only where there are no user edits, in one edit, which is returned.
 
     Objects that were there before keep their numbers. A prediction of the whole image is remembered (see
     `unpredicted`); writing the same one again changes nothing.
@@ -29,14 +29,14 @@ def write_prediction(project: Project, found: Predicted, job: PredictJob) -> Edi
     CellsegError
         When it cannot be saved; the labels are as before.
     """
-    canvas, instances = project.canvas(found.image), project.task == "instance"
+    store, instances = project.store(found.image), project.task == "instance"
     note_size(project, found.image, found.size)
     box = tuple(slice(a, b) for a, b in found.box)
-    new = fitted(
-        canvas.labels, canvas.state, box, np.asarray(found.labels), canvas.next_id(),
-        before=canvas.labels[box], min_size=target_of(project, job).min_size, instances=instances,
+    new = joined(
+        store.labels, store.state, box, np.asarray(found.labels), store.next_id(),
+        before=store.labels[box], min_size=target_of(project, job).min_size, instances=instances,
     )  # fmt: skip
-    edit = canvas.apply(predicted(canvas.labels, canvas.state, box, new))
+    edit = store.apply(predicted(store.labels, store.state, box, new))
     note_predicted(project, found.image, job)
     return edit
 

@@ -66,7 +66,7 @@ def review_order(
     seed: int = 0,
     tiles: bool = True,
 ) -> list[Item]:
-    """What nobody has spoken about yet, in the order in which to look at it.
+    """What has no user edits yet, in the order in which to look at it.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .. import edits
 from ..config import Config
 from ..drafts import Example, OtsuWatershed, PixelClassifier
-from ..edits import Scene
+from ..edits import EditContext
 from ..engine import PredictJob, TrainJob, decide, open_round, record_round, write_prediction
 from ..errors import CellsegError
 from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, worst_objects
@@ -150,8 +150,8 @@ class Annotator:
             return
         places = []
         for id in pool:
-            canvas = self.project.canvas(id)
-            items = review_order(canvas.labels, canvas.state, "worth", doubt=self._doubt(id))
+            store = self.project.store(id)
+            items = review_order(store.labels, store.state, "worth", doubt=self._doubt(id))
             places += [(id, item) for item in items]
         ranks = self.rng.permutation(len(places)) if order == "random" else by_worth([item for _, item in places])
         end = self.mended + objects
@@ -171,11 +171,11 @@ class Annotator:
 
     def _look(self, id: str, item: Item) -> None:
         """What a careful person does at one place of the queue."""
-        canvas, truth = self.project.canvas(id), self.truth[id]
+        store, truth = self.project.store(id), self.truth[id]
         box = tuple(slice(a, b) for a, b in item.box)
         if item.id:
-            mine = canvas.labels[box] == item.id
-            if not mine.any() or canvas.state[box][mine].all():
+            mine = store.labels[box] == item.id
+            if not mine.any() or store.state[box][mine].all():
                 return  # mended together with a neighbour
             inside, counts = np.unique(truth[box][mine], return_counts=True)
             sizes = np.bincount(truth.ravel())
@@ -185,22 +185,22 @@ class Annotator:
             for n, true_id in enumerate(belongs or [0]):
                 self._mend_object(id, true_id, item.id if n == 0 else 0)
             return
-        free = (canvas.labels[box] == 0) & (truth[box] > 0)
-        sizes, unlabelled = np.bincount(truth.ravel()), np.bincount(truth[canvas.labels == 0])
+        free = (store.labels[box] == 0) & (truth[box] > 0)
+        sizes, unlabelled = np.bincount(truth.ravel()), np.bincount(truth[store.labels == 0])
         drawn = [int(t) for t in np.unique(truth[box][free]) if unlabelled[t] * 2 > sizes[t]]
         for true_id in drawn:
             self._mend_object(id, true_id, 0)
         if not drawn:
             self.mended += 1  # a look costs something even where nothing is missing
-        canvas.apply(edits.approve_background(self._scene(id), box))
+        store.apply(edits.approve_background(self._context(id), box))
 
     def _mend_worst(self, pool: list[str], objects: int) -> None:
         queue = []
         for id in pool:
-            canvas = self.project.canvas(id)
-            for value, true_id, predicted_id in worst_objects(self.truth[id], canvas.labels):
-                place = self.truth[id] == true_id if true_id else canvas.labels == predicted_id
-                if not canvas.state[place].all():
+            store = self.project.store(id)
+            for value, true_id, predicted_id in worst_objects(self.truth[id], store.labels):
+                place = self.truth[id] == true_id if true_id else store.labels == predicted_id
+                if not store.state[place].all():
                     queue.append((value, id, true_id, predicted_id))
         queue.sort(key=lambda item: item[0])
         for _, id, true_id, predicted_id in queue[:objects]:
@@ -208,30 +208,30 @@ class Annotator:
         for id in {id for _, id, *_ in queue} - {id for _, id, *_ in queue[objects:]}:
             self._approve(id)
 
-    def _scene(self, id: str) -> Scene:
-        canvas, instances = self.project.canvas(id), self.project.task == "instance"
-        return Scene.on(canvas, instances=instances)
+    def _context(self, id: str) -> EditContext:
+        store, instances = self.project.store(id), self.project.task == "instance"
+        return EditContext.on(store, instances=instances)
 
     def _approve(self, id: str) -> None:
         """Nothing is left to correct in this image: approve all of it, as a person would with one key."""
-        canvas = self.project.canvas(id)
-        whole = tuple(slice(0, n) for n in canvas.labels.shape)
-        canvas.apply(edits.approve_box(self._scene(id), whole, tool="approve image"))
+        store = self.project.store(id)
+        whole = tuple(slice(0, n) for n in store.labels.shape)
+        store.apply(edits.approve_box(self._context(id), whole, tool="approve image"))
 
     def _mend_object(self, id: str, true_id: int, predicted_id: int) -> None:
         """Draw the true outline; take away what the predicted one had too much, but not from other objects."""
-        canvas, truth = self.project.canvas(id), self.truth[id]
+        store, truth = self.project.store(id), self.truth[id]
         mine = truth == true_id if true_id else np.zeros(truth.shape, bool)
-        excess = (canvas.labels == predicted_id) & (truth == 0) if predicted_id else np.zeros(truth.shape, bool)
-        new = np.where(mine, canvas.next_id(), np.where(excess, 0, canvas.labels)).astype(np.uint32)
-        state = np.where(mine | excess, np.maximum(canvas.state, CORRECTED), canvas.state)
+        excess = (store.labels == predicted_id) & (truth == 0) if predicted_id else np.zeros(truth.shape, bool)
+        new = np.where(mine, store.next_id(), np.where(excess, 0, store.labels)).astype(np.uint32)
+        state = np.where(mine | excess, np.maximum(store.state, CORRECTED), store.state)
         box = tuple(slice(0, n) for n in truth.shape)
-        canvas.apply(difference("mend", canvas.labels, canvas.state, box, new, state))
+        store.apply(difference("mend", store.labels, store.state, box, new, state))
         self.mended += 1
 
     def _draw_field(self, id: str, quota: int) -> int:
         """Draw about `quota` objects around a random one and approve the box around them."""
-        canvas, truth = self.project.canvas(id), self.truth[id]
+        store, truth = self.project.store(id), self.truth[id]
         ids = np.unique(truth[truth > 0])
         if not ids.size:
             return 0
@@ -244,9 +244,9 @@ class Annotator:
             slice(max(0, int(p.min()) - 4), min(n, int(p.max()) + 5)) for p, n in zip(places, truth.shape, strict=True)
         )
         inside = truth[box]
-        new = np.where(inside > 0, inside, canvas.labels[box])
-        canvas.apply(difference("draw", canvas.labels, canvas.state, box, new, np.full(new.shape, CORRECTED, np.uint8)))
-        canvas.apply(edits.approve_box(self._scene(id), box))
+        new = np.where(inside > 0, inside, store.labels[box])
+        store.apply(difference("draw", store.labels, store.state, box, new, np.full(new.shape, CORRECTED, np.uint8)))
+        store.apply(edits.approve_box(self._context(id), box))
         drawn = int(np.unique(inside[inside > 0]).size)
         self.mended += drawn
         return drawn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._again import decode_again
+from ._decode_kept import decode_again
 from ._plan import Plan, make_plan
 from ._predictor import Predictor, is_exported, load_model, make_exports
 from ._run import Request, plan_for, predict

@@ -27,7 +27,7 @@ from ..preprocess import Processed
 from ..probabilities import entropy
 from ..targets import DecodingStopped, Target, decode_into, typical_radius
 from ..zoom import Zoom
-from ._again import decode_joined
+from ._decode_kept import decode_joined
 from ._plan import Plan, make_plan
 from ._predictor import Predictor
 from ._size import checked_size
@@ -57,7 +57,7 @@ class Request:
     region
         Only this box, (start, stop) per spatial axis.
     folder
-        Where what is larger than memory goes; with `keep`, probabilities stay there for decoding anew.
+        Where what is larger than memory goes; with `keep`, probabilities stay there for decoding again.
     show
         Whether somebody watches: tiles come with provisional labels, after a glimpse at the centre of view.
     size
@@ -395,7 +395,7 @@ class _Run:
         return doubt, np.rint(self.spread.read(whole)[0] * 255).astype(np.uint8)
 
     def _keep(self, radius: float) -> str:
-        """Leave the probabilities in the folder, with what decoding them anew needs."""
+        """Leave the probabilities in the folder, with what decoding them again needs."""
         if self.request.folder is None or self.blend is None:
             return ""
         part, path = self.request.folder / PART, self.request.folder / "probabilities.zarr"

@@ -29,7 +29,7 @@ from ..project import ModelCard
 
 Float = NDArray[np.float32]
 FORMAT = 1
-"""Of an export; a new number makes all exports anew."""
+"""Of an export; a new number makes all exports again."""
 _IMPORTING = threading.Lock()
 KEPT = 12
 """Exports in a folder; older ones go."""
@@ -140,7 +140,7 @@ class Export:
                     model = _core().read_model(_file(base, "xml"), _file(base, "bin"))
                     self.runtime = Runtime(model, facts, self._precision)
             except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-                continue  # absent or damaged: it is made anew
+                continue  # absent or damaged: it is made again
             break
         return self.runtime is not None
 

@@ -8,7 +8,6 @@ every edit logged after it; models are folders that appear whole. All changes of
 from __future__ import annotations
 
 from ._adopt import adopt_model, begin_with, find_model, new_project
-from ._canvas import Canvas, Verb
 from ._compact import Compacted, compact
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
@@ -21,6 +20,7 @@ from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
+from ._label_store import LabelStore, Verb
 from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
 from ._objects import Objects
@@ -62,7 +62,6 @@ __all__ = [
     "PREDICTED",
     "Added",
     "Addition",
-    "Canvas",
     "Compacted",
     "Edit",
     "EditRow",
@@ -72,6 +71,7 @@ __all__ = [
     "Holdout",
     "ImageRecord",
     "ImageStatus",
+    "LabelStore",
     "LeftOut",
     "ModelCard",
     "Objects",

@@ -91,7 +91,7 @@ def _check_frames(connection: sqlite3.Connection, path: Path) -> None:
             return
         if frames_beside(path).mark == beside.mark:
             raise sqlite3.DatabaseError(f"of {len(beside.pages)} pages in its write-ahead log only {known} are sound")
-        time.sleep(0.01)  # another process has begun the log anew in between
+        time.sleep(0.01)  # another process has begun the log again in between
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -69,7 +69,7 @@ class Database:
     def check_place(self) -> None:
         """Notice a project that was moved, deleted or replaced while it is open; a few microseconds.
 
-        A file that holds the same log (a copy put in its place, a file system that numbers its files anew) is taken up.
+        A file with the same log (a copy put in its place, a file system that numbers its files again) is taken up.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class Database:
             except CellsegError as error:
                 raise damaged(self.path, error.message.rstrip(".")) from error
 
-    def spoken(self) -> bool:
+    def has_user_edits(self) -> bool:
         """Whether any edit is a person's: neither a prediction nor a draft."""
         marks = ",".join("?" * len(EditRow.MACHINE))
         return bool(self._rows(f"SELECT 1 FROM edits WHERE tool NOT IN ({marks}) LIMIT 1", *EditRow.MACHINE))
@@ -283,7 +283,7 @@ class Database:
         return {holdout.image: holdout for holdout in found}
 
     def put_holdout(self, holdout: Holdout) -> None:
-        """Fix held-out parts beside those that exist, which stay: they were promised never to be learnt from."""
+        """Fix held-out parts beside those that exist, which stay: they were reserved never to be learnt from."""
         with self.transaction() as connection:
             row = connection.execute("SELECT box FROM holdouts WHERE image = ?", (holdout.image,)).fetchone()
             before = _boxes(row[0]) if row else ()
@@ -299,7 +299,7 @@ class Database:
             connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
 
     def set_splits(self, splits: dict[str, str]) -> None:
-        """Move images to other splits, all or none; what judges is fixed anew by the next training."""
+        """Move images to other splits, all or none; what judges is fixed again by the next training."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM holdouts")
             for id, split in splits.items():

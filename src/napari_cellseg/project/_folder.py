@@ -21,13 +21,13 @@ from .. import images as pictures
 from ..config import Config, default_config
 from ..errors import CellsegError, ProjectDamaged
 from ..settings import validated
-from ._canvas import Canvas
 from ._db import Database
 from ._edit import Edit, difference
 from ._hints import Hints
 from ._import import Added, Addition, add_pictures
 from ._inside import inside
 from ._known import APPROVED, PREDICTED
+from ._label_store import LabelStore
 from ._models import LeftOut, foreign_runs, models_in, read_card, read_model_config, usable_card
 from ._names import free_name
 from ._records import ImageRecord, ModelCard
@@ -67,7 +67,7 @@ class Project:
         self.db = Database(path / DATABASE, create=not _had_database(path))
         self.author = _author()
         self.notices: list[str] = []
-        self._canvases: dict[str, Canvas] = {}
+        self._stores: dict[str, LabelStore] = {}
         self._claim: FileLock | None = None
         self._looks_only = False
 
@@ -156,7 +156,7 @@ class Project:
     def claim(self) -> bool:
         """Become the one window that edits this project; False where another one is (it keeps that until it ends).
 
-        Other processes (the command line, a running prediction) may still write; what a person said stands.
+        Other processes (the command line, a running prediction) may still write; user edits stay.
         """
         if self._claim is None:
             lock = _window_lock(self.path)
@@ -174,11 +174,11 @@ class Project:
         """
         with ExitStack() as closing:  # the last first, whatever happens to the others
             closing.callback(self.db.close)
-            closing.callback(self._canvases.clear)
+            closing.callback(self._stores.clear)
             if self._claim is not None:
                 closing.callback(self._claim.release)
                 self._claim = None
-            for id in list(self._canvases):
+            for id in list(self._stores):
                 closing.callback(self.release, id)
 
     def __enter__(self) -> Project:
@@ -223,7 +223,7 @@ class Project:
         """Refer to a picture; a time series becomes one image per frame.
 
         A picture that is there already (the same file, or a copy of it) is not added again; labels are taken for it
-        where nobody has said anything of it yet.
+        where it has no user edits.
 
         Parameters
         ----------
@@ -264,11 +264,11 @@ class Project:
         CellsegError
             When the shape or a class does not fit.
         """
-        canvas = self.canvas(id)
-        self._check_fit(labels, canvas.labels.shape)
-        box = tuple(slice(0, n) for n in canvas.labels.shape)
-        state = np.full(canvas.state.shape, APPROVED, np.uint8)
-        return canvas.apply(difference(tool, canvas.labels, canvas.state, box, labels, state))
+        store = self.store(id)
+        self._check_fit(labels, store.labels.shape)
+        box = tuple(slice(0, n) for n in store.labels.shape)
+        state = np.full(store.state.shape, APPROVED, np.uint8)
+        return store.apply(difference(tool, store.labels, store.state, box, labels, state))
 
     def _check_fit(self, labels: NDArray[np.uint32], shape: tuple[int, ...]) -> None:
         if labels.shape != shape:
@@ -284,20 +284,20 @@ class Project:
             )
 
     def draft_labels(self, id: str, labels: NDArray[np.uint32], tool: str = "draft", first_id: int = 1) -> Edit:
-        """Take labels from anywhere as a first draft: only where nobody has spoken, numbered from `first_id` or above.
+        """Take labels from anywhere as a first draft, where there are no user edits, numbered from `first_id` or above.
 
         Raises
         ------
         CellsegError
             When the shape or a class does not fit.
         """
-        canvas = self.canvas(id)
-        self._check_fit(labels, canvas.labels.shape)
-        box = tuple(slice(0, n) for n in canvas.labels.shape)
-        free = canvas.state == PREDICTED
-        shift = max(canvas.next_id(), first_id) - 1 if self.task == "instance" else 0
-        new = np.where(free, np.where(labels > 0, labels + np.uint32(shift), 0), canvas.labels)
-        return canvas.apply(difference(tool, canvas.labels, canvas.state, box, new, canvas.state))
+        store = self.store(id)
+        self._check_fit(labels, store.labels.shape)
+        box = tuple(slice(0, n) for n in store.labels.shape)
+        free = store.state == PREDICTED
+        shift = max(store.next_id(), first_id) - 1 if self.task == "instance" else 0
+        new = np.where(free, np.where(labels > 0, labels + np.uint32(shift), 0), store.labels)
+        return store.apply(difference(tool, store.labels, store.state, box, new, store.state))
 
     def read_image(self, id: str) -> pictures.Image:
         """The picture of one image, lazily, with its voxel size.
@@ -354,28 +354,28 @@ class Project:
 
     # --- labels ---------------------------------------------------------------------------------
 
-    def canvas(self, id: str) -> Canvas:
+    def store(self, id: str) -> LabelStore:
         """The one working copy of an image's labels and state in this process."""
-        if id not in self._canvases:
-            canvas = self._open_canvas(id)
-            if not self._looks_only and canvas.log_snapshot():
+        if id not in self._stores:
+            store = self._open_store(id)
+            if not self._looks_only and store.log_snapshot():
                 self.notices.append(
                     f"The labels of {id} were newer than project.db, which was probably put back from a backup. They "
                     "were kept, and the log goes on from them."
                 )
-            self._canvases[id] = canvas
-        self._canvases[id].sync()
-        return self._canvases[id]
+            self._stores[id] = store
+        self._stores[id].sync()
+        return self._stores[id]
 
     @property
     def open_images(self) -> tuple[str, ...]:
         """Images of which there is a working copy in this process."""
-        return tuple(self._canvases)
+        return tuple(self._stores)
 
     def load_labels(self, id: str) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         """Labels and state as they stand on disk now, for reading; the working copy is left alone."""
-        canvas = self._open_canvas(id)
-        return canvas.labels, canvas.state
+        store = self._open_store(id)
+        return store.labels, store.state
 
     def release(self, id: str) -> None:
         """Write a snapshot of an open image and drop its working copy.
@@ -385,9 +385,9 @@ class Project:
         CellsegError
             When it cannot be written; the copy is dropped all the same, and the log holds every edit.
         """
-        canvas = self._canvases.pop(id, None)
-        if canvas is not None and not canvas.read_only:
-            canvas.snapshot()
+        store = self._stores.pop(id, None)
+        if store is not None and not store.read_only:
+            store.snapshot()
 
     def hints(self, id: str) -> Hints:
         """What a person said of single voxels of an image, as it stands on disk now; it can be added to."""
@@ -513,10 +513,10 @@ class Project:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _open_canvas(self, id: str) -> Canvas:
+    def _open_store(self, id: str) -> LabelStore:
         record = self.image(id)
         pictures.check_labels_fit(id, record.shape)
-        return Canvas(inside(self.path / "images", id, "an image"), self.db, record, self.author)
+        return LabelStore(inside(self.path / "images", id, "an image"), self.db, record, self.author)
 
     def relative(self, source: Path) -> str:
         """How a record names a file: relative to the folder that holds the project, where it lies in there."""

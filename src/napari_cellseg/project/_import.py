@@ -205,7 +205,7 @@ def _truths(project: Receiver, addition: Addition, image: pictures.Image, n_fram
 
 
 def _label_known(project: Receiver, record: ImageRecord, truth: Labels, addition: Addition, batch: _Batch) -> bool:
-    """Labels of an image that is there already are taken where nobody has said anything of it; whether they were."""
+    """Labels of an image that is there already are taken where it has no user edits; whether they were."""
     if record.id in batch.made:  # named twice in one command: the first labels are right
         return False
     labels, state = project.load_labels(record.id)

@@ -34,6 +34,9 @@ class Objects:
         self._n = len(ids)
         self._size = labels.size
         self._states = np.array([0, *(np.count_nonzero(state == s) for s in (1, 2))], np.int64)
+        self._edited = np.zeros((len(self._counts), 2), np.int64)  # corrected and approved voxels of every object
+        known = np.flatnonzero(state)
+        self._change_states(labels.reshape(-1)[known], state.reshape(-1)[known], 1)
         self._loose: set[int] = set()
 
     @property
@@ -68,6 +71,17 @@ class Objects:
     def share(self, state: int) -> float:
         """Share of the voxels that are corrected (1) or approved (2)."""
         return float(self._states[state] / max(1, self._size))
+
+    def known(self) -> tuple[int, int]:
+        """How many objects are corrected, and how many approved: for at least half of their voxels.
+
+        Voxels that are approved count for corrected, too, where an object is a bit of both.
+        """
+        n = len(self._slots)
+        counts, edited = self._counts[:n], self._edited[:n]
+        approved = (counts > 0) & (2 * edited[:, 1] >= counts)
+        corrected = (counts > 0) & ~approved & (2 * edited.sum(1) >= counts)
+        return int(corrected.sum()), int(approved.sum())
 
     def box(self, labels: NDArray[np.uint32], id: int) -> Box:
         """The smallest box of an object of `labels`, the array this index follows.
@@ -107,8 +121,17 @@ class Objects:
             self._add(edit.new_labels[moved], places)
         states = np.bincount(edit.new_state, minlength=3) - np.bincount(edit.old_state, minlength=3)
         self._states[1:] += states[1:3]
+        self._change_states(edit.old_labels, edit.old_state, -1)
+        self._change_states(edit.new_labels, edit.new_state, 1)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _change_states(self, labels: NDArray[np.uint32], state: NDArray[np.uint8], by: int) -> None:
+        """Count corrected and approved voxels of objects, (N,) each, in or (`by` is -1) out."""
+        for s in (1, 2):
+            ids, counts = np.unique(labels[(state == s) & (labels > 0)], return_counts=True)
+            slots = [self._slots[id] for id in ids.tolist()]
+            self._edited[slots, s - 1] += by * counts
 
     def _before_gap(self) -> int:
         """The id (or 0) below the widest run of numbers that nobody uses or has used."""
@@ -154,6 +177,7 @@ class Objects:
     def _reserve(self, slot: int, ndim: int) -> None:
         room = max(64, slot)
         self._counts = np.concatenate([self._counts, np.zeros(room, np.int64)])
+        self._edited = np.concatenate([self._edited, np.zeros((room, 2), np.int64)])
         self._low = np.concatenate([self._low, np.zeros((room, ndim), np.int32)])
         self._high = np.concatenate([self._high, np.zeros((room, ndim), np.int32)])
 

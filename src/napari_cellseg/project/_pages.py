@@ -55,7 +55,7 @@ class Frames:
     unknown
         Whether there is something that is no such log.
     mark
-        Another one where it was begun anew.
+        Another one where it was begun again.
     """
 
     pages: tuple[int, ...] = ()

@@ -159,9 +159,9 @@ def _counted(project: Project, id: str, shape: tuple[int, ...], count: _Count) -
         count = _Count()
     rows = project.db.rows_after(id, count.n)
     if len(rows) > MANY:
-        canvas = project._open_canvas(id)  # the working copy may hold a stroke that is not logged yet
-        states = [int(np.count_nonzero(canvas.state == s)) for s in (CORRECTED, APPROVED)]
-        return replace(count, n=canvas.n, labelled=int(np.count_nonzero(canvas.labels)),
+        store = project._open_store(id)  # the working copy may hold a stroke that is not logged yet
+        states = [int(np.count_nonzero(store.state == s)) for s in (CORRECTED, APPROVED)]
+        return replace(count, n=store.n, labelled=int(np.count_nonzero(store.labels)),
                        corrected=states[0], approved=states[1])  # fmt: skip
     for row in rows:
         count = count.after(row.n, project.db.edit(row.n, shape))

@@ -24,7 +24,7 @@ from ..events import Event, Notice, Saved, Stopped, TrainStarted
 from ..models import load_weights, save_weights
 from ..nets.device import Device, choose
 from ..project import ModelCard, Project, write_model
-from ._beginning import begin
+from ._initial import begin
 from ._loop import Loop, best_network
 from ._optimise import rate
 from ._runs import RunFolder, RunRecord

@@ -15,7 +15,7 @@ from ..config import Config
 from ..data import TrainingSet
 from ..events import TrainingShown
 from ..project import Project
-from ._beginning import begin
+from ._initial import begin
 
 ROWS, COLUMNS, SIDE, GAP = 3, 4, 76, 4
 

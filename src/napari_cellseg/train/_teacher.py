@@ -1,4 +1,4 @@
-"""The parent as a teacher: what it says where nobody has spoken is learnt along with the corrections.
+"""The parent as a teacher: what it says where there are no user edits is learnt along with the corrections.
 
 Corrections are where the parent was wrong, so learning from them alone moves it away from what it did well: outlines
 become tighter, other kinds of images are forgotten. The idea is that of Li & Hoiem 2016 ("Learning without forgetting",

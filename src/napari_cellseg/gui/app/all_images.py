@@ -108,8 +108,8 @@ class AllImages:
         self._foresee_again = self._foreseeing
         if project is None or self._foreseeing:
             return
-        canvas, image = ws.session.canvas, ws.session.image
-        arrays = (canvas.labels, canvas.state) if canvas is not None else None
+        store, image = ws.session.store, ws.session.image
+        arrays = (store.labels, store.state) if store is not None else None
         self._foreseeing = True
 
         def work() -> Forecast:
@@ -134,7 +134,7 @@ class AllImages:
         """The open image is being closed: keep how far it is."""
         self._ws.count()
         session = self._ws.session
-        if session.project is not None and session.canvas is not None:
+        if session.project is not None and session.store is not None:
             counts, before = session.counts, session.statuses.get(session.image, ImageStatus())
             now = replace(before, labelled=counts.objects > 0, corrected=counts.corrected, approved=counts.approved)
             self.know(session.project, session.image, now)

@@ -69,7 +69,7 @@ class Comparison:
 
     def with_files(self, paths: Sequence[Path]) -> None:
         """Masks in any format that can be read, or copies of this project by other annotators."""
-        record, classes = self._ws.canvas().record, self._ws.project().meanings
+        record, classes = self._ws.store().record, self._ws.project().meanings
         self._compare(lambda: labels_of_others(paths, record, classes, [_MINE]))
 
     def with_model(self) -> None:
@@ -86,11 +86,11 @@ class Comparison:
         event = reply.event
         if self.job is None or reply.job != self.job or not isinstance(event, Predicted):
             return False
-        canvas = self._ws.session.canvas
+        store = self._ws.session.store
         wanted = self._waits and self._ws.cancelled != reply.job
-        if wanted and canvas is not None and event.image == self._ws.session.image:
+        if wanted and store is not None and event.image == self._ws.session.image:
             self._waits = False
-            theirs = np.zeros(canvas.labels.shape, np.uint32)  # a part of the image as the whole
+            theirs = np.zeros(store.labels.shape, np.uint32)  # a part of the image as the whole
             theirs[tuple(slice(a, b) for a, b in event.box)] = np.asarray(event.labels)
             self.show(theirs, event.model)
         return True
@@ -108,7 +108,7 @@ class Comparison:
     def _compare(self, load: Callable[[], dict[str, Labels]]) -> None:
         """Load what others say and compare, off the main thread."""
         ws = self._ws
-        canvas, image, instances = ws.canvas(), ws.session.image, ws.instances
+        store, image, instances = ws.store(), ws.session.image, ws.instances
         n_classes = 1 if instances else len(ws.project().classes)
 
         def take(found: Found) -> None:
@@ -116,7 +116,7 @@ class Comparison:
                 self._take(found)
 
         ws.session.update(status="Comparing...")
-        ws.helper.later(lambda: _found(canvas.labels.copy(), load(), n_classes, instances), take)
+        ws.helper.later(lambda: _found(store.labels.copy(), load(), n_classes, instances), take)
 
     def _take(self, found: Found) -> None:
         ws = self._ws
@@ -140,15 +140,15 @@ class Comparison:
     def mine(self) -> None:
         """The open image's objects are right: approve them."""
         ws, difference = self._ws, self._current()
-        scene = self._writer.context().at(None)
+        context = self._writer.context().at(None)
         if self._regions is not None:
             box = tuple(slice(a, b) for a, b in difference.box)
-            ws.apply(edits.approve_mask(scene, box, self._place(difference, box)))
+            ws.apply(edits.approve_mask(context, box, self._place(difference, box)))
         for id in difference.left if self._regions is None else ():
-            if id in scene.objects:
-                piece = scene.piece(id)
-                if (scene.state[piece.box][piece.mask] != 2).any():
-                    ws.apply(edits.approve_object(scene, piece))
+            if id in context.objects:
+                piece = context.piece(id)
+                if (context.state[piece.box][piece.mask] != 2).any():
+                    ws.apply(edits.approve_object(context, piece))
         self._review.leave("approved")
 
     def theirs(self) -> None:
@@ -156,15 +156,15 @@ class Comparison:
         ws, difference = self._ws, self._current()
         assert self._theirs is not None
         box = tuple(slice(a, b) for a, b in difference.box)
-        scene = self._writer.context().at(None)
+        context = self._writer.context().at(None)
         if self._regions is not None:  # only these regions: others in the box are other places
-            shapes = np.where(self._place(difference, box), self._theirs[box], scene.labels[box]).astype(np.uint32)
-            ws.apply(edits.replace_objects(scene, box, (), shapes))
+            shapes = np.where(self._place(difference, box), self._theirs[box], context.labels[box]).astype(np.uint32)
+            ws.apply(edits.replace_objects(context, box, (), shapes))
         else:
-            ids = [i for i in difference.left if i in scene.objects]
-            box = around((box, *(scene.piece(id).box for id in ids)))  # they may have grown or moved since
+            ids = [i for i in difference.left if i in context.objects]
+            box = around((box, *(context.piece(id).box for id in ids)))  # they may have grown or moved since
             shapes = np.where(np.isin(self._theirs[box], difference.right), self._theirs[box], 0).astype(np.uint32)
-            ws.apply(edits.replace_objects(scene, box, ids, shapes))
+            ws.apply(edits.replace_objects(context, box, ids, shapes))
         self._review.leave("fixed")
 
     def _place(self, difference: Difference, box: tuple[slice, ...]) -> NDArray[np.bool_]:

@@ -22,7 +22,7 @@ from ...engine import Engine, Reply
 from ...errors import CellsegError
 from ...evaluate import Order
 from ...events import Span
-from ...project import Canvas, Project, new_project
+from ...project import LabelStore, Project, new_project
 from ...targets import Target
 from ..layers.image_layers import ImageLayers
 from .all_images import AllImages
@@ -110,7 +110,7 @@ class Controller:
         _follow(ws.model_changed, self.prediction.opened, self.live.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
         _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop)
-        _follow(ws.edited, self.writer.offer_again)
+        _follow(ws.edited, self.writer.suggest_again)
         _follow(ws.user_edited, self.review.touched)
         _follow(ws.counted, self.all_images.foresee)
         _follow(self.strokes.undoing, self.actions.forget)
@@ -169,9 +169,12 @@ class Controller:
         """The open project, or a mistake to show."""
         return self._ws.project()
 
-    def canvas(self) -> Canvas:
+    def store(self) -> LabelStore:
         """The open image's labels and state, or a mistake to show."""
-        return self._ws.canvas()
+        return self._ws.store()
+
+    canvas = store
+    """Its old name, which scripts use."""
 
     # --- project and images -----------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ class ExportAll:
         self._running = False
 
     def close(self) -> None:
-        """The worker has ended: let go of the project."""
+        """The worker has ended: close the project."""
         if self._elsewhere is not None:
             self._elsewhere.close()
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import CellsegError
 from ...kernels.checksum import checksum
-from ...project import Canvas, Project
+from ...project import LabelStore, Project
 
 if TYPE_CHECKING:
     from .label_writer import LabelWriter
@@ -48,7 +48,7 @@ class ExternalEdits:
         """An image was opened."""
         family = self._ws.family
         assert family is not None
-        self._ws.canvas().watch()
+        self._ws.store().watch()
         family.labels.events.data.connect(self._replaced)
         self._looking = False
         self._due = time.monotonic() + EVERY_S
@@ -60,17 +60,17 @@ class ExternalEdits:
 
     def look(self) -> None:
         """Compare the array with what was logged, in the helper thread."""
-        canvas, folder, image = self._ws.canvas(), self._ws.project().path, self._ws.session.image
-        n = canvas.n
+        store, folder, image = self._ws.store(), self._ws.project().path, self._ws.session.image
+        n = store.n
 
         def work() -> Found | None:
-            return None if canvas.is_as_logged() or canvas.n != n else _difference(canvas, folder, image)
+            return None if store.is_as_logged() or store.n != n else _difference(store, folder, image)
 
         def take(found: Found | None) -> None:
             self._looking = False
             self._due = time.monotonic() + EVERY_S
-            if found is not None and canvas is self._ws.session.canvas and canvas.n == n and self._quiet():
-                self._log(canvas, found)
+            if found is not None and store is self._ws.session.store and store.n == n and self._quiet():
+                self._log(store, found)
 
         self._looking = True
         self._ws.helper.later(work, take)
@@ -78,11 +78,11 @@ class ExternalEdits:
     def settle(self) -> None:
         """The image is being closed: look now."""
         ws = self._ws
-        canvas = ws.session.canvas
-        if canvas is None or ws.session.read_only or canvas.is_as_logged():
+        store = ws.session.store
+        if store is None or ws.session.read_only or store.is_as_logged():
             return
-        if (found := _difference(canvas, ws.project().path, ws.session.image)) is not None:
-            self._log(canvas, found)
+        if (found := _difference(store, ws.project().path, ws.session.image)) is not None:
+            self._log(store, found)
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -95,24 +95,24 @@ class ExternalEdits:
     def _replaced(self, event: Any = None) -> None:
         """Another array was put into the layer."""
         ws = self._ws
-        if ws.family is None or ws.family.labels.data is ws.family.canvas.labels:
+        if ws.family is None or ws.family.labels.data is ws.family.store.labels:
             return
-        layer, canvas = ws.family.labels, ws.family.canvas
+        layer, store = ws.family.labels, ws.family.store
         given = np.asarray(layer.data)
-        layer.data = canvas.labels
-        fits = given.shape == canvas.labels.shape and given.dtype.kind in "ui"
+        layer.data = store.labels
+        fits = given.shape == store.labels.shape and given.dtype.kind in "ui"
         if not fits or int(given.min(initial=0)) < 0 or int(given.max(initial=0)) > np.iinfo(np.uint32).max:
             ws.fail(CellsegError("Another array was put into the labels layer; it is no label image of this picture.",
                                 "The labels are as they were. Masks come in by More: masks in and out."))  # fmt: skip
             return
-        flat, ours = given.reshape(-1), canvas.labels.reshape(-1)
+        flat, ours = given.reshape(-1), store.labels.reshape(-1)
         index = np.flatnonzero(flat != ours)
         self._take(index, ours[index].copy(), flat[index].astype(np.uint32))
 
-    def _log(self, canvas: Canvas, found: Found) -> None:
+    def _log(self, store: LabelStore, found: Found) -> None:
         """Let what was found be a stroke; what was written since then does not fit the sum, and is found next time."""
-        canvas.watch(found.checksum)
-        self._take(found.places, found.old, canvas.labels.reshape(-1)[found.places])
+        store.watch(found.checksum)
+        self._take(found.places, found.old, store.labels.reshape(-1)[found.places])
 
     def _take(self, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]) -> None:
         changed = old != new  # what was put back meanwhile is not
@@ -127,12 +127,12 @@ class ExternalEdits:
             ws.family.labels.refresh()
 
 
-def _difference(canvas: Canvas, folder: Path, image: str) -> Found | None:
+def _difference(store: LabelStore, folder: Path, image: str) -> Found | None:
     """Where the array differs from what the log says, and what that is; None where it cannot be read just now."""
     try:
         with Project.open(folder) as project:
             labels, _ = project.load_labels(image)
     except CellsegError:
         return None
-    index = np.flatnonzero(labels.reshape(-1) != canvas.labels.reshape(-1))
+    index = np.flatnonzero(labels.reshape(-1) != store.labels.reshape(-1))
     return Found(index, labels.reshape(-1)[index], checksum(labels))

@@ -14,7 +14,7 @@ WORDS = ("approved", "corrected", "predicted", "not begun")
 def statuses(s: Session) -> dict[str, ImageStatus]:
     """What is known of every image; the open one as it is now."""
     known = {r.id: s.statuses[r.id] for r in s.images if r.id in s.statuses}
-    if s.canvas is not None and s.image in known:
+    if s.store is not None and s.image in known:
         c = s.counts
         known[s.image] = replace(known[s.image], labelled=c.objects > 0, corrected=c.corrected, approved=c.approved)
     return known

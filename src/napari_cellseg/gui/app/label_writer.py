@@ -21,7 +21,7 @@ from psygnal import Signal
 from ... import edits
 from ...boxes import relative
 from ...errors import CellsegError
-from ...project import PREDICTED, Canvas, Edit, Objects
+from ...project import PREDICTED, Edit, LabelStore, Objects
 from .session import Progress
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
 
     image: str
     group: str
-    edit: Callable[[Canvas], Edit]
+    edit: Callable[[LabelStore], Edit]
 
 
 @dataclass
@@ -110,14 +110,14 @@ class LabelWriter:
         self._ws = workspace
         self._approvals, self._predictions = Queue(), Queue()
         self.next_id = 1
-        self.promised = self.offered = 0
+        self.reserved = self.suggested = 0
         self._generation = 0
         self._first = 0  # of the prediction that runs
         self._before: Labels | None = None  # what it replaces
         self._whole: Waiting | None = None  # the prediction that is being written,
         self.group = ""  # and its group
         self._numbering = False  # of a large prediction, in the helper thread
-        self._heeded = 0  # the newest edit that it knows of
+        self._seen = 0  # the newest edit that it knows of
 
     @property
     def pieces(self) -> deque[Piece]:
@@ -132,79 +132,79 @@ class LabelWriter:
     def opened(self) -> None:
         """Another image is open: else the first stroke would be of object 1."""
         if self._ws.instances:
-            self.offer()
+            self.suggest_id()
 
     def reset(self) -> None:
-        """Another image comes: finish what is half written, forget what was promised."""
-        canvas, image = self._ws.session.canvas, self._ws.session.image
+        """Another image comes: finish what is half written, forget what was reserved."""
+        store, image = self._ws.session.store, self._ws.session.image
         while self._approvals.pieces:
             self._write(self._approvals.pieces.popleft())
-        if self._whole is not None and canvas is not None:
+        if self._whole is not None and store is not None:
             box, labels, _ = self._whole  # in as few edits as planes: what is written already does not count
             for span in _spans(box, max(labels.shape)):
                 change = partial(_predicted, span, labels[relative(span, box)])
                 self._write(Piece(image, self.group, change))
         self._approvals.clear()
         self.drop()
-        self.next_id, self.promised, self.offered = 1, 0, 0
+        self.next_id, self.reserved, self.suggested = 1, 0, 0
 
     # --- numbers ----------------------------------------------------------------------------------
 
     def fresh_id(self) -> int:
-        """The first id above every one that is in use, promised or about to be written."""
-        return max(self._ws.canvas().next_id(), self.next_id)
+        """The first id above every one that is in use, reserved or about to be written."""
+        return max(self._ws.store().next_id(), self.next_id)
 
-    def promise(self) -> int:
+    def reserve_id(self) -> int:
         """A fresh id for the person's brush, which no prediction will use."""
-        self.promised = self.fresh_id()
-        self.next_id = self.promised + 1
-        return self.promised
+        self.reserved = self.fresh_id()
+        self.next_id = self.reserved + 1
+        return self.reserved
 
-    def offer(self) -> None:
+    def suggest_id(self) -> None:
         """Let the brush begin with a free id, kept from nobody: predictions are numbered as without a window."""
         if self._ws.family is not None:
-            self.offered = self._ws.family.labels.selected_label = self.fresh_id()
+            self.suggested = self._ws.family.labels.selected_label = self.fresh_id()
 
-    def offer_again(self, edit: Edit, painted: bool) -> None:
-        """Somebody has used the id that the brush was offered: the person, so it is theirs, or others."""
+    def suggest_again(self, edit: Edit, painted: bool) -> None:
+        """Somebody has used the id that the brush was suggested: the person, so it is theirs, or others."""
         family = self._ws.family
-        if family is None or not self.offered or self.offered not in self._ws.canvas().objects:
+        if family is None or not self.suggested or self.suggested not in self._ws.store().objects:
             return
-        if not painted and family.labels.selected_label == self.offered:
-            self.offer()
+        if not painted and family.labels.selected_label == self.suggested:
+            self.suggest_id()
         else:
-            self.offered = 0
+            self.suggested = 0
 
-    def promise_again(self) -> None:
-        """Masks came that may have the number that was promised: give the brush another."""
+    def reserve_again(self) -> None:
+        """Masks came that may have the number that was reserved: give the brush another."""
         layer = self._ws.family.labels if self._ws.family else None
-        if layer is not None and self.promised and layer.selected_label == self.promised:
-            layer.selected_label = self.promise()
+        if layer is not None and self.reserved and layer.selected_label == self.reserved:
+            layer.selected_label = self.reserve_id()
 
-    def context(self, z: int | None = None) -> edits.Scene:
+    def context(self, z: int | None = None) -> edits.EditContext:
         """The open image as the tools see it; `z` is the slice that was pointed at."""
-        canvas, choices = self._ws.canvas(), self._ws.session.choices
-        return edits.Scene.on(
-            canvas,
+        store, choices = self._ws.store(), self._ws.session.choices
+        return edits.EditContext.on(
+            store,
             first_id=self.fresh_id(),
-            z=None if choices.through or canvas.labels.ndim == 2 else z,
+            z=None if choices.through or store.labels.ndim == 2 else z,
             instances=self._ws.instances,
             locked=choices.locked,
             over=choices.over,
-            spacing=canvas.record.spacing_um,
+            spacing=store.record.spacing_um,
         )
 
     # --- what to write ----------------------------------------------------------------------------
 
     def begin(self) -> None:
         """A prediction begins: keep ids for the whole of it, number its tiles above them; recall what was before."""
-        self._first, self._before = self.fresh_id(), self._ws.canvas().labels.copy()
+        self._first, self._before = self.fresh_id(), self._ws.store().labels.copy()
         self.next_id = self._first + PROVISIONAL
 
     def tile(self, image: str, box: Box, proposal: Labels, group: str) -> None:
         """Number a proposed tile, then cut it into pieces that are written one by one."""
-        canvas, first = self._ws.canvas(), self.fresh_id()
-        labels = edits.reconcile(canvas.labels[box], canvas.state[box], proposal, first, instances=self._ws.instances)
+        store, first = self._ws.store(), self.fresh_id()
+        labels = edits.renumbered(store.labels[box], store.state[box], proposal, first, instances=self._ws.instances)
         self.next_id = first + int(proposal.max(initial=0))
         self.cut(image, box, labels, group)
 
@@ -215,21 +215,21 @@ class LabelWriter:
 
         Numbering runs in the helper thread. `then` is called when all of it is written.
         """
-        canvas, count = self._ws.canvas(), int(proposal.max(initial=0))
+        store, count = self._ws.store(), int(proposal.max(initial=0))
         first = self._first if self._first and count < PROVISIONAL else self.fresh_id()
-        before = canvas.labels[box].copy() if self._before is None else self._before[box]
+        before = store.labels[box].copy() if self._before is None else self._before[box]
         self._first, self._before = 0, None
         self.next_id = max(self.next_id, first + count + 1)  # nobody gets an id that is on its way
-        generation, heeded = self._generation, canvas.n
+        generation, seen = self._generation, store.n
         self._numbering = proposal.size > MANY * PIECE**2
         self.tell()
         wide = tuple(
-            slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, canvas.labels.shape, strict=True)
+            slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, store.labels.shape, strict=True)
         )
-        labels, state, instances = canvas.labels[wide].copy(), canvas.state[wide].copy(), self._ws.instances
+        labels, state, instances = store.labels[wide].copy(), store.state[wide].copy(), self._ws.instances
 
         def number() -> Waiting:
-            new = edits.fitted(
+            new = edits.joined(
                 labels, state, relative(box, wide), proposal, first,
                 before=before, min_size=min_size, instances=instances,
             )  # fmt: skip
@@ -238,9 +238,9 @@ class LabelWriter:
         def take(found: Waiting) -> None:
             if generation == self._generation:
                 self._numbering = False
-                self.next_id = max(found.objects.top, self.promised) + 1
+                self.next_id = max(found.objects.top, self.reserved) + 1
                 self.cut(image, box, found.labels, group)
-                self._whole, self._heeded, self.group = found, heeded, group
+                self._whole, self._seen, self.group = found, seen, group
                 self._predictions.ends += [self._predicted, then]
 
         def failed(error: CellsegError) -> None:
@@ -321,13 +321,13 @@ class LabelWriter:
             self.tell()
 
     def _write(self, piece: Piece) -> Edit | None:
-        canvas = self._ws.session.canvas
-        if piece.image != self._ws.session.image or canvas is None:
+        store = self._ws.session.store
+        if piece.image != self._ws.session.image or store is None:
             return None
         try:
             if self._whole is not None:
-                self._heed(canvas, self._whole)
-            return canvas.apply(piece.edit(canvas), piece.group)
+                self._take_in_user_edits(store, self._whole)
+            return store.apply(piece.edit(store), piece.group)
         except CellsegError as error:
             self._approvals.clear()
             self.drop()
@@ -336,17 +336,17 @@ class LabelWriter:
 
     def _predicted(self) -> None:
         self._whole, self.group = None, ""
-        self._ws.canvas().objects.settle_top()
+        self._ws.store().objects.settle_top()
         self.predicted.emit()
 
-    def _heed(self, canvas: Canvas, waiting: Waiting) -> None:
+    def _take_in_user_edits(self, store: LabelStore, waiting: Waiting) -> None:
         """What a person has done since the prediction was numbered counts for what is not written yet, too."""
-        for row in canvas.rows(self._heeded) if canvas.n > self._heeded else ():
+        for row in store.rows(self._seen) if store.n > self._seen else ():
             if row.by_hand:
-                self._obey(canvas, waiting, canvas.edit(row.n))
-        self._heeded = canvas.n
+                self._respect(store, waiting, store.edit(row.n))
+        self._seen = store.n
 
-    def _obey(self, canvas: Canvas, waiting: Waiting, edit: Edit) -> None:
+    def _respect(self, store: LabelStore, waiting: Waiting, edit: Edit) -> None:
         """Leave out objects that the person has dealt with for more than half; give way where a number was taken."""
         places = np.unravel_index(edit.index, edit.shape)
         within = np.logical_and.reduce(
@@ -358,7 +358,7 @@ class LabelWriter:
             waiting.labels[at] = edit.new_labels[within]
         if not self._ws.instances:
             return
-        here, state = canvas.labels[waiting.box], canvas.state[waiting.box]
+        here, state = store.labels[waiting.box], store.state[waiting.box]
         for id in met[met > 0].tolist():
             span, mine = self._of(waiting, id)
             if mine.any() and (state[span][mine] > 0).mean() > 0.5:
@@ -386,9 +386,9 @@ def _spans(box: Box, side: int) -> Iterator[Box]:
     return ((*plane, *span) for plane, *span in itertools.product(planes, y, x))
 
 
-def _predicted(box: Box, labels: Labels, canvas: Canvas) -> Edit:
-    return edits.predicted(canvas.labels, canvas.state, box, labels)
+def _predicted(box: Box, labels: Labels, store: LabelStore) -> Edit:
+    return edits.predicted(store.labels, store.state, box, labels)
 
 
-def _approved(box: Box, mask: NDArray[np.bool_], tool: str, canvas: Canvas) -> Edit:
-    return edits.approve_mask(edits.Scene.on(canvas), box, mask, tool=tool)
+def _approved(box: Box, mask: NDArray[np.bool_], tool: str, store: LabelStore) -> Edit:
+    return edits.approve_mask(edits.EditContext.on(store), box, mask, tool=tool)

@@ -1,4 +1,4 @@
-"""Live: after a correction, the visible field is labelled anew by what can be learnt in about a second. No Qt.
+"""Live: after a correction, the visible field is labelled again by what can be learnt in about a second. No Qt.
 
 Data flow: an edit by hand -> (a moment without another one, no stroke open, nothing running) -> `LiveJob` with labels
 and state of the visible field -> the child fits a head and answers with `Refined` -> the writer changes what is only
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 PAUSE_S = 0.15
-"""So long a person has rested before the field is labelled anew."""
+"""So long a person has rested before the field is labelled again."""
 SIDE = 1024
-"""Of a larger field, the middle is labelled anew."""
+"""Of a larger field, the middle is labelled again."""
 ALIGNED = 64
 """Fields begin and end at multiples of this, so that small movements of the view cost nothing."""
 
@@ -40,19 +40,19 @@ class Live:
     def opened(self) -> None:
         """Another image, model or project: nothing is due."""
         self._due, self._asked = 0.0, None
-        canvas = self._ws.session.canvas
-        self._n = canvas.n if canvas is not None else 0
+        store = self._ws.session.store
+        self._n = store.n if store is not None else 0
         self._ws.session.update(live_reason=self._reason())
 
     def follow(self) -> None:
         """Ask when a person has corrected something and rests; called by the clock."""
         ws = self._ws
-        canvas = ws.session.canvas
-        if canvas is None or ws.session.read_only:
+        store = ws.session.store
+        if store is None or ws.session.read_only:
             return
-        if canvas.n > self._n:
-            by_hand = any(row.by_hand and row.undoes is None for row in canvas.rows(self._n))
-            self._n = canvas.n
+        if store.n > self._n:
+            by_hand = any(row.by_hand and row.undoes is None for row in store.rows(self._n))
+            self._n = store.n
             if by_hand:
                 self._due = time.monotonic() + PAUSE_S
         if self._due and time.monotonic() > self._due and self._free():
@@ -93,12 +93,12 @@ class Live:
 
     def _ask(self) -> None:
         ws = self._ws
-        model, canvas = ws.session.current_model, ws.canvas()
+        model, store = ws.session.current_model, ws.store()
         box = self._field()
         if model is None or not box:
             return
         cut = tuple(slice(a, b) for a, b in box)
-        labels, state = canvas.labels[cut].copy(), canvas.state[cut].copy()
+        labels, state = store.labels[cut].copy(), store.state[cut].copy()
         target = ws.session.chosen
         hints = self._hints.inside(box)
         job = LiveJob(ws.project().path, ws.session.image, model, box, labels, state, target, hints)
@@ -124,7 +124,7 @@ class Live:
 
     def _taken(self, event: Event) -> None:
         ws = self._ws
-        if isinstance(event, Refined) and event.image == ws.session.image and ws.session.canvas is not None:
+        if isinstance(event, Refined) and event.image == ws.session.image and ws.session.store is not None:
             if ws.session.chosen is None and event.target is not None:
                 ws.session.update(fitted=event.target if event.target != ws.session.own else None)
             if event.labels is not None and ws.job is None:

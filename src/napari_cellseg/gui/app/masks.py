@@ -25,11 +25,11 @@ class Masks:
         Values above `threshold` are the class, where there is one, or objects, piece by piece.
         """
         ws = self._ws
-        project, canvas, session = ws.project(), ws.canvas(), ws.session
-        name = Path(canvas.record.source).name
-        wanted = images.MasksFor(canvas.labels.shape, name=name, classes=project.meanings, threshold=threshold)
+        project, store, session = ws.project(), ws.store(), ws.session
+        name = Path(store.record.source).name
+        wanted = images.MasksFor(store.labels.shape, name=name, classes=project.meanings, threshold=threshold)
         masks = images.read_masks(path, wanted)
-        if approved and session.choices.locked and bool(((canvas.state == APPROVED) & (canvas.labels > 0)).any()):
+        if approved and session.choices.locked and bool(((store.state == APPROVED) & (store.labels > 0)).any()):
             raise CellsegError(
                 "Some objects of this image are approved, so they are protected.",
                 "Unlock them (Shift-A) to replace all.",
@@ -38,14 +38,14 @@ class Masks:
             ws.show(project.approve_labels(session.image, masks.labels))
         else:
             ws.show(project.draft_labels(session.image, masks.labels, first_id=self._writer.fresh_id()))
-        self._writer.promise_again()
+        self._writer.reserve_again()
         notice = " ".join(masks.notes) or session.notice
-        session.update(status=f"Took {len(canvas.objects)} objects from {Path(path).name}.", notice=notice)
+        session.update(status=f"Took {len(store.objects)} objects from {Path(path).name}.", notice=notice)
 
     @report_errors
     def write(self, path: str | Path) -> None:
         """Write the labels in the format of the name's ending."""
-        canvas, project = self._ws.canvas(), self._ws.project()
-        record = canvas.record
-        path = images.write_labels(path, canvas.labels, record.spacing_um, project.meanings, project.source(record))
+        store, project = self._ws.store(), self._ws.project()
+        record = store.record
+        path = images.write_labels(path, store.labels, record.spacing_um, project.meanings, project.source(record))
         self._ws.session.update(status=f"Wrote {path.name}.")

@@ -141,7 +141,7 @@ class PredictAll:
             self._walk = None
 
     def close(self) -> None:
-        """The worker has ended: let go of the project."""
+        """The worker has ended: close the project."""
         if self._elsewhere is not None:
             self._elsewhere.close()
 

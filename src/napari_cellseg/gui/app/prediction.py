@@ -2,7 +2,7 @@
 
 Data flow: Predict -> `PredictJob` -> tiles and labels, probabilities kept in the project's cache; thresholds ->
 `DecodeJob` on the visible field -> outlines over the labels (never in them) -> Apply -> `DecodeJob` on the whole
-image -> labels where nobody has spoken. Jobs that only look are asked for one at a time; the newest wish waits.
+image -> labels where there are no user edits. Jobs that only look are asked for one at a time; the newest wish waits.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class Prediction:
         self._begin(self._region())
 
     def predict_region(self, region: Span) -> None:
-        """Label a box of the open image anew."""
+        """Label a box of the open image again."""
         self._check_idle()
         self._begin(region)
 
     def _check_idle(self) -> None:
         self._ws.project()
-        self._ws.canvas()
+        self._ws.store()
         self._ws.check_idle()
 
     def _begin(self, region: Span) -> None:
@@ -273,7 +273,7 @@ class Prediction:
     def whole(self, event: Predicted) -> None:
         """Everything is there: objects that cross tiles become one. Numbering runs off the main thread."""
         ws = self._ws
-        if event.image != ws.session.image or ws.session.canvas is None:
+        if event.image != ws.session.image or ws.session.store is None:
             return
         found = f"{event.model} found {event.objects} objects in {event.image} in {event.seconds:.1f} s."
         if self._running is not None:  # said when it is there

@@ -67,7 +67,7 @@ class Preview:
         self.hold(original=False)
 
     def follow(self) -> None:
-        """Ask for the visible field anew if anything has changed; called often, costs next to nothing."""
+        """Ask for the visible field again if anything has changed; called often, costs next to nothing."""
         session, family = self._ws.session, self._ws.family
         if not session.preview or family is None:
             return

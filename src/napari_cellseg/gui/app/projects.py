@@ -46,7 +46,7 @@ class Projects:
     # --- projects -----------------------------------------------------------------------------------
 
     def use(self, project: Project) -> None:
-        """Let go of what is open and take another project: views see the one or the other, never parts of both."""
+        """Close what is open and take another project: views see the one or the other, never parts of both."""
         session = self._ws.session
         try:
             lists, notice = _lists(project), _unusual(project)
@@ -57,7 +57,7 @@ class Projects:
         read_only = not project.claim()
         notices = (READ_ONLY if read_only else "", notice, session.notice)
         session.update(
-            project=project, config=project.config, image="", canvas=None, problem=None, curve=Curve(), together=(),
+            project=project, config=project.config, image="", store=None, problem=None, curve=Curve(), together=(),
             field_only=False, gone=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None,
             target=None,
             status=f"Opened {project.name}." if lists["images"] else "Now add an image.", **lists,
@@ -68,7 +68,7 @@ class Projects:
             self._window.return_there()
 
     def recover(self, path: str | Path) -> None:
-        """Put a damaged project together again and open it; where it is open, let go of it first."""
+        """Put a damaged project together again and open it; where it is open, close it first."""
         project = self._ws.session.project
         if project is not None and project.path.resolve() == Path(path).resolve():
             self.leave()
@@ -83,7 +83,7 @@ class Projects:
         self._ws.session.update(notice="", problem=None, status=f"Saved as {saved}. You go on there.")
 
     def leave(self) -> None:
-        """Let go of the open project."""
+        """Close the open project."""
         ws = self._ws
         ws.session.update(notice="")
         self._window.remember(at_once=True)
@@ -201,8 +201,8 @@ class Projects:
         self.close_image()
         self._show(id, picture)
         ws.session.update(
-            image=id, canvas=ws.layers().canvas, channel=0, tool="", status=f"Opened {id}.", preview=False,
-            held_shown=False, spoken=project.db.spoken(),
+            image=id, store=ws.layers().store, channel=0, tool="", status=f"Opened {id}.", preview=False,
+            held_shown=False, user_edits=project.db.has_user_edits(),
         )  # fmt: skip
         ws.image_opened.emit()
         self.look_for_images()
@@ -213,10 +213,10 @@ class Projects:
     def _show(self, id: str, picture: images.Image) -> None:
         """Make the layers of an image."""
         ws, project = self._ws, self._ws.project()
-        record, canvas = project.image(id), project.canvas(id)
-        canvas.read_only = ws.session.read_only
+        record, store = project.image(id), project.store(id)
+        store.read_only = ws.session.read_only
         ws.family = ImageLayers(
-            ws.viewer, record, picture, canvas, ws.session.config.train.margin, self._strokes.painted,
+            ws.viewer, record, picture, store, ws.session.config.train.margin, self._strokes.painted,
             self._strokes.undo, self._strokes.redo,
         )  # fmt: skip
         ws.family.labels.editable = not ws.session.read_only
@@ -231,7 +231,7 @@ class Projects:
 
     def set_object_size(self, size: float) -> None:
         """Say how large typical objects of the open image are (pixels); 0: let it be estimated."""
-        self._ws.canvas()
+        self._ws.store()
         put_size(self._ws.project(), self._ws.session.image, size)
         self._ws.session.update(given_size=size)
 
@@ -244,7 +244,7 @@ class Projects:
             ws.family.remove()
             ws.family = None
         project, image = ws.session.project, ws.session.image
-        ws.session.update(image="", canvas=None)
+        ws.session.update(image="", store=None)
         if project is not None and image:
             self._told(lambda: project.release(image))
 
@@ -314,7 +314,7 @@ def _lists(project: Project) -> dict[str, Any]:
         "rounds": tuple(project.db.rounds()),
         "unfinished": interrupted_in(project),
         "unjudged": tuple(unjudged_models(project)),
-        "spoken": project.db.spoken(),
+        "user_edits": project.db.has_user_edits(),
         "holdouts": project.db.holdouts(),
         "guidelines": _guidelines(project)[0],
     }

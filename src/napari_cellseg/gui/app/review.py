@@ -41,7 +41,7 @@ class Review:
         self._began = 0.0
         self._edits = 0
         self._outcomes: dict[int, str] = {}
-        self._dealt = 0  # places before the queue was made anew
+        self._dealt = 0  # places before the queue was made again
         self._generation = 0
 
     # --- what buttons and keys do -----------------------------------------------------------------
@@ -53,14 +53,14 @@ class Review:
         self._order(order, lambda items: self.load(items, order, resume_at))
 
     def renew(self) -> None:
-        """The labels have a new prediction: order the places anew, after the one that is being looked at."""
+        """The labels have a new prediction: order the places again, after the one that is being looked at."""
         if self._current() is not None and not self._ws.session.compared:
             self._order(cast("Order", self._ws.session.order), self._follow)
 
     def _order(self, order: Order, take: Callable[[list[Item]], None]) -> None:
         """Order the places in the helper thread; dropped when another image or order comes first."""
         ws = self._ws
-        canvas, project, image = ws.canvas(), ws.project(), ws.session.image
+        store, project, image = ws.store(), ws.project(), ws.session.image
         maps = ws.family.overlays.maps if ws.family is not None else {}
         spread = maps["disagreement"].data if "disagreement" in maps else None
         near = frames_beside(project.images(), image) if ws.instances else []
@@ -69,7 +69,7 @@ class Review:
         generation = self._generation
 
         def work() -> list[Item]:
-            labels, state = canvas.labels.copy(), canvas.state.copy()
+            labels, state = store.labels.copy(), store.state.copy()
             try:
                 kept = open_kept(kept_path(project.path, image))
                 whole = tuple(slice(o, o + n) for o, n in zip(kept.origin, kept.shape[1:], strict=True))
@@ -92,7 +92,7 @@ class Review:
         if current is None or self._ws.session.compared:
             return
         dealt = self._dealt + sum(o != "skipped" for o in self._outcomes.values())
-        # what a person is changing stays, and so does a tile; else the prediction has drawn and numbered it anew
+        # what a person is changing stays, and so does a tile; else the prediction has drawn and numbered it again
         stays = not current.id or self._edits > 0
         shared = {item: _shared(item, current) for item in items}
         again = current if stays else max((i for i in items if shared[i] > 0.5), key=shared.__getitem__, default=None)
@@ -101,7 +101,7 @@ class Review:
         else:
             self._outcomes.clear()
             queue = (again, *(item for item in items if item.box != again.box))
-            self._ws.session.update(queue=queue, place=0, status=f"The queue was made anew: {len(queue)} places.")
+            self._ws.session.update(queue=queue, place=0, status=f"The queue was made again: {len(queue)} places.")
             if again.id and self._ws.family is not None:
                 self._ws.family.labels.selected_label = again.id
         self._dealt = dealt
@@ -129,7 +129,7 @@ class Review:
         self._ws.session.update(queue=(), place=-1)
 
     def skip(self) -> None:
-        """Go on without a word."""
+        """Go to the next place and change nothing."""
         if self._current() is not None:
             self.leave("skipped")
 
@@ -156,18 +156,18 @@ class Review:
         ws, item = self._ws, self._current()
         if item is None:
             raise CellsegError("No review is running.", "Start one in the step Correct.")
-        canvas = ws.canvas()
-        scene = self._writer.context()
+        store = ws.store()
+        context = self._writer.context()
         box = tuple(slice(a, b) for a, b in item.box)
-        if item.id and item.id in canvas.objects:
-            piece = scene.at(None).piece(item.id)
-            if (canvas.state[piece.box][piece.mask] != 2).any():
-                ws.apply(edits.approve_object(scene, piece))
+        if item.id and item.id in store.objects:
+            piece = context.at(None).piece(item.id)
+            if (store.state[piece.box][piece.mask] != 2).any():
+                ws.apply(edits.approve_object(context, piece))
         elif item.id:
             self.leave("gone")
             return
         else:
-            ws.apply(edits.approve_background(scene, box))
+            ws.apply(edits.approve_background(context, box))
         self.leave("approved" if not self._edits else "fixed")
 
     def touched(self) -> None:
@@ -207,13 +207,13 @@ class Review:
 
     def _there(self, item: Item) -> bool:
         """Whether an object was neither deleted, merged nor dealt with meanwhile."""
-        canvas = self._ws.canvas()
+        store = self._ws.store()
         if not item.id or self._ws.session.compared:
             return True
-        if item.id not in canvas.objects:
+        if item.id not in store.objects:
             return False
-        box = canvas.objects.box(canvas.labels, item.id)
-        return not bool(canvas.state[box][canvas.labels[box] == item.id].all())
+        box = store.objects.box(store.labels, item.id)
+        return not bool(store.state[box][store.labels[box] == item.id].all())
 
     def _leave(self, outcome: str) -> None:
         ws, item = self._ws, self._current()

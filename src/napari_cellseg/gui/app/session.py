@@ -14,7 +14,7 @@ from ...config import Config
 from ...edits import Over
 from ...evaluate import Item
 from ...events import Planned, TrainingShown
-from ...project import Canvas, Forecast, Holdout, ImageRecord, ImageStatus, LeftOut, ModelCard, Project, RoundRecord
+from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
 from ...targets import Target
 
 
@@ -53,11 +53,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Counts:
-    """State of the open image, in shares of its voxels, and its number of objects."""
+    """The open image's objects, how many are corrected and approved, and the same in shares of its voxels."""
 
     objects: int = 0
     corrected: float = 0.0
     approved: float = 0.0
+    corrected_objects: int = 0
+    approved_objects: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Session:
     project: Project | None = None
     images: tuple[ImageRecord, ...] = ()
     image: str = ""
-    canvas: Canvas | None = None
+    store: LabelStore | None = None
     channel: int = 0
     config: Config = field(default_factory=Config)
     statuses: dict[str, ImageStatus] = field(default_factory=dict)
@@ -118,7 +120,7 @@ class Session:
     """What the next training would learn from."""
     pace: float = 0.0
     """Seconds a step of the last training took, 0 where none is known."""
-    spoken: bool = False
+    user_edits: bool = False
     """Whether a person has said something about any image."""
     unfinished: str = ""
     """The training that was interrupted last."""
@@ -149,7 +151,7 @@ class Session:
     hinted: bool = False
     """Whether the open image has hints."""
     live: bool = True
-    """Whether the visible field is labelled anew after every correction."""
+    """Whether the visible field is labelled again after every correction."""
     live_reason: str = ""
     """Why there is no live learning here, "" where there is."""
     live_learnt: str = ""

@@ -43,20 +43,20 @@ class Strokes:
 
     def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any], tool: str = "") -> None:
         """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
-        canvas = self._ws.canvas()
-        flat = canvas.labels.reshape(-1)
+        store = self._ws.store()
+        flat = store.labels.reshape(-1)
         try:
             self._check_class(new)
             flat[index] = new  # some tools tell before they write
-            scene = self._writer.context()
-            index, old = self._put_back(edits.forbidden(scene, index, old, new), index, old)
+            context = self._writer.context()
+            index, old = self._put_back(edits.forbidden(context, index, old, new), index, old)
             mode = str(self._ws.family.labels.mode) if self._ws.family else "paint"
             # nobody paints while panning
             tool = tool or (mode if mode in ("paint", "erase", "fill", "polygon") else "script")
-            self._ws.show(canvas.commit(edits.stroke(scene, index, old, tool=tool)), painted=True)
+            self._ws.show(store.commit(edits.stroke(context, index, old, tool=tool)), painted=True)
             self._ws.user_edited.emit()
         except CellsegError as error:
-            canvas.forget_objects()  # what it learnt of this stroke is not true
+            store.forget_objects()  # what it learnt of this stroke is not true
             self._unsaved = [*self._unsaved, (index, old)]
             self._ws.fail(CellsegError(f"The last stroke was taken back: {error.message}", error.hint))
         except Exception as error:  # noqa: BLE001 - an exception here would make napari record the stroke twice
@@ -74,7 +74,7 @@ class Strokes:
             self._ws.session.update(status="")
             return index, old
         wrong, was = index[forbidden], old[forbidden]
-        self._ws.canvas().labels.reshape(-1)[wrong[::-1]] = was[::-1]  # of repeated ones the first old value is true
+        self._ws.store().labels.reshape(-1)[wrong[::-1]] = was[::-1]  # of repeated ones the first old value is true
         self._unsaved = [*self._unsaved, (wrong, was)]  # some tools write once more after they have told
         locked = self._ws.session.choices.locked
         text = "Protected voxels were left as they are"
@@ -101,7 +101,7 @@ class Strokes:
             return
         labels, classes = ws.family.labels, ws.session.project.classes
         if ws.instances:
-            labels.selected_label = self._writer.promise()
+            labels.selected_label = self._writer.reserve_id()
             status = f"Paint object {labels.selected_label}."
         else:
             labels.selected_label = labels.selected_label % len(classes) + 1
@@ -112,8 +112,8 @@ class Strokes:
     def take_back_unsaved(self) -> None:
         """Take strokes back that could not be saved: some of napari's tools write only after they have told us."""
         for index, old in reversed(self._unsaved):
-            if self._ws.session.canvas is not None and self._ws.family is not None:
-                self._ws.session.canvas.labels.reshape(-1)[index[::-1]] = old[::-1]
+            if self._ws.session.store is not None and self._ws.family is not None:
+                self._ws.session.store.labels.reshape(-1)[index[::-1]] = old[::-1]
                 self._ws.family.labels.refresh()
         self._unsaved = []
 
@@ -130,19 +130,19 @@ class Strokes:
     @report_errors
     def history(self, most: int) -> list[Entry]:
         """What was done to the open image, the newest first."""
-        return list(itertools.islice(self._ws.canvas().history(), most))
+        return list(itertools.islice(self._ws.store().history(), most))
 
     @report_errors
     def export_history(self, path: Path) -> None:
         """Write the whole log of the open image as a table (CSV)."""
-        write_history(path, self._ws.canvas().all_rows())
+        write_history(path, self._ws.store().all_rows())
         self._ws.session.update(status=f"Wrote {path.name}.")
 
     @report_errors
     def restore(self, n: int) -> None:
         """Bring the labels back as they were after edit `n` (a new edit: it can be undone)."""
         if self._ws.family is not None and not self._ws.painting and not self._writer.pieces:
-            self._ws.show(self._ws.canvas().restore(n))
+            self._ws.show(self._ws.store().restore(n))
             self._ws.session.update(status="Restored an earlier state; Undo takes that back.")
 
     def step(self, verb: Verb) -> None:
@@ -154,11 +154,11 @@ class Strokes:
             return
         self._leave = self._writer.group or self._ws.group
         self.take_back_unsaved()
-        canvas = self._ws.canvas()
+        store = self._ws.store()
         self.undoing.emit()
-        name = canvas.name_of(verb, self._leave)
+        name = store.name_of(verb, self._leave)
         if not name:
-            cancel = " Cancel ends the prediction." if self._leave and canvas.can_undo else ""
+            cancel = " Cancel ends the prediction." if self._leave and store.can_undo else ""
             self._ws.session.update(status=f"Nothing to {verb}.{cancel}")
             return
         self._verb, self._said = verb, f"{verb.capitalize()}: {name}"
@@ -173,7 +173,7 @@ class Strokes:
         more = True
         try:
             while more:
-                edit, group = self._ws.canvas().step(self._verb, group, self._leave)
+                edit, group = self._ws.store().step(self._verb, group, self._leave)
                 if edit is not None:
                     self._ws.show(edit)
                 more = bool(group) and time.perf_counter() < end

@@ -99,7 +99,7 @@ class Elsewhere:
         return self._project
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         if self._project is not None:
             self._project.close()
             self._project = None

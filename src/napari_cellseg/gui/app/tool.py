@@ -25,6 +25,10 @@ class Tool:
         What it does at a voxel, along a line or loop, and inside a box ("now": the visible one).
     only
         Where it can be used; empty: everywhere.
+    main
+        Whether it is one of the few that everybody needs.
+    takes_first
+        Whether its key, pressed over an object, is the first click as well.
     """
 
     name: str
@@ -37,3 +41,5 @@ class Tool:
     along: Act | None = None
     inside: Act | None = None
     only: tuple[Only, ...] = ()
+    main: bool = False
+    takes_first: bool = False

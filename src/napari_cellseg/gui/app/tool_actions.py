@@ -1,7 +1,7 @@
 """The hands of the step Correct: gestures become edits of the open image. No Qt.
 
-Data flow: a `Tool` and voxels -> `Scene` (labels and state, what is locked, which slice) -> the tool's function -> a
-pure function of `edits` -> `Workspace.apply` -> repaint of the changed box.
+Data flow: a `Tool` and voxels -> `EditContext` (labels and state, what is locked, which slice) -> the tool's function
+-> a pure function of `edits` -> `Workspace.apply` -> repaint of the changed box.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import edits
-from ...edits import Piece, Scene
+from ...edits import EditContext, Piece
 from ...errors import CellsegError
 from ...probabilities import kept_path, open_kept
 from ...project import Edit
@@ -45,7 +45,19 @@ class ToolActions:
 
     def forget(self) -> None:
         """Another tool was chosen: begin again."""
+        if self._merging and self._ws.family is not None:
+            self._ws.family.show_line(None)
         self._merging, self._seeds, self._seeded = 0, [], None
+
+    def id_at(self, point: Point) -> int:
+        """The object (or class) at a voxel.
+
+        Raises
+        ------
+        NothingThere
+            When there is none.
+        """
+        return self._writer.context().id_at(point)
 
     # --- gestures -------------------------------------------------------------------------------
 
@@ -90,7 +102,7 @@ class ToolActions:
     @after_settling
     def approve_image(self) -> None:
         """Approve the whole image."""
-        self._approve(tuple(slice(0, n) for n in self._ws.canvas().labels.shape), "image")
+        self._approve(tuple(slice(0, n) for n in self._ws.store().labels.shape), "image")
 
     def _approve(self, box: Box, what: str) -> None:
         self._writer.approve(*edits.approval(self._writer.context(), box), what)
@@ -113,108 +125,119 @@ class ToolActions:
 
     # --- what tools do: at a voxel ----------------------------------------------------------------
 
-    def merge_at(self, scene: Scene, point: Point) -> None:
+    def merge_at(self, context: EditContext, point: Point) -> None:
         """The first click says into which object, the others which are merged into it."""
-        id = scene.id_at(point)
-        if not self._merging or self._merging not in scene.objects:
+        id = context.id_at(point)
+        if not self._merging or self._merging not in context.objects:
             self._merging = id
+            self._ws.layers().outline(id)
             self._ws.session.update(status=f"Merge into object {id}: click the others.")
         elif id != self._merging:
-            self._do(edits.merge(scene, [self._merging, id]), f"Merged object {id} into {self._merging}.")
+            self._do(edits.merge(context, [self._merging, id]), f"Merged object {id} into {self._merging}.")
+            self._ws.layers().outline(self._merging)
 
-    def seed(self, scene: Scene, point: Point) -> None:
+    def seed(self, context: EditContext, point: Point) -> None:
         """Every click is one seed more; from the second on the object is parted, always from its whole."""
-        scene.id_at(point)
+        context.id_at(point)
         if self._seeded is not None:
             if self._inside(self._seeded, point):
-                self._ws.show_all(self._ws.canvas().undo())
-                scene = self._writer.context(point[0] if len(point) == 3 else None)
+                self._ws.show_all(self._ws.store().undo())
+                context = self._writer.context(point[0] if len(point) == 3 else None)
             else:
                 self.forget()
-        if self._seeds and int(scene.labels[self._seeds[0]]) != int(scene.labels[point]):
+        if self._seeds and int(context.labels[self._seeds[0]]) != int(context.labels[point]):
             self._seeds = []
         self._seeds.append(point)
         if len(self._seeds) < 2:
-            self._ws.session.update(status=f"Split {self._name(scene.id_at(point))}: click the other part.")
+            self._ws.session.update(status=f"Split {self._name(context.id_at(point))}: click the other part.")
             return
         pixels = self._pixels if self._ws.session.choices.split_on == "image" else None
         try:
-            edit = edits.split_seeds(scene, self._seeds, pixels)
+            edit = edits.split_seeds(context, self._seeds, pixels)
         except CellsegError:
             self.forget()
             raise
         self._seeded = self._do(edit, f"Split into {len(self._seeds)} parts; click once more for another part.")
 
-    def relabel(self, scene: Scene, point: Point) -> None:
+    def relabel(self, context: EditContext, point: Point) -> None:
         """Give an object the brush's number."""
-        piece, value = scene.pick(point), self._brush()
-        self._do(edits.relabel(scene, piece, value), f"Object {piece.id} is {value} now.")
+        piece, value = context.pick(point), self._brush()
+        self._do(edits.relabel(context, piece, value), f"Object {piece.id} is {value} now.")
 
-    def assign_class(self, scene: Scene, point: Point) -> None:
+    def assign_class(self, context: EditContext, point: Point) -> None:
         """Give a region the brush's class."""
         classes, value = self._ws.project().classes, self._brush()
-        edit = edits.assign_class(scene, scene.pick(point), value, len(classes))
+        edit = edits.assign_class(context, context.pick(point), value, len(classes))
         self._do(edit, f"The region is {classes[value - 1]} now.")
 
-    def copy_up(self, scene: Scene, point: Point) -> None:
+    def copy_up(self, context: EditContext, point: Point) -> None:
         """Copy an object to the next slice, and show that."""
-        self._copy(scene, point, 1)
+        self._copy(context, point, 1)
 
-    def copy_down(self, scene: Scene, point: Point) -> None:
+    def copy_down(self, context: EditContext, point: Point) -> None:
         """Copy an object to the slice before, and show that."""
-        self._copy(scene, point, -1)
+        self._copy(context, point, -1)
 
-    def interpolate(self, scene: Scene, point: Point) -> None:
+    def interpolate(self, context: EditContext, point: Point) -> None:
         """Fill the slices between drawn ones."""
-        id = scene.id_at(point)
-        self._do(edits.interpolate(scene, id), f"Filled the missing slices of {self._name(id)}.")
+        id = context.id_at(point)
+        self._do(edits.interpolate(context, id), f"Filled the missing slices of {self._name(id)}.")
 
     # --- along a line, inside a box ---------------------------------------------------------------
 
-    def merge_along(self, scene: Scene, line: Line) -> None:
+    def merge_along(self, context: EditContext, line: Line) -> None:
         """Merge what a line crosses."""
-        ids = edits.ids_along(scene, line)
-        self._do(edits.merge(scene, ids), f"Merged {len(ids)} objects into {ids[0] if ids else 0}.")
+        ids = edits.ids_along(context, line)
+        self._do(edits.merge(context, ids), f"Merged {len(ids)} objects into {ids[0] if ids else 0}.")
 
-    def split_along(self, scene: Scene, line: Line) -> None:
+    def split_along(self, context: EditContext, line: Line) -> None:
         """Part an object where a line crosses it."""
         self.forget()
-        self._do(edits.split(scene, line), "Split along the line.")
+        self._do(edits.split(context, line), "Split along the line.")
 
-    def scribble(self, scene: Scene, line: Line) -> None:
+    def scribble(self, context: EditContext, line: Line) -> None:
         """Draw an object that was missed from a line inside it."""
         kind = self._ws.session.choices.snap_to
         guide = self._pixels if kind == "image" else self._probability
-        self._do(edits.scribble(scene, line, guide, kind=kind, id=self._class()), self._drew(scene))
+        self._do(edits.scribble(context, line, guide, kind=kind, id=self._class()), self._drew(context))
 
-    def polygon(self, scene: Scene, line: Line) -> None:
+    def polygon(self, context: EditContext, line: Line) -> None:
         """Draw an object by its outline."""
-        self._do(edits.polygon(scene, line, convex=False, id=self._class()), self._drew(scene))
+        self._do(edits.polygon(context, line, convex=False, id=self._class()), self._drew(context))
 
-    def convex_polygon(self, scene: Scene, line: Line) -> None:
+    def convex_polygon(self, context: EditContext, line: Line) -> None:
         """Draw an object as the convex hull of a loop."""
-        self._do(edits.polygon(scene, line, convex=True, id=self._class()), self._drew(scene))
+        self._do(edits.polygon(context, line, convex=True, id=self._class()), self._drew(context))
 
     def predict_inside(self, box: Box) -> None:
         """Predict a box again; only what is predicted changes."""
         ws = self._ws
-        shape = ws.canvas().labels.shape
+        shape = ws.store().labels.shape
         region = tuple((max(0, s.start), min(n, s.stop)) for s, n in zip(box, shape, strict=True))
         if any(b - a < 1 for a, b in region) or min(b - a for a, b in region[-2:]) < 8:
-            raise CellsegError("The box is too small.", "Draw it round what shall be predicted, 8 pixels at least.")
+            raise CellsegError(
+                "The box is too small.", "Draw it around what should be predicted, at least 8 pixels wide."
+            )
         if ws.session.current_model is None:
             raise CellsegError("There is no model yet.", "Correct a field and fine-tune first.")
         if ws.session.choices.through and len(region) == 3:
             region = ((0, shape[0]), *region[1:])
         self._prediction.predict_region(region)
 
+    def delete_inside(self, box: Box) -> None:
+        """Remove the objects in a box."""
+        context = self._writer.context(box[0].start if len(box) == 3 else None)
+        edit = edits.delete_inside(context, box)
+        count = len(np.unique(edit.old_labels))
+        self._do(edit, "Deleted an object." if count == 1 else f"Deleted {count} objects.")
+
     def remove_small(self, box: Box) -> None:
         """Remove objects in a box that are smaller than the person has set."""
         smallest = self._ws.session.choices.smallest
-        scene = self._writer.context(box[0].start if len(box) == 3 else None)
-        if len(box) == 3 and scene.z is None:
-            box = (slice(0, scene.labels.shape[0]), *box[1:])
-        edit = edits.remove_small(scene, box, smallest)
+        context = self._writer.context(box[0].start if len(box) == 3 else None)
+        if len(box) == 3 and context.z is None:
+            box = (slice(0, context.labels.shape[0]), *box[1:])
+        edit = edits.remove_small(context, box, smallest)
         count = len(np.unique(edit.old_labels[edit.new_labels == 0]))
         self._do(edit, f"Removed {count} objects smaller than {smallest}.")
 
@@ -256,21 +279,21 @@ class ToolActions:
             raise CellsegError(f"There is no class {value}.", f"Choose 1 to {n} as the brush's label (key N).")
         return value
 
-    def _drew(self, scene: Scene) -> str:
-        return f"Drew object {scene.first_id}." if scene.instances else "Drew a region."
+    def _drew(self, context: EditContext) -> str:
+        return f"Drew object {context.first_id}." if context.instances else "Drew a region."
 
     def _inside(self, edit: Edit, point: Point) -> bool:
         """Whether a voxel belongs to what the last split parted, and nothing was done since."""
-        rows = self._ws.canvas().last_row()
+        rows = self._ws.store().last_row()
         at = np.ravel_multi_index(point, edit.shape)
         k = int(np.searchsorted(edit.index, at))
         return rows is not None and rows.tool == edit.tool and k < edit.index.size and int(edit.index[k]) == at
 
-    def _copy(self, scene: Scene, point: Point, by: int) -> None:
-        if scene.labels.ndim == 2:
+    def _copy(self, context: EditContext, point: Point, by: int) -> None:
+        if context.labels.ndim == 2:
             raise CellsegError("There is no other slice.", "Copying needs a volume.")
-        piece, to = scene.at(point[0]).pick(point), point[0] + by
-        self._do(edits.copy_to_slice(scene, piece, to), f"Copied {self._name(piece.id)} to slice {to}.")
+        piece, to = context.at(point[0]).pick(point), point[0] + by
+        self._do(edits.copy_to_slice(context, piece, to), f"Copied {self._name(piece.id)} to slice {to}.")
         self._ws.layers().go_to_slice(to)
 
     def _brush(self) -> int:
@@ -287,11 +310,13 @@ class ToolActions:
         return open_kept(kept_path(ws.project().path, ws.session.image)).box(box)
 
 
-def on_piece(function: Callable[[Scene, Piece], Edit], done: str) -> Callable[[ToolActions, Scene, Point], None]:
+def on_piece(
+    function: Callable[[EditContext, Piece], Edit], done: str
+) -> Callable[[ToolActions, EditContext, Point], None]:
     """What a tool does at a voxel whose object (or its part in the slice) a function of `edits` changes."""
 
-    def act(actions: ToolActions, scene: Scene, point: Point) -> None:
-        piece = scene.pick(point)
-        actions._do(function(scene, piece), f"{done} {actions._name(piece.id)}.")
+    def act(actions: ToolActions, context: EditContext, point: Point) -> None:
+        piece = context.pick(point)
+        actions._do(function(context, piece), f"{done} {actions._name(piece.id)}.")
 
     return act

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import edits
-from ...errors import CellsegError
+from ...errors import CellsegError, NothingThere
 from ..layers import _napari
 from ..layers.image_layers import ImageLayers
+from .report_errors import report_errors
 from .tool import Gesture, Tool
 from .tool_actions import IN_SLICES, ToolActions, on_piece
 
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 _A = ToolActions
 TOOLS = (
     Tool("merge", "Merge", "G", "click or line", "Click objects, or draw a line over them.", "Fix",
-         _A.merge_at, _A.merge_along, only=("objects",)),
+         _A.merge_at, _A.merge_along, only=("objects",), main=True, takes_first=True),
     Tool("split", "Split", "S", "click or line", "Draw a line across, or click a seed in each part.", "Fix",
-         _A.seed, _A.split_along, only=("objects",)),
-    Tool("delete", "Delete", "D", "object", "Remove the object.", "Fix", on_piece(edits.delete, "Deleted")),
+         _A.seed, _A.split_along, only=("objects",), main=True),
+    Tool("delete", "Delete", "D", "object", "Remove the object.", "Fix", on_piece(edits.delete, "Deleted"), main=True),
+    Tool("delete box", "Delete box", "Shift-D", "box", "Remove all objects in a box.", "Fix",
+         inside=_A.delete_inside, only=("objects",)),
     Tool("relabel", "Relabel", "Shift-G", "object", "Give the object the number of the brush.", "Fix",
          _A.relabel, only=("objects",)),
     Tool("approve", "Approve", "A", "object", "Say that the object is right.", "Fix",
-         on_piece(edits.approve_object, "Approved")),
+         on_piece(edits.approve_object, "Approved"), main=True),
     Tool("assign class", "Class", "Shift-S", "object", "Give the region the brush's class.", "Fix",
          _A.assign_class, only=("classes",)),
     Tool("fill holes", "Fill holes", "J", "object", "Close what the object encloses.", "Shape",
@@ -45,7 +48,7 @@ TOOLS = (
          on_piece(edits.keep_largest, "Kept the largest piece of")),
     Tool("remove small", "Debris", "Shift-K", "now", "Remove what is small, in view.", "Shape", inside=_A.remove_small),
     Tool("scribble", "Scribble", "T", "line", "Draw a line inside a missed object; it snaps to the edges.", "Draw",
-         along=_A.scribble),
+         along=_A.scribble, main=True),
     Tool("polygon", "Polygon", "U", "loop", "Draw round an object.", "Draw", along=_A.polygon),
     Tool("convex polygon", "Convex", "Shift-U", "loop", "Draw roughly round an object.", "Draw",
          along=_A.convex_polygon),
@@ -60,6 +63,7 @@ BY_NAME = {tool.name: tool for tool in TOOLS}
 OTHER_KEYS = {
     "H": "Hold: the original instead of the preview",
     "N": "Next free label and the brush",
+    "Shift-N": "Brush with the label of the object under the cursor",
     "Y": "Approve the visible field",
     "Shift-A": "Lock or unlock approved objects",
     "9": "Review: skip to the next place",
@@ -92,7 +96,11 @@ class Tools:
         labels.mouse_drag_callbacks.append(self._drag)
         labels.events.mode.connect(self._left)
         self._ws.viewer.dims.events.ndisplay.connect(self._turned)
-        for key, action in (*self._keys.items(), *((t.key, partial(self._pressed, t)) for t in TOOLS)):
+        own: dict[str, Callable[[], object]] = {
+            "Shift-N": self.take_for_brush,
+            **{t.key: partial(self._pressed, t) for t in TOOLS},
+        }
+        for key, action in {**self._keys, **own}.items():
             labels.bind_key(key, lambda layer, do=action: _drop(do()), overwrite=True)
 
     def detach(self) -> None:
@@ -122,6 +130,7 @@ class Tools:
             return
         self._actions.forget()
         self._ws.viewer.layers.selection.active = self.family.labels
+        self._listen_for_escape(bool(name))
         self._choosing = True
         self.family.labels.mode = "pan_zoom"
         self._choosing = False
@@ -131,12 +140,37 @@ class Tools:
         self._ws.session.update(tool=name, status=f"{tool.title}: {tool.tip}" if tool else "")
         self._turned()
 
+    @report_errors
+    def take_for_brush(self) -> None:
+        """Brush with the label of the object under the cursor."""
+        if self.family is None:
+            return
+        id = self._actions.id_at(self.family.voxel(self._cursor()))
+        self.family.labels.selected_label = id
+        self.family.labels.mode = "paint"
+        self._ws.session.update(tool="", status=f"Paint more of object {id}." if self._ws.instances else "")
+
     # --- inside ---------------------------------------------------------------------------------
+
+    def _cursor(self) -> Any:
+        """Where the mouse is, in world coordinates of the image's axes."""
+        assert self.family is not None
+        position, _ = _napari.pointed(self._ws.viewer)
+        return position[-len(self.family.record.shape) :]
+
+    def _listen_for_escape(self, on: bool) -> None:
+        """Esc leaves a tool; without one it is napari's own key."""
+        assert self.family is not None
+        self.family.labels.bind_key("Escape", self._escape if on else None, overwrite=True)
+
+    def _escape(self, layer: Any) -> None:
+        self.leave()
 
     def _left(self, event: Any = None) -> None:
         """The person chose one of napari's own modes."""
         if self.family is not None and not self._choosing:
             self._actions.forget()
+            self._listen_for_escape(False)
             self.family.line.visible = False
             self._ws.session.update(tool="")
 
@@ -149,6 +183,15 @@ class Tools:
                 self._actions.at(tool, point)
         else:
             self.choose(tool.name)
+            self._first_click(tool)
+
+    def _first_click(self, tool: Tool) -> None:
+        """The object under the cursor is the first one, if the tool takes it so and one is there."""
+        family = self.family
+        if tool.takes_first and family is not None and family.in_slices:
+            point = family.voxel(self._cursor())
+            if family.id_at(point):
+                self._actions.at(tool, point)
 
     def _point(self, tool: Tool, position: Any, direction: Any) -> tuple[int, ...] | None:
         """The voxel that is pointed at; in a 3D view one of the object that is seen there."""
@@ -162,7 +205,7 @@ class Tools:
             return None
         point = family.voxel_in_view(position, direction)
         if point is None:
-            self._ws.fail(CellsegError("There is no object.", "Point at one."))
+            self._ws.fail(NothingThere("There is no object here.", "Point at one."))
         return point
 
     def _drag(self, layer: Any, event: Any) -> Generator[None, None, None]:

@@ -122,7 +122,7 @@ def resolve(s: Session) -> View:
     """What to show for a session."""
     project = Control(True) if s.project else Control(False, "Make or open a project first (step Image).")
     image = (
-        Control(True) if s.canvas is not None else Control(False, project.reason or "Open an image first (step Image).")
+        Control(True) if s.store is not None else Control(False, project.reason or "Open an image first (step Image).")
     )
     running = s.progress.text.split(":")[0] if s.progress else ""  # without numbers, which change all the time
     idle = Control(s.progress is None, f"{running}: wait, or cancel it." if running else "")
@@ -188,7 +188,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
 
 
 def _known(s: Session) -> Control:
-    known = s.counts.corrected + s.counts.approved > 0 or s.spoken or bool(s.current_model)
+    known = s.counts.corrected + s.counts.approved > 0 or s.user_edits or bool(s.current_model)
     return Control(known, "" if known else "Paint some objects and approve a field first (step Correct).")
 
 
@@ -205,7 +205,7 @@ def _preprocessing(s: Session) -> dict[str, Any]:
 
 def _predicting(s: Session, idle: Control) -> dict[str, Any]:
     """What the step Predict shows beside its button."""
-    said = s.spoken or s.hinted or s.counts.corrected + s.counts.approved > 0
+    said = s.user_edits or s.hinted or s.counts.corrected + s.counts.approved > 0
     kept = Control(s.kept, "" if s.kept else "Press Predict first: thresholds act on its probabilities.")
     changed = Control(s.target is not None, "The thresholds are the model's own.")
     return {
@@ -234,8 +234,8 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "verdict": verdict(s.rounds[-1], s.current_model) if open_round else "",
         "side": s.side,
         "side_text": s.side_text,
-        "held": Control(s.canvas is not None, "" if s.canvas is not None else "Open an image first."),
-        "change_held": _first(*allowed, Control(s.canvas is not None, "Open an image first.")),
+        "held": Control(s.store is not None, "" if s.store is not None else "Open an image first."),
+        "change_held": _first(*allowed, Control(s.store is not None, "Open an image first.")),
         "held_shown": s.held_shown,
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
@@ -275,13 +275,13 @@ def _reviewing(s: Session) -> dict[str, Any]:
         "order": s.order,
         "compared": s.compared,
         "compare_model": Control(s.kept, "" if s.kept else "Press Predict first: the model's answer is kept then."),
-        "edits": s.canvas.n if s.canvas is not None else 0,
+        "edits": s.store.n if s.store is not None else 0,
     }
 
 
 def _look(s: Session, open_round: bool, side: Side) -> Control:
     """Whether the old or the new model can be looked at."""
-    if not open_round or s.canvas is None:
+    if not open_round or s.store is None:
         return Control(False, "Fine-tune first: then old and new can be looked at.")
     there = bool(model_of(s.rounds[-1], side))
     return Control(there, "" if there else "There was no model before this one: a draft was on the screen.")
@@ -302,7 +302,7 @@ def _is_rgb(s: Session) -> bool:
 
 
 def _next_step(s: Session, open_round: bool) -> str:
-    if s.canvas is None:
+    if s.store is None:
         return "Image"
     if open_round:
         return "Rounds"

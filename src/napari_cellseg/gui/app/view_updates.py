@@ -1,6 +1,6 @@
 """One view for all docks of a viewer, and only what has changed of it reaches a widget. No Qt.
 
-Data flow: session -> (changed) -> resolved once -> every dock -> its parts, of which those are shown anew that look at
+Data flow: session -> (changed) -> resolved once -> every dock -> its parts, of which those are shown again that look at
 something that is different now.
 """
 
@@ -15,7 +15,7 @@ from .session import Session
 from .view import View, resolve
 
 ANSWERS = ("status", "notice", "problem")
-"""With these a verb ends: every part is shown anew then, since a widget may show by hand what was refused."""
+"""With these a verb ends: every part is shown again then, since a widget may show by hand what was refused."""
 
 
 class ViewUpdates:

@@ -35,7 +35,7 @@ def _layers() -> None:
 
 
 def _loops() -> None:
-    from ...edits import Scene  # noqa: F401 - what the first stroke needs
+    from ...edits import EditContext  # noqa: F401 - what the first stroke needs
     from ...kernels.outline import overlay
     from ...project import Objects, known_mask
 

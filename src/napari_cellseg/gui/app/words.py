@@ -56,11 +56,14 @@ def size_text(shape: tuple[int, ...], split: str) -> str:
 
 
 def counts_text(s: Session) -> str:
-    """How far the open image is."""
-    if s.canvas is None:
+    """How far the open image is: in objects, or in shares of its voxels where labels are classes."""
+    if s.store is None:
         return ""
     c = s.counts
-    return f"{c.objects} objects · {c.corrected:.1%} corrected · {c.approved:.1%} approved"
+    if s.project is not None and s.project.task == "semantic":
+        return f"{c.corrected:.1%} of the image corrected, {c.approved:.1%} approved"
+    objects = "1 object" if c.objects == 1 else f"{c.objects:,} objects"
+    return f"{objects}: {c.corrected_objects:,} corrected, {c.approved_objects:,} approved"
 
 
 def silence_text(s: Session) -> str:

@@ -14,8 +14,8 @@ from napari.components import ViewerModel
 from psygnal import Signal
 
 from ...engine import Engine, Job
-from ...errors import CellsegError, ProjectDamaged, ProjectGone
-from ...project import APPROVED, CORRECTED, Canvas, Edit, Project
+from ...errors import CellsegError, NothingThere, ProjectDamaged, ProjectGone
+from ...project import APPROVED, CORRECTED, Edit, LabelStore, Project
 from ..layers.image_layers import ImageLayers
 from .background import Helper
 from .session import Counts, Problem, Progress, Session
@@ -79,11 +79,11 @@ class Workspace:
             raise CellsegError("No project is open.", "Make one or open one in the step Image.")
         return self.session.project
 
-    def canvas(self) -> Canvas:
+    def store(self) -> LabelStore:
         """The open image's labels and state, or a mistake to show."""
-        if self.session.canvas is None:
+        if self.session.store is None:
             raise CellsegError("No image is open.", "Add one in the step Image.")
-        return self.session.canvas
+        return self.session.store
 
     def layers(self) -> ImageLayers:
         """The open image's layers, or a mistake to show."""
@@ -109,7 +109,7 @@ class Workspace:
 
     def apply(self, edit: Edit, group: str = "") -> Edit:
         """Log an edit, write it, show it; returns what was written."""
-        written = self.canvas().apply(edit, group)
+        written = self.store().apply(edit, group)
         self.show(written)
         return written
 
@@ -117,7 +117,7 @@ class Workspace:
         """Show what an edit wrote; napari has shown it already where it was `painted`."""
         if self.family is None:
             return
-        foreign, self.canvas().taken_in = self.canvas().taken_in, []
+        foreign, self.store().taken_in = self.store().taken_in, []
         for other in foreign:  # somebody else is working on this image too
             self.family.repaint(other.box())
         if edit.empty:
@@ -137,18 +137,19 @@ class Workspace:
     def count(self) -> None:
         """Count the open image's objects, and what is corrected and approved of it."""
         self._count_due = 0.0
-        if self.session.canvas is not None:
-            found = self.session.canvas.objects
-            self.session.update(counts=Counts(len(found), found.share(CORRECTED), found.share(APPROVED)))
+        if self.session.store is not None:
+            found = self.session.store.objects
+            counts = Counts(len(found), found.share(CORRECTED), found.share(APPROVED), *found.known())
+            self.session.update(counts=counts)
             self.counted.emit()
 
     def rest(self) -> None:
         """Called by the clock while nothing is written: count what has changed, and snapshot what is long enough."""
         if self._count_due and time.monotonic() > self._count_due:
             self.count()
-        canvas = self.session.canvas
-        if canvas is not None and canvas.snapshot_due:
-            self.helper.later(canvas.prepare_snapshot(), lambda _: None)
+        store = self.session.store
+        if store is not None and store.snapshot_due:
+            self.helper.later(store.prepare_snapshot(), lambda _: None)
 
     # --- jobs ---------------------------------------------------------------------------------------
 
@@ -191,7 +192,10 @@ class Workspace:
     # --- telling ------------------------------------------------------------------------------------
 
     def fail(self, error: CellsegError, lost_image: str = "") -> None:
-        """Show a problem until it is read."""
+        """Show a problem until it is read; a slip of the hand only in the status line."""
+        if isinstance(error, NothingThere):
+            self.session.update(status=f"{error.message} {error.hint}")
+            return
         gone = isinstance(error, ProjectGone)
         folder = error.folder if isinstance(error, ProjectDamaged) else ""
         problem = Problem(error.message, error.hint, lost_image=lost_image, gone=gone, damaged=folder)

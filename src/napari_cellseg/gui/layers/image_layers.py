@@ -1,4 +1,4 @@
-"""The napari layers of one image: a view of the canvas, updated in place. No Qt.
+"""The napari layers of one image: a view of the label store, updated in place. No Qt.
 
 Data flow: person -> `events.paint` -> `stroke` -> controller; controller -> arrays -> `repaint` of a box. Only
 layers made here are ever touched.
@@ -14,10 +14,11 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Vectors
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
+from skimage.measure import find_contours
 
 from ... import images
 from ...boxes import relative
-from ...project import Canvas, ImageRecord, known_mask
+from ...project import ImageRecord, LabelStore, known_mask
 from . import _napari
 from .overlays import Overlays, geometry
 
@@ -47,13 +48,13 @@ class ImageLayers:
         viewer: ViewerModel,
         record: ImageRecord,
         picture: images.Image,
-        canvas: Canvas,
+        store: LabelStore,
         margin: int,
         on_paint: Paint,
         undo: Callable[[], None],
         redo: Callable[[], None],
     ) -> None:
-        self.viewer, self.record, self.canvas, self.margin = viewer, record, canvas, margin
+        self.viewer, self.record, self.store, self.margin = viewer, record, store, margin
         self._on_paint = on_paint
         self._pixels: Any = picture.channels_first()
         if self._pixels.nbytes < 1 << 29:
@@ -72,7 +73,7 @@ class ImageLayers:
             **common,
         )
         self.state.editable = False
-        self.labels = Labels(canvas.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
+        self.labels = Labels(store.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
         self.labels.contour = 0
         self.line = _line_layer(record, common)
         self._add()
@@ -86,7 +87,7 @@ class ImageLayers:
     # --- showing --------------------------------------------------------------------------------
 
     def repaint(self, box: tuple[slice, ...]) -> None:
-        """Show the canvas anew inside a box."""
+        """Show labels and state again inside a box."""
         if all(s.stop > s.start for s in box):
             _napari.repaint(self.labels, box)
             self.show_state(box)
@@ -96,7 +97,7 @@ class ImageLayers:
         from ...kernels.outline import overlay
 
         inner, outer = self._grown(box, self.margin + 1), self._grown(box, 2 * self.margin + 1)
-        labels, state = self.canvas.labels[outer], self.canvas.state[outer]
+        labels, state = self.store.labels[outer], self.store.state[outer]
         near = None
         if state.any():
             near = known_mask(labels, state, self.margin, instances=False)
@@ -127,9 +128,27 @@ class ImageLayers:
 
     def show_line(self, points: NDArray[Any] | None) -> None:
         """Draw the line of a tool, (N, ndim) in data coordinates; None clears it."""
-        points = points if points is not None and len(points) >= 2 else np.zeros((1, len(self.record.shape)))
+        self._draw([points] if points is not None else [])
+
+    def outline(self, id: int) -> None:
+        """Draw a line around an object, as it is in the visible slice; nothing where it is not there."""
+        box = self.store.objects.box(self.store.labels, id)
+        plane = tuple(s.start for s in self.slice_box()[:-2])
+        rows, columns = box[-2:]
+        mask = np.pad(self.store.labels[(*plane, rows, columns)] == id, 1)
+        rings = (ring - 1 + (rows.start, columns.start) for ring in find_contours(mask, 0.5))
+        self._draw([np.hstack([np.full((len(ring), len(plane)), plane, float), ring]) for ring in rings])
+
+    def id_at(self, point: tuple[int, ...]) -> int:
+        """The label at a voxel, 0 for background and outside."""
+        inside = all(0 <= p < n for p, n in zip(point, self.record.shape, strict=True))
+        return int(self.store.labels[point]) if inside else 0
+
+    def _draw(self, lines: list[NDArray[Any]]) -> None:
+        """Let the line layer show lines, (N, ndim) each."""
+        nothing = np.zeros((0, 2, len(self.record.shape)))
         self.line.edge_width = max(0.4, 1.5 / max(_napari.camera(self.viewer).zoom, 0.1))
-        self.line.data = np.stack([points[:-1], np.diff(points, axis=0)], axis=1)
+        self.line.data = np.concatenate([nothing, *(np.stack([p[:-1], np.diff(p, axis=0)], axis=1) for p in lines)])
 
     # --- asking ---------------------------------------------------------------------------------
 
@@ -146,10 +165,10 @@ class ImageLayers:
         """A voxel of the object that is seen at a world position in a 3D view; None where none is."""
         axes = list(self.viewer.dims.displayed)
         id = self.labels.get_value(position, view_direction=direction, dims_displayed=axes, world=True)
-        if not id or int(id) not in self.canvas.objects:
+        if not id or int(id) not in self.store.objects:
             return None
-        box = self.canvas.objects.box(self.canvas.labels, int(id))
-        place = np.argwhere(self.canvas.labels[box] == id)[0]
+        box = self.store.objects.box(self.store.labels, int(id))
+        place = np.argwhere(self.store.labels[box] == id)[0]
         return tuple(int(p + s.start) for p, s in zip(place, box, strict=True))
 
     def visible_box(self) -> tuple[slice, ...]:

@@ -17,6 +17,7 @@ from superqt.utils import signals_blocked
 
 from ...project import BACKGROUND
 from ..app.controller import Controller
+from ..app.tool import Tool
 from ..app.tools import TOOLS
 from ..app.view import View
 from .page import Page, more
@@ -44,7 +45,9 @@ class CorrectPage(Page):
         self.form.addWidget(self.hints)
         self.choices = ChoicesRow(c)
         self.form.addWidget(self.choices)
-        self.form.addWidget(self._tools())
+        self._buttons: dict[str, QPushButton] = {}
+        self.form.addWidget(row(*(self._button(tool, large=True) for tool in TOOLS if tool.main)))
+        self.form.addWidget(more("More tools", self._other_tools()))
         self.review = ReviewPanel(c)
         self.form.addWidget(heading("Review"))
         self.form.addWidget(self.review)
@@ -53,7 +56,6 @@ class CorrectPage(Page):
             "Approve field  (Y)",
             "Approve what is visible: objects and background.",
             c.actions.approve_field,
-            primary=True,
         )
         self.slice = ActionButton("Slice", "Approve the whole current slice.", c.actions.approve_slice)
         self.image = ActionButton("Image", "Approve the whole image.", c.actions.approve_image)
@@ -107,7 +109,7 @@ class CorrectPage(Page):
             choice.setChecked(view.tool == tool.name)
             there = {"volume": view.volume, "classes": view.semantic, "objects": not view.semantic}
             choice.setVisible(all(there[only] for only in tool.only))
-            self._titles[tool.group].setVisible(tool.group != "Slices" or view.volume)
+        self._titles["Slices"].setVisible(view.volume)
         self.choices.show_view(view)
         self.review.show_view(view)
         for panel in self.panels:
@@ -119,7 +121,8 @@ class CorrectPage(Page):
         if window is not None:
             window.add_plugin_dock_widget("napari-cellseg", "Guidelines")
 
-    def _tools(self) -> QWidget:
+    def _other_tools(self) -> QWidget:
+        """A line of buttons per group, folded away."""
         box = QWidget()
         grid = QGridLayout(box)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -127,34 +130,38 @@ class CorrectPage(Page):
         grid.setColumnMinimumWidth(0, 40)
         for column in (1, 2, 3):
             grid.setColumnStretch(column, 1)
-        self._buttons: dict[str, QPushButton] = {}
         self._titles: dict[str, QLabel] = {}
         line = -1
-        for tool in TOOLS:
+        for tool in (t for t in TOOLS if not t.main):
             if tool.group not in self._titles:
                 line, column = line + 1, 1
                 self._titles[tool.group] = hint(tool.group)
                 grid.addWidget(self._titles[tool.group], line, 0)
             elif column == 4:
                 line, column = line + 1, 1
-            self._buttons[tool.name] = button = self._button(tool.name)
-            grid.addWidget(button, line, column)
+            grid.addWidget(self._button(tool), line, column)
             column += 1
         return box
 
-    def _button(self, name: str) -> QPushButton:
-        tool = next(t for t in TOOLS if t.name == name)
-        button = QPushButton(f"{tool.title}  {tool.key.replace('Shift-', '⇧')}")
+    def _button(self, tool: Tool, *, large: bool = False) -> QPushButton:
+        button = self._buttons[tool.name] = QPushButton(_label(tool, "\n" if large else "  "))
         button.setObjectName(tool.title)
         button.setCheckable(tool.gesture != "now")
         does = {
             "object": "Click objects; the key acts on the one under the cursor.", "now": "Acts at once.",
         }.get(tool.gesture, "")  # fmt: skip
-        button.setToolTip(f"{tool.tip} {does}\nKey: {tool.key}")
-        button.setStyleSheet("QPushButton { padding: 3px 2px; }")
+        button.setToolTip(f"{tool.tip} {does}\nKey: {tool.key}; Esc leaves the tool.")
+        button.setStyleSheet(f"QPushButton {{ padding: {'7px 2px; font-weight: 600' if large else '3px 2px'}; }}")
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        button.clicked.connect(lambda on: self.controller.tools.choose(name if on or tool.gesture == "now" else ""))
+        button.clicked.connect(
+            lambda on: self.controller.tools.choose(tool.name if on or tool.gesture == "now" else "")
+        )
         return button
+
+
+def _label(tool: Tool, between: str) -> str:
+    """``Merge  G``."""
+    return f"{tool.title}{between}{tool.key.replace('Shift-', '⇧')}"
 
 
 class HintRow(QWidget):

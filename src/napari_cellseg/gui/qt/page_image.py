@@ -109,7 +109,7 @@ class ImagePage(Page):
         folder = None
         layer = self.controller.viewer.layers[name]
         if not layer.source.path and self.view.folder is None:
-            folder = QFileDialog.getExistingDirectory(self, "Where shall the project folder be made?")
+            folder = QFileDialog.getExistingDirectory(self, "Where should the project folder go?")
             if not folder:
                 return
         self.controller.use_layer(name, folder)
@@ -130,7 +130,7 @@ class ImagePage(Page):
             self.controller.add_images([Path(p) for p in paths])
 
     def _export(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Where shall the labels of all images go?")
+        folder = QFileDialog.getExistingDirectory(self, "Where should the labels of all images go?")
         if folder:
             self.controller.export_all(folder, str(self.format.currentData()))
 

@@ -56,14 +56,14 @@ class ReviewPanel(_Panel):
         self.order = QComboBox()
         self.order.addItems(list(_ORDERS.values()))
         self.order.setToolTip(
-            "What nobody has spoken about yet: by doubt, odd size or shape, contact and jumps; random; or row by row."
+            "What has no user edits yet: by doubt, odd size or shape, contact and jumps; random; or row by row."
         )
         self.comparing = hint("The differences, the largest first.")
         self.start = ActionButton("Start review", "Go from place to place.", self._start)
         self.end = ActionButton("End", "Close the queue.", c.review.stop)
         self.place = hint()
         self.back = ActionButton("Back  8", "To the place before.", c.review.back)
-        self.skip = ActionButton("Skip  9", "Go on without a word.", c.review.skip)
+        self.skip = ActionButton("Skip  9", "Go to the next place and change nothing.", c.review.skip)
         self.fix = ActionButton("Fix  R", "Take the brush with this object's label.", c.review.fix)
         self.approve = ActionButton("Approve  0", "It is right (now): approve it and go on.", c.review.approve)
         self.mine = ActionButton("Mine", "My outline is right: approve it.", lambda: c.accept("mine"))
@@ -220,7 +220,7 @@ class MasksPanel(_Panel):
 
     def build(self) -> None:
         """Make the controls."""
-        self.draft = ActionButton("Take as draft...", "Masks of any tool, where nobody has spoken.", self._draft)
+        self.draft = ActionButton("Take as draft...", "Masks of any tool, where there are no user edits.", self._draft)
         self.truth = ActionButton("Take as truth...", "Masks that are right: they become approved.", self._truth)
         self.write = ActionButton("Write...", "Label TIFF, PNG, NumPy, ImageJ ROIs, COCO or GeoJSON.", self._write)
         self.above = QDoubleSpinBox()

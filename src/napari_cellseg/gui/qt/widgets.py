@@ -37,7 +37,7 @@ _PROBLEM, _NOTICE = (f"#message {{ background: {c}; border-radius: 4px; }}" for 
 
 
 def restyle(widget: QWidget, sheet: str) -> None:
-    """Set a style sheet where it is another one: Qt works it out anew for all inside, even where it is the same."""
+    """Set a style sheet where it is another one: Qt works it out again for all inside, even where it is the same."""
     if widget.styleSheet() != sheet:
         widget.setStyleSheet(sheet)
 

@@ -164,7 +164,7 @@ class Workbench(Dock):
         self.engine.setText(view.engine)
         for n, page in enumerate(self.pages):
             title = f"{page.title} •" if page.title == view.next_step else page.title
-            if self.tabs.tabText(n) != title:  # else Qt lays all tabs out anew
+            if self.tabs.tabText(n) != title:  # else Qt lays all tabs out again
                 self.tabs.setTabText(n, title)
 
     def open_step(self, title: str) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import boxes
-from ..errors import CellsegError
-from ..project import APPROVED, CORRECTED, Canvas, Edit, Objects, difference
+from ..errors import CellsegError, NothingThere
+from ..project import APPROVED, CORRECTED, Edit, LabelStore, Objects, difference
 
 Labels = NDArray[np.uint32]
 State = NDArray[np.uint8]
@@ -30,7 +30,7 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class EditContext:
     """One image as the tools see it. Nothing here writes.
 
     Attributes
@@ -66,15 +66,15 @@ class Scene:
     spacing: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, labels: Labels, state: State, **choices: Any) -> Scene:
-        """A scene of two arrays, scanning them."""
+    def of(cls, labels: Labels, state: State, **choices: Any) -> EditContext:
+        """A context of two arrays, scanning them."""
         objects = Objects(labels, state)
         return cls(labels, state, objects, choices.pop("first_id", objects.top + 1), **choices)
 
     @classmethod
-    def on(cls, canvas: Canvas, **choices: Any) -> Scene:
-        """A scene of an open image."""
-        return cls(canvas.labels, canvas.state, canvas.objects, choices.pop("first_id", canvas.next_id()), **choices)
+    def on(cls, store: LabelStore, **choices: Any) -> EditContext:
+        """A context of an open image."""
+        return cls(store.labels, store.state, store.objects, choices.pop("first_id", store.next_id()), **choices)
 
     @property
     def sampling(self) -> tuple[float, ...]:
@@ -89,7 +89,7 @@ class Scene:
 
         Raises
         ------
-        CellsegError
+        NothingThere
             When there is no object.
         """
         inside = len(point) == self.labels.ndim and all(
@@ -97,7 +97,7 @@ class Scene:
         )
         id = int(self.labels[tuple(point)]) if inside else 0
         if id == 0:
-            raise CellsegError("There is no object at this place.", "Click on an object.")
+            raise NothingThere("There is no object here.", "Point at one.")
         return id
 
     def pick(self, point: tuple[int, ...]) -> Piece:
@@ -105,12 +105,12 @@ class Scene:
 
         Raises
         ------
-        CellsegError
+        NothingThere
             When there is no object.
         """
         id = self.id_at(point)
         if self.z is not None and len(point) == 3 and point[0] != self.z:
-            raise CellsegError(f"Slice {point[0]} is not the one tools act on.", "Go to that slice.")
+            raise NothingThere(f"Slice {point[0]} is not the one tools act on.", "Go to that slice.")
         return self.piece(id) if self.instances else self._region(id, tuple(point))
 
     def piece(self, id: int) -> Piece:
@@ -118,13 +118,13 @@ class Scene:
 
         Raises
         ------
-        CellsegError
+        NothingThere
             When there is no such object (in this slice).
         """
         box = self.plane(self.objects.box(self.labels, id))
         mask = self.labels[box] == id if box[0].stop > box[0].start else np.zeros((0,), bool)
         if not mask.any():
-            raise CellsegError(f"Object {id} is not in this slice.", "Go to one of its slices.")
+            raise NothingThere(f"Object {id} is not in this slice.", "Go to one of its slices.")
         return Piece(id, box, mask)
 
     def plane(self, box: Box) -> Box:
@@ -181,7 +181,7 @@ class Scene:
             mark |= touched
         return difference(tool, self.labels, self.state, box, new, np.where(mark & ~kept, CORRECTED, state))
 
-    def at(self, z: int | None) -> Scene:
+    def at(self, z: int | None) -> EditContext:
         """The same, acting on another slice."""
         return replace(self, z=z)
 
@@ -207,13 +207,13 @@ class Scene:
             box = grown
 
 
-def reach_of(scene: Scene, box: Box, ids: NDArray[np.uint32]) -> Box:
+def reach_of(context: EditContext, box: Box, ids: NDArray[np.uint32]) -> Box:
     """A box grown until it holds the given objects, as far as they lie in its slices."""
     spans = list(box)
     for id in ids.tolist():
-        if not id or id not in scene.objects:
+        if not id or id not in context.objects:
             continue
-        own = scene.objects.box(scene.labels, id)
+        own = context.objects.box(context.labels, id)
         if len(box) == 3 and (own[0].stop <= box[0].start or own[0].start >= box[0].stop):
             continue
         for axis in range(len(box) - 2, len(box)):
@@ -237,20 +237,20 @@ def faces(inside: NDArray[Any], box: Box, shape: tuple[int, ...], one_slice: boo
     return found
 
 
-def protected(scene: Scene, labels: NDArray[np.uint32], state: State) -> Mask:
+def protected(context: EditContext, labels: NDArray[np.uint32], state: State) -> Mask:
     """Approved objects, while they are locked; approved background may be drawn on."""
-    if not scene.locked:
+    if not context.locked:
         return np.zeros(labels.shape, bool)
     return np.asarray((state == APPROVED) & (labels > 0))
 
 
-def allowed(scene: Scene, labels: NDArray[np.uint32], state: State) -> Mask:
+def allowed(context: EditContext, labels: NDArray[np.uint32], state: State) -> Mask:
     """Which voxels with these labels and states drawing may change."""
-    free = ~protected(scene, labels, state)
-    if scene.over == "background":
+    free = ~protected(context, labels, state)
+    if context.over == "background":
         free &= labels == 0
-    elif scene.over == "object":
-        free &= (labels == scene.only) & (scene.only > 0)
+    elif context.over == "object":
+        free &= (labels == context.only) & (context.only > 0)
     return free
 
 

@@ -1,4 +1,4 @@
-"""Kept probabilities decoded anew: other thresholds at once, without the network."""
+"""Kept probabilities decoded again: other thresholds at once, without the network."""
 
 from __future__ import annotations
 

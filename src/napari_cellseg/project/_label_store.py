@@ -29,7 +29,7 @@ RETRY = 20
 """Edits until the next try of a snapshot that was not to be had."""
 
 
-class Canvas:
+class LabelStore:
     """Labels and state of one image in memory: always the newest snapshot plus the whole log after it.
 
     Attributes
@@ -272,7 +272,7 @@ class Canvas:
         return self._checksum is None or checksum(self.labels) == self._checksum
 
     def forget_objects(self) -> None:
-        """Scan anew at the next use: the arrays held something that was never logged."""
+        """Scan again at the next use: the arrays held something that was never logged."""
         self._objects = None
 
     def next_id(self) -> int:
@@ -348,7 +348,7 @@ class Canvas:
         return difference(whole.tool, self.labels, self.state, box, labels, state)
 
     def _rebase(self, edit: Edit, rows: list[EditRow]) -> Edit:
-        """Take foreign rows in and leave out what would write over a person's word in them.
+        """Take foreign rows in and leave out what would overwrite user edits.
 
         A voxel that the rows changed and that is corrected or approved now is only written where this edit, too, is a
         person's word on it: a new label, not a label or state carried along.
