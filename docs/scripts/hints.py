@@ -41,7 +41,7 @@ def main() -> None:
         for _ in range(STROKES):
             found = control.session.store.labels > 0
             for value, wrong in ((CELLS, (truth > 0) & ~found), (BACKGROUND, (truth == 0) & found)):
-                control.hint(value)
+                control.hints.choose(value)
                 layer = studio.viewer.layers.selection.active
                 control.session.update(live_learnt="")
                 layer.data_setitem(np.nonzero(stroke(wrong)), value)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 
 from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.session import Offer
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.layers.image_layers import MARGIN
 from napari_cellseg.project import Project
@@ -217,7 +218,7 @@ def test_what_was_painted_in_one_image_can_be_learnt_while_another_is_open(contr
 def test_a_lost_picture_asks_where_it_is(controller, picture, tmp_path):
     picture[0].rename(tmp_path / "elsewhere.npy")
     controller.select_image("cells")
-    assert controller.session.problem.lost_image == "cells"
+    assert controller.session.problem.offers == (Offer("locate", ("cells",)),)
     controller.relocate("cells", tmp_path / "elsewhere.npy")
     assert controller.session.problem is None
     assert controller.session.image == "cells"

@@ -35,7 +35,7 @@ def controller(opened, path) -> Controller:
 
 def brush(controller: Controller, value: int, mask: np.ndarray) -> None:
     """Paint with napari's own means."""
-    controller.hint(value)
+    controller.hints.choose(value)
     layer = controller.viewer.layers.selection.active
     assert layer.name.endswith("[hints]")
     assert layer.mode == "paint"
@@ -82,7 +82,7 @@ def test_hints_are_on_disk_at_once_and_come_back(controller, path, truth):
     np.testing.assert_array_equal(layer.data, np.where(cells, CELLS, 0))
     layer.redo()
     np.testing.assert_array_equal(layer.data, wanted)
-    controller.clear_hints()
+    controller.hints.clear()
     assert not layer.data.any()
     assert not controller.session.hinted
     layer.undo()
@@ -94,23 +94,23 @@ def test_hints_are_on_disk_at_once_and_come_back(controller, path, truth):
 
 
 def test_the_brush_of_hints_is_left_as_it_was_taken(controller):
-    controller.hint(CELLS)
+    controller.hints.choose(CELLS)
     assert resolve(controller.session).hint == CELLS
-    controller.hint(0)
+    controller.hints.choose(0)
     assert controller.viewer.layers.selection.active is controller.family.labels
-    controller.hint(BACKGROUND)
+    controller.hints.choose(BACKGROUND)
     controller.tools.choose("merge")  # takes the labels layer
     assert controller.session.hint == 0
     assert controller.session.tool == "merge"
-    controller.hint(CELLS)
+    controller.hints.choose(CELLS)
     assert controller.session.tool == ""
     controller.viewer.layers.remove(controller.viewer.layers.selection.active)
-    controller.hint(CELLS)  # makes the layer again
+    controller.hints.choose(CELLS)  # makes the layer again
     assert controller.viewer.layers.selection.active.name.endswith("[hints]")
 
 
 def test_a_hint_that_is_none_is_taken_back(controller):
-    controller.hint(CELLS)
+    controller.hints.choose(CELLS)
     layer = controller.viewer.layers.selection.active
     layer.data_setitem((np.array([5, 5]), np.array([5, 6])), 7)
     assert "no hint 7" in controller.session.problem.message

@@ -15,7 +15,7 @@ from napari.layers._source import layer_source
 from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.engine import Engine, open_round
 from napari_cellseg.gui.app.controller import Controller
-from napari_cellseg.gui.app.session import Curve, Progress
+from napari_cellseg.gui.app.session import Curve, Offer, Progress
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.app.view_updates import Part
 from napari_cellseg.project import CHECKPOINT, Project, difference
@@ -454,7 +454,7 @@ def test_a_project_that_goes_away_is_told_at_once_and_saved_elsewhere(controller
     else:
         shutil.rmtree(path)
     spin(controller, lambda: controller.session.gone)  # without a stroke
-    assert controller.session.problem.gone
+    assert controller.session.problem.offers == (Offer("save"),)
     assert "not at" in controller.session.problem.message
     assert resolve(controller.session).saved == "not saved"
     paint(controller, 40, 40, 8)  # refused and taken back, not swallowed
@@ -510,9 +510,10 @@ def test_a_damaged_project_offers_recovery_and_loses_nothing(controller, opened)
         file.write(b"\xff" * 100)
     other = Controller(ViewerModel())
     other.open_project(path)
-    assert other.session.problem.damaged == str(path)
+    (offer,) = other.session.problem.offers
+    assert offer == Offer("recover", (str(path),))
     assert other.session.project is None
-    other.recover_project(other.session.problem.damaged)
+    other.recover_project(offer.of[0])
     assert other.session.problem is None
     assert "Put together 4 edits" in other.session.notice
     np.testing.assert_array_equal(other.store().labels, labels)

@@ -46,6 +46,8 @@ class Engine:
         self._generation = 0
         self._open: list[int] = []
         self.ready: Ready | None = None
+        self.device = "auto"
+        """Where a child that is started computes: "auto" or "cpu"."""
 
     def start(self) -> None:
         """Start the child in the background unless it runs."""
@@ -55,6 +57,8 @@ class Engine:
         self.ready = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+        if self.device != "auto":
+            environment["CELLSEG_DEVICE"] = self.device
         self._process = subprocess.Popen(
             [sys.executable, "-m", "napari_cellseg.engine._child"],
             stdin=subprocess.PIPE,

@@ -66,6 +66,42 @@ def approve_labels(layer: Any) -> None:
     controller_of(_viewer()).actions.approve_image()
 
 
+def export_all() -> None:
+    """Bring the step from which the labels of all images are exported to the front (File > IO utilities)."""
+    _, dock = _viewer().window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    dock.open_step("Image")
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a labels layer in the format of the name's ending, with its voxel size where the units are lengths.
+
+    Parameters
+    ----------
+    data
+        (Z, Y, X) or (Y, X) integers, none below zero.
+
+    Raises
+    ------
+    CellsegError
+        When the format cannot hold them, or the file cannot be written.
+    """
+    import numpy as np
+
+    from ..errors import CellsegError
+    from ..images import write_labels as write
+
+    if np.min(data, initial=0) < 0:
+        raise CellsegError("Labels below zero cannot be written.", "Number objects from 1; 0 is background.")
+    scale = tuple(float(s) for s in attributes.get("scale", ()))[-np.ndim(data) :]
+    units = [str(u) for u in attributes.get("units") or ()][-np.ndim(data) :]
+    known = bool(units) and all(u in _MICROMETRES for u in units)
+    spacing = tuple(s * _MICROMETRES[u] for s, u in zip(scale, units, strict=True)) if known else None
+    return [str(write(Path(path), np.asarray(data).astype(np.uint32), spacing))]
+
+
+_MICROMETRES = {"micrometer": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "nm": 1e-3, "millimeter": 1e3, "mm": 1e3}
+
+
 def _viewer() -> napari.Viewer:
     import napari
 

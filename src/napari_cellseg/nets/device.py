@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..kernels.threads import cores
-from .place import Device, out_of_memory
+from .place import Device, gpus_wanted, out_of_memory
 
 __all__ = ["Device", "choose", "fused", "out_of_memory"]
 
@@ -16,13 +16,16 @@ __all__ = ["Device", "choose", "fused", "out_of_memory"]
 def choose(precision: str = "auto") -> Device:
     """The best device there is; ``precision`` is auto, fp32, bf16 or fp16.
 
+    The environment variable ``CELLSEG_DEVICE=cpu`` leaves GPUs alone.
+
     GPUs that only emulate bfloat16 get float16, which they compute fast, and whose gradients need a scaled loss.
     """
-    if torch.cuda.is_available():
+    gpus = gpus_wanted()
+    if gpus and torch.cuda.is_available():
         kind, native = "cuda", _gpu_has_bfloat16()
         half = precision == "fp16" or (precision == "auto" and not native)
         return Device(kind, not half and (native if precision == "auto" else precision == "bf16"), half)
-    if torch.backends.mps.is_available():
+    if gpus and torch.backends.mps.is_available():
         kind, native = "mps", False
     else:
         kind, native = "cpu", _cpu_has_bfloat16()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -77,9 +78,14 @@ class Device:
             yield
 
 
+def gpus_wanted() -> bool:
+    """Whether networks may run on a GPU: the environment variable ``CELLSEG_DEVICE`` is not ``cpu``."""
+    return os.environ.get("CELLSEG_DEVICE", "auto") != "cpu"
+
+
 def processor(precision: str = "auto") -> Device | None:
     """The processor, found without torch; None where only torch can tell: there may be a GPU, or this is no Linux."""
-    if sys.platform != "linux" or any(Path(gpu).exists() for gpu in _GPUS):
+    if sys.platform != "linux" or (gpus_wanted() and any(Path(gpu).exists() for gpu in _GPUS)):
         return None
     try:
         words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())

@@ -602,6 +602,8 @@ def _told(done: Recovered) -> str:
 
 
 def _author() -> str:
+    if named := os.environ.get("CELLSEG_AUTHOR", "").strip():
+        return named
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

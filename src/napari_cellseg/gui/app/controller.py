@@ -9,7 +9,7 @@ says which part follows which. Verbs that one part can answer alone are that par
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ from .live import Live
 from .masks import Masks
 from .old_and_new import OldAndNew, Side
 from .prediction import DraftBy, Prediction
+from .preferences import Preferences
 from .preview import Preview
 from .project_place import ProjectPlace
 from .projects import Projects
@@ -129,8 +130,11 @@ class Controller:
         layers.removed.connect(self._removed)
         self.viewer.bind_key("H", self.preview.held, overwrite=True)
 
-    def start(self) -> None:
-        """Warm up the engine, and what the first image needs, in the background."""
+    def start(self, preferences: Preferences | None = None) -> None:
+        """Warm up the engine, and what the first image needs, in the background, as the person prefers it."""
+        if preferences is not None:
+            self.projects.author, self.engine.device = preferences.author, preferences.device
+            self.session.update(live=preferences.live)
         warm_up()
         self.engine.start()  # the session says "engine: starting" from the beginning
 
@@ -179,9 +183,11 @@ class Controller:
     # --- project and images -----------------------------------------------------------------------
 
     @report_errors
-    def new_project(self, path: str | Path, task: Literal["instance", "semantic"] = "instance") -> None:
+    def new_project(
+        self, path: str | Path, task: Literal["instance", "semantic"] = "instance", classes: tuple[str, ...] = ()
+    ) -> None:
         """Make a project and open it."""
-        self.projects.use(new_project(path, task))
+        self.projects.use(new_project(path, task, classes))
 
     @report_errors
     def open_project(self, path: str | Path) -> None:
@@ -199,8 +205,15 @@ class Controller:
         self.projects.save_elsewhere(path)
 
     @report_errors
-    def add_images(self, paths: list[str] | list[Path]) -> None:
-        """Add picture files to the project and open the first of them."""
+    def open_images(
+        self, paths: Sequence[str | Path], folder: str | Path | None = None, *, anyway: bool = False
+    ) -> None:
+        """Begin with pictures, in the open project or in one that is made beside them; or open a project folder."""
+        self.projects.open_images(paths, folder, anyway=anyway)
+
+    @report_errors
+    def add_images(self, paths: Sequence[str | Path]) -> None:
+        """Add picture files to the project, of whatever kind, and open the first of them."""
         self.projects.add_images(paths)
 
     @report_errors
@@ -332,16 +345,6 @@ class Controller:
     def correct_now(self, tool: str) -> None:
         """Use a tool that needs no place."""
         self.actions.now(BY_NAME[tool])
-
-    @report_errors
-    def hint(self, value: int) -> None:
-        """Paint hints: 1 background, 2 cells (1 + n: class n); 0 goes back to the labels."""
-        self.hints.choose(value)
-
-    @report_errors
-    def clear_hints(self) -> None:
-        """Take all hints of the open image away."""
-        self.hints.clear()
 
     @report_errors
     def start_review(self, order: Order) -> None:

@@ -57,8 +57,9 @@ class HintStrokes:
             self._ws.viewer.layers.selection.events.active.disconnect(self._left)
         self._hints = None
 
+    @report_errors
     def choose(self, value: int) -> None:
-        """Paint hints of this value from now on; 0 goes back to the labels."""
+        """Paint hints from now on: 1 background, 2 cells (1 + n: class n); 0 goes back to the labels."""
         ws, family = self._ws, self._ws.family
         if family is None or self._hints is None:
             raise CellsegError("No image is open.", "Add one in the step Image.")
@@ -79,6 +80,7 @@ class HintStrokes:
             ws.viewer.layers.selection.active = family.labels
             ws.session.update(hint=0, status="")
 
+    @report_errors
     def clear(self) -> None:
         """Take all hints of this image away; undo brings them back."""
         if self._hints is not None:

@@ -7,10 +7,10 @@ closing goes the other way: `image_closing`, then the layers, then the snapshot 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from napari.layers import Image
 from psygnal import EmitLoopError
@@ -25,11 +25,12 @@ from ..layers.overlays import is_ours
 from ..layers.save_pixels import holds_file, save_pixels
 from .all_images import AllImages
 from .report_errors import mistake, report_errors
-from .session import Curve
+from .session import Curve, Offer
 from .strokes import Strokes
 from .window_state import WindowState
-from .workspace import Workspace
+from .workspace import Offering, Workspace
 
+SUFFIX = ".cellseg"
 READ_ONLY = (
     "This project is open in another window, so this one only looks. Close the other window and open the project again "
     "to edit here."
@@ -41,7 +42,8 @@ class Projects:
 
     def __init__(self, workspace: Workspace, strokes: Strokes, window: WindowState, all_images: AllImages) -> None:
         self._ws, self._strokes, self._window, self._all_images = workspace, strokes, window, all_images
-        self._kept: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
+        self.author = ""
+        """Who the history says made an edit; "" for the name of the account."""
 
     # --- projects -----------------------------------------------------------------------------------
 
@@ -54,6 +56,7 @@ class Projects:
             project.close()
             raise
         self.leave()
+        project.author = self.author or project.author
         read_only = not project.claim()
         notices = (READ_ONLY if read_only else "", notice, session.notice)
         session.update(
@@ -142,7 +145,55 @@ class Projects:
 
     # --- images -------------------------------------------------------------------------------------
 
-    def add_images(self, paths: list[str] | list[Path]) -> None:
+    def open_images(
+        self, paths: Sequence[str | Path], folder: str | Path | None = None, *, anyway: bool = False
+    ) -> None:
+        """Begin with pictures, in the open project or in one that is made beside the first; or open a project folder.
+
+        Parameters
+        ----------
+        folder
+            Where a new project goes instead; a new one is made there in any case.
+        anyway
+            Take pictures of another kind than those of the open project, too.
+        """
+        given = [Path(path) for path in paths]
+        if folders := [path for path in given if path.suffix == SUFFIX]:
+            self.use(Project.open(folders[0]))
+        if pictures := [path for path in given if path.suffix != SUFFIX]:
+            if self._ws.session.project is None or folder is not None:
+                self.use(self._project_for(pictures, folder))
+            elif not anyway:
+                self._refuse_another_kind(pictures)
+            self.add_images(pictures)
+
+    def _project_for(self, pictures: list[Path], folder: str | Path | None) -> Project:
+        """The project of pictures that have none: beside the first of them, or in a folder; it may be there already."""
+        for picture in pictures:
+            images.check_content(images.read(picture))  # before a project is made for it
+        home = Path(folder) if folder else pictures[0].resolve().parent
+        if not os.access(home, os.W_OK):
+            raise Offering(
+                f"Nothing can be written to {home}, where the pictures are.", "Choose a folder for the project.",
+                Offer("folder", tuple(map(str, pictures))),
+            )  # fmt: skip
+        base = home / (pictures[0].name.split(".")[0] if len(pictures) == 1 else home.name)
+        return _made_or_new(base)
+
+    def _refuse_another_kind(self, pictures: list[Path]) -> None:
+        """Pictures with other channels or axes than those of the project are asked about."""
+        known = {(r.n_channels, len(r.shape)) for r in self._ws.session.images}
+        for picture in pictures:
+            image = images.read(picture)
+            kind = image.n_channels, len(image.spatial_shape)
+            if known and kind not in known:
+                raise Offering(
+                    f"{picture.name} is {_kind(*kind)}; the images of this project are {_kind(*min(known))}.",
+                    "One network learns best from one kind of image.",
+                    Offer("own project", tuple(map(str, pictures))), Offer("add anyway", tuple(map(str, pictures))),
+                )  # fmt: skip
+
+    def add_images(self, paths: Sequence[str | Path]) -> None:
         """Add picture files to the project and open the first of them."""
         done = self._ws.project().add_images(Addition(Path(path)) for path in paths)
         added = [id for each in done for id in each.ids]
@@ -158,26 +209,19 @@ class Projects:
         """
         layer = self._ws.viewer.layers[name]
         path = Path(str(layer.source.path)) if layer.source.path else None
-        home = Path(folder) if folder else (path.parent if path else Path.cwd())
-        base = home / (path.name.split(".")[0] if path else name.split(" ")[0])
-        if path is not None:
-            picture = images.read(path)
-            if holds_file(layer, picture):
-                images.check_content(picture)  # before a project is made for it
-            else:
-                path = None
-        made = base.with_suffix(".cellseg")
-        if self._ws.session.project is None:
-            self.use(Project.open(made) if made.exists() else new_project(base))
-        project = self._ws.project()
-        if path is None:
-            path = self._kept.get(layer) or save_pixels(layer, project.path / "sources")
-            self._kept[layer] = path
-        known = [r.id for r in project.images() if project.source(r) == path.resolve()]
-        ids = known or project.add_image(path)
-        layer.visible = False
-        self.refresh()
-        self.select_image(ids[0])
+        if path is not None and holds_file(layer, images.read(path)):
+            self.open_images([path], folder)
+        else:
+            if self._ws.session.project is None:
+                base = (Path(folder) if folder else path.parent if path else Path.cwd()) / name.split(" ")[0].split(
+                    "."
+                )[0]
+                made = base.with_name(base.name + SUFFIX)
+                self.use(Project.open(made) if made.exists() else new_project(base))
+            self.add_images([save_pixels(layer, self._ws.project().path / "sources")])
+        for shown in [x for x in self._ws.viewer.layers if x is layer or (path and str(path) == x.source.path)]:
+            if not is_ours(shown):  # its picture is shown by a layer of ours now
+                self._ws.viewer.layers.remove(shown)
 
     def relocate(self, id: str, path: str | Path) -> None:
         """Say where a moved picture is now."""
@@ -195,7 +239,7 @@ class Projects:
         try:
             picture = project.read_image(id)
         except CellsegError as error:
-            ws.fail(error, lost_image=id)
+            ws.fail(error, Offer("locate", (id,)))
             return
         self._window.remember(at_once=True)
         self.close_image()
@@ -219,6 +263,7 @@ class Projects:
             ws.viewer, record, picture, store, ws.session.config.train.margin, self._strokes.painted,
             self._strokes.undo, self._strokes.redo,
         )  # fmt: skip
+        ws.viewer.reset_view()
         ws.family.labels.editable = not ws.session.read_only
         ws.family.labels.preserve_labels = ws.session.choices.over == "background"
 
@@ -285,6 +330,18 @@ class Projects:
                 raise
             text = f"{cause.message} {cause.hint}"
             self._ws.session.update(notice=f"{self._ws.session.notice}\n{text}".strip())
+
+
+def _made_or_new(base: Path) -> Project:
+    """The project that is there already, or a new one."""
+    made = base.with_name(base.name + SUFFIX)
+    return Project.open(made) if made.exists() else new_project(base)
+
+
+def _kind(channels: int, ndim: int) -> str:
+    """``a volume of 3 channels``."""
+    what = "a volume" if ndim == 3 else "a plane"
+    return what if channels == 1 else f"{what} of {channels} channels"
 
 
 def taken(notices: list[str]) -> list[str]:

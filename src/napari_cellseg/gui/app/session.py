@@ -17,6 +17,24 @@ from ...events import Planned, TrainingShown
 from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
 from ...targets import Target
 
+Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A way out that the dock offers beside an error.
+
+    Attributes
+    ----------
+    way
+        What is offered.
+    of
+        Of what: the id of an image, the folder of a project, paths of pictures; () where that goes without saying.
+    """
+
+    way: Way
+    of: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -25,12 +43,7 @@ class Problem:
     message: str
     hint: str = ""
     details: str = ""
-    lost_image: str = ""
-    """Id of an image whose picture was not found, so that the dock can ask where it is."""
-    gone: bool = False
-    """Whether the project's folder is gone, so that the dock can ask where to save what is open."""
-    damaged: str = ""
-    """Folder of a project whose database is damaged, so that the dock can offer to recover it."""
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True)

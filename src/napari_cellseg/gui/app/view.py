@@ -51,6 +51,8 @@ class View:
     problem: Problem | None
     progress: Progress | None
     remaining: str
+    progress_kind: str
+    """What runs, without numbers; "" while nothing does."""
     engine: str
     silent: str
     models: tuple[Item, ...]
@@ -141,6 +143,7 @@ def resolve(s: Session) -> View:
         notice=s.notice,
         problem=s.problem,
         progress=s.progress,
+        progress_kind=running,
         remaining=remaining_text(s.progress.remaining) if s.progress else "",
         engine=s.engine,
         silent=silence_text(s),

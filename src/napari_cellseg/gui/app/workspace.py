@@ -18,7 +18,7 @@ from ...errors import CellsegError, NothingThere, ProjectDamaged, ProjectGone
 from ...project import APPROVED, CORRECTED, Edit, LabelStore, Project
 from ..layers.image_layers import ImageLayers
 from .background import Helper
-from .session import Counts, Problem, Progress, Session
+from .session import Counts, Offer, Problem, Progress, Session
 
 COUNT_AFTER_S = 0.5
 """Objects are counted when nothing has changed for so long."""
@@ -30,6 +30,14 @@ RUNNING = {
     "judge": "Judging on held-out corrections",
 }
 """What the status line says of a job, by its kind."""
+
+
+class Offering(CellsegError):
+    """A mistake with ways out that the dock can offer."""
+
+    def __init__(self, message: str, hint: str, *offers: Offer) -> None:
+        super().__init__(message, hint)
+        self.offers = offers
 
 
 class Workspace:
@@ -191,12 +199,16 @@ class Workspace:
 
     # --- telling ------------------------------------------------------------------------------------
 
-    def fail(self, error: CellsegError, lost_image: str = "") -> None:
+    def fail(self, error: CellsegError, *offers: Offer) -> None:
         """Show a problem until it is read; a slip of the hand only in the status line."""
         if isinstance(error, NothingThere):
             self.session.update(status=f"{error.message} {error.hint}")
             return
         gone = isinstance(error, ProjectGone)
-        folder = error.folder if isinstance(error, ProjectDamaged) else ""
-        problem = Problem(error.message, error.hint, lost_image=lost_image, gone=gone, damaged=folder)
-        self.session.update(problem=problem, gone=gone or self.session.gone)
+        if gone:
+            offers = (Offer("save"),)
+        elif isinstance(error, ProjectDamaged):
+            offers = (Offer("recover", (error.folder,)),)
+        elif isinstance(error, Offering):
+            offers = error.offers
+        self.session.update(problem=Problem(error.message, error.hint, offers=offers), gone=gone or self.session.gone)

@@ -114,6 +114,11 @@ def pointed(viewer: ViewerModel) -> tuple[Any, Any]:
     return viewer.cursor.position, viewer.cursor._view_direction
 
 
+def task_manager(viewer: Any) -> Any:
+    """Where the window keeps what runs; None where this napari has no such place."""
+    return getattr(getattr(viewer, "window", None), "_task_status_manager", None)
+
+
 def camera(viewer: ViewerModel) -> Any:
     """The camera, wherever this napari keeps it."""
     return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera

@@ -177,9 +177,9 @@ class HintRow(QWidget):
         self.cells = self._brush("Hint: cells", "Say where cells are. " + tip)
         self.cells.clicked.connect(self._choose)
         self.background = self._brush("Hint: background", "Say where none are. " + tip)
-        self.background.clicked.connect(lambda on: controller.hint(BACKGROUND if on else 0))
+        self.background.clicked.connect(lambda on: controller.hints.choose(BACKGROUND if on else 0))
         undone = "Take all hints away; Ctrl+Z on their layer brings them back."
-        self.clear = ActionButton("Clear", undone, controller.clear_hints)
+        self.clear = ActionButton("Clear", undone, controller.hints.clear)
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(6)
@@ -204,7 +204,9 @@ class HintRow(QWidget):
         self.clear.show_control(view.correct)
 
     def _choose(self, _: object = None) -> None:
-        self.controller.hint(BACKGROUND + 1 + max(0, self.classes.currentIndex()) if self.cells.isChecked() else 0)
+        self.controller.hints.choose(
+            BACKGROUND + 1 + max(0, self.classes.currentIndex()) if self.cells.isChecked() else 0
+        )
 
     def _brush(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text)

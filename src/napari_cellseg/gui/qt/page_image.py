@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QListWidget, QListWidgetItem, QSizePolicy
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from ...images import LABEL_FORMATS
 from ..app.items import Item
 from ..app.view import View
-from .page import Page
+from .page import Page, more
 from .status_marks import legend, mark
-from .widgets import ActionButton, heading, hint, items, row
+from .widgets import ActionButton, DropArea, heading, hint, items, row
 
 _PICTURES = "Pictures (*.tif *.tiff *.png *.jpg *.jpeg *.bmp *.npy);;All files (*)"
 
@@ -31,7 +39,11 @@ class ImagePage(Page):
         self.use = ActionButton(
             "Use this image", "Work on this image; a project is made beside its file.", self._use, primary=True
         )
-        self.none = hint("Open an image in napari (File > Open, or drop it on the window), or:")
+        self.begin = ActionButton(
+            "Open images...", "Choose pictures; a project folder is made beside them.", self._begin, primary=True
+        )
+        self.drop = DropArea("or drop pictures, or a project folder, here")
+        self.drop.dropped.connect(self.controller.open_images)
         self.new = ActionButton("New project...", "Make an empty project folder.", self._new)
         self.open = ActionButton("Open project...", "Open a folder NAME.cellseg.", self._open)
         self.add = ActionButton("Add images...", "Refer to more pictures; they are not copied.", self._add)
@@ -41,13 +53,31 @@ class ImagePage(Page):
         self.list.currentItemChanged.connect(self._chosen)
         self._shown: tuple[Item, ...] = ()
         self.summary = hint()
-        for widget in (self.none, self.layers, self.use, row(self.new, self.open), heading("Images of the project")):
+        projects, kinds = row(self.new, self.open), more("New project: of what", self._kinds())
+        for widget in (self.layers, self.use, self.begin, self.drop, projects, kinds):
             self.form.addWidget(widget)
+        self.form.addWidget(heading("Images of the project"))
         self.form.addWidget(self.summary)
         self.form.addWidget(self.list, 100)  # as high as its images, where there is room
         self.form.addWidget(self.add)
         self.form.addWidget(heading("All images"))
         self._make_all()
+
+    def _kinds(self) -> QWidget:
+        """Objects or classes, for a new project."""
+        self.task, self.classes = QComboBox(), QLineEdit()
+        self.task.addItem("Single objects: nuclei, cells", "instance")
+        self.task.addItem("Classes: tissue, membranes", "semantic")
+        self.task.setToolTip("What labels of a new project are.")
+        self.task.currentIndexChanged.connect(lambda i: self.classes.setVisible(i == 1))
+        self.classes.setPlaceholderText("names of the classes, with commas between")
+        self.classes.setVisible(False)
+        box = QWidget()
+        layout = QVBoxLayout(box)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.addWidget(self.task)
+        layout.addWidget(self.classes)
+        return box
 
     def _make_all(self) -> None:
         """What is done to all images."""
@@ -77,9 +107,12 @@ class ImagePage(Page):
         if names != list(view.open_images):
             self.layers.clear()
             self.layers.addItems(list(view.open_images))
+            self.layers.setCurrentIndex(len(view.open_images) - 1)  # the one that was opened last
         for widget in (self.layers, self.use):
             widget.setVisible(bool(view.open_images))
-        self.none.setVisible(not view.open_images and view.project == "No project")
+        self.begin.setVisible(view.folder is None)
+        self.drop.setVisible(view.folder is None)
+        self.begin.set_primary(not view.open_images)
         self.add.show_control(view.needs_project)
         self.summary.setText(legend(view.summary))
         self.summary.setVisible(bool(view.summary))
@@ -117,7 +150,14 @@ class ImagePage(Page):
     def _new(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "New project", "cells.cellseg")
         if path:
-            self.controller.new_project(path)
+            names = tuple(name.strip() for name in self.classes.text().split(",") if name.strip())
+            task = str(self.task.currentData())
+            self.controller.new_project(path, task, names if task == "semantic" else ())  # type: ignore[arg-type]
+
+    def _begin(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(self, "Open images", "", _PICTURES)
+        if paths:
+            self.controller.open_images(paths)
 
     def _open(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open a folder NAME.cellseg")
@@ -127,7 +167,7 @@ class ImagePage(Page):
     def _add(self) -> None:
         paths, _ = QFileDialog.getOpenFileNames(self, "Add images", "", _PICTURES)
         if paths:
-            self.controller.add_images([Path(p) for p in paths])
+            self.controller.open_images(paths)
 
     def _export(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Where should the labels of all images go?")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
+from qtpy.QtGui import QColor, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPainter, QPainterPath, QPaintEvent, QPen
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -21,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..app.items import Control
-from ..app.session import Curve, Histogram
+from ..app.session import Curve, Histogram, Offer, Way
 from ..app.view import View
 
 ACCENT = "#3b8ee0"
@@ -34,6 +35,17 @@ PRIMARY = (
 
 
 _PROBLEM, _NOTICE = (f"#message {{ background: {c}; border-radius: 4px; }}" for c in ("#7a2f2f", "#5c5122"))
+
+
+WAYS: dict[Way, tuple[str, str]] = {
+    "locate": ("Locate...", "Say where the picture is now."),
+    "save": ("Save elsewhere...", "Go on in another folder; nothing is lost."),
+    "recover": ("Recover", "Put the project together from all that is left; the damaged file is kept."),
+    "folder": ("Choose a folder...", "Make the project there; the pictures stay where they are."),
+    "own project": ("Make a project of its own...", "Choose its folder; the open project is closed."),
+    "add anyway": ("Add anyway", "Add it to the open project."),
+}
+"""What the button of a way out says, and what it does."""
 
 
 def restyle(widget: QWidget, sheet: str) -> None:
@@ -66,6 +78,47 @@ class ActionButton(QPushButton):
         """Switch on or off, with the reason."""
         self.setEnabled(control.enabled)
         self.setToolTip(self._tip if control.enabled else f"{self._tip}\n\nOff: {control.reason}")
+
+
+class DropArea(QLabel):
+    """A place that files and folders are dropped on; `dropped` tells their paths."""
+
+    dropped = Signal(list)
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setAcceptDrops(True)
+        self.setWordWrap(True)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setMinimumHeight(72)
+        self._mark(over=False)
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Something is dragged over it."""
+        if event is not None and _files(event):
+            self._mark(over=True)
+            event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
+        """It was dragged on."""
+        self._mark(over=False)
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """It was dropped."""
+        self._mark(over=False)
+        if event is not None and (paths := _files(event)):
+            event.acceptProposedAction()
+            self.dropped.emit(paths)
+
+    def _mark(self, *, over: bool) -> None:
+        colour = ACCENT if over else "#5a6472"
+        restyle(self, f"QLabel {{ border: 2px dashed {colour}; border-radius: 6px; color: #9aa4af; }}")
+
+
+def _files(event: QDropEvent) -> list[str]:
+    """The local files of a drag."""
+    data = event.mimeData()
+    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data is not None else []
 
 
 def hint(text: str = "") -> QLabel:
@@ -107,10 +160,9 @@ class StatusBar(QWidget):
 
     cancelled = Signal()
     dismissed = Signal()
-    locate = Signal(str)
     restart = Signal()
-    save = Signal()
-    recover = Signal(str)
+    taken = Signal(object)
+    """An `Offer` that the person takes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,15 +173,9 @@ class StatusBar(QWidget):
         self.remaining = hint()
         self.cancel = ActionButton("Cancel", "End the running job; what is finished stays.", self.cancelled.emit)
         self._job = row(self.bar, self.remaining, self.cancel)
-        self._lost = ""
-        self._find = ActionButton("Locate...", "Say where the picture is now.", lambda: self.locate.emit(self._lost))
-        self._save = ActionButton("Save elsewhere...", "Go on in another folder; nothing is lost.", self.save.emit)
         self._again = ActionButton("Restart engine", "End it and start a new one.", self.restart.emit)
-        self._damaged = ""
-        self._recover = ActionButton(
-            "Recover", "Put the project together from all that is left; the damaged file is kept.",
-            lambda: self.recover.emit(self._damaged),
-        )  # fmt: skip
+        self._offers: dict[Way, Offer] = {}
+        self._ways = {way: ActionButton(*text, partial(self._take, way)) for way, text in WAYS.items()}
         self._frame, self._message = self._make_frame()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -161,11 +207,12 @@ class StatusBar(QWidget):
             self._message.setText(view.silent or view.notice)
         self._again.setVisible(problem is None and bool(view.silent))
         restyle(self._frame, _PROBLEM if problem is not None else _NOTICE)
-        self._lost = problem.lost_image if problem else ""
-        self._find.setVisible(bool(self._lost))
-        self._save.setVisible(problem is not None and problem.gone)
-        self._damaged = problem.damaged if problem else ""
-        self._recover.setVisible(bool(self._damaged))
+        self._offers = {offer.way: offer for offer in (problem.offers if problem else ())}
+        for way, button in self._ways.items():
+            button.setVisible(way in self._offers)
+
+    def _take(self, way: Way) -> None:
+        self.taken.emit(self._offers[way])
 
     def _make_frame(self) -> tuple[QFrame, QLabel]:
         frame, message, close = QFrame(), QLabel(), QToolButton()
@@ -176,7 +223,7 @@ class StatusBar(QWidget):
         close.setToolTip("I have read this.")
         close.clicked.connect(lambda: self.dismissed.emit())
         inner = QVBoxLayout()
-        for widget in (message, self._find, self._save, self._again, self._recover):
+        for widget in (message, self._again, *self._ways.values()):
             inner.addWidget(widget)
         layout = QHBoxLayout(frame)
         layout.addLayout(inner, 1)

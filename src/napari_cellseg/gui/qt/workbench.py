@@ -24,6 +24,8 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from ..app.controller import Controller
+from ..app.preferences import preferences
+from ..app.session import Offer
 from ..app.view import View
 from ..app.view_updates import Part
 from .page import Page
@@ -34,6 +36,7 @@ from .page_image import ImagePage
 from .page_predict import PredictPage
 from .page_preprocess import PreprocessPage
 from .page_rounds import RoundsPage
+from .task_status import TaskStatus
 from .ticker import Ticker
 from .widgets import StatusBar, hint, restyle
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 PAGES: tuple[type[Page], ...] = (ImagePage, PreprocessPage, PredictPage, CorrectPage, FineTunePage, RoundsPage)
 _controllers: WeakKeyDictionary[object, Controller] = WeakKeyDictionary()
+_tasks: WeakKeyDictionary[object, TaskStatus] = WeakKeyDictionary()
 
 
 def controller_of(viewer: napari.Viewer) -> Controller:
@@ -50,8 +54,9 @@ def controller_of(viewer: napari.Viewer) -> Controller:
     if viewer not in _controllers:
         controller = Controller(viewer)
         _controllers[viewer] = controller
-        controller.start()
+        controller.start(preferences())
         ticker = Ticker(controller, QApplication.instance())
+        _tasks[viewer] = TaskStatus(viewer, controller)
 
         def close() -> None:
             ticker.stop()
@@ -73,10 +78,8 @@ class Dock(QWidget):
         self.status = StatusBar()
         self.status.cancelled.connect(controller.cancel)
         self.status.dismissed.connect(controller.dismiss)
-        self.status.locate.connect(self._locate)
         self.status.restart.connect(controller.restart_engine)
-        self.status.save.connect(self._save_elsewhere)
-        self.status.recover.connect(controller.recover_project)
+        self.status.taken.connect(self._take)
         self.setMinimumWidth(330)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         views = controller.views
@@ -93,15 +96,27 @@ class Dock(QWidget):
         for part in self._parts:
             part(view)
 
-    def _save_elsewhere(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the project as", "", "Project (*.cellseg)")
-        if path:
-            self.controller.save_elsewhere(path)
-
-    def _locate(self, id: str) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, f"Where is the picture of {id}?")
-        if path:
-            self.controller.relocate(id, path)
+    def _take(self, offer: Offer) -> None:
+        """Do what was offered beside an error."""
+        match offer.way:
+            case "locate":
+                path, _ = QFileDialog.getOpenFileName(self, f"Where is the picture of {offer.of[0]}?")
+                if path:
+                    self.controller.relocate(offer.of[0], path)
+            case "save":
+                path, _ = QFileDialog.getSaveFileName(self, "Save the project as", "", "Project (*.cellseg)")
+                if path:
+                    self.controller.save_elsewhere(path)
+            case "recover":
+                self.controller.recover_project(offer.of[0])
+            case "folder" | "own project":
+                folder = QFileDialog.getExistingDirectory(self, "Where should the project folder go?")
+                if folder:
+                    self.controller.dismiss()
+                    self.controller.open_images(offer.of, folder)
+            case "add anyway":
+                self.controller.dismiss()
+                self.controller.open_images(offer.of, anyway=True)
 
 
 class StepDock(Dock):

@@ -1,0 +1,37 @@
+"""What a person has set for all projects, in napari's preferences (Preferences > Plugins > Cellseg). No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PLUGIN = "napari-cellseg"
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """The settings of `napari.yaml`, section *configurations*.
+
+    Attributes
+    ----------
+    author
+        Who the history says made an edit; "" for the name of the account.
+    device
+        Where networks run: "auto" or "cpu".
+    live
+        Whether learning after every correction is on when a window opens.
+    """
+
+    author: str = ""
+    device: str = "auto"
+    live: bool = True
+
+
+def preferences() -> Preferences:
+    """What is set; the defaults where this napari (before 0.9) keeps no settings for plugins."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        kept = get_plugin_settings(PLUGIN).workbench
+    except (ImportError, KeyError, AttributeError):
+        return Preferences()
+    return Preferences(str(kept.author).strip(), str(kept.device), bool(kept.live))

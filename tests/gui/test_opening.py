@@ -1,0 +1,145 @@
+"""The first minute: pictures are opened, dropped, asked about. No engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers._source import layer_source
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.session import Offer
+from napari_cellseg.gui.qt.page_image import ImagePage
+
+
+@pytest.fixture
+def controller() -> Iterator[Controller]:
+    made = Controller(ViewerModel())
+    yield made
+    made.close()
+
+
+def picture(path: Path, *shape: int) -> Path:
+    np.save(path, np.random.default_rng(ord(path.stem[0])).integers(0, 255, shape).astype(np.uint8))
+    return path
+
+
+def test_one_picture_begins_a_project_beside_it(controller, tmp_path):
+    controller.open_images([picture(tmp_path / "nuclei.npy", 64, 80)])
+    assert controller.project().path == tmp_path / "nuclei.cellseg"
+    assert controller.session.image == "nuclei"
+    assert controller.session.problem is None
+
+
+def test_several_pictures_begin_one_project_named_after_their_folder(controller, tmp_path):
+    folder = tmp_path / "day 1"
+    folder.mkdir()
+    paths = [picture(folder / f"{name}.npy", 64, 80) for name in "abc"]
+    controller.open_images(paths)
+    assert controller.project().path == folder / "day 1.cellseg"
+    assert [r.id for r in controller.session.images] == ["a", "b", "c"]
+    controller.open_images(paths[:1])  # it is there already
+    assert len(controller.session.images) == 3
+
+
+def test_a_project_folder_is_opened(controller, tmp_path):
+    controller.open_images([picture(tmp_path / "a.npy", 64, 80)])
+    path = controller.project().path
+    other = Controller(ViewerModel())
+    other.open_images([path])
+    assert other.session.image == "a"
+    other.close()
+
+
+def test_a_picture_that_cannot_be_read_leaves_no_project(controller, tmp_path):
+    (tmp_path / "bad.tif").write_bytes(b"no picture")
+    controller.open_images([picture(tmp_path / "a.npy", 64, 80), tmp_path / "bad.tif"])
+    assert controller.session.problem is not None
+    assert not list(tmp_path.glob("*.cellseg"))
+
+
+def test_a_picture_of_another_kind_is_asked_about(controller, tmp_path):
+    controller.open_images([picture(tmp_path / "grey.npy", 64, 80)])
+    colour = picture(tmp_path / "stack.npy", 5, 64, 80)
+    controller.open_images([colour])
+    assert "a volume" in controller.session.problem.message
+    assert controller.session.problem.offers == (
+        Offer("own project", (str(colour),)), Offer("add anyway", (str(colour),))
+    )  # fmt: skip
+    assert len(controller.session.images) == 1
+    home = tmp_path / "other"
+    home.mkdir()
+    controller.open_images([colour], home)
+    assert controller.project().path == home / "stack.cellseg"
+    controller.open_project(tmp_path / "grey.cellseg")
+    controller.open_images([colour], anyway=True)
+    assert [r.id for r in controller.session.images] == ["grey", "stack"]
+
+
+def test_where_nothing_can_be_written_another_folder_is_asked_for(controller, tmp_path, monkeypatch):
+    path = picture(tmp_path / "a.npy", 64, 80)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    controller.open_images([path])
+    assert controller.session.problem.offers == (Offer("folder", (str(path),)),)
+    assert not list(tmp_path.glob("*.cellseg"))
+    monkeypatch.undo()
+    (tmp_path / "mine").mkdir()
+    controller.open_images(controller.session.problem.offers[0].of, tmp_path / "mine")
+    assert controller.project().path == tmp_path / "mine" / "a.cellseg"
+
+
+def test_every_image_is_seen_as_a_whole(controller, tmp_path):
+    controller.open_images([picture(tmp_path / "a.npy", 64, 80), picture(tmp_path / "b.npy", 400, 500)])
+    camera = controller.viewer.scene.camera if hasattr(controller.viewer, "scene") else controller.viewer.camera
+    first = camera.zoom
+    controller.step_image(1)
+    assert camera.zoom == pytest.approx(first * 64 / 400, rel=0.3)
+
+
+def test_the_dropped_layer_does_not_stay_beside_ours(controller, tmp_path):
+    path = picture(tmp_path / "a.npy", 64, 80)
+    with layer_source(path=str(path)):  # as napari opens it
+        controller.viewer.add_image(np.load(path), name="a")
+    assert controller.session.open_images == ("a",)
+    controller.use_layer("a")
+    assert controller.session.open_images == ()
+    assert len(controller.viewer.layers) == 4
+    noise = np.random.default_rng(9).integers(0, 255, (64, 80)).astype(np.uint8)
+    controller.viewer.add_image(noise, name="from a script")
+    controller.use_layer("from a script")
+    assert controller.session.open_images == ()
+    assert (controller.project().path / "sources" / "from_a_script.ome.tif").exists()
+    assert controller.session.problem is None
+
+
+def test_pictures_are_dropped_on_the_page(controller, qtbot, tmp_path):
+    page = ImagePage(controller)
+    qtbot.addWidget(page)
+    page.show_view(controller.views.newest)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(picture(tmp_path / "a.npy", 64, 80)))])
+    event = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    page.drop.dropEvent(event)
+    assert controller.session.image == "a"
+    page.show_view(controller.views.newest)
+    assert page.begin.isHidden()
+
+
+def test_a_project_of_classes_is_made_from_the_page(controller, qtbot, tmp_path, monkeypatch):
+    page = ImagePage(controller)
+    qtbot.addWidget(page)
+    monkeypatch.setattr(
+        "napari_cellseg.gui.qt.page_image.QFileDialog.getSaveFileName", lambda *_: (str(tmp_path / "c"), "")
+    )
+    page.task.setCurrentIndex(1)
+    page.classes.setText("nucleus, envelope")
+    page.new.click()
+    assert controller.project().classes == ("nucleus", "envelope")
