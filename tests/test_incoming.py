@@ -528,6 +528,91 @@ def test_a_chunk_whose_header_lies_does_not_crash(tmp_path):
         images.read(tmp_path / "a.zarr" / "1").load()
 
 
+def _sharded(path: Path, where: str, **more) -> np.ndarray:
+    """Four chunks of 64 x 64 in one shard, and the pixels."""
+    data = pixels(128, 128)
+    shards = {"shape": (128, 128), "index_location": where}
+    zarr.create_array(
+        str(path), shape=data.shape, dtype=data.dtype, chunks=(64, 64), shards=shards, **more
+    )[:] = data  # fmt: skip
+    return data
+
+
+def _of_the_last_chunk(path: Path, where: str) -> tuple[Path, int, int]:
+    """The shard, and where its last chunk begins and how long it is."""
+    shard = path / "c" / "0" / "0"
+    index = np.frombuffer(shard.read_bytes()[-68:-4] if where == "end" else shard.read_bytes()[:64], "<u8")
+    return shard, *map(int, index.reshape(4, 2)[3])
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+@pytest.mark.parametrize("part", [np.s_[:], np.s_[70:, 70:]], ids=["whole", "part"])
+@pytest.mark.parametrize(
+    ("place", "claimed", "said"),
+    [(12, 1 << 26, "they are 67 MB"), (4, 1 << 31, "unpack to more than 268 MB, where 4.1 KB were to be")],
+    ids=["stored", "unpacked"],
+)
+def test_a_chunk_inside_a_shard_whose_header_lies_is_refused(tmp_path, where, part, place, claimed, said):
+    data = _sharded(tmp_path / "a.zarr", where, compressors=zarr.codecs.BloscCodec(cname="lz4"))
+    np.testing.assert_array_equal(images.read(tmp_path / "a.zarr").data[part].compute(), data[part])
+    shard, start, _ = _of_the_last_chunk(tmp_path / "a.zarr", where)
+    with shard.open("r+b") as file:
+        file.seek(start + place)
+        file.write(claimed.to_bytes(4, "little"))
+    with pytest.raises(CellsegError, match=said):
+        images.read(tmp_path / "a.zarr").data[part].compute()
+
+
+def test_a_chunk_inside_a_shard_that_unpacks_to_gigabytes_is_refused(tmp_path):
+    _sharded(tmp_path / "a.zarr", "end", compressors=zarr.codecs.ZstdCodec())
+    _packed(tmp_path / "b.zarr", "zstd")
+    bomb = (tmp_path / "b.zarr" / "0.0").read_bytes()
+    shard, *_ = _of_the_last_chunk(tmp_path / "a.zarr", "end")
+    index = np.full((4, 2), 2**64 - 1, "<u8")
+    index[3] = 0, len(bomb)
+    import google_crc32c
+
+    raw = index.tobytes()
+    shard.write_bytes(bomb + raw + google_crc32c.value(raw).to_bytes(4, "little"))
+    with pytest.raises(CellsegError, match="holds 131 KB that unpack to more than 268 MB"):
+        images.read(tmp_path / "a.zarr").load()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_is_looked_at_is_read_as_before(tmp_path, version, order):
+    import numcodecs
+
+    data = pixels(70, 90, dtype="uint16")
+    v2 = {"order": order, "filters": [numcodecs.Delta("u2"), numcodecs.Zlib()], "compressors": numcodecs.Blosc()}
+    v3 = {"config": {"order": order}, "filters": [zarr.codecs.TransposeCodec(order=(1, 0))]}
+    v3["compressors"] = [zarr.codecs.GzipCodec(), zarr.codecs.BloscCodec()]
+    more = v2 if version == 2 else v3
+    zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=data.shape, dtype=data.dtype, chunks=(32, 32), zarr_format=version, **more
+    )[:] = data  # fmt: skip
+    np.testing.assert_array_equal(images.read(tmp_path / "a.zarr").load()[0], data)
+
+
+def test_a_shard_of_millions_of_chunks_is_refused(tmp_path):
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=(8192, 8192), dtype="u1", chunks=(4, 4), shards=(8192, 8192))
+    with pytest.raises(CellsegError, match="8192 x 8192 voxels is said to be 4194304 parts of 4 x 4"):
+        images.read(tmp_path / "a.zarr")
+
+
+def test_a_compression_among_the_filters_of_zarr_2_is_looked_at(tmp_path):
+    import numcodecs
+
+    _packed(tmp_path / "b.zarr", "zstd")
+    zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=(64, 64), dtype="u1", chunks=(64, 64), zarr_format=2, compressors=None,
+        filters=[numcodecs.Zstd()],
+    )  # fmt: skip
+    shutil.copy(tmp_path / "b.zarr" / "0.0", tmp_path / "a.zarr" / "0.0")
+    with pytest.raises(CellsegError, match="unpack to more than 268 MB"):
+        images.read(tmp_path / "a.zarr").load()
+
+
 def test_a_tiff_without_any_pixels_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", pixels(64, 64), compression="zlib", tile=(32, 32))
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
