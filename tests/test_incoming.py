@@ -224,6 +224,49 @@ def test_pictures_are_turned_as_exif_says(tmp_path, turn, ending):
     assert images.read(tmp_path / f"a.{ending}", as_before=True).spatial_shape == (40, 50)
 
 
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("tiled", [{}, {"tile": (16, 16), "compression": "zlib"}], ids=["strips", "tiles"])
+def test_tiffs_are_turned_as_their_orientation_says(tmp_path, turn, tiled):
+    from PIL import ImageOps
+
+    with Pillow.fromarray(pixels(40, 50)) as plain:
+        plain.getexif()[0x0112] = turn
+        expected = np.asarray(ImageOps.exif_transpose(plain))
+        tag, values = [(274, "H", 1, turn, True)], np.asarray(plain)
+        tifffile.imwrite(
+            tmp_path / "a.tif", values, extratags=tag, resolution=(20000, 40000), resolutionunit="CENTIMETER", **tiled
+        )  # fmt: skip
+        tifffile.imwrite(tmp_path / "rgb.tif", np.dstack([values] * 3), extratags=tag, photometric="rgb", **tiled)
+        stack = np.stack([values, values + 1])
+        tifffile.imwrite(tmp_path / "s.tif", stack, photometric="minisblack", extratags=tag, **tiled)
+    image = images.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.load()[0], expected)
+    assert image.spacing_um == pytest.approx((0.5, 0.25) if turn > 4 else (0.25, 0.5))
+    np.testing.assert_array_equal(images.read_labels(tmp_path / "a.tif"), expected)
+    np.testing.assert_array_equal(images.read(tmp_path / "rgb.tif").load(), np.stack([expected] * 3))
+    np.testing.assert_array_equal(images.read(tmp_path / "s.tif").load()[0], [expected, expected + 1])
+    for how in ({"as_before": True}, {"turned": False}):
+        np.testing.assert_array_equal(images.read(tmp_path / "a.tif", **how).load()[0], values)
+
+
+def test_what_was_added_before_the_tag_was_obeyed_stays_as_it_was(tmp_path):
+    values = pixels(40, 50)
+    tifffile.imwrite(tmp_path / "a.tif", values, extratags=[(274, "H", 1, 3, True)])
+    with Project.create(tmp_path / "p") as project:
+        (id,) = project.add_image(tmp_path / "a.tif")
+        np.testing.assert_array_equal(project.read_image(id).load()[0], values[::-1, ::-1])
+        project.db.put_images([replace(project.image(id), turned=False)])
+        np.testing.assert_array_equal(project.read_image(id).load()[0], values)
+
+
+def test_pages_that_are_turned_differently_are_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "s.tif") as file:
+        for turn in (1, 6):
+            file.write(pixels(40, 40), extratags=[(274, "H", 1, turn, True)], contiguous=False, metadata=None)
+    with pytest.raises(CellsegError, match="orientation 1 of the first, 6 of the last"):
+        images.read(tmp_path / "s.tif")
+
+
 @pytest.mark.parametrize(("shape", "axes"), [((20, 30, 2), "YXC"), ((6, 20, 30, 2), "ZYXC"), ((20, 30, 6), "YXC")])
 @pytest.mark.parametrize("ending", ["tif", "npy"])
 def test_channels_last_are_recognised_or_asked_for(tmp_path, shape, axes, ending):

@@ -528,7 +528,7 @@ class Project:
         """The picture of a record, read as it was when it was added."""
         before = record.rgb is None
         series = record.series or ("0" if before else None)
-        return pictures.read(path, record.given_axes, spacing_um, series=series, as_before=before)
+        return pictures.read(path, record.given_axes, spacing_um, series=series, as_before=before, turned=record.turned)
 
     def _compare(self, record: ImageRecord, path: Path, hint: str) -> None:
         shape = self._read(record, path).frame(0).spatial_shape

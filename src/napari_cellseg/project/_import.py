@@ -247,7 +247,7 @@ def _record(
         id=id, source=project.relative(source), frame=frame, given_axes=addition.axes, axes=image.axes,
         shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
         spacing_um=image.spacing_um, fingerprint=mark.fingerprint, split=addition.split,
-        series=image.series or None, seen=mark.seen, rgb=image.rgb,
+        series=image.series or None, seen=mark.seen, rgb=image.rgb, turned=True,
     )  # fmt: skip
 
 

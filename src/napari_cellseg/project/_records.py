@@ -31,7 +31,8 @@ class ImageRecord:
     series, whose frames are images of their own. `given_axes` are the file's axes
     where a person named them. `series` is which image of a file that holds several. `seen` is what `images.glance` said
     of the picture, "" where that would not tell a change. `rgb` says whether three channels are the colours of a
-    picture; None in records of older versions. `split` is train, val or test: test images are never learnt
+    picture; None in records of older versions. `turned` says whether a TIFF's orientation tag is obeyed; not in those
+    of older versions. `split` is train, val or test: test images are never learnt
     from, val images judge.
     """
 
@@ -49,6 +50,7 @@ class ImageRecord:
     series: str | None = None
     seen: str = ""
     rgb: bool | None = None
+    turned: bool = False
 
     @property
     def in_colour(self) -> bool:
