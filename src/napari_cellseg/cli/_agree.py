@@ -23,7 +23,7 @@ def compare(options: Namespace) -> int:
     with opened(options.project) as project:
         record, instances = project.image(options.image), project.task == "instance"
         mine = project.load_labels(record.id)[0]
-        others = labels_of_others([Path(p) for p in options.labels], record, project.meanings, [project.name])
+        others = labels_of_others([Path(p) for p in options.labels], record, project.meanings, [project.name], project)
         sides = {project.name: mine, **others}
         pairs: dict[str, Any] = {}
         for (a, b), figures in pairwise(sides, 1 if instances else len(project.classes)).items():

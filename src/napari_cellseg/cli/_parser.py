@@ -90,7 +90,7 @@ def _add(verbs: Any) -> None:
     )
     sub.add_argument(
         "--labels", nargs="+", default=[], metavar="LABELS",
-        help="one per image: label pictures, ROI zip, GeoJSON...; or one COCO file for all",
+        help="one per image: label pictures, ROI zip, GeoJSON...; or one for all: COCO, or a stack in their order",
     )  # fmt: skip
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
     sub.add_argument(

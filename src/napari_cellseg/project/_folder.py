@@ -230,7 +230,7 @@ class Project:
         labels
             Approved truth (state 2): (Z, Y, X) or (Y, X), with a leading T for a time series.
         frame
-            Take only this time point; `labels` then have no T.
+            Take only this time point; `labels` are its own, or with a leading T those of the whole series.
         draft
             The labels are a first draft (state 0) that predictions may replace.
         id
@@ -317,6 +317,17 @@ class Project:
         if not same:
             self._compare(record, path, hint)
         return self._read(record, path, record.spacing_um).frame(record.frame)
+
+    def read_whole(self, id: str) -> pictures.Image:
+        """The picture of an image with all of its frames, lazily; not compared with the one that was added.
+
+        Raises
+        ------
+        CellsegError
+            When the file is gone or cannot be read.
+        """
+        record = self.image(id)
+        return self._read(record, self.source(record))
 
     def source(self, record: ImageRecord) -> Path:
         """Where the picture of a record should lie."""
