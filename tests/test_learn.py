@@ -19,7 +19,7 @@ from napari_cellseg.experiments import Study, approved_truth, study, study_table
 from napari_cellseg.models import write_tensors
 from napari_cellseg.preprocess import recipe
 from napari_cellseg.presets import TRAININGS, preset
-from napari_cellseg.project import Project, best_epochs, labels_before, save_ensemble, stratified_split
+from napari_cellseg.project import Project, best_epochs, labels_before, random_split, save_ensemble, stratified_split
 from napari_cellseg.samples import synthetic_cells
 
 from .conftest import SMALL, train_once
@@ -206,6 +206,39 @@ def test_splits_are_alike_in_density(tmp_path, by):
         assert {r.id: r.split for r in project.images()} == {i: k for k, ids in found.items() for i in ids}
         assert stratified_split(project, by, 1 / 6, 1 / 6, seed=1) == found
         assert "seed 1" in project.db.setting("split")
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.2, 0), (0, 0.3), (0.2, 0.2)])
+@pytest.mark.parametrize("seed", [0, 42])
+def test_a_random_split_is_that_of_scikit_learn(tmp_path, val, test, seed, capsys):
+    from sklearn.model_selection import train_test_split
+
+    with Project.create(tmp_path / "p") as project:
+        for n in (7, 3, 11, 0, 5, 2, 9, 1, 4, 8, 6):  # not in the order of their names
+            project.add_image(field(4, n, tmp_path)[0])
+        ids = [r.id for r in project.images()]
+        expected = {"train": ids, "val": [], "test": []}
+        for name, share in (("test", test), ("val", val / (1 - test))):
+            if share:
+                expected["train"], expected[name] = train_test_split(
+                    expected["train"], test_size=share, random_state=seed
+                )
+        assert random_split(project, val, test, seed) == expected
+        project.db.set_splits(dict.fromkeys(ids, "train"))
+    options = ["--val", str(val), "--test", str(test), "--seed", str(seed)]
+    assert cli.main(["split", str(tmp_path / "p.cellseg"), "--by", "random", *options]) == 0
+    with Project.open(tmp_path / "p.cellseg") as project:
+        assert {r.id: r.split for r in project.images()} == {i: k for k, of in expected.items() for i in of}
+        assert f"seed {seed}" in project.db.setting("split")
+    assert f"val {len(expected['val']):>7}" in capsys.readouterr().out
+
+
+def test_too_few_images_for_a_random_split(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        for n in range(2):
+            project.add_image(field(4, n, tmp_path)[0])
+        with pytest.raises(CellsegError, match="2 source images cannot be divided"):
+            random_split(project, 0.9, 0, 0)
 
 
 def test_frames_of_one_film_stay_together(tmp_path):

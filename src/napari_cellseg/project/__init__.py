@@ -49,7 +49,7 @@ from ._sizes import (
     said_size,
     zoom_of,
 )
-from ._split import stratified_split
+from ._split import random_split, stratified_split
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
 
 __all__ = [
@@ -117,6 +117,7 @@ __all__ = [
     "object_size",
     "put_fitted_target",
     "put_size",
+    "random_split",
     "read_card",
     "read_model_config",
     "safe_name",
