@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_cellseg import cli, edits
 from napari_cellseg.config import Config, default_config, parse_config
@@ -16,6 +17,7 @@ from napari_cellseg.engine import EvaluateJob, PredictJob, TrainJob, open_round,
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Evaluated, Predicted, StudyScored
 from napari_cellseg.experiments import Study, approved_truth, study, study_table
+from napari_cellseg.experiments._scratch import scratch_project
 from napari_cellseg.models import write_tensors
 from napari_cellseg.preprocess import recipe
 from napari_cellseg.presets import TRAININGS, preset
@@ -299,6 +301,16 @@ def small_study(tmp_path: Path) -> Project:
 
 
 @pytest.mark.slow
+def test_a_scratch_project_reads_the_same_image_of_a_file_with_several(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "x.ome.tif", ome=True) as file:
+        for seed in range(2):
+            file.write(synthetic_cells((64, 64), 4, radius=8, seed=seed)[0], metadata={"axes": "YX"})
+    with Project.create(tmp_path / "p") as project:
+        (id,) = project.add_image(tmp_path / "x.ome.tif", series="1")
+        with scratch_project(project, tmp_path / "scratch", {id}, {}) as scratch:
+            np.testing.assert_array_equal(scratch.read_image(id).load(), project.read_image(id).load())
+
+
 def test_a_study_trains_under_every_combination(tmp_path):
     with small_study(tmp_path) as project:
         before = (project.path / "project.toml").read_bytes(), project.db.last_edit()

@@ -11,7 +11,8 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cellseg import edits
+from napari_cellseg import edits, files
+from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.project import (
     LabelStore,
@@ -333,6 +334,38 @@ def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(project, monkeypat
     assert sorted(p.name for p in folder.iterdir()) == ["labels.zarr", "state.zarr", "thumbnail.png"]
     with Project.open(project.path) as again:
         np.testing.assert_array_equal(again.store("cells").labels, store.labels)
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    def half() -> None:
+        with files.whole(tmp_path / "a.csv") as part:
+            part.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.csv").write_text("before")
+    with pytest.raises(CellsegError, match="No space") as caught:
+        half()
+    assert caught.value.hint
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+    assert (tmp_path / "a.csv").read_text() == "before"
+    assert files.write_text(tmp_path / "new" / "b.txt", "µ").read_text(encoding="utf-8") == "µ"
+
+
+def test_a_configuration_that_cannot_be_saved_stays_as_it_was(project, monkeypatch):
+    before = project.config, (project.path / "project.toml").read_text()
+    monkeypatch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(CellsegError, match="No space"):
+        project.save_config(project.config.with_values(["train.steps=77"]))
+    assert (project.config, (project.path / "project.toml").read_text()) == before
+    assert not list(project.path.glob("*part*"))
+
+
+def test_a_full_disk_in_a_command_is_no_bug(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        Project, "open", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device", "x"))
+    )
+    assert main(["history", str(tmp_path)]) == 2
+    assert "The disk is full (x)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stage", ["part", "renamed-away", "both"])

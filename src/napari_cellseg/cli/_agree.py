@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ..evaluate import agreement_map, consensus, pairwise
 from ..evaluate import compare as differences
 from ..project import labels_of_others
 from ._opened import opened
+from ._verbs import write_json
 
 DONE = 0
 
@@ -40,6 +40,5 @@ def compare(options: Namespace) -> int:
             images.write_labels(
                 options.consensus, consensus(everybody, instances=instances), record.spacing_um, project.meanings
             )
-        if options.json:
-            Path(options.json).write_text(json.dumps({"image": record.id, "pairs": pairs}, indent=2), encoding="utf-8")
+        write_json(options.json, {"image": record.id, "pairs": pairs})
     return DONE

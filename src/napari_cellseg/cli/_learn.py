@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
 from ..errors import CellsegError
 from ..events import StudyScored
 from ..experiments import Study, study_table
 from ..experiments import study as run_study
+from ..files import write_text
 from ..project import best_epochs, random_split, save_ensemble, stratified_split
 from ._opened import opened
 from ._verbs import DONE, through
@@ -48,5 +48,5 @@ def study(options: Namespace) -> int:
         lines.insert(1, "|" + "---|" * len(rows[0]))
     print("\n".join(lines))
     if options.table:
-        Path(options.table).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(options.table, "\n".join(lines) + "\n")
     return end

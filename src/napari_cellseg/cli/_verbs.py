@@ -33,6 +33,7 @@ from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
 from ..experiments import Simulation
 from ..experiments import simulate as run_simulation
+from ..files import write_text
 from ..preprocess import recipe
 from ..presets import preset
 from ..probabilities import open_kept
@@ -475,5 +476,4 @@ def _table(metrics: dict[str, float]) -> None:
 def write_json(path: str | None, values: dict[str, Any]) -> None:
     """Write plain values, where a path was given."""
     if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps(values, indent=2), encoding="utf-8")
+        write_text(path, json.dumps(values, indent=2))

@@ -122,10 +122,12 @@ def _write(
 
 
 def _write_npy(path: Path, data: Any, dtype: np.dtype[Any]) -> None:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(data.shape))
-    for box, part in _blocks(data):
-        array[box] = part.astype(dtype)
-    array.flush()
+    """Plane after plane: a file that is mapped into memory ends the process where the disk turns out to be full."""
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(data.shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for plane in _planes(data, dtype):
+            file.write(np.ascontiguousarray(plane).data)
 
 
 def _blocks(data: Any) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:

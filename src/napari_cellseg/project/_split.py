@@ -89,8 +89,7 @@ def _sources(project: Project, val: float, test: float) -> dict[str, list[ImageR
 
 
 def _kept(project: Project, out: dict[str, list[str]], how: str) -> dict[str, list[str]]:
-    project.db.set_splits({id: name for name, ids in out.items() for id in ids})
-    project.db.put_setting("split", how)
+    project.db.set_splits({id: name for name, ids in out.items() for id in ids}, how)
     return out
 
 
