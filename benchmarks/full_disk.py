@@ -37,7 +37,7 @@ from napari_cellseg.project import LabelStore, Project, begin_with, difference, 
 from napari_cellseg.samples import synthetic_cells
 
 SIZE_MB, SIDE = 24, 384
-ROOMS_KB = (0, 4, 16, 48, 100, 200, 400, 800, 1600)
+ROOMS_KB = (0, 4, 16, 48, 88, 100, 200, 400, 800, 1600)
 """Kilobytes that are left when a command begins."""
 BESIDE = ("project.db-wal", "project.db-shm")
 """What SQLite may leave when it could not write everything into one file."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -317,8 +318,6 @@ def test_a_full_disk_loses_nothing(project):
 
 
 def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(project, monkeypatch):
-    import zarr
-
     store = project.store("cells")
     store.snapshot()
     dab(store, 10, 10, 5)
@@ -358,6 +357,22 @@ def test_a_configuration_that_cannot_be_saved_stays_as_it_was(project, monkeypat
         project.save_config(project.config.with_values(["train.steps=77"]))
     assert (project.config, (project.path / "project.toml").read_text()) == before
     assert not list(project.path.glob("*part*"))
+
+
+def test_a_snapshot_that_does_not_fit_is_no_failure_of_a_command(project, monkeypatch, capsys):
+    dab(project.store("cells"), 10, 10, 3)
+    dab(project.store("cells"), 40, 40, 4)
+    first = project.store("cells").rows()[0].n
+    project.close()
+
+    def no_space(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zarr, "create_array", no_space)
+    assert main(["history", str(project.path), "--image", "cells", "--restore", str(first)]) == 0
+    assert "Nothing is lost: every edit is in the log" in capsys.readouterr().err
+    with Project.open(project.path) as again:
+        assert np.unique(again.load_labels("cells")[0]).tolist() == [0, 3]
 
 
 def test_a_full_disk_in_a_command_is_no_bug(tmp_path, monkeypatch, capsys):

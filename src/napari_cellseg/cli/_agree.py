@@ -34,11 +34,12 @@ def compare(options: Namespace) -> int:
                 f"{found} differences"
             )
         everybody = list(sides.values())
-        if options.map:
-            images.write_labels(options.map, agreement_map(everybody[0], everybody[1]).astype(np.uint32))
-        if options.consensus:
-            images.write_labels(
-                options.consensus, consensus(everybody, instances=instances), record.spacing_um, project.meanings
-            )
+        # both are made before either is written
+        where = agreement_map(everybody[0], everybody[1]).astype(np.uint32) if options.map else None
+        most = consensus(everybody, instances=instances) if options.consensus else None
+        if where is not None:
+            images.write_labels(options.map, where)
+        if most is not None:
+            images.write_labels(options.consensus, most, record.spacing_um, project.meanings)
         write_json(options.json, {"image": record.id, "pairs": pairs})
     return DONE

@@ -39,7 +39,7 @@ from ..presets import preset
 from ..probabilities import open_kept
 from ..project import Added, Addition, Project, export_labels, names_for, new_project, put_size
 from ..targets import Target
-from ._opened import opened
+from ._opened import let_go, opened
 from ._progress import Printer
 
 DONE, MISTAKE, CANCELLED = 0, 2, 130
@@ -133,7 +133,7 @@ def predict(options: Namespace) -> int:
                 printer.show(event)
                 if isinstance(event, Predicted):
                     write_prediction(project, event, job)
-                    project.release(event.image)
+                    let_go(project, event.image)
                     _probabilities(event, project.image(event.image).spacing_um, options)
                 elif isinstance(event, Skipped):
                     left_out.tell(event.image, event.message, event.hint)

@@ -108,9 +108,7 @@ def _write(
             _write_npy(temporary, data, dtype)
         else:
             _write_tiff(temporary, data, dtype, axes, spacing_um, ome=".ome." in path.name.lower())
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _put_in_place(temporary, path)
     except OSError as error:
         raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
     finally:
@@ -119,6 +117,22 @@ def _write(
         else:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Rename; a folder that was there is removed only when the new one stands in its place."""
+    if not path.is_dir():
+        os.replace(temporary, path)
+        return
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(path, old)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_npy(path: Path, data: Any, dtype: np.dtype[Any]) -> None:
