@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.images import Masks, MasksFor, _outlines, read_masks, write_labels
-from napari_cellseg.project import Project
+from napari_cellseg.project import Project, labels_of_others, masks_for_image
 
 SHAPE = (64, 64)
 
@@ -381,3 +381,155 @@ def test_damage_is_told(tmp_path_factory, seed, ending):
     path.write_bytes(data[: rng.integers(1, 2 * len(data))])
     with contextlib.suppress(CellsegError):
         assert taken(path).labels.shape == SHAPE
+
+
+# --- files with several images, masks of whole series ------------------------------------------------
+
+
+def several(path: Path, *values: np.ndarray, names: str = "") -> Path:
+    """An OME-TIFF with one image for each array."""
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for n, array in enumerate(values):
+            axes = "TYX" if array.ndim == 3 else "YX"
+            named = {"Name": names[n]} if names else {}
+            file.write(array.astype(np.uint16), metadata={"axes": axes, **named}, photometric="minisblack")
+    return path
+
+
+def scene(seed: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(1, 4000, shape)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> str:
+    assert main(["new", str(tmp_path / "p"), "--model", "none"]) == 0
+    return str(tmp_path / "p.cellseg")
+
+
+def rows_of(project: str) -> dict[str, int]:
+    """The first row that is labelled, by image."""
+    with Project.open(project) as opened:
+        return {r.id: rows(opened.load_labels(r.id)[0])[0] for r in opened.images()}
+
+
+TWO = (box(5, 9, 5, 9), box(20, 25, 5, 9))
+
+
+def test_the_series_of_the_picture_is_that_of_its_masks(tmp_path, empty):
+    pictures = several(tmp_path / "x.ome.tif", scene(0), scene(1))
+    masks = several(tmp_path / "m.ome.tif", *TWO)
+    assert main(["add", empty, str(pictures), "--series", "1", "--labels", str(masks)]) == 0
+    assert rows_of(empty) == {"x_Image1": 20}
+
+
+def test_all_series_get_the_masks_of_their_place_or_of_their_name(tmp_path, empty):
+    pictures = several(tmp_path / "x.ome.tif", scene(0), scene(1), names="ab")
+    masks = several(tmp_path / "m.ome.tif", TWO[1], TWO[0], box(1, 3, 1, 3), names="bac")
+    assert main(["add", empty, str(pictures), "--series", "all", "--labels", str(masks)]) == 0
+    assert rows_of(empty) == {"x_a": 5, "x_b": 20}
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["one", "all"])
+def test_masks_of_more_images_than_the_picture_has_are_listed(tmp_path, empty, capsys, shared):
+    pictures = several(tmp_path / "x.ome.tif", *((scene(0), scene(1)) if shared else (scene(0),)))
+    masks = several(tmp_path / "m.ome.tif", *TWO, TWO[0])
+    series = ["--series", "all"] if shared else []
+    assert main(["add", empty, str(pictures), *series, "--labels", str(masks)]) == 2
+    said = capsys.readouterr().err
+    assert "m.ome.tif holds masks of 3 images: 0 'Image0' (64 x 64, uint16), 1 'Image1' (64 x 64, uint16), 2" in said
+    assert ("The file of x.ome.tif holds 2 images" if shared else "The file of x.ome.tif holds one image.") in said
+
+
+def test_one_file_with_one_image_is_not_for_all_series(tmp_path, empty, capsys):
+    pictures = several(tmp_path / "x.ome.tif", scene(0), scene(1))
+    assert (
+        main(["add", empty, str(pictures), "--series", "all", "--labels", str(several(tmp_path / "m.tif", TWO[0]))])
+        == 2
+    )
+    assert "holds 2 images, but one file of labels was given" in capsys.readouterr().err
+
+
+STACK = np.stack([box(5 * k + 5, 5 * k + 8, 5, 9) for k in range(3)])
+
+
+def saved(path: Path, **more: object) -> Path:
+    tifffile.imwrite(path, STACK.astype(np.uint8), **more)
+    return path
+
+
+WAYS = {
+    "frames": lambda p: several(p / "m.ome.tif", STACK),
+    "pages": lambda p: (tifffile.imwrite(p / "m.tif", STACK.astype(np.uint16), photometric="minisblack"), p / "m.tif")[
+        1
+    ],
+    "images": lambda p: several(p / "m.ome.tif", *STACK),
+    "array": lambda p: (np.save(p / "m.npy", STACK), p / "m.npy")[1],
+    "colours": lambda p: saved(p / "m.tif"),
+    "rois": lambda p: rois(p, *[square(k, t=k) for k in range(3)]),
+    "stack of rois": lambda p: rois(p, *[square(k, position=k) for k in range(3)]),
+    "coco": lambda p: coco(p, [entry(k, f"t{k}.png") for k in range(3)], [annotation(k, 5 * k + 5) for k in range(3)]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_masks_of_a_series_for_one_frame_are_those_of_the_frame(tmp_path, way):
+    masks = WAYS[way](tmp_path)
+    whole = [rows(frame)[0] for frame in taken(masks, frames=3, name="x.tif").labels]
+    assert whole == sorted(whole)
+    for t in range(3):
+        labels = taken(masks, frames=3, frame=t, name="x.tif").labels
+        assert (labels.shape, rows(labels)[0]) == (SHAPE, whole[t])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_masks_of_a_series_for_an_image_of_a_project(tmp_path, empty, way):
+    """What the dock does for the open image, and `compare`; the picture was added frame by frame."""
+    picture, masks = several(tmp_path / "x.ome.tif", scene(0, STACK.shape)), WAYS[way](tmp_path)
+    with Project.open(empty) as project:
+        (id,) = project.add_image(picture, frame=1)
+        mine = masks_for_image(project, id, masks).labels
+        expected = taken(masks, frames=3, frame=1, name="x.ome.tif").labels
+        np.testing.assert_array_equal(mine, expected)
+        np.testing.assert_array_equal(
+            next(iter(labels_of_others([masks], project.image(id), project=project).values())), mine
+        )
+        picture.unlink()  # then the frames that were added are what is known
+        with pytest.raises(CellsegError):
+            masks_for_image(project, id, masks)
+
+
+def test_labels_of_a_whole_series_may_be_given_with_one_frame(tmp_path, empty):
+    picture = several(tmp_path / "x.ome.tif", scene(0, STACK.shape))
+    with Project.open(empty) as project:
+        for t in (2, 0):
+            (id,) = project.add_image(picture, labels=STACK, frame=t)
+            np.testing.assert_array_equal(project.load_labels(id)[0], STACK[t])
+
+
+@pytest.mark.parametrize("way", ["frames", "pages", "images", "array", "colours"])
+def test_masks_of_a_series_whose_frames_are_files(tmp_path, empty, way):
+    for t in range(3):
+        tifffile.imwrite(tmp_path / f"t{t}.tif", scene(t).astype(np.uint16))
+    pictures = [str(tmp_path / f"t{t}.tif") for t in range(3)]
+    masks = str(WAYS[way](tmp_path))
+    assert main(["add", empty, *pictures, "--labels", masks]) == 0
+    assert rows_of(empty) == {"t0": 5, "t1": 10, "t2": 15}
+    assert main(["add", empty, *pictures[:2], "--labels", masks]) == 2
+
+
+def test_masks_of_another_number_of_frames_are_refused(tmp_path):
+    with pytest.raises(CellsegError, match="m.ome.tif holds masks of 3 frames; x.tif has 4"):
+        taken(several(tmp_path / "m.ome.tif", STACK), frames=4, frame=1, name="x.tif")
+    with pytest.raises(CellsegError, match="outlines in frame 3 only; this is frame 2 of 4"):
+        taken(rois(tmp_path, square(0, t=2)), frames=4, frame=1)
+    masks = taken(rois(tmp_path, square(0, t=0), square(1, t=2)), frames=4, frame=1)
+    assert not masks.labels.any()
+    assert "no outlines in frame 2" in masks.notes[0]
+
+
+def test_binary_masks_of_a_series_are_parted_frame_by_frame(tmp_path):
+    """Pages that say nothing are no slices, in which pieces would be joined."""
+    tifffile.imwrite(tmp_path / "m.tif", np.stack([box(5, 9, 5, 9, 255) + box(5, 9, 20, 29, 255)] * 3).astype(np.uint8),
+                     photometric="minisblack")  # fmt: skip
+    labels = taken(tmp_path / "m.tif", frames=3, split=None).labels
+    assert [np.unique(frame).tolist() for frame in labels] == [[0, 1, 2]] * 3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -250,3 +251,24 @@ def test_the_fingerprint_notices_a_change(tmp_path):
     data[32, 32] += 1
     np.save(path, data)
     assert images.fingerprint(path) != before
+
+
+def test_a_zarr_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    labels = np.arange(100, dtype=np.uint32).reshape(10, 10)
+    path = images.write_labels(tmp_path / "a.ome.zarr", labels)
+    real = os.replace
+
+    def replace(source, target):
+        if str(source).endswith(".part"):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        with pytest.raises(CellsegError, match="No space"):
+            images.write_labels(path, labels * 2)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ome.zarr"]
+    np.testing.assert_array_equal(images.read_labels(path), labels)
+    images.write_labels(path, labels * 2)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ome.zarr"]
+    np.testing.assert_array_equal(images.read_labels(path), labels * 2)

@@ -224,6 +224,49 @@ def test_pictures_are_turned_as_exif_says(tmp_path, turn, ending):
     assert images.read(tmp_path / f"a.{ending}", as_before=True).spatial_shape == (40, 50)
 
 
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("tiled", [{}, {"tile": (16, 16), "compression": "zlib"}], ids=["strips", "tiles"])
+def test_tiffs_are_turned_as_their_orientation_says(tmp_path, turn, tiled):
+    from PIL import ImageOps
+
+    with Pillow.fromarray(pixels(40, 50)) as plain:
+        plain.getexif()[0x0112] = turn
+        expected = np.asarray(ImageOps.exif_transpose(plain))
+        tag, values = [(274, "H", 1, turn, True)], np.asarray(plain)
+        tifffile.imwrite(
+            tmp_path / "a.tif", values, extratags=tag, resolution=(20000, 40000), resolutionunit="CENTIMETER", **tiled
+        )  # fmt: skip
+        tifffile.imwrite(tmp_path / "rgb.tif", np.dstack([values] * 3), extratags=tag, photometric="rgb", **tiled)
+        stack = np.stack([values, values + 1])
+        tifffile.imwrite(tmp_path / "s.tif", stack, photometric="minisblack", extratags=tag, **tiled)
+    image = images.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.load()[0], expected)
+    assert image.spacing_um == pytest.approx((0.5, 0.25) if turn > 4 else (0.25, 0.5))
+    np.testing.assert_array_equal(images.read_labels(tmp_path / "a.tif"), expected)
+    np.testing.assert_array_equal(images.read(tmp_path / "rgb.tif").load(), np.stack([expected] * 3))
+    np.testing.assert_array_equal(images.read(tmp_path / "s.tif").load()[0], [expected, expected + 1])
+    for how in ({"as_before": True}, {"turned": False}):
+        np.testing.assert_array_equal(images.read(tmp_path / "a.tif", **how).load()[0], values)
+
+
+def test_what_was_added_before_the_tag_was_obeyed_stays_as_it_was(tmp_path):
+    values = pixels(40, 50)
+    tifffile.imwrite(tmp_path / "a.tif", values, extratags=[(274, "H", 1, 3, True)])
+    with Project.create(tmp_path / "p") as project:
+        (id,) = project.add_image(tmp_path / "a.tif")
+        np.testing.assert_array_equal(project.read_image(id).load()[0], values[::-1, ::-1])
+        project.db.put_images([replace(project.image(id), turned=False)])
+        np.testing.assert_array_equal(project.read_image(id).load()[0], values)
+
+
+def test_pages_that_are_turned_differently_are_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "s.tif") as file:
+        for turn in (1, 6):
+            file.write(pixels(40, 40), extratags=[(274, "H", 1, turn, True)], contiguous=False, metadata=None)
+    with pytest.raises(CellsegError, match="orientation 1 of the first, 6 of the last"):
+        images.read(tmp_path / "s.tif")
+
+
 @pytest.mark.parametrize(("shape", "axes"), [((20, 30, 2), "YXC"), ((6, 20, 30, 2), "ZYXC"), ((20, 30, 6), "YXC")])
 @pytest.mark.parametrize("ending", ["tif", "npy"])
 def test_channels_last_are_recognised_or_asked_for(tmp_path, shape, axes, ending):
@@ -526,6 +569,91 @@ def test_a_chunk_whose_header_lies_does_not_crash(tmp_path):
     chunk.write_bytes(data)
     with pytest.raises(CellsegError, match="damaged"):
         images.read(tmp_path / "a.zarr" / "1").load()
+
+
+def _sharded(path: Path, where: str, **more) -> np.ndarray:
+    """Four chunks of 64 x 64 in one shard, and the pixels."""
+    data = pixels(128, 128)
+    shards = {"shape": (128, 128), "index_location": where}
+    zarr.create_array(
+        str(path), shape=data.shape, dtype=data.dtype, chunks=(64, 64), shards=shards, **more
+    )[:] = data  # fmt: skip
+    return data
+
+
+def _of_the_last_chunk(path: Path, where: str) -> tuple[Path, int, int]:
+    """The shard, and where its last chunk begins and how long it is."""
+    shard = path / "c" / "0" / "0"
+    index = np.frombuffer(shard.read_bytes()[-68:-4] if where == "end" else shard.read_bytes()[:64], "<u8")
+    return shard, *map(int, index.reshape(4, 2)[3])
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+@pytest.mark.parametrize("part", [np.s_[:], np.s_[70:, 70:]], ids=["whole", "part"])
+@pytest.mark.parametrize(
+    ("place", "claimed", "said"),
+    [(12, 1 << 26, "they are 67 MB"), (4, 1 << 31, "unpack to more than 268 MB, where 4.1 KB were to be")],
+    ids=["stored", "unpacked"],
+)
+def test_a_chunk_inside_a_shard_whose_header_lies_is_refused(tmp_path, where, part, place, claimed, said):
+    data = _sharded(tmp_path / "a.zarr", where, compressors=zarr.codecs.BloscCodec(cname="lz4"))
+    np.testing.assert_array_equal(images.read(tmp_path / "a.zarr").data[part].compute(), data[part])
+    shard, start, _ = _of_the_last_chunk(tmp_path / "a.zarr", where)
+    with shard.open("r+b") as file:
+        file.seek(start + place)
+        file.write(claimed.to_bytes(4, "little"))
+    with pytest.raises(CellsegError, match=said):
+        images.read(tmp_path / "a.zarr").data[part].compute()
+
+
+def test_a_chunk_inside_a_shard_that_unpacks_to_gigabytes_is_refused(tmp_path):
+    _sharded(tmp_path / "a.zarr", "end", compressors=zarr.codecs.ZstdCodec())
+    _packed(tmp_path / "b.zarr", "zstd")
+    bomb = (tmp_path / "b.zarr" / "0.0").read_bytes()
+    shard, *_ = _of_the_last_chunk(tmp_path / "a.zarr", "end")
+    index = np.full((4, 2), 2**64 - 1, "<u8")
+    index[3] = 0, len(bomb)
+    import google_crc32c
+
+    raw = index.tobytes()
+    shard.write_bytes(bomb + raw + google_crc32c.value(raw).to_bytes(4, "little"))
+    with pytest.raises(CellsegError, match="holds 131 KB that unpack to more than 268 MB"):
+        images.read(tmp_path / "a.zarr").load()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_is_looked_at_is_read_as_before(tmp_path, version, order):
+    import numcodecs
+
+    data = pixels(70, 90, dtype="uint16")
+    v2 = {"order": order, "filters": [numcodecs.Delta("u2"), numcodecs.Zlib()], "compressors": numcodecs.Blosc()}
+    v3 = {"config": {"order": order}, "filters": [zarr.codecs.TransposeCodec(order=(1, 0))]}
+    v3["compressors"] = [zarr.codecs.GzipCodec(), zarr.codecs.BloscCodec()]
+    more = v2 if version == 2 else v3
+    zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=data.shape, dtype=data.dtype, chunks=(32, 32), zarr_format=version, **more
+    )[:] = data  # fmt: skip
+    np.testing.assert_array_equal(images.read(tmp_path / "a.zarr").load()[0], data)
+
+
+def test_a_shard_of_millions_of_chunks_is_refused(tmp_path):
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=(8192, 8192), dtype="u1", chunks=(4, 4), shards=(8192, 8192))
+    with pytest.raises(CellsegError, match="8192 x 8192 voxels is said to be 4194304 parts of 4 x 4"):
+        images.read(tmp_path / "a.zarr")
+
+
+def test_a_compression_among_the_filters_of_zarr_2_is_looked_at(tmp_path):
+    import numcodecs
+
+    _packed(tmp_path / "b.zarr", "zstd")
+    zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=(64, 64), dtype="u1", chunks=(64, 64), zarr_format=2, compressors=None,
+        filters=[numcodecs.Zstd()],
+    )  # fmt: skip
+    shutil.copy(tmp_path / "b.zarr" / "0.0", tmp_path / "a.zarr" / "0.0")
+    with pytest.raises(CellsegError, match="unpack to more than 268 MB"):
+        images.read(tmp_path / "a.zarr").load()
 
 
 def test_a_tiff_without_any_pixels_is_refused(tmp_path):

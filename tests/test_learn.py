@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_cellseg import cli, edits
 from napari_cellseg.config import Config, default_config, parse_config
@@ -16,10 +17,11 @@ from napari_cellseg.engine import EvaluateJob, PredictJob, TrainJob, open_round,
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Evaluated, Predicted, StudyScored
 from napari_cellseg.experiments import Study, approved_truth, study, study_table
+from napari_cellseg.experiments._scratch import scratch_project
 from napari_cellseg.models import write_tensors
 from napari_cellseg.preprocess import recipe
 from napari_cellseg.presets import TRAININGS, preset
-from napari_cellseg.project import Project, best_epochs, labels_before, save_ensemble, stratified_split
+from napari_cellseg.project import Project, best_epochs, labels_before, random_split, save_ensemble, stratified_split
 from napari_cellseg.samples import synthetic_cells
 
 from .conftest import SMALL, train_once
@@ -208,6 +210,39 @@ def test_splits_are_alike_in_density(tmp_path, by):
         assert "seed 1" in project.db.setting("split")
 
 
+@pytest.mark.parametrize(("val", "test"), [(0.2, 0), (0, 0.3), (0.2, 0.2)])
+@pytest.mark.parametrize("seed", [0, 42])
+def test_a_random_split_is_that_of_scikit_learn(tmp_path, val, test, seed, capsys):
+    from sklearn.model_selection import train_test_split
+
+    with Project.create(tmp_path / "p") as project:
+        for n in (7, 3, 11, 0, 5, 2, 9, 1, 4, 8, 6):  # not in the order of their names
+            project.add_image(field(4, n, tmp_path)[0])
+        ids = [r.id for r in project.images()]
+        expected = {"train": ids, "val": [], "test": []}
+        for name, share in (("test", test), ("val", val / (1 - test))):
+            if share:
+                expected["train"], expected[name] = train_test_split(
+                    expected["train"], test_size=share, random_state=seed
+                )
+        assert random_split(project, val, test, seed) == expected
+        project.db.set_splits(dict.fromkeys(ids, "train"))
+    options = ["--val", str(val), "--test", str(test), "--seed", str(seed)]
+    assert cli.main(["split", str(tmp_path / "p.cellseg"), "--by", "random", *options]) == 0
+    with Project.open(tmp_path / "p.cellseg") as project:
+        assert {r.id: r.split for r in project.images()} == {i: k for k, of in expected.items() for i in of}
+        assert f"seed {seed}" in project.db.setting("split")
+    assert f"val {len(expected['val']):>7}" in capsys.readouterr().out
+
+
+def test_too_few_images_for_a_random_split(tmp_path):
+    with Project.create(tmp_path / "p") as project:
+        for n in range(2):
+            project.add_image(field(4, n, tmp_path)[0])
+        with pytest.raises(CellsegError, match="2 source images cannot be divided"):
+            random_split(project, 0.9, 0, 0)
+
+
 def test_frames_of_one_film_stay_together(tmp_path):
     np.save(tmp_path / "film.npy", np.random.default_rng(0).random((4, 64, 64)).astype(np.float32))
     with Project.create(tmp_path / "p") as project:
@@ -266,6 +301,16 @@ def small_study(tmp_path: Path) -> Project:
 
 
 @pytest.mark.slow
+def test_a_scratch_project_reads_the_same_image_of_a_file_with_several(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "x.ome.tif", ome=True) as file:
+        for seed in range(2):
+            file.write(synthetic_cells((64, 64), 4, radius=8, seed=seed)[0], metadata={"axes": "YX"})
+    with Project.create(tmp_path / "p") as project:
+        (id,) = project.add_image(tmp_path / "x.ome.tif", series="1")
+        with scratch_project(project, tmp_path / "scratch", {id}, {}) as scratch:
+            np.testing.assert_array_equal(scratch.read_image(id).load(), project.read_image(id).load())
+
+
 def test_a_study_trains_under_every_combination(tmp_path):
     with small_study(tmp_path) as project:
         before = (project.path / "project.toml").read_bytes(), project.db.last_edit()

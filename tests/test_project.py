@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cellseg import edits
+from napari_cellseg import edits, files
+from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.project import (
     LabelStore,
@@ -316,8 +318,6 @@ def test_a_full_disk_loses_nothing(project):
 
 
 def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(project, monkeypatch):
-    import zarr
-
     store = project.store("cells")
     store.snapshot()
     dab(store, 10, 10, 5)
@@ -333,6 +333,54 @@ def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(project, monkeypat
     assert sorted(p.name for p in folder.iterdir()) == ["labels.zarr", "state.zarr", "thumbnail.png"]
     with Project.open(project.path) as again:
         np.testing.assert_array_equal(again.store("cells").labels, store.labels)
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    def half() -> None:
+        with files.whole(tmp_path / "a.csv") as part:
+            part.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.csv").write_text("before")
+    with pytest.raises(CellsegError, match="No space") as caught:
+        half()
+    assert caught.value.hint
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+    assert (tmp_path / "a.csv").read_text() == "before"
+    assert files.write_text(tmp_path / "new" / "b.txt", "µ").read_text(encoding="utf-8") == "µ"
+
+
+def test_a_configuration_that_cannot_be_saved_stays_as_it_was(project, monkeypatch):
+    before = project.config, (project.path / "project.toml").read_text()
+    monkeypatch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(CellsegError, match="No space"):
+        project.save_config(project.config.with_values(["train.steps=77"]))
+    assert (project.config, (project.path / "project.toml").read_text()) == before
+    assert not list(project.path.glob("*part*"))
+
+
+def test_a_snapshot_that_does_not_fit_is_no_failure_of_a_command(project, monkeypatch, capsys):
+    dab(project.store("cells"), 10, 10, 3)
+    dab(project.store("cells"), 40, 40, 4)
+    first = project.store("cells").rows()[0].n
+    project.close()
+
+    def no_space(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zarr, "create_array", no_space)
+    assert main(["history", str(project.path), "--image", "cells", "--restore", str(first)]) == 0
+    assert "Nothing is lost: every edit is in the log" in capsys.readouterr().err
+    with Project.open(project.path) as again:
+        assert np.unique(again.load_labels("cells")[0]).tolist() == [0, 3]
+
+
+def test_a_full_disk_in_a_command_is_no_bug(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        Project, "open", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device", "x"))
+    )
+    assert main(["history", str(tmp_path)]) == 2
+    assert "The disk is full (x)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stage", ["part", "renamed-away", "both"])

@@ -23,6 +23,7 @@ from napari_cellseg.models import read_weights, write_tensors
 from napari_cellseg.project import Project, difference, kinds_of_images, unfinished_runs
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.train import Loop, rate, show_training, train
+from napari_cellseg.train._runs import RunFolder
 
 from .conftest import train_once
 
@@ -751,3 +752,19 @@ def test_a_project_of_classes_has_no_objects_to_learn(tmp_path, small_config):
         project.add_image(tmp_path / "s.npy", labels=np.eye(64, dtype=np.uint32))
         with pytest.raises(CellsegError, match="has classes"):
             list(train(project, small_config))
+
+
+def test_events_that_do_not_fit_on_the_disk_are_not_there_twice(tmp_path):
+    class Full:
+        def __format__(self, _):
+            raise OSError(28, "No space left on device")
+
+    folder = RunFolder(tmp_path)
+    folder._events = ["1"]
+    folder.flush()
+    folder._events += ["2", Full()]
+    with pytest.raises(OSError, match="No space"):
+        folder.flush()
+    folder._events[2:] = ["3"]
+    folder.flush()
+    assert (tmp_path / "events.jsonl").read_text().split() == ["1", "2", "3"]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .events import RoundScored
+from .files import whole
 
 _RIGHT, _WRONG, _MISSED = "#2ca25f", "#e34a33", "#ffd92f"
 
@@ -30,7 +31,8 @@ def plot_curve(scores: Sequence[RoundScored], path: Path, metrics: Sequence[str]
         axis.set(xlabel="corrected objects", ylabel=names.get(metric, metric))
         axis.grid(alpha=0.25)
         axis.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=130)
+    with whole(path) as part:
+        figure.savefig(part, dpi=130)
     return path
 
 
@@ -52,7 +54,8 @@ def plot_before_after(
         axis.set_title(title, fontsize=10)
         axis.set_axis_off()
     figure.text(0.5, 0.0, "green: right   red: wrong   yellow: missed", ha="center", va="bottom", fontsize=8)
-    figure.savefig(path, dpi=130)
+    with whole(path) as part:
+        figure.savefig(part, dpi=130)
     return path
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import CellsegError
+from ..files import full_disk
 from ._parser import parser
 
 CANCELLED = 130
@@ -23,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"napari-cellseg: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if (full := full_disk(error)) is None:
+            raise
+        print(f"napari-cellseg: {full.message}\n  {full.hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("napari-cellseg: cancelled.", file=sys.stderr)

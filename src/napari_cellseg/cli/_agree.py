@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ..evaluate import agreement_map, consensus, pairwise
 from ..evaluate import compare as differences
 from ..project import labels_of_others
 from ._opened import opened
+from ._verbs import write_json
 
 DONE = 0
 
@@ -23,7 +23,7 @@ def compare(options: Namespace) -> int:
     with opened(options.project) as project:
         record, instances = project.image(options.image), project.task == "instance"
         mine = project.load_labels(record.id)[0]
-        others = labels_of_others([Path(p) for p in options.labels], record, project.meanings, [project.name])
+        others = labels_of_others([Path(p) for p in options.labels], record, project.meanings, [project.name], project)
         sides = {project.name: mine, **others}
         pairs: dict[str, Any] = {}
         for (a, b), figures in pairwise(sides, 1 if instances else len(project.classes)).items():
@@ -34,12 +34,12 @@ def compare(options: Namespace) -> int:
                 f"{found} differences"
             )
         everybody = list(sides.values())
-        if options.map:
-            images.write_labels(options.map, agreement_map(everybody[0], everybody[1]).astype(np.uint32))
-        if options.consensus:
-            images.write_labels(
-                options.consensus, consensus(everybody, instances=instances), record.spacing_um, project.meanings
-            )
-        if options.json:
-            Path(options.json).write_text(json.dumps({"image": record.id, "pairs": pairs}, indent=2), encoding="utf-8")
+        # both are made before either is written
+        where = agreement_map(everybody[0], everybody[1]).astype(np.uint32) if options.map else None
+        most = consensus(everybody, instances=instances) if options.consensus else None
+        if where is not None:
+            images.write_labels(options.map, where)
+        if most is not None:
+            images.write_labels(options.consensus, most, record.spacing_um, project.meanings)
+        write_json(options.json, {"image": record.id, "pairs": pairs})
     return DONE

@@ -20,6 +20,7 @@ from ..engine import PredictJob, run
 from ..errors import CellsegError
 from ..events import Predicted, RoundScored
 from ..experiments import Simulation, simulate
+from ..files import write_text
 from ..project import Project
 from ..report import plot_before_after, plot_curve
 from ._progress import Printer
@@ -65,7 +66,7 @@ def demo(options: Namespace) -> int:
         "data": specimen.about, "plan": asdict(plan), "scores": [asdict(s) for s in scores],
         "seconds": time.monotonic() - start,
     }  # fmt: skip
-    (out / "numbers.json").write_text(json.dumps(numbers, indent=2), encoding="utf-8")
+    write_text(out / "numbers.json", json.dumps(numbers, indent=2))
     print(f"Left in {out}: {', '.join(sorted(p.name for p in out.iterdir()))}.")
     return _open(options, out / "loop" / "truth.cellseg")
 

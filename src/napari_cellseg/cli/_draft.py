@@ -12,7 +12,7 @@ from ..errors import CellsegError
 from ..images import read_labels
 from ..project import Project
 from ..settings import validated
-from ._opened import opened
+from ._opened import let_go, opened
 from ._verbs import LeftOut
 
 
@@ -66,7 +66,7 @@ def _drafted(project: Project, id: str, method: drafts.Method, min_size: int) ->
         before=store.labels, min_size=min_size, instances=instances,
     )  # fmt: skip
     store.apply(predicted(store.labels, store.state, box, new, tool="draft"))
-    project.release(id)
+    let_go(project, id)
     return found
 
 

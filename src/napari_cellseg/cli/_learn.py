@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
 from ..errors import CellsegError
 from ..events import StudyScored
 from ..experiments import Study, study_table
 from ..experiments import study as run_study
-from ..project import best_epochs, save_ensemble, stratified_split
+from ..files import write_text
+from ..project import best_epochs, random_split, save_ensemble, stratified_split
 from ._opened import opened
 from ._verbs import DONE, through
 
@@ -30,7 +30,10 @@ def ensemble(options: Namespace) -> int:
 def split(options: Namespace) -> int:
     """Train, val, test."""
     with opened(options.project) as project:
-        for name, ids in stratified_split(project, options.by, options.val, options.test, options.seed).items():
+        shares = options.val, options.test, options.seed
+        random = options.by == "random"
+        found = random_split(project, *shares) if random else stratified_split(project, options.by, *shares)
+        for name, ids in found.items():
             print(f"{name:<6} {len(ids):>4}  {', '.join(ids[:6])}{', ...' if len(ids) > 6 else ''}")
     return DONE
 
@@ -45,5 +48,5 @@ def study(options: Namespace) -> int:
         lines.insert(1, "|" + "---|" * len(rows[0]))
     print("\n".join(lines))
     if options.table:
-        Path(options.table).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(options.table, "\n".join(lines) + "\n")
     return end

@@ -90,7 +90,7 @@ def _add(verbs: Any) -> None:
     )
     sub.add_argument(
         "--labels", nargs="+", default=[], metavar="LABELS",
-        help="one per image: label pictures, ROI zip, GeoJSON...; or one COCO file for all",
+        help="one per image: label pictures, ROI zip, GeoJSON...; or one for all: COCO, or a stack in their order",
     )  # fmt: skip
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
     sub.add_argument(
@@ -209,13 +209,14 @@ def _study(verbs: Any) -> None:
 
 
 def _split(verbs: Any) -> None:
-    sub = _verb(verbs, "split", "Divide images into train, val and test, alike in every group.", "_learn")
+    sub = _verb(verbs, "split", "Divide images into train, val and test, alike in every group or at random.", "_learn")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--val", type=float, default=0.15, metavar="SHARE")
     sub.add_argument("--test", type=float, default=0.15, metavar="SHARE")
     sub.add_argument(
-        "--by", choices=("density", "confluency", "name"), default="density",
-        help="groups: objects per area, share of foreground, or the name up to its last number",
+        "--by", choices=("density", "confluency", "name", "random"), default="density",
+        help="groups: objects per area, share of foreground, or the name up to its last number; random: scikit-learn's "
+        "train_test_split in the order of adding (Aziz et al. 2026: --val 0.2 --test 0 --seed 42)",
     )  # fmt: skip
     sub.add_argument("--seed", type=int, default=0)
 

@@ -33,12 +33,13 @@ from ..evaluate import mean_scores
 from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
 from ..experiments import Simulation
 from ..experiments import simulate as run_simulation
+from ..files import write_text
 from ..preprocess import recipe
 from ..presets import preset
 from ..probabilities import open_kept
 from ..project import Added, Addition, Project, export_labels, names_for, new_project, put_size
 from ..targets import Target
-from ._opened import opened
+from ._opened import let_go, opened
 from ._progress import Printer
 
 DONE, MISTAKE, CANCELLED = 0, 2, 130
@@ -60,7 +61,8 @@ def add(options: Namespace) -> int:
             project.relocate(options.relocate, options.images[0])
             print(f"{options.relocate} is now read from {options.images[0]}.")
             return DONE
-        if len(options.labels) == 1 and images.is_for_many(Path(options.labels[0])):
+        options.shared = _serves_all(options)
+        if options.shared:
             options.labels *= len(options.images)
         if options.labels and len(options.labels) != len(options.images):
             raise CellsegError(
@@ -68,8 +70,11 @@ def add(options: Namespace) -> int:
                 "Give one --labels per image, in the same order.",
             )
         pairs = [_pair(Path(p), options, n) for n, p in enumerate(options.images)]
-        parts = [(*pair, series) for pair in pairs for series in _series(*pair, options)]
-        additions = [_addition(*part, options, project.meanings) for part in parts]
+        additions = [
+            _addition(picture, masks, (series, n), options, project.meanings)
+            for n, (picture, masks) in enumerate(pairs)
+            for series in _series(picture, masks, options)
+        ]
         for addition, done in zip(additions, project.add_images(additions), strict=True):
             print(_added(addition, done))
             source = project.source(project.image(done.ids[0]))
@@ -79,9 +84,11 @@ def add(options: Namespace) -> int:
 
 
 def _addition(
-    picture: Path, masks: Path | None, series: str | None, options: Namespace, classes: tuple[str, ...]
+    picture: Path, masks: Path | None, which: tuple[str | None, int], options: Namespace, classes: tuple[str, ...]
 ) -> Addition:
-    labels = partial(_read_masks, picture, masks, series, options, classes) if masks is not None else None
+    """A picture of the command: `which` is the image of its file, and its place in the command."""
+    series, _ = which
+    labels = partial(_read_masks, picture, masks, which, options, classes) if masks is not None else None
     return Addition(
         picture, labels, options.axes, options.spacing, options.split, draft=options.draft, series=series
     )  # fmt: skip
@@ -126,7 +133,7 @@ def predict(options: Namespace) -> int:
                 printer.show(event)
                 if isinstance(event, Predicted):
                     write_prediction(project, event, job)
-                    project.release(event.image)
+                    let_go(project, event.image)
                     _probabilities(event, project.image(event.image).spacing_um, options)
                 elif isinstance(event, Skipped):
                     left_out.tell(event.image, event.message, event.hint)
@@ -234,12 +241,32 @@ def _pair(path: Path, options: Namespace, number: int) -> tuple[Path, Path | Non
     return path, Path(options.labels[number]) if options.labels else None
 
 
+def _serves_all(options: Namespace) -> int:
+    """How many masks the only file of labels holds where it serves every picture of the command: else 0.
+
+    COCO finds the pictures by their names (1); images or planes of a picture are masks in the order of the command.
+    """
+    count = len(options.images)
+    if len(options.labels) != 1 or count == 1:
+        return 0
+    masks = Path(options.labels[0])
+    if images.is_for_many(masks):
+        return 1
+    first = Path(options.images[0])
+    if not (masks.exists() and first.exists() and images.is_picture(masks)) or (first / "images").is_dir():
+        return 0
+    if options.series == "all":
+        return 0
+    shape = images.read(first, options.axes, series=options.series).spatial_shape
+    return count if images.count_of_masks(masks, shape) == count else 0
+
+
 def _series(picture: Path, masks: Path | None, options: Namespace) -> list[str | None]:
     """Which images of a file are meant; None where it is for the reader to say."""
     if options.series != "all":
         return [options.series]
     found: list[str | None] = [s.key or None for s in images.series_in(picture)]
-    if masks is not None and len(found) > 1:
+    if masks is not None and len(found) > 1 and not images.holds_several(masks):
         raise CellsegError(
             f"{picture.name} holds {len(found)} images, but one file of labels was given.",
             "Add them one by one: --series N --labels LABELS.",
@@ -248,14 +275,17 @@ def _series(picture: Path, masks: Path | None, options: Namespace) -> list[str |
 
 
 def _read_masks(
-    picture: Path, masks: Path, series: str | None, options: Namespace, classes: tuple[str, ...]
+    picture: Path, masks: Path, which: tuple[str | None, int], options: Namespace, classes: tuple[str, ...]
 ) -> NDArray[np.uint32]:
-    axes = options.axes.replace("C", "") if options.axes else None
+    axes, (series, place) = options.axes.replace("C", "") if options.axes else None, which
     image = images.read(picture, options.axes, series=series)
     wanted = images.MasksFor(
-        image.spatial_shape, image.n_frames, picture.name, classes, options.components, options.threshold
-    )
-    fitting = None if masks.is_dir() or images.is_foreign(masks) else _fitting(masks, axes)
+        image.spatial_shape, image.n_frames, picture.name, classes, options.components, options.threshold,
+        place=images.place_in_file(picture, series),
+    )  # fmt: skip
+    if options.shared > 1:  # masks of a series whose frames are files of their own
+        wanted = replace(wanted, frames=options.shared, frame=place)
+    fitting = _fitting(masks, axes) if images.is_picture(masks) else None
     found = images.read_masks(masks, wanted, fitting)
     for note in found.notes:
         print(note)
@@ -264,7 +294,9 @@ def _read_masks(
 
 def _fitting(masks: Path, axes: str | None) -> str | None:
     """The image's axes, where the mask file has as many dimensions."""
-    return axes if axes is not None and images.read(masks).data.ndim == len(axes) else None
+    if axes is None or images.holds_several(masks):
+        return None
+    return axes if images.read(masks).data.ndim == len(axes) else None
 
 
 def _for_prediction(config: Config, options: Namespace) -> Config:
@@ -444,5 +476,4 @@ def _table(metrics: dict[str, float]) -> None:
 def write_json(path: str | None, values: dict[str, Any]) -> None:
     """Write plain values, where a path was given."""
     if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps(values, indent=2), encoding="utf-8")
+        write_text(path, json.dumps(values, indent=2))

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from ..base import DEFAULT, base_models
 from ..errors import CellsegError
 from ..events import Event, Failed, Finished, Ready
+from ..files import full_disk
 from ..nets.place import processor
 from ._jobs import Job, run
 from ._pulse import BEAT, EVERY_S
@@ -158,12 +159,20 @@ def _serve(number: int, job: Job, cancelled: set[int], looks: dict[int, tuple[fl
             send(number, event)
     except CellsegError as error:
         send(number, Failed(error.message, error.hint))
+    except OSError as error:
+        full = full_disk(error)
+        send(number, Failed(full.message, full.hint) if full else _bug(error))
     except MemoryError:
         send(number, Failed("There is not enough memory for this.", "Lower predict.tile or train.batch."))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: a bug must reach the person
-        text = f"Something went wrong in the engine: {type(error).__name__}: {error}."
-        send(number, Failed(text, "This is a bug; please report it with the details.", traceback.format_exc()))
+        send(number, _bug(error))
     send(number, Finished(number))
+
+
+def _bug(error: Exception) -> Failed:
+    """What a person is told of an error that nobody has thought of; called where it is handled."""
+    text = f"Something went wrong in the engine: {type(error).__name__}: {error}."
+    return Failed(text, "This is a bug; please report it with the details.", traceback.format_exc())
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def scratch_project(source: Project, folder: Path, ids: set[str], approved: dict
             labels = approved.get(record.id)
             (id,) = scratch.add_image(
                 source.source(record), labels=labels, axes=record.given_axes, spacing_um=record.spacing_um,
-                split=record.split, frame=record.frame, id=record.id,
+                split=record.split, frame=record.frame, id=record.id, series=record.series,
             )  # fmt: skip
     return scratch
 

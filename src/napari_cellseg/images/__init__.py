@@ -11,8 +11,9 @@ from ._guard import reading
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, pictures_in, read_labels, read_masks
 from ._limits import check_labels_fit, memory_left
-from ._masks import is_for_many, is_foreign
-from ._outlines import Masks, MasksFor
+from ._masks import is_for_many
+from ._outlines import Masks, MasksFor, Place
+from ._pairing import count_of_masks, holds_several, is_picture, place_in_file
 from ._read import check_content, read, series_in
 from ._series import Series
 from ._thumbnail import write_thumbnail
@@ -25,20 +26,24 @@ __all__ = [
     "Image",
     "Masks",
     "MasksFor",
+    "Place",
     "Series",
     "canonical",
     "check_content",
     "check_labels_fit",
     "components",
+    "count_of_masks",
     "fingerprint",
     "glance",
+    "holds_several",
     "is_for_many",
-    "is_foreign",
+    "is_picture",
     "is_unchanged",
     "labels_inside",
     "memory_left",
     "merge_masks",
     "pictures_in",
+    "place_in_file",
     "read",
     "read_labels",
     "read_masks",

@@ -40,7 +40,7 @@ def read_coco(data: Any, name: str, wanted: MasksFor) -> Masks:
         _check_size(entries[id], shape[-2:], name)
     outlines = list(_outlines(data, entries, planes, wanted, name))
     if not outlines and planes and not any(str(a.get("image_id")) in planes for a in data["annotations"]):
-        labels = np.zeros(((wanted.frames,) if wanted.frames > 1 else ()) + tuple(shape), np.uint32)
+        labels = np.zeros(((wanted.times,) if wanted.times > 1 else ()) + tuple(shape), np.uint32)
         return Masks(labels, (f"{name}: it lists the image and has no mask of it, so all of it is background.",))
     masks = paint(outlines, wanted, name)
     alone = next(iter(planes), "")
@@ -79,6 +79,9 @@ def write_coco(path: Path, labels: Labels, classes: Sequence[str]) -> None:
 
 def _planes(entries: Mapping[str, Any], wanted: MasksFor, name: str) -> dict[str, int]:
     """Ids of the images in the file whose masks are wanted, and their planes."""
+    if wanted.frame is not None and len(entries) == wanted.frames * wanted.slices > 1:
+        first = wanted.frame * wanted.slices
+        return {id: k - first for k, id in enumerate(entries) if first <= k < first + wanted.slices}
     if wanted.planes > 1 and len(entries) == wanted.planes:
         return {id: k for k, id in enumerate(entries)}
     files = {id: str(e.get("file_name") or "") for id, e in entries.items()}

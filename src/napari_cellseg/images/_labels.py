@@ -19,6 +19,7 @@ from ._guard import reading
 from ._image import Image
 from ._masks import is_foreign, kind_of, read_foreign
 from ._outlines import Labels, Masks, MasksFor, class_number
+from ._pairing import is_picture, read_paired
 from ._read import read
 
 _PICTURES = (".png", ".tif", ".tiff", ".bmp")
@@ -69,6 +70,7 @@ def read_labels(
 def read_masks(path: str | Path, wanted: MasksFor, axes: str | None = None) -> Masks:
     """Read masks for an image, with what the person should know of how they were read.
 
+    Of a file with several images, and of masks of a whole series, those of `wanted` are taken (see `MasksFor`).
     A binary mask becomes as many objects as it has pieces that do not touch, or the only class; a palette picture's
     indices are its values.
 
@@ -83,13 +85,13 @@ def read_masks(path: str | Path, wanted: MasksFor, axes: str | None = None) -> M
             f"A threshold makes one class, and this project has {len(wanted.classes)}.",
             f"Give pictures whose values are the classes 1 to {len(wanted.classes)}.",
         )
-    if path.is_dir() and not any((path / name).exists() for name in (".zattrs", ".zgroup", "zarr.json", ".zarray")):
+    if path.is_dir() and not is_picture(path):
         return _merged(path, wanted)
     if is_foreign(path):
         found = read_foreign(path, wanted)
         one = kind_of(path) == "cellpose" and len(wanted.classes) == 1
         return _one_class(found.labels, wanted, path.name) if one else found
-    image = read(path, axes)
+    image = read_paired(path, wanted, axes)
     values = _grey(image, path)
     if len(wanted.classes) == 1:
         return _one_class(values, wanted, path.name)

@@ -27,6 +27,8 @@ MAX_CHUNKS = 1 << 17
 """Parts in which an image may be read; a terabyte in parts of 8 MB."""
 CHUNK_BYTES = 1 << 28
 """Parts are joined up to this size where an image has too many."""
+COMPRESSIONS = ("blosc", "lz4", "zstd", "zlib", "gzip", "bz2", "lzma")
+"""Those of zarr that can make few bytes many."""
 VOXEL_BYTES = 5
 """Of working memory per voxel: labels uint32 and state uint8."""
 
@@ -168,13 +170,13 @@ def chunking(name: str, shape: Sequence[int], itemsize: int, native: Sequence[in
     return tuple(parts)
 
 
-def check_expansion(name: str, codecs: Sequence[str], data: Any, expected: int) -> None:
+def check_expansion(name: str, codec: str, data: Any, expected: int) -> None:
     """Refuse compressed bytes that unpack to far more than the part of an image they stand for.
 
     Parameters
     ----------
-    codecs
-        Names of the compressions, as zarr gives them.
+    codec
+        Name of the compression, one of `COMPRESSIONS`.
     data
         Bytes-like.
     expected
@@ -185,27 +187,31 @@ def check_expansion(name: str, codecs: Sequence[str], data: Any, expected: int) 
     CellsegError
         With the numbers.
     """
-    limit = max(CHUNK_BYTES, 2 * expected)
-    if "blosc" in codecs and not _is_whole_blosc(data):
-        raise CellsegError(f"{name} is damaged.", "Copy the file again from where it was acquired.")
-    if any(_expands(codec.rsplit(".", 1)[-1], memoryview(data).cast("B"), limit) for codec in codecs):
+    limit, view = max(CHUNK_BYTES, 2 * expected), memoryview(data).cast("B")
+    if codec == "blosc":
+        _check_blosc(name, bytes(view[:16]), len(view))
+    if _expands(codec, view, limit):
         raise CellsegError(
-            f"{name} holds {in_words(len(data))} that unpack to more than {in_words(limit)}, where "
+            f"{name} holds {in_words(len(view))} that unpack to more than {in_words(limit)}, where "
             f"{in_words(expected)} were to be.",
             "The file is damaged or forged: copy it again from where it was acquired.",
         )
 
 
-def _is_whole_blosc(data: Any) -> bool:
-    """Whether a header fits its bytes: the decoder believes it, and would read beyond them (a crash, no error)."""
-    head = bytes(memoryview(data).cast("B")[:16])
+def _check_blosc(name: str, head: bytes, there: int) -> None:
+    """Hold a header against its bytes: the decoder believes it, and would read beyond them (a crash, no error)."""
     size, block, stored = (int.from_bytes(head[n : n + 4], "little") for n in (4, 8, 12))
-    return len(head) == 16 and head[3] > 0 and 0 < stored <= len(data) and (size == 0 or 0 < block <= size)
+    if len(head) < 16 or not head[3] or not 0 < stored <= there or (size and not 0 < block <= size):
+        raise CellsegError(
+            f"{name} is damaged: {in_words(there)} are there, of which its header says that they are "
+            f"{in_words(stored)}, and {in_words(size)} in blocks of {in_words(block)} when unpacked.",
+            "Copy the file again from where it was acquired.",
+        )
 
 
 def _expands(codec: str, data: memoryview, limit: int) -> bool:
     """Whether bytes of one compression unpack to more than `limit`."""
-    if codec == "blosc" and len(data) >= 8:
+    if codec == "blosc":
         return int.from_bytes(data[4:8], "little") > limit
     if codec == "lz4" and len(data) >= 4:
         return int.from_bytes(data[:4], "little") > limit

@@ -19,7 +19,7 @@ from ._geojson import is_geojson, read_geojson, write_geojson
 from ._guard import reading
 from ._json import load
 from ._limits import check_archive
-from ._outlines import Labels, Masks, MasksFor, paint
+from ._outlines import Labels, Masks, MasksFor, frame_of, paint
 from ._rois import read_rois, write_rois
 
 
@@ -65,7 +65,7 @@ def read_foreign(path: Path, wanted: MasksFor) -> Masks:
         if kind == "cellpose":
             from ._cellpose import read_seg
 
-            return Masks(read_seg(path))
+            return Masks(frame_of(read_seg(path), wanted, path.name))
         if wanted.shape is None:
             raise CellsegError(f"{path.name} holds outlines only.", "They need their image: give both together.")
         if kind == "roi":

@@ -7,7 +7,7 @@ numbers them -> `Masks`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,15 @@ FARTHEST = 1e8
 
 
 @dataclass(frozen=True)
+class Place:
+    """Which image of its file a picture is: its number from 0, how many there are, and what the file calls it."""
+
+    number: int = 0
+    of: int = 1
+    title: str = ""
+
+
+@dataclass(frozen=True)
 class MasksFor:
     """What masks are read for.
 
@@ -31,7 +40,7 @@ class MasksFor:
     shape
         Spatial shape of the image, (Z, Y, X) or (Y, X); formats with outlines need it.
     frames
-        Number of its time points.
+        Number of its time points; of a picture that was added frame by frame, of all of them.
     name
         Name of its file: of a COCO file for many images, the masks of this one are taken.
     classes
@@ -42,6 +51,10 @@ class MasksFor:
     threshold
         Of a project with one class: values above it are the class (None: above 0). Of objects: what is above it is
         mask, which is then split.
+    frame
+        Only this time point is wanted; None: all of them.
+    place
+        Which image of its file the picture is, for masks of files with several.
     """
 
     shape: tuple[int, ...] | None = None
@@ -50,11 +63,18 @@ class MasksFor:
     classes: tuple[str, ...] = ()
     split: bool | None = None
     threshold: float | None = None
+    frame: int | None = None
+    place: Place = Place()
+
+    @property
+    def times(self) -> int:
+        """Number of time points that are wanted."""
+        return self.frames if self.frame is None else 1
 
     @property
     def planes(self) -> int:
-        """Number of planes of all frames and slices."""
-        return self.frames * self.slices
+        """Number of planes of all frames and slices that are wanted."""
+        return self.times * self.slices
 
     @property
     def slices(self) -> int:
@@ -167,6 +187,7 @@ def paint(outlines: Sequence[Outline], wanted: MasksFor, name: str) -> Masks:
     shape = wanted.shape or ()
     planes = np.zeros((wanted.planes, *shape[-2:]), np.uint32)
     notes: list[str] = []
+    outlines = _of_frame(outlines, wanted, name, notes)
     at = places(outlines, wanted, name)
     pieces = [_drawn(o, plane, planes.shape[1:], name) for o, plane in zip(outlines, at, strict=True)]
     over = sum(_reaches_over(o, planes.shape[1:]) for o in outlines)
@@ -178,7 +199,7 @@ def paint(outlines: Sequence[Outline], wanted: MasksFor, name: str) -> Masks:
     pieces = _without_regions(pieces, planes.shape, wanted.classes, notes)
     numbers = _numbered([p.outline for p in pieces], wanted.classes, name, notes)
     _put(planes, pieces, numbers, notes)
-    labels = planes.reshape(((wanted.frames,) if wanted.frames > 1 else ()) + tuple(shape))
+    labels = planes.reshape(((wanted.times,) if wanted.times > 1 else ()) + tuple(shape))
     return Masks(labels, tuple(f"{name}: {note}" for note in notes))
 
 
@@ -194,13 +215,13 @@ def places(outlines: Sequence[Outline], wanted: MasksFor, name: str) -> list[int
         When an outline belongs to a slice or frame that the image does not have.
     """
     frames, slices = [o.frame for o in outlines], [o.slice for o in outlines]
-    if wanted.frames == 1 and wanted.slices > 1 and any(frames) and not any(slices):
+    if wanted.times == 1 and wanted.slices > 1 and any(frames) and not any(slices):
         frames, slices = [None] * len(frames), frames
-    elif wanted.slices == 1 and wanted.frames > 1 and any(slices) and not any(frames):
+    elif wanted.slices == 1 and wanted.times > 1 and any(slices) and not any(frames):
         frames, slices = slices, [None] * len(slices)
     at = [
         _positions(given, n, word, name)
-        for given, n, word in ((frames, wanted.frames, "frame"), (slices, wanted.slices, "slice"))
+        for given, n, word in ((frames, wanted.times, "frame"), (slices, wanted.slices, "slice"))
     ]
     return [t * wanted.slices + z for t, z in zip(*at, strict=True)]
 
@@ -234,7 +255,60 @@ def checked(id: Any, name: str) -> int:
     return int(id)
 
 
+def frame_of(labels: Labels, wanted: MasksFor, name: str) -> Labels:
+    """The labels of the frame that is wanted; all others as they are.
+
+    Raises
+    ------
+    CellsegError
+        When they are of another number of frames.
+    """
+    if wanted.frame is None or wanted.frames == 1 or labels.shape[1:] != wanted.shape:
+        return labels
+    check_count(len(labels), wanted, name)
+    return np.asarray(labels[wanted.frame])
+
+
+def check_count(n: int, wanted: MasksFor, name: str) -> None:
+    """Refuse masks of another number of frames than the picture has.
+
+    Raises
+    ------
+    CellsegError
+        With both numbers.
+    """
+    if n != wanted.frames:
+        raise CellsegError(
+            f"{name} holds masks of {n} frames; {wanted.name or 'the picture'} has {wanted.frames}.",
+            "Give masks of all of its frames, or of the one that is meant.",
+        )
+
+
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _of_frame(outlines: Sequence[Outline], wanted: MasksFor, name: str, notes: list[str]) -> Sequence[Outline]:
+    """The outlines of the frame that is wanted of a series.
+
+    Those that say no frame, or are all of the first (which is what tools write that know no frames), are of it.
+    """
+    if wanted.frame is None or wanted.frames == 1:
+        return outlines
+    if wanted.slices == 1 and not any(o.frame for o in outlines) and any(o.slice for o in outlines):
+        outlines = [replace(o, frame=o.slice, slice=None) for o in outlines]  # a series that was opened as a stack
+    known = {o.frame for o in outlines if o.frame is not None}
+    if known <= {0} or known == {wanted.frame}:
+        return [replace(o, frame=None) for o in outlines]
+    _positions([o.frame for o in outlines], wanted.frames, "frame", name)
+    mine = [replace(o, frame=None) for o in outlines if o.frame == wanted.frame]
+    if not mine and len(known) == 1:
+        raise CellsegError(
+            f"{name} has outlines in frame {_span(known)} only; this is frame {wanted.frame + 1} of {wanted.frames}.",
+            "Choose the frame that they were made on, or the outlines of this one.",
+        )
+    if not mine:
+        notes.append(f"it has no outlines in frame {wanted.frame + 1}, which is all background.")
+    return mine
 
 
 def _positions(given: Sequence[int | None], n: int, word: str, name: str) -> list[int]:

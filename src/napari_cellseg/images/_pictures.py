@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import CellsegError
 from ._image import Image, check_axes, guessed_axes, lazy
 from ._limits import check_loading, check_stored
-from ._shared import Wanted, finish
+from ._shared import Wanted, finish, upright
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112
@@ -78,7 +78,7 @@ def _decoded(path: Path, as_before: bool) -> NDArray[Any]:
         pixels = found if found.ndim == 2 else found[..., [2, 1, 0, *range(3, found.shape[-1])]]
         if head is not None and head[1] == 4:  # grey with alpha
             pixels = pixels[..., [0, 3]]
-    return pixels if as_before else _upright(pixels, turn)
+    return pixels if as_before else np.ascontiguousarray(upright(pixels, turn))
 
 
 def _opened(path: Path) -> Any:
@@ -107,14 +107,3 @@ def _plain(opened: Any) -> NDArray[Any]:
     elif opened.mode in ("CMYK", "YCbCr", "HSV", "LAB", "RGBX"):
         opened = opened.convert("RGB")
     return np.asarray(opened)
-
-
-def _upright(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
-    """A picture as a camera held it: EXIF's orientation 1 to 8."""
-    if turn in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if turn in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if turn in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)

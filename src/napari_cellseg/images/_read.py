@@ -35,6 +35,7 @@ def read(
     *,
     series: str | None = None,
     as_before: bool = False,
+    turned: bool = True,
 ) -> Image:
     """Read a picture lazily.
 
@@ -52,6 +53,8 @@ def read(
     as_before
         Read as earlier versions did, for projects they made: a varying alpha is a channel, colours of PNG have 8 bit,
         and EXIF does not turn pictures.
+    turned
+        Obey the orientation tag of a TIFF. False for pictures that were added before it was obeyed.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def read(
     path = Path(path)
     reader = _reader(_existing(path))
     with reading(path.name):
-        image = reader(path, Wanted(axes, series, as_before))
+        image = reader(path, Wanted(axes, series, as_before, turned))
     if spacing_um is not None:
         image = _with_spacing(image, spacing_um)
     if min(image.data.shape, default=0) == 0:

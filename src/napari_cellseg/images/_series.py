@@ -43,7 +43,7 @@ def choose(name: str, all_series: Sequence[Series], wanted: str | None) -> Serie
             return all_series[0]
         first = all_series[0].title or "0"
         raise CellsegError(
-            f"{name} holds {len(all_series)} images: {_listed(all_series)}.",
+            f"{name} holds {len(all_series)} images: {listed(all_series)}.",
             f"Say which: --series 0 (its number) or --series {first!r} (its name); --series all adds each of them.",
         )
     for found in ([s for s in all_series if s.key == wanted], [s for s in all_series if s.title == wanted]):
@@ -52,11 +52,12 @@ def choose(name: str, all_series: Sequence[Series], wanted: str | None) -> Serie
     if wanted.isdecimal() and int(wanted) < len(all_series):
         return all_series[int(wanted)]
     raise CellsegError(
-        f"{name} holds no image {wanted!r}.", f"It holds {len(all_series)}: {_listed(all_series)}. Numbers begin at 0."
+        f"{name} holds no image {wanted!r}.", f"It holds {len(all_series)}: {listed(all_series)}. Numbers begin at 0."
     )
 
 
-def _listed(all_series: Sequence[Series]) -> str:
+def listed(all_series: Sequence[Series]) -> str:
+    """Numbers, names and sizes, of the first dozen."""
     words = [
         f"{n}{f' {s.title!r}' if s.title and s.title != str(n) else ''} ({s.size()})"
         for n, s in enumerate(all_series[:LISTED])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import dask.array as da
 import numpy as np
+from numpy.typing import NDArray
 
 from ._image import Image, canonical
 
@@ -19,6 +21,9 @@ UM = {
 """Micrometres in other units of length."""
 
 
+Pixels = TypeVar("Pixels", NDArray[Any], da.Array)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a person, or a project, says of a picture: see `read`."""
@@ -26,6 +31,29 @@ class Wanted:
     axes: str | None = None
     series: str | None = None
     as_before: bool = False
+    turned: bool = True
+
+
+def upright(pixels: Pixels, turn: int, y: int = 0, x: int = 1) -> Pixels:
+    """A picture as it was held: the orientation 1 to 8 of EXIF and TIFF; others are no orientation.
+
+    Parameters
+    ----------
+    y, x
+        The axes of rows and columns; all other axes stay.
+    """
+    if turn in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(y, x)
+    if turn in (2, 3, 6, 7):
+        pixels = _flipped(pixels, x)
+    if turn in (3, 4, 7, 8):
+        pixels = _flipped(pixels, y)
+    return pixels
+
+
+def _flipped(pixels: Pixels, axis: int) -> Pixels:
+    flipped: Pixels = pixels[(slice(None),) * axis + (slice(None, None, -1),)]
+    return flipped
 
 
 def finish(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import whole
 from ._guard import reading
 from ._image import Image
 
@@ -19,7 +20,7 @@ def write_thumbnail(path: Path, image: Image, side: int = 128) -> None:
     Raises
     ------
     CellsegError
-        When the pixels are damaged.
+        When the pixels are damaged, or it cannot be written; it appears whole or not at all.
     """
     import cv2
 
@@ -34,4 +35,7 @@ def write_thumbnail(path: Path, image: Image, side: int = 128) -> None:
     pixels = np.clip((pixels - low) / max(float(high - low), 1e-6), 0, 1) * 255
     scale = side / max(pixels.shape)
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    cv2.imwrite(str(path), cv2.resize(pixels.astype(np.uint8), size, interpolation=cv2.INTER_AREA))
+    # not imwrite: of a full disk it says nothing, and leaves half a file
+    _, data = cv2.imencode(".png", cv2.resize(pixels.astype(np.uint8), size, interpolation=cv2.INTER_AREA))
+    with whole(path) as part:
+        part.write_bytes(data.tobytes())

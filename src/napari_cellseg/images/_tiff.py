@@ -17,7 +17,7 @@ from ..errors import CellsegError
 from ._image import AXES, SMALLEST, Image, check_axes, guessed_axes, lazy
 from ._limits import by, check_loading, check_stored, chunking
 from ._series import Series, choose
-from ._shared import UM, Wanted, finish
+from ._shared import UM, Wanted, finish, upright
 
 _ASIDE = ("thumbnail", "label", "macro", "overview")
 """Names under which slide scanners store what is no image of its own."""
@@ -40,10 +40,14 @@ def read_tiff(path: Path, wanted: Wanted) -> Image:
         # samples that lie plane by plane are no colours: tifffile calls any stack of 3 or 4 planes so when it writes it
         pixels = one.axes.endswith("S") and letters.endswith("C")
         rgb = pixels and one.keyframe.photometric in _COLOURS
+        turn = _orientation(path.name, one) if wanted.turned and not wanted.as_before else 1
         alpha = _alpha(one.keyframe, shape[-1]) if pixels and not wanted.as_before else []
     data = lazy(path.name, shape, dtype, chunks, _reader(path, number))
     if alpha:
         data = da.take(data, [n for n in range(shape[-1]) if n not in alpha], axis=-1)
+    data = upright(data, turn, letters.index("Y"), letters.index("X"))
+    if spacing and turn in (5, 6, 7, 8):
+        spacing |= {a: spacing[b] for a, b in ("XY", "YX") if b in spacing}
     kept = series if len(series) > 1 else ()
     return finish(
         path, data, letters, spacing, channels, rgb=rgb,
@@ -135,6 +139,29 @@ def _alpha(page: Any, n: int) -> list[int]:
     """Which samples say how much of a pixel shows."""
     extra = [int(e) for e in page.extrasamples or ()]
     return [n - len(extra) + k for k, kind in enumerate(extra) if kind in _ALPHA and n > len(extra)]
+
+
+def _orientation(name: str, one: Any) -> int:
+    """How the pages of a series are to be turned, 1 to 8: as the first says, which the last must not contradict.
+
+    Raises
+    ------
+    CellsegError
+        When it does.
+    """
+    first, last = (_turn(one.pages[n]) for n in (0, len(one.pages) - 1))
+    if last and last != (first or 1):  # many programs give the tag to the first page only
+        raise CellsegError(
+            f"The pages of {name} are turned differently: orientation {first or 1} of the first, {last} of the last.",
+            "Turn them alike, in Fiji for example, and save the stack again.",
+        )
+    return first or 1
+
+
+def _turn(page: Any) -> int:
+    """The orientation tag of a page; 0 where it has none that means anything."""
+    tag = page.aspage().tags.get("Orientation") if page is not None else None
+    return int(tag.value) if tag is not None and tag.value in range(1, 9) else 0
 
 
 def _metadata(file: tifffile.TiffFile, number: int) -> tuple[dict[str, float] | None, tuple[str, ...]]:

@@ -108,9 +108,7 @@ def _write(
             _write_npy(temporary, data, dtype)
         else:
             _write_tiff(temporary, data, dtype, axes, spacing_um, ome=".ome." in path.name.lower())
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _put_in_place(temporary, path)
     except OSError as error:
         raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
     finally:
@@ -121,11 +119,29 @@ def _write(
     return path
 
 
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Rename; a folder that was there is removed only when the new one stands in its place."""
+    if not path.is_dir():
+        os.replace(temporary, path)
+        return
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(path, old)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def _write_npy(path: Path, data: Any, dtype: np.dtype[Any]) -> None:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(data.shape))
-    for box, part in _blocks(data):
-        array[box] = part.astype(dtype)
-    array.flush()
+    """Plane after plane: a file that is mapped into memory ends the process where the disk turns out to be full."""
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(data.shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for plane in _planes(data, dtype):
+            file.write(np.ascontiguousarray(plane).data)
 
 
 def _blocks(data: Any) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:

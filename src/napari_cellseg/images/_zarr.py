@@ -12,20 +12,18 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import LocalStore, WrapperStore
+from zarr.storage import LocalStore
 
 from ..errors import CellsegError
+from ._checked import checked
 from ._guard import reading
 from ._image import AXES, Image, lazy
-from ._limits import CHUNK_BYTES, by, check_expansion, check_loading, chunking
+from ._limits import CHUNK_BYTES, by, check_loading, chunking
 from ._series import Series, choose
 from ._shared import UM, Wanted, finish
 
 MARKERS = (".zattrs", "zarr.json", ".zarray", ".zgroup")
 """Files by which a folder is known as zarr."""
-_METADATA = (*MARKERS, ".zmetadata")
 _SPACE, _OTHERS = "ZYX", {"time": "T", "channel": "C"}
 
 
@@ -88,32 +86,8 @@ def labels_inside(path: Path) -> list[Path]:
 # --- inside ---------------------------------------------------------------------------------------
 
 
-class _Bounded(WrapperStore[LocalStore]):
-    """A folder whose compressed chunks are looked at before they are unpacked.
-
-    Attributes
-    ----------
-    name
-        Of the folder, for messages.
-    codecs, expected
-        Of the array that is read: names of its compressions, and bytes of a chunk.
-    """
-
-    name = ""
-    codecs: tuple[str, ...] = ()
-    expected = 0
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        found = await self._store.get(key, prototype, byte_range)
-        if found is not None and self.codecs and key.rsplit("/", 1)[-1] not in _METADATA:
-            check_expansion(f"A part of {self.name}", self.codecs, found.as_numpy_array(), self.expected)
-        return found
-
-
 def _open(path: Path) -> zarr.Group | zarr.Array[Any]:
-    store = _Bounded(LocalStore(path, read_only=True))
-    store.name = path.name
-    return zarr.open(store, mode="r")
+    return zarr.open(LocalStore(path, read_only=True), mode="r")
 
 
 def _attributes(node: zarr.Group | zarr.Array[Any]) -> dict[str, Any]:
@@ -203,9 +177,7 @@ def _image(
     for piece in pieces:
         if math.prod(piece) * dtype.itemsize > CHUNK_BYTES:
             check_loading(f"A part of {name}", piece, dtype.itemsize, _stored(path))
-    if isinstance(store := array.store, _Bounded):
-        store.codecs = _codecs(array)
-        store.expected = max(store.expected, math.prod(pieces[-1]) * dtype.itemsize)
+    array = checked(array, name)
     native = pieces[-1] if math.prod(pieces[-1]) * dtype.itemsize <= CHUNK_BYTES else pieces[0]
     chunks = chunking(name, shape, dtype.itemsize, native)
 
@@ -213,12 +185,6 @@ def _image(
         return np.asarray(array[key])
 
     return finish(path, lazy(name, shape, dtype, chunks, read), axes, spacing, names)
-
-
-def _codecs(array: zarr.Array[Any]) -> tuple[str, ...]:
-    """Names of the compressions; chunks inside shards are not looked at one by one."""
-    found = [str(c.to_dict()["name"]) if hasattr(c, "to_dict") else str(c.codec_id) for c in array.compressors]
-    return tuple(found)
 
 
 def _stored(path: Path) -> int:

@@ -24,7 +24,7 @@ from ._label_store import LabelStore, Verb
 from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
 from ._objects import Objects
-from ._others import labels_before, labels_of_others
+from ._others import labels_before, labels_of_others, masks_for_image
 from ._records import (
     EditRow,
     Entry,
@@ -49,7 +49,7 @@ from ._sizes import (
     said_size,
     zoom_of,
 )
-from ._split import stratified_split
+from ._split import random_split, stratified_split
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
 
 __all__ = [
@@ -108,6 +108,7 @@ __all__ = [
     "labels_before",
     "labels_of_others",
     "last_predictions",
+    "masks_for_image",
     "member_paths",
     "names_for",
     "new_project",
@@ -116,6 +117,7 @@ __all__ = [
     "object_size",
     "put_fitted_target",
     "put_size",
+    "random_split",
     "read_card",
     "read_model_config",
     "safe_name",

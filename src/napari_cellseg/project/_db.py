@@ -298,14 +298,16 @@ class Database:
                 connection.execute("INSERT INTO holdouts VALUES (?, ?)", (image, json.dumps(boxes)))
             connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
 
-    def set_splits(self, splits: dict[str, str]) -> None:
-        """Move images to other splits, all or none; what judges is fixed again by the next training."""
+    def set_splits(self, splits: dict[str, str], how: str = "") -> None:
+        """Move images to other splits, all or none, and remember `how`; the next training fixes what judges again."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM holdouts")
             for id, split in splits.items():
                 (record,) = connection.execute("SELECT record FROM images WHERE id = ?", (id,)).fetchone()
                 changed = json.dumps(json.loads(record) | {"split": split})
                 connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
+            if how:
+                connection.execute("INSERT OR REPLACE INTO settings VALUES ('split', ?)", (how,))
 
     def new_model_id(self, parent: str | None) -> str:
         """Reserve the next model number, above those of all folders: the database may be an older copy."""

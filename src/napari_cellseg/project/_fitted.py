@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import CellsegError
+from ..files import write_text
 from ..settings import validated
 from ..targets import Target
 from ._folder import Project
@@ -34,11 +35,8 @@ def fitted_target(project: Project, model: str) -> Target | None:
 def put_fitted_target(project: Project, model: str, target: Target) -> None:
     """Keep thresholds that were fitted; a cache that cannot be written keeps nothing."""
     path = _path(project.path, model)
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps({name: getattr(target, name) for name in _NAMES}), encoding="utf-8")
-        part.replace(path)
+    with suppress(CellsegError):
+        write_text(path, json.dumps({name: getattr(target, name) for name in _NAMES}))
 
 
 def _path(project: Path, model: str) -> Path:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .. import images as pictures
 from ..config import Config, default_config
 from ..errors import CellsegError, ProjectDamaged
+from ..files import whole, write_text
 from ..settings import validated
 from ._db import Database
 from ._edit import Edit, difference
@@ -107,7 +108,11 @@ class Project:
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
             raise CellsegError(f"{path} cannot be made: {error}.", "Choose a folder you may write to.") from error
-        return cls(path, settings)
+        try:
+            return cls(path, settings)
+        except CellsegError:  # its database found no room: a project is there as a whole, or not
+            shutil.rmtree(path, ignore_errors=True)
+            raise
 
     @classmethod
     def open(cls, path: str | Path) -> Project:
@@ -230,7 +235,7 @@ class Project:
         labels
             Approved truth (state 2): (Z, Y, X) or (Y, X), with a leading T for a time series.
         frame
-            Take only this time point; `labels` then have no T.
+            Take only this time point; `labels` are its own, or with a leading T those of the whole series.
         draft
             The labels are a first draft (state 0) that predictions may replace.
         id
@@ -317,6 +322,17 @@ class Project:
         if not same:
             self._compare(record, path, hint)
         return self._read(record, path, record.spacing_um).frame(record.frame)
+
+    def read_whole(self, id: str) -> pictures.Image:
+        """The picture of an image with all of its frames, lazily; not compared with the one that was added.
+
+        Raises
+        ------
+        CellsegError
+            When the file is gone or cannot be read.
+        """
+        record = self.image(id)
+        return self._read(record, self.source(record))
 
     def source(self, record: ImageRecord) -> Path:
         """Where the picture of a record should lie."""
@@ -429,21 +445,17 @@ class Project:
         CellsegError
             When they cannot be written.
         """
-        part = self.guidelines_path.with_suffix(".part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, self.guidelines_path)
-        except OSError as error:
-            raise CellsegError(f"The guidelines could not be saved: {error}.", "Free some space.") from error
+        write_text(self.guidelines_path, text)
 
     def add_reference(self, picture: str | Path) -> str:
-        """Copy a reference picture into the project; returns the Markdown that shows it."""
+        """Copy a reference picture into the project, whole or not at all; returns the Markdown that shows it."""
         picture = Path(picture)
         folder = self.path / "guidelines"
         try:
             folder.mkdir(exist_ok=True)
             name = free_name(picture.stem, {p.stem for p in folder.iterdir()}) + picture.suffix.lower()
-            shutil.copyfile(picture, folder / name)
+            with whole(folder / name) as part:
+                shutil.copyfile(picture, part)
         except OSError as error:
             raise CellsegError(f"{picture.name} could not be copied: {error}.", "Free some space.") from error
         return f"![{picture.stem}](guidelines/{name})"
@@ -500,11 +512,15 @@ class Project:
             return None
 
     def save_config(self, config: Config) -> None:
-        """Make a configuration the project's default; the file is replaced whole."""
+        """Make a configuration the project's default; the file is replaced whole.
+
+        Raises
+        ------
+        CellsegError
+            When it cannot be written; the default is as before.
+        """
         settings = _read_settings(self.path) | {"config": config.model_dump(mode="json")}
-        part = self.path / "project.toml.part"
-        part.write_text(tomli_w.dumps(settings), encoding="utf-8")
-        os.replace(part, self.path / "project.toml")
+        write_text(self.path / "project.toml", tomli_w.dumps(settings))
         self.config, self._settings = config, settings
 
     def settings(self) -> dict[str, Any]:
@@ -528,7 +544,7 @@ class Project:
         """The picture of a record, read as it was when it was added."""
         before = record.rgb is None
         series = record.series or ("0" if before else None)
-        return pictures.read(path, record.given_axes, spacing_um, series=series, as_before=before)
+        return pictures.read(path, record.given_axes, spacing_um, series=series, as_before=before, turned=record.turned)
 
     def _compare(self, record: ImageRecord, path: Path, hint: str) -> None:
         shape = self._read(record, path).frame(0).spatial_shape

@@ -39,7 +39,7 @@ class Addition:
         (Z, Y, X) or (Y, X), with a leading T for a time series; or what reads them when their turn comes, so that those
         of many pictures are never in memory together.
     frame
-        Only this time point; labels then have no T.
+        Only this time point; labels are its own, or with a leading T those of the whole series.
     draft
         The labels are a first draft (state 0) that predictions may replace, not approved truth (state 2).
     id
@@ -195,6 +195,8 @@ def _truths(project: Receiver, addition: Addition, image: pictures.Image, n_fram
     if labels is None:
         return [None] * n_frames
     expected = ((n_frames,) if n_frames > 1 else ()) + image.spatial_shape
+    if addition.frame is not None and image.n_frames > 1 and labels.shape == (image.n_frames, *image.spatial_shape):
+        labels = labels[addition.frame]  # those of the whole series
     if labels.shape != expected:
         raise CellsegError(
             f"The labels are {labels.shape}, the image {expected}.",
@@ -247,7 +249,7 @@ def _record(
         id=id, source=project.relative(source), frame=frame, given_axes=addition.axes, axes=image.axes,
         shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
         spacing_um=image.spacing_um, fingerprint=mark.fingerprint, split=addition.split,
-        series=image.series or None, seen=mark.seen, rgb=image.rgb,
+        series=image.series or None, seen=mark.seen, rgb=image.rgb, turned=True,
     )  # fmt: skip
 
 

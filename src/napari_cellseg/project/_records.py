@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..errors import CellsegError
+from ..files import whole
 from ._inside import checked_name
 
 COMPACTED = "compacted"
@@ -31,7 +29,8 @@ class ImageRecord:
     series, whose frames are images of their own. `given_axes` are the file's axes
     where a person named them. `series` is which image of a file that holds several. `seen` is what `images.glance` said
     of the picture, "" where that would not tell a change. `rgb` says whether three channels are the colours of a
-    picture; None in records of older versions. `split` is train, val or test: test images are never learnt
+    picture; None in records of older versions. `turned` says whether a TIFF's orientation tag is obeyed; not in those
+    of older versions. `split` is train, val or test: test images are never learnt
     from, val images judge.
     """
 
@@ -49,6 +48,7 @@ class ImageRecord:
     series: str | None = None
     seen: str = ""
     rgb: bool | None = None
+    turned: bool = False
 
     @property
     def in_colour(self) -> bool:
@@ -239,20 +239,13 @@ def write_history(path: Path, rows: Iterable[EditRow]) -> Path:
     Raises
     ------
     CellsegError
-        When it cannot be written; nothing is left behind then.
+        When it cannot be written; the file appears whole or not at all.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["edit", "image", "time", "author", "tool", "voxels", "box", "undoes"])
-            for r in rows:
-                when = datetime.fromtimestamp(r.time, UTC).isoformat(timespec="milliseconds")
-                box = " ".join(f"{a}:{b}" for a, b in r.box)
-                table.writerow([r.n, r.image, when, r.author, r.tool, r.voxels, box, r.undoes or ""])
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise CellsegError(f"{path} cannot be written: {error}.", "Choose another folder, or make room.") from error
+    with whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["edit", "image", "time", "author", "tool", "voxels", "box", "undoes"])
+        for r in rows:
+            when = datetime.fromtimestamp(r.time, UTC).isoformat(timespec="milliseconds")
+            box = " ".join(f"{a}:{b}" for a, b in r.box)
+            table.writerow([r.n, r.image, when, r.author, r.tool, r.voxels, box, r.undoes or ""])
     return path

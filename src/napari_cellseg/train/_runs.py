@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from ..config import Config, read_config
 from ..errors import CellsegError
 from ..events import Event, StepDone, Validated, describe
+from ..files import write_text
 from ..models import write_tensors
 from ..project import CHECKPOINT, EPOCHS, Project, unfinished_runs
 
@@ -60,6 +62,7 @@ class RunFolder:
             (folder.path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
             (folder.path / "run.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
         except OSError as error:
+            shutil.rmtree(folder.path, ignore_errors=True)
             raise CellsegError(f"The training cannot be noted: {error}.", "Free some space.") from error
         try:
             folder._open_board(config)
@@ -96,7 +99,7 @@ class RunFolder:
         self.path = self.path.rename(self.path.with_name(id))
         noted = self.path / "events.jsonl"
         self._events = noted.read_text(encoding="utf-8").splitlines()[: self._taken] if noted.is_file() else []
-        noted.write_text("".join(f"{line}\n" for line in self._events), encoding="utf-8")
+        write_text(noted, "".join(f"{line}\n" for line in self._events))
         self._written = len(self._events)
         with contextlib.suppress(CellsegError):
             self._open_board(config)
@@ -143,9 +146,16 @@ class RunFolder:
         return tensors, progress
 
     def flush(self) -> None:
-        """Put events on disk."""
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in self._events[self._written :])
+        """Put events on disk, all or none of them: half a line would stay in the middle when the next try succeeds."""
+        noted = self.path / "events.jsonl"
+        before = noted.stat().st_size if noted.is_file() else 0
+        try:
+            with noted.open("a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in self._events[self._written :])
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(noted, before)
+            raise
         self._written = len(self._events)
         if self._board is not None:
             self._board.flush()
