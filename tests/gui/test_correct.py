@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,12 @@ def replayed(controller: Controller) -> tuple[np.ndarray, np.ndarray]:
     for row in store.rows():
         store.edit(row.n).write_to(labels, state)
     return labels, state
+
+
+def take(controller: Controller, path: Path, **options: Any) -> None:
+    """Masks are read in the helper thread."""
+    controller.masks.take(path, **options)
+    spin(controller, lambda: not controller.helper.busy)
 
 
 def box_of(controller: Controller, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[slice, ...]:
@@ -497,12 +504,12 @@ def test_masks_of_other_tools_in_and_out(opened, tmp_path):
     before = opened.session.store.labels.copy()
     opened.masks.write(tmp_path / "m.roi.zip")
     opened.correct_at("delete", at(opened, 40, 55))
-    opened.masks.take(tmp_path / "m.roi.zip")
+    take(opened, tmp_path / "m.roi.zip")
     assert opened.session.problem is None
     labels = opened.session.store.labels
     assert not labels[before == 4].any()  # a deletion is a user edit
     assert (labels[before == 3] > 0).all()
-    opened.masks.take(tmp_path / "m.roi.zip", approved=True)
+    take(opened, tmp_path / "m.roi.zip", approved=True)
     np.testing.assert_array_equal(labels, before)
     assert (opened.session.store.state == 2).all()
 
@@ -511,13 +518,13 @@ def test_a_binary_mask_becomes_objects_and_the_person_is_told(flat, tmp_path):
     mask = (boxes(2) > 2) * np.uint8(255)
     path = tmp_path / "m.npy"
     np.save(path, mask)
-    flat.masks.take(path, approved=True)
+    take(flat, path, approved=True)
     assert len(flat.session.store.objects) == 3
     assert "became 3 objects" in flat.session.notice
     np.save(path, np.where(mask > 0, 0.9, 0.2))
-    flat.masks.take(path)
+    take(flat, path)
     assert "fractions" in flat.session.problem.message
-    flat.masks.take(path, threshold=0.5)
+    take(flat, path, threshold=0.5)
     assert "above 0.5" in flat.session.notice
 
 
@@ -676,12 +683,12 @@ def test_truth_from_a_file_does_not_replace_what_is_approved_and_locked(opened, 
     path = write_labels(tmp_path / "m.tif", np.zeros_like(before))
     if before.ndim == 3:
         path = write_labels(tmp_path / "m.ome.zarr", np.zeros_like(before))
-    opened.masks.take(path, approved=True)
+    take(opened, path, approved=True)
     assert "protected" in opened.session.problem.message
     np.testing.assert_array_equal(opened.session.store.labels, before)
     opened.dismiss()
     opened.actions.toggle_lock()
-    opened.masks.take(path, approved=True)
+    take(opened, path, approved=True)
     assert not opened.session.store.labels.any()
 
 

@@ -238,6 +238,7 @@ def test_masks_never_take_a_number_that_the_brush_was_promised(drafted, tmp_path
     theirs[300:316, 300:316] = reserved
     for approved in (False, True):
         drafted.masks.take(write_labels(tmp_path / "t.tif", theirs), approved=approved)
+        spin(drafted, lambda: not drafted.helper.busy)
         assert drafted.session.problem is None
         assert drafted.family.labels.selected_label not in drafted.session.store.objects
 

@@ -20,7 +20,7 @@ from ...engine import DecodeJob, Reply
 from ...errors import CellsegError
 from ...evaluate import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
 from ...events import Predicted
-from ...project import labels_of_others
+from ...project import Project, labels_of_others
 
 if TYPE_CHECKING:
     from .label_writer import LabelWriter
@@ -69,8 +69,13 @@ class Comparison:
 
     def with_files(self, paths: Sequence[Path]) -> None:
         """Masks in any format that can be read, or copies of this project by other annotators."""
-        record, classes = self._ws.store().record, self._ws.project().meanings
-        self._compare(lambda: labels_of_others(paths, record, classes, [_MINE]))
+        record, folder = self._ws.store().record, self._ws.project().path
+
+        def load() -> dict[str, Labels]:
+            with Project.open(folder) as own:  # this thread's own connection
+                return labels_of_others(paths, record, own.meanings, [_MINE], own)
+
+        self._compare(load)
 
     def with_model(self) -> None:
         """What the current model says, from its kept probabilities."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ... import images
 from ...errors import CellsegError
-from ...project import APPROVED
+from ...project import APPROVED, Project, masks_for_image
 from .label_writer import LabelWriter
 from .report_errors import after_settling, report_errors
 from .workspace import Workspace
@@ -18,29 +18,50 @@ class Masks:
     def __init__(self, workspace: Workspace, writer: LabelWriter) -> None:
         self._ws, self._writer = workspace, writer
 
-    @after_settling
+    @report_errors
     def take(self, path: str | Path, *, approved: bool = False, threshold: float | None = None) -> None:
-        """Take masks of another tool: as a draft, or as approved truth.
+        """Take masks of another tool: as a draft, or as approved truth. They are read in the helper thread.
 
-        Values above `threshold` are the class, where there is one, or objects, piece by piece.
+        Values above `threshold` are the class, where there is one, or objects, piece by piece. Of masks of a series
+        those of the open image are taken.
         """
         ws = self._ws
-        project, store, session = ws.project(), ws.store(), ws.session
-        name = Path(store.record.source).name
-        wanted = images.MasksFor(store.labels.shape, name=name, classes=project.meanings, threshold=threshold)
-        masks = images.read_masks(path, wanted)
-        if approved and session.choices.locked and bool(((store.state == APPROVED) & (store.labels > 0)).any()):
-            raise CellsegError(
-                "Some objects of this image are approved, so they are protected.",
-                "Unlock them (Shift-A) to replace all.",
-            )
+        store, folder, image = ws.store(), ws.project().path, ws.session.image
+        self._refuse_approved(approved)
+
+        def read() -> images.Masks:
+            with Project.open(folder) as own:  # this thread's own connection
+                return masks_for_image(own, image, path, threshold=threshold)
+
+        def take(masks: images.Masks) -> None:
+            if store is ws.session.store:
+                self._take(masks, Path(path).name, approved)
+
+        ws.session.update(status=f"Reading {Path(path).name}...")
+        ws.helper.later(read, take)
+
+    @after_settling
+    def _take(self, masks: images.Masks, name: str, approved: bool) -> None:
+        """Let labels be what was read, as one edit."""
+        ws = self._ws
+        project, session, store = ws.project(), ws.session, ws.store()
+        self._refuse_approved(approved)
         if approved:
             ws.show(project.approve_labels(session.image, masks.labels))
         else:
             ws.show(project.draft_labels(session.image, masks.labels, first_id=self._writer.fresh_id()))
         self._writer.reserve_again()
         notice = " ".join(masks.notes) or session.notice
-        session.update(status=f"Took {len(store.objects)} objects from {Path(path).name}.", notice=notice)
+        session.update(status=f"Took {len(store.objects)} objects from {name}.", notice=notice)
+
+    def _refuse_approved(self, approved: bool) -> None:
+        """Approved objects are protected while they are locked: a draft leaves them as they are, truth would not."""
+        store, locked = self._ws.store(), self._ws.session.choices.locked
+        if approved and locked and bool(((store.state == APPROVED) & (store.labels > 0)).any()):
+            raise CellsegError(
+                "Some objects of this image are approved, so they are protected.",
+                "Unlock them (Shift-A) to replace all.",
+            )
 
     @report_errors
     def write(self, path: str | Path) -> None:
