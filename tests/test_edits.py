@@ -95,7 +95,7 @@ def test_merging_along_a_line_takes_what_it_touches_in_its_order():
     s = context()
     line = np.array([(10.0, 27), (10, 8)])
     assert edits.ids_along(s, line) == [2, 1]
-    new, _ = done(edits.merge_line(s, line), s)
+    new, _ = done(edits.merge(s, edits.ids_along(s, line)), s)
     assert set(np.unique(new)) == {0, 2, 3}
 
 
@@ -607,7 +607,7 @@ def test_debris_that_crosses_the_edge_of_the_view_goes_as_a_whole():
 TOOLS: dict[str, Callable[[EditContext, np.random.Generator], Edit]] = {
     "delete": lambda s, r: edits.delete(s, some(s, r)),
     "merge": lambda s, r: edits.merge(s, [some(s, r).id, some(s, r).id]),
-    "merge line": lambda s, r: edits.merge_line(s, some_line(s, r)),
+    "merge line": lambda s, r: edits.merge(s, edits.ids_along(s, some_line(s, r))),
     "split": lambda s, r: edits.split(s, some_line(s, r)),
     "split by seeds": lambda s, r: edits.split_seeds(s, two_seeds(s, r)),
     "fill holes": lambda s, r: edits.fill_holes(s, some(s, r)),

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from .settings import Settings
+from ._types import Float
+from .settings import Settings, members
 
-Float = NDArray[np.float32]
 Grid = tuple[Float, Float]
 """Where every pixel of a patch comes from: x and y in the source, (side, side) float32 each."""
 Rng = np.random.Generator
@@ -163,8 +163,8 @@ class Unchanged(AugmentationBase):
         return pixels
 
 
-AUGMENTATIONS: tuple[type[AugmentationBase], ...] = (Standard, TwoStage, Unchanged)
 Augmentation = Annotated[Standard | TwoStage | Unchanged, Field(discriminator="kind")]
+AUGMENTATIONS: tuple[type[AugmentationBase], ...] = members(Augmentation)
 
 
 # --- geometric changes: where pixels come from -----------------------------------------------------

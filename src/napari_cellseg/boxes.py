@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-Box = tuple[slice, ...]
+from ._types import Box
 
 
 def relative(inner: Box, outer: Box) -> Box:

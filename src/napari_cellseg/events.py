@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Span = tuple[tuple[int, int], ...]
-"""A box as (start, stop) per axis."""
+from ._types import Span
 
 
 @dataclass(frozen=True)

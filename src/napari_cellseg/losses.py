@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from .errors import CellsegError
-from .settings import Settings
+from .settings import Settings, members
 
 if TYPE_CHECKING:
     from torch import nn
@@ -191,8 +191,5 @@ class Sum(LossBase):
             term.check(channels)
 
 
-LOSSES: tuple[type[LossBase], ...] = (DiceFocal, CrossEntropy, Focal, Dice, IoU, Tversky, Edges, Sum)
-Loss = Annotated[
-    DiceFocal | CrossEntropy | Focal | Dice | IoU | Tversky | Edges | Sum,
-    Field(discriminator="kind"),
-]
+Loss = Annotated[Term | Sum, Field(discriminator="kind")]
+LOSSES: tuple[type[LossBase], ...] = members(Loss)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.uint32]
+from ._types import Labels
+
 Ints = NDArray[np.int64]
 STRIP = 1 << 22
 """Voxels that are counted at once."""

@@ -9,9 +9,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from ._types import Float
 from .errors import CellsegError
 
-Float = NDArray[np.float32]
 UNIT = 65_000
 """A probability of one; the rest of the 16 bits is room for rounding where tiles meet."""
 

@@ -7,7 +7,7 @@ fields, so a parameter is written down exactly once.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -28,6 +28,15 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def members(union: Any) -> tuple[type[Any], ...]:
+    """The classes of a (discriminated) union, in its order: what is in the union is all that there is to declare."""
+    if get_origin(union) is Annotated:
+        return members(get_args(union)[0])
+    if args := get_args(union):
+        return tuple(kind for arg in args for kind in members(arg))
+    return (union,)
 
 
 def explain_invalid(error: ValidationError) -> str:

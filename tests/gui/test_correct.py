@@ -147,7 +147,7 @@ def try_tool(controller: Controller, do: Callable[[Controller], None]) -> None:
         controller.strokes.undo()
     np.testing.assert_array_equal(store.labels, before)
     np.testing.assert_array_equal(store.state, state_before)
-    while store.can_redo:
+    while store.name_of("redo"):
         controller.strokes.redo()
     np.testing.assert_array_equal(store.labels, after)
     np.testing.assert_array_equal(store.state, state_after)

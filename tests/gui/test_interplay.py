@@ -173,7 +173,7 @@ def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
     assert drafted.session.status == "Undo: delete"
     written(drafted)
     assert store.labels[y, x] == grid()[y, x]  # as it was before the person deleted it
-    assert store.can_redo
+    assert store.name_of("redo")
     np.testing.assert_array_equal(store.labels[:400] > 0, MOVED["elsewhere"][:400] > 0)
     drafted.strokes.undo()  # now all of the prediction
     spin(drafted, lambda: not drafted.strokes.stepping)

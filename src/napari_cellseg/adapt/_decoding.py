@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Float
 from ..matching import mostly_known, overlaps
 from ..targets import Distance, decode_into, typical_radius
 
-Float = NDArray[np.float32]
 GRID = {"threshold": (0.3, 0.4, 0.5, 0.6, 0.7), "prominence": (0.05, 0.1, 0.2, 0.3, 0.45)}
 """What is tried."""
 LEAST = 5

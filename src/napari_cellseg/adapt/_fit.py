@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Float
 from ._samples import Samples
 
-Float = NDArray[np.float32]
 PENALTIES = (100.0, 1000.0, 10_000.0)
 """Candidates for the ridge penalty, per standard deviation of a feature; none of them may be better than no head."""
 FOLDS = 2

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..events import Span
+from .._types import Float, Span
 from ..nets.features import Maps, at_pixels
 from ..project import BACKGROUND
 
-Float = NDArray[np.float32]
 MOST = 2500
 """Pixels a head is fitted to."""
 CELL = 32

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Float
+
 WINDOW = 512
 """Side of the windows that are looked at."""
 SHARE = 0.5
@@ -23,7 +25,6 @@ CRUMB = 20
 """Smaller pieces of labels are no objects (pixels)."""
 _LEVELS = 6
 _FILE = Path(__file__).with_name("size.npz")
-Float = NDArray[np.float32]
 
 
 def estimate_size(channels: Any) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import images
+from .._types import Span
 from ..config import Config, read_config
 from ..engine import (
     EvaluateJob,
@@ -30,7 +31,7 @@ from ..engine import (
 )
 from ..errors import CellsegError
 from ..evaluate import mean_scores
-from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, Span, StudyScored
+from ..events import Evaluated, Event, Judged, Notice, Predicted, RoundScored, Skipped, StudyScored
 from ..experiments import Simulation
 from ..experiments import simulate as run_simulation
 from ..files import write_text

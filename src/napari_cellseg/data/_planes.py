@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..augmentation import Float, Patch
+from .._types import Float
+from ..augmentation import Patch
 from ..config import Config
 from ..project import Holdout, ImageRecord, Project, holdout_mask, known_mask, zoom_of
 from ..zoom import Zoom

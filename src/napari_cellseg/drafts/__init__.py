@@ -7,10 +7,6 @@ dark objects and tells the person where a draft is no help.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from ..settings import Settings
 from ._draft import Drafted, Method, draft
 from ._forest import Example, FittedClassifier, PixelClassifier
@@ -19,12 +15,10 @@ from ._looks import ADVICE, Looks, looks_of
 from ._otsu import OtsuWatershed
 
 DRAFTS: tuple[type[Settings], ...] = (OtsuWatershed, PixelClassifier)
-Draft = Annotated[OtsuWatershed | PixelClassifier, Field(discriminator="kind")]
 
 __all__ = [
     "ADVICE",
     "DRAFTS",
-    "Draft",
     "Drafted",
     "Example",
     "FittedClassifier",

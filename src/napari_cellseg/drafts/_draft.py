@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._types import Float, Labels, Spacing
 from ..matching import ids_in
 from ._forest import FittedClassifier
 from ._looks import NOTHING, looks_of
 from ._otsu import OtsuWatershed
-from ._parting import Float, Labels, Spacing
 
 Method = OtsuWatershed | FittedClassifier
 

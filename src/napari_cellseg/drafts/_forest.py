@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from .._types import Float, Labels, Mask, Spacing
 from ..errors import CellsegError
 from ..project import BACKGROUND
 from ..settings import Settings
 from ..targets import Distance, part
 from ._looks import ALIKE, PLAUSIBLE, look
-from ._parting import Float, Labels, Mask, Spacing, depth, smoothed, typical_radius
+from ._parting import depth, smoothed, typical_radius
 from ._trees import Forest
 
 MOST_PLANES = 64

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from ._parting import Float, Labels, Mask
+from .._types import Float, Labels, Mask
 
 T = TypeVar("T", bound=np.generic)
 ADVICE = (

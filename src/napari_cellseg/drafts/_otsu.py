@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from .._types import Float, Labels, Mask, Spacing
 from ..settings import Settings
 from ._looks import brightness, each, look, sample, textured
-from ._parting import Float, Labels, Mask, Spacing, parted, smoothed
+from ._parting import parted, smoothed
 
 Polarity = Literal["bright", "dark", "texture"]
 _SURE = 4

@@ -5,15 +5,10 @@ from __future__ import annotations
 import cc3d
 import edt
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from .._types import Float, Labels, Mask, Spacing
 from ..targets import part
-
-Float = NDArray[np.float32]
-Labels = NDArray[np.uint32]
-Mask = NDArray[np.bool_]
-Spacing = tuple[float, ...] | None
 
 
 def anisotropy(spacing: Spacing, ndim: int) -> tuple[float, ...]:

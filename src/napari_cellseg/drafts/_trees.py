@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .._types import Float
 from ..kernels.threads import strips
-from ._parting import Float
 
 _ROWS = 20_000
 

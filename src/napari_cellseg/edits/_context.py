@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import boxes
+from .._types import Box, Labels, Mask, State
 from ..errors import CellsegError, NothingThere
 from ..project import APPROVED, CORRECTED, Edit, LabelStore, Objects, difference
 
-Labels = NDArray[np.uint32]
-State = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-Box = tuple[slice, ...]
 Over = Literal["all", "background", "object"]
 
 

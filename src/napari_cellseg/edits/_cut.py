@@ -9,10 +9,11 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box, Mask
 from ..boxes import around, relative
 from ..errors import CellsegError, NothingThere
 from ..project import Edit
-from ._context import Box, EditContext, Mask, Piece
+from ._context import EditContext, Piece
 from ._lines import rasterise
 
 Pixels = Callable[[Box], NDArray[Any]]

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box, Mask
 from ..boxes import relative, size
 from ..errors import CellsegError
 from ..project import Edit
-from ._context import Box, EditContext, Mask, Piece, most_covered, reach_of
+from ._context import EditContext, Piece, most_covered, reach_of
 from ._lines import box_around, rasterise
 
 Guide = Callable[[Box], NDArray[Any]]

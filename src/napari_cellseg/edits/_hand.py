@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Mask
 from ..project import APPROVED, CORRECTED, PREDICTED, Edit
-from ._context import EditContext, Mask, allowed, most_covered
+from ._context import EditContext, allowed, most_covered
 
 
 def stroke(

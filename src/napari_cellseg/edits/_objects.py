@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from .._types import Box, Labels, Mask
 from ..boxes import around, relative
 from ..errors import CellsegError, NothingThere
 from ..project import Edit
-from ._context import Box, EditContext, Labels, Mask, Piece, faces, protected, reach_of
+from ._context import EditContext, Piece, faces, protected, reach_of
 from ._lines import rasterise
 
 
@@ -68,17 +69,6 @@ def merge(context: EditContext, ids: Sequence[int]) -> Edit:
     box = around(p.box for p in pieces)
     mine = np.isin(context.labels[box], np.asarray(ids, np.uint32))
     return context.edit("merge", box, np.where(mine, ids[0], context.labels[box]), mine)
-
-
-def merge_line(context: EditContext, line: NDArray[np.floating]) -> Edit:
-    """Merge every object that a drawn line touches into the first one it meets.
-
-    Parameters
-    ----------
-    line
-        (N, ndim) corner points in voxel coordinates, in one plane of a volume.
-    """
-    return merge(context, ids_along(context, line))
 
 
 def ids_along(context: EditContext, line: NDArray[np.floating]) -> list[int]:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box, Labels, Mask, State
 from ..boxes import around, relative, size
 from ..matching import ids_in, overlaps
 from ..project import APPROVED, PREDICTED, Edit, difference
-from ._context import Box, EditContext, Labels, Mask, Piece, State, faces
+from ._context import EditContext, Piece, faces
 
 SAME = 0.5
 """IoU from which a predicted object is the one of an earlier prediction."""

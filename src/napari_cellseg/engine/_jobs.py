@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._types import Span
 from ..config import Config, Predict
 from ..errors import CellsegError
 from ..evaluate import Metrics, mean_scores, score_image
-from ..events import Evaluated, Event, Judged, Predicted, Saved, Skipped, Span, Stopped
+from ..events import Evaluated, Event, Judged, Predicted, Saved, Skipped, Stopped
 from ..project import (
     ImageRecord,
     Project,

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Span
 from ..boxes import relative
 from ..config import Config
 from ..errors import CellsegError
-from ..events import Event, Refined, Span
+from ..events import Event, Refined
 from ..preprocess import Processed
 from ..project import Project, fitted_target, known_mask, known_size, put_fitted_target, zoom_of
 from ..targets import Distance, Target, decode

@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Labels
 from ..boxes import around
 from ..errors import CellsegError
 from ..matching import STRIP, numbered, overlaps
 from ..project import Objects
 
-Labels = NDArray[np.uint32]
 Kind = Literal["only left", "only right", "split", "merged", "outline"]
 LEFT, RIGHT, BOTH, OTHER = 1, 2, 3, 4
 """Values of the agreement map: labelled by one side, by both as the same object, by both as different objects."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Labels
 from ..matching import mostly_known, overlaps
 
-Labels = NDArray[np.uint32]
 Metrics = dict[str, float]
 
 

@@ -15,12 +15,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Labels, State
+from .._types import Span as Box
 from ..matching import Overlaps, overlaps
 from ..project import Objects
 
-Labels = NDArray[np.uint32]
-State = NDArray[np.uint8]
-Box = tuple[tuple[int, int], ...]
 Order = Literal["worth", "random", "reading"]
 WEIGHTS = {
     "in doubt": 4.0, "models disagree": 2.0, "odd size": 1.5, "odd shape": 1.5, "touches others": 1.0,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from .._types import Labels
 from ..matching import overlaps
-
-Labels = NDArray[np.uint32]
 
 
 def evaluation_score(truth: Labels, predicted: Labels) -> dict[str, float]:

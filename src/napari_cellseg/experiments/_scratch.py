@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .._types import Labels
 from ..engine import EvaluateJob, Job
 from ..errors import CellsegError
 from ..evaluate import mean_scores
 from ..events import Evaluated, Event
 from ..project import APPROVED, Project
 
-Labels = NDArray[np.uint32]
 Runner = Callable[[Job], Iterator[Event]]
 
 

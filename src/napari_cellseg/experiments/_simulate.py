@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import edits
+from .._types import Labels
 from ..config import Config
 from ..drafts import Example, OtsuWatershed, PixelClassifier
 from ..edits import EditContext
@@ -27,7 +28,7 @@ from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, w
 from ..events import Event, Judged, Notice, Predicted, RoundScored
 from ..probabilities import kept_path, open_kept
 from ..project import CORRECTED, Project, begin_with, difference
-from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
+from ._scratch import Runner, Truth, approved_truth, measured, scratch_project
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._types import Labels
 from ..config import Config
 from ..drafts import OtsuWatershed, draft
 from ..engine import TrainJob, open_round
@@ -23,7 +24,7 @@ from ..errors import CellsegError
 from ..events import Event, Notice, Saved, StudyScored
 from ..preprocess import Recipe
 from ..project import Project, labels_before
-from ._scratch import Labels, Runner, Truth, approved_truth, measured, scratch_project
+from ._scratch import Runner, Truth, approved_truth, measured, scratch_project
 
 LEVELS = {"recipe": ("raw", "preprocessed"), "labels": ("draft", "corrected")}
 """Of every factor, the level of comparison first."""

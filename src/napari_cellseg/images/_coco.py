@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Labels
 from ..errors import CellsegError
 from ._json import whole
-from ._outlines import Labels, Masks, MasksFor, Outline, paint
+from ._outlines import Masks, MasksFor, Outline, paint
 from ._polygons import boxes
 
 _LONGEST_RUN = 60

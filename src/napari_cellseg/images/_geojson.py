@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .._types import Labels
 from ._json import whole
-from ._outlines import Labels, Outline
+from ._outlines import Outline
 from ._polygons import Ring, outlines_of
 
 _AREAS = ("Polygon", "MultiPolygon")

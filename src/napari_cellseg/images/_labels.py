@@ -14,11 +14,12 @@ import fastremap
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Labels
 from ..errors import CellsegError
 from ._guard import reading
 from ._image import Image
 from ._masks import is_foreign, kind_of, read_foreign
-from ._outlines import Labels, Masks, MasksFor, class_number
+from ._outlines import Masks, MasksFor, class_number
 from ._pairing import is_picture, read_paired
 from ._read import read
 

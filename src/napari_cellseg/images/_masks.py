@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from .._types import Labels
 from ..errors import CellsegError
 from ._coco import read_coco, write_coco
 from ._geojson import is_geojson, read_geojson, write_geojson
 from ._guard import reading
 from ._json import load
 from ._limits import check_archive
-from ._outlines import Labels, Masks, MasksFor, frame_of, paint
+from ._outlines import Masks, MasksFor, frame_of, paint
 from ._rois import read_rois, write_rois
 
 

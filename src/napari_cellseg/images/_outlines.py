@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Labels
 from ..errors import CellsegError
 from ._polygons import Ring, fill
 
-Labels = NDArray[np.uint32]
 FARTHEST = 1e8
 """No picture reaches as far as this, in pixels; coordinates beyond it are damage."""
 

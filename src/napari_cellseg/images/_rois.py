@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from .._types import Labels
 from ..errors import CellsegError
-from ._outlines import Labels, MasksFor, Outline
+from ._outlines import MasksFor, Outline
 from ._polygons import Ring, bridged, outlines_of
 
 _LARGEST = 1 << 28

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from .._types import Float
 from .threads import strips
 
-Float = NDArray[np.float32]
 TRUNCATE = 4.0
 """The kernel ends after this many standard deviations, as in scipy."""
 

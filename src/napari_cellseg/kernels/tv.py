@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from .._types import Float
 from .threads import cores, strips
-
-Float = NDArray[np.float32]
 
 
 def denoise(plane: Float, weight: float, iterations: int) -> Float:

@@ -10,18 +10,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..settings import members
 from ._base import ModelBase
 from ._encoders import AttentionVGGUNet, DenseNetUNet, FrozenEncoderUNet, InstanceActivationUNet, Smp
 from ._unets import MSUNet, UNet, UNet3D
 from ._weights import load_weights, read_weights, save_weights, write_tensors
 
-MODELS: tuple[type[ModelBase], ...] = (
-    Smp, UNet, MSUNet, UNet3D, FrozenEncoderUNet, DenseNetUNet, AttentionVGGUNet, InstanceActivationUNet,
-)  # fmt: skip
 Model = Annotated[
     Smp | UNet | MSUNet | UNet3D | FrozenEncoderUNet | DenseNetUNet | AttentionVGGUNet | InstanceActivationUNet,
     Field(discriminator="kind"),
 ]
+MODELS: tuple[type[ModelBase], ...] = members(Model)
 
 __all__ = [
     "MODELS",

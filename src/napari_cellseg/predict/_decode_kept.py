@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import zarr
 
+from .._types import Span
 from ..errors import CellsegError
-from ..events import Decoded, Predicted, Span, Stopped
+from ..events import Decoded, Predicted, Stopped
 from ..matching import join_planes
 from ..targets import BLOCK, DecodingStopped, Target, decode_into
 from ._store import Blend

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from torch import nn
 
+from .._types import Float
 from ..config import Config
 from ..nets.base import Network
 from ..nets.place import Device, out_of_memory
@@ -18,7 +18,6 @@ from ..project import ModelCard
 from ._model import bytes_per_voxel, reach, run
 from ._runtime import Facts, Runtime, _openvino
 
-Float = NDArray[np.float32]
 TOLERANCE = 1e-3
 """Share of voxels that may get other labels than torch gives them in float32..."""
 SLACK = 1.5

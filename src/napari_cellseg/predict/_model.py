@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .._types import Float
 from ..config import Config
 from ..models import load_weights
 from ..nets.device import choose, fused
 from ..nets.place import Device
 from ..project import ModelCard
 
-Float = NDArray[np.float32]
 _TRIAL = 256
 _CASTS = (torch.ops.aten.to, torch.ops.aten._to_copy)
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .._types import Shape3 as Shape
 from ..config import Predict
 from ..errors import CellsegError
 from ..zoom import Zoom
 from ._predictor import Predictor
 from ._store import fits
-from ._tiles import Shape, Tile, tiles
+from ._tiles import Tile, tiles
 
 _SECONDS_PER_TILE = 1.0
 """Cancel and the order of tiles follow the person within this time."""

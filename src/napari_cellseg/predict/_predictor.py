@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._types import Float
 from ..config import Config
 from ..errors import CellsegError
 from ..nets.place import Device, out_of_memory, processor
@@ -27,7 +27,6 @@ from ._tiles import spans
 if TYPE_CHECKING:
     from torch import nn
 
-Float = NDArray[np.float32]
 _TRIAL = 256
 _MIRRORS: dict[int, tuple[tuple[int, ...], ...]] = {
     2: ((), (-2,), (-1,), (-2, -1)),

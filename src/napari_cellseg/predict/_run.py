@@ -18,10 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box3 as Box
+from .._types import Float, Span
+from .._types import Shape3 as Shape
 from ..base import estimate_size
 from ..config import Predict
 from ..errors import CellsegError
-from ..events import Event, Notice, Planned, Predicted, Span, Stopped, TileDone
+from ..events import Event, Notice, Planned, Predicted, Stopped, TileDone
 from ..images import Image
 from ..preprocess import Processed
 from ..probabilities import entropy
@@ -32,10 +35,9 @@ from ._plan import Plan, make_plan
 from ._predictor import Predictor
 from ._size import checked_size
 from ._store import Blend, OnlyPlane, allocate, chunk_shape, make_zarr
-from ._tiles import Box, Queue, Shape, Tile
+from ._tiles import Queue, Tile
 from ._tiles import Span as Extent
 
-Float = NDArray[np.float32]
 GLIMPSE = 256
 """Side of the piece at the centre of view that is shown before the first tile."""
 STRETCH, DEPTH = 2.5, 16

@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._types import Float
 from ..config import Config
 from ..kernels.threads import cores
 from ..nets.place import Device
 from ..project import ModelCard
 
-Float = NDArray[np.float32]
 FORMAT = 1
 """Of an export; a new number makes all exports again."""
 _IMPORTING = threading.Lock()

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Span
 from ..base import median_diameter
-from ..events import Span
 
 CLEARLY = 1.3
 """Sizes that differ by less are the same."""

@@ -12,11 +12,13 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from .._types import Box3 as Box
+from .._types import Float
+from .._types import Shape3 as Shape
 from ..errors import CellsegError
 from ..probabilities import UNIT, scaled
-from ._tiles import Box, Shape, Tile
+from ._tiles import Tile
 
-Float = NDArray[np.float32]
 IN_MEMORY = 600_000_000
 """Results up to this many bytes stay in memory."""
 

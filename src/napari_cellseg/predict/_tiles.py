@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-Shape = tuple[int, int, int]
-Box = tuple[slice, slice, slice]
-Float = NDArray[np.float32]
+from .._types import Box3 as Box
+from .._types import Float
+from .._types import Shape3 as Shape
 
 
 @dataclass(frozen=True)

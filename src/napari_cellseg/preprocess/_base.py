@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from .._types import Box3 as Box
+from .._types import Float
 from ..settings import Settings
 
 Pixels = NDArray[Any]
-Float = NDArray[np.float32]
-Box = tuple[slice, slice, slice]
-"""Ranges along Z, Y and X."""
 Needs = Literal["nothing", "image", "plane", "image and plane"]
 MAX_WHOLE = 64_000_000
 """Statistics are taken from whole images up to this many voxels, from samples of larger ones."""

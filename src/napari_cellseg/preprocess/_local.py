@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage as ndi
 
-from ._base import Float, Needs, Pixels, Place, StepBase, Whole, per_channel, per_plane, percentiles, to_8_bit, unit
+from .._types import Float
+from ._base import Needs, Pixels, Place, StepBase, Whole, per_channel, per_plane, percentiles, to_8_bit, unit
 
 
 class Clahe(StepBase):

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ._base import Float, Needs, Pixels, Place, StepBase, Whole, per_channel, percentiles, to_8_bit, unit
+from .._types import Float
+from ._base import Needs, Pixels, Place, StepBase, Whole, per_channel, percentiles, to_8_bit, unit
 
 
 class _Linear(StepBase):

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..settings import Settings
-from ._base import Box, Float, Pixels, Place, StepBase, Whole, unit
+from .._types import Box3 as Box
+from .._types import Float
+from ..settings import Settings, members
+from ._base import Pixels, Place, StepBase, Whole, unit
 from ._local import Background, Clahe, Gaussian, LowPass, Median, TopHat, TVDenoise
 from ._point import (
     ChannelMix,
@@ -25,15 +27,12 @@ from ._point import (
     ZScoreNormalize,
 )
 
-STEPS: tuple[type[StepBase], ...] = (
-    PercentileNormalize, MinMaxNormalize, ZScoreNormalize, EightBit, Window, Cutoff, Gamma, Invert, Clahe, TVDenoise,
-    Gaussian, LowPass, Median, TopHat, Background, ChannelPick, ChannelMix, Grey,
-)  # fmt: skip
 Step = Annotated[
     PercentileNormalize | MinMaxNormalize | ZScoreNormalize | EightBit | Window | Cutoff | Gamma | Invert | Clahe
     | TVDenoise | Gaussian | LowPass | Median | TopHat | Background | ChannelPick | ChannelMix | Grey,
     Field(discriminator="kind"),
 ]  # fmt: skip
+STEPS: tuple[type[StepBase], ...] = members(Step)
 _KEPT_BYTES = 1 << 27
 
 

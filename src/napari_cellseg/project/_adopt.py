@@ -14,8 +14,9 @@ from pathlib import Path
 from ..base import base_models
 from ..errors import CellsegError
 from ._ensemble import member_paths
-from ._folder import SUFFIX, Project, Task
+from ._folder import Project
 from ._models import read_card, read_model_config, write_model
+from ._opening import SUFFIX, Task
 
 
 def find_model(name: str | Path) -> Path:

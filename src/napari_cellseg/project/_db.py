@@ -11,10 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .._types import Span
 from ..errors import CellsegError, ProjectGone
 from ._connection import connected, damaged, explained, file_mark, understood
 from ._edit import Edit, Packed, decode_edit
-from ._records import COMPACTED, EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord, Span, image_from_json
+from ._records import COMPACTED, EditRow, Holdout, ImageRecord, ReviewRecord, RoundRecord, image_from_json
 
 T = TypeVar("T")
 Row = tuple[Any, ...]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box
 from ..errors import CellsegError
 from ._records import COMPACTED
 
-Box = tuple[slice, ...]
 _MAGIC = b"E1"
 _HEAD = 41
 """Bytes that tell at most how many there are."""

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
-import tomllib
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tomli_w
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from .. import images as pictures
-from ..config import Config, default_config
-from ..errors import CellsegError, ProjectDamaged
-from ..files import whole, write_text
+from ..config import Config
+from ..errors import CellsegError
+from ..files import write_text
 from ..settings import validated
 from ._db import Database
 from ._edit import Edit, difference
+from ._guidelines import copy_reference, read_guidelines
 from ._hints import Hints
 from ._import import Added, Addition, add_pictures
 from ._inside import inside
 from ._known import APPROVED, PREDICTED
 from ._label_store import LabelStore
 from ._models import LeftOut, foreign_runs, models_in, read_card, read_model_config, usable_card
-from ._names import free_name
+from ._opening import Task, author, had_database, make_folder, read_settings, window_lock
 from ._records import ImageRecord, ModelCard
 from ._recovery import NAME as DATABASE
-from ._recovery import Recovered, rebuild
-
-SCHEMA = 1
-SUFFIX = ".cellseg"
-Task = Literal["instance", "semantic"]
+from ._recovery import rebuild
 
 
 class Project:
@@ -65,8 +60,8 @@ class Project:
         self.meanings = self.classes if self.task == "semantic" else ()  # of labels; ids of objects have none
         self.config: Config = validated(Config, settings.get("config", {}))
         self._settings = settings
-        self.db = Database(path / DATABASE, create=not _had_database(path))
-        self.author = _author()
+        self.db = Database(path / DATABASE, create=not had_database(path))
+        self.author = author()
         self.notices: list[str] = []
         self._stores: dict[str, LabelStore] = {}
         self._claim: FileLock | None = None
@@ -83,31 +78,7 @@ class Project:
         CellsegError
             When the folder exists or cannot be made, or the task is unknown.
         """
-        path = Path(path)
-        path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
-        if task not in ("instance", "semantic"):
-            raise CellsegError(f"There is no task {task!r}.", "Use instance or semantic.")
-        if path.exists():
-            raise CellsegError(f"{path} exists already.", "Open it, or choose another name.")
-        names = classes or (("object",) if task == "instance" else ("foreground",))
-        if task == "instance" and len(names) > 1:
-            raise CellsegError("An instance project has one class.", "Use --task semantic for several classes.")
-        settings = {
-            "schema": SCHEMA,
-            "name": path.stem,
-            "task": task,
-            "classes": list(names),
-            "config": default_config(task).model_dump(mode="json"),
-        }
-        part = path.with_name(path.name + ".part")
-        try:
-            for folder in ("images", "models", "cache"):
-                (part / folder).mkdir(parents=True)
-            (part / "project.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
-            os.replace(part, path)
-        except OSError as error:
-            shutil.rmtree(part, ignore_errors=True)
-            raise CellsegError(f"{path} cannot be made: {error}.", "Choose a folder you may write to.") from error
+        path, settings = make_folder(Path(path), task, classes)
         try:
             return cls(path, settings)
         except CellsegError:  # its database found no room: a project is there as a whole, or not
@@ -124,7 +95,7 @@ class Project:
             When it is not a project, was made by a newer version, or its database is damaged.
         """
         path = Path(path)
-        return cls(path, _read_settings(path))
+        return cls(path, read_settings(path))
 
     @classmethod
     def recover(cls, path: str | Path) -> Project:
@@ -140,22 +111,22 @@ class Project:
             When a window has the project open, or the new database cannot be written.
         """
         path = Path(path)
-        settings = _read_settings(path)
-        lock = _window_lock(path)
+        settings = read_settings(path)
+        lock = window_lock(path)
         if lock is False:
             raise CellsegError(
                 f"{path.name} is open in a napari window, which would go on writing into the old database.",
                 "Close the project there, then recover it.",
             )
         try:
-            done = rebuild(path, models_in(path / "models")[0], _author())
+            done = rebuild(path, models_in(path / "models")[0], author())
             project = cls(path, settings)
         except BaseException:
             if lock:
                 lock.release()
             raise
         project._claim = lock
-        project.notices.append(_told(done))
+        project.notices.append(done.text)
         return project
 
     def claim(self) -> bool:
@@ -164,7 +135,7 @@ class Project:
         Other processes (the command line, a running prediction) may still write; user edits stay.
         """
         if self._claim is None:
-            lock = _window_lock(self.path)
+            lock = window_lock(self.path)
             self._looks_only = lock is False
             self._claim = lock or None
         return not self._looks_only
@@ -424,18 +395,7 @@ class Project:
         CellsegError
             When the file is there and cannot be read.
         """
-        try:
-            data = self.guidelines_path.read_bytes()
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise CellsegError(
-                f"The guidelines cannot be read: {error}.", "Check the folder of the project."
-            ) from error
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return data.decode("cp1252", errors="replace")  # an editor of Windows
+        return read_guidelines(self.guidelines_path)
 
     def save_guidelines(self, text: str) -> None:
         """Replace the rules, the file as a whole.
@@ -449,16 +409,7 @@ class Project:
 
     def add_reference(self, picture: str | Path) -> str:
         """Copy a reference picture into the project, whole or not at all; returns the Markdown that shows it."""
-        picture = Path(picture)
-        folder = self.path / "guidelines"
-        try:
-            folder.mkdir(exist_ok=True)
-            name = free_name(picture.stem, {p.stem for p in folder.iterdir()}) + picture.suffix.lower()
-            with whole(folder / name) as part:
-                shutil.copyfile(picture, part)
-        except OSError as error:
-            raise CellsegError(f"{picture.name} could not be copied: {error}.", "Free some space.") from error
-        return f"![{picture.stem}](guidelines/{name})"
+        return copy_reference(Path(picture), self.path / "guidelines")
 
     # --- models ---------------------------------------------------------------------------------
 
@@ -519,7 +470,7 @@ class Project:
         CellsegError
             When it cannot be written; the default is as before.
         """
-        settings = _read_settings(self.path) | {"config": config.model_dump(mode="json")}
+        settings = read_settings(self.path) | {"config": config.model_dump(mode="json")}
         write_text(self.path / "project.toml", tomli_w.dumps(settings))
         self.config, self._settings = config, settings
 
@@ -550,77 +501,3 @@ class Project:
         shape = self._read(record, path).frame(0).spatial_shape
         detail = f"its shape is {shape}, not {record.shape}" if shape != record.shape else "its content differs"
         raise CellsegError(f"The picture of {record.id} was changed since it was added: {detail}.", hint)
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = tomllib.loads((path / "project.toml").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CellsegError(
-            f"{path} is not a cellseg project.", "Give a folder that ends in .cellseg, or make one with: new."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CellsegError(f"{path}/project.toml cannot be read: {error}.", "Restore it from a backup.") from error
-    sound = {"schema": int, "name": str, "task": str, "classes": list}
-    if any(not isinstance(settings.get(key), kind) for key, kind in sound.items()) or (
-        settings["task"] not in ("instance", "semantic") or not all(isinstance(c, str) for c in settings["classes"])
-    ):
-        raise CellsegError(
-            f"{path}/project.toml does not hold schema, name, task and classes of a project.",
-            "Restore it from a backup.",
-        )
-    if settings["schema"] > SCHEMA:
-        raise CellsegError(
-            f"{path.name} was made by a newer napari-cellseg (schema {settings['schema']}, this one knows {SCHEMA}).",
-            "Update napari-cellseg: pip install -U napari-cellseg. The project was not touched.",
-        )
-    return settings
-
-
-def _had_database(path: Path) -> bool:
-    """Whether a database should be there: in a folder that was just made there is none.
-
-    Raises
-    ------
-    CellsegError
-        When it is gone.
-    """
-    if (path / DATABASE).exists():
-        return True
-    used = [p for name in ("images", "models", "runs") for p in (path / name).glob("*")] + [*path.glob(f"{DATABASE}*")]
-    if used:
-        raise ProjectDamaged(
-            f"The database of {path.name} is missing; {used[0].relative_to(path).as_posix()} is there.",
-            "If project.db was moved, put it back. If it is lost, or a recovery was interrupted, run: napari-cellseg "
-            f"recover {path.name}",
-            str(path),
-        )
-    return False
-
-
-def _window_lock(path: Path) -> FileLock | Literal[False] | None:
-    """The lock of the one window that edits; False where another has it, None where the file system has no locks."""
-    lock = FileLock(path / "window.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return False
-    except (OSError, NotImplementedError):
-        return None
-    return lock
-
-
-def _told(done: Recovered) -> str:
-    text = f"Put together {done.edits} edits of {', '.join(done.sources) or 'no database'}."
-    if done.from_snapshot:
-        text += f" The snapshots knew more of {', '.join(done.from_snapshot)}."
-    return text + (f" The old database is kept as {done.kept}." if done.kept else "")
-
-
-def _author() -> str:
-    if named := os.environ.get("CELLSEG_AUTHOR", "").strip():
-        return named
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "unknown"

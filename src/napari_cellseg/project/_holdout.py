@@ -16,11 +16,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Span
 from ..errors import CellsegError
 from ._folder import Project
 from ._kinds import remember_kinds
 from ._objects import Objects
-from ._records import Holdout, ImageRecord, Span
+from ._records import Holdout, ImageRecord
 
 T = TypeVar("T")
 VAL_SHARE = 0.2

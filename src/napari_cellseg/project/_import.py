@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import images as pictures
+from .._types import Labels
 from ..errors import CellsegError
 from ._db import Database
 from ._edit import Edit, Packed, difference, pack
@@ -25,7 +26,6 @@ from ._names import free_name, picture_stem
 from ._records import ImageRecord
 from ._snapshot import write_snapshot
 
-Labels = NDArray[np.uint32]
 SPLITS = ("train", "val", "test")
 
 

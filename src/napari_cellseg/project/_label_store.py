@@ -207,11 +207,6 @@ class LabelStore:
         """Whether `undo` has something to take back."""
         return bool(self._undo)
 
-    @property
-    def can_redo(self) -> bool:
-        """Whether `redo` has something to do again."""
-        return bool(self._redo)
-
     def sync(self) -> bool:
         """Take in rows that another process has logged; returns whether there were any."""
         return self._take_in(self._db.rows_after(self.record.id, self.n))

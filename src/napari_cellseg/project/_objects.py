@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box
 from ..errors import CellsegError
 from ._edit import Edit
 
-Box = tuple[slice, ...]
 ROOM = 1 << 24
 """So many free numbers above the largest are enough for whatever comes; where fewer are left, a gap is used."""
 LAST = (1 << 32) - 1

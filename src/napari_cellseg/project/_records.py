@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from .._types import Span
 from ..files import whole
 from ._inside import checked_name
 
@@ -17,8 +18,6 @@ COMPACTED = "compacted"
 """Tools of a row that stands for all rows before it (see `compact`) begin with this."""
 COUNTED = ("status/", "known/")
 """Settings under these names are sums over the log, which can be made again."""
-Span = tuple[tuple[int, int], ...]
-"""A box as (start, stop) per axis."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,14 @@ class Recovered:
     from_snapshot: tuple[str, ...]
     kept: str
 
+    @property
+    def text(self) -> str:
+        """The same for people."""
+        text = f"Put together {self.edits} edits of {', '.join(self.sources) or 'no database'}."
+        if self.from_snapshot:
+            text += f" The snapshots knew more of {', '.join(self.from_snapshot)}."
+        return text + (f" The old database is kept as {self.kept}." if self.kept else "")
+
 
 def rebuild(path: Path, models: Sequence[ModelCard], author: str) -> Recovered:
     """Make the database of a project folder again; no window may have it open.

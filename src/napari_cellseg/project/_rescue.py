@@ -16,7 +16,8 @@ import tomli_w
 
 from ..errors import CellsegError
 from ._db import Database
-from ._folder import SUFFIX, Project
+from ._folder import Project
+from ._opening import SUFFIX
 from ._recovery import NAME
 
 _KEPT = ("models", "runs", "sources", "guidelines", "guidelines.md")

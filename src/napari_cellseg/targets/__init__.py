@@ -11,15 +11,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..settings import Settings
+from ..settings import Settings, members
 from ._common import drop_small
 from ._decode import Read, decode, decode_into, part, typical_radius
 from ._instances import Boundary, Distance, TargetBase
 from ._semantic import ClassTarget, Foreground, Semantic
 from ._watershed import BLOCK, DecodingStopped, blocks
 
-TARGETS: tuple[type[Settings], ...] = (Distance, Boundary, Semantic, Foreground)
 Target = Annotated[Distance | Boundary | Semantic | Foreground, Field(discriminator="kind")]
+TARGETS: tuple[type[Settings], ...] = members(Target)
 
 __all__ = [
     "BLOCK",

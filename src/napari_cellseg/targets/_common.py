@@ -9,11 +9,8 @@ import edt
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Float, Labels, Spacing
 from ..matching import numbered
-
-Labels = NDArray[np.uint32]
-Float = NDArray[np.float32]
-Spacing = tuple[float, ...] | None
 
 
 def anisotropy(spacing: Spacing, ndim: int) -> tuple[float, ...]:

@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box3 as Box
+from .._types import Float, Labels, Spacing
+from .._types import Shape3 as Shape
 from ..boxes import grown, relative
-from ._common import Float, Labels, Spacing, radii
+from ._common import radii
 from ._instances import InstanceTarget, TargetBase
 from ._semantic import ClassTarget
-from ._watershed import BLOCK, Box, DecodingStopped, Shape, blocks, segment
+from ._watershed import BLOCK, DecodingStopped, blocks, segment
 
 Read = Callable[[Box], Float]
 """Box inside the image -> (K, z, y, x) float32 probabilities."""

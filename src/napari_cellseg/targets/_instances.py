@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage as ndi
 
+from .._types import Float, Labels, Spacing
 from ..settings import Settings
-from ._common import Float, Labels, Spacing, anisotropy, depth, per_object_max
+from ._common import anisotropy, depth, per_object_max
 
 
 @dataclass(frozen=True)

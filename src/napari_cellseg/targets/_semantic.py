@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage as ndi
 
-from ._common import Float, Labels, Spacing
+from .._types import Float, Labels, Spacing
 from ._instances import TargetBase
 
 Classes = NDArray[np.uint8]

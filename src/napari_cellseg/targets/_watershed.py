@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box3 as Box
+from .._types import Float
+from .._types import Shape3 as Shape
+
 if TYPE_CHECKING:
     from ..kernels.landscape import Basins
 
-Float = NDArray[np.float32]
-Shape = tuple[int, int, int]
-Box = tuple[slice, slice, slice]
 Landscape = Callable[[Box], tuple[Float, NDArray[np.bool_]]]
 """Box, which may reach over the border of the image, -> height and mask there (False outside the image)."""
 BLOCK = 4_000_000

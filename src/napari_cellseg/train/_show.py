@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..augmentation import Cut, Float, Patch, Unchanged
+from .._types import Float
+from ..augmentation import Cut, Patch, Unchanged
 from ..config import Config
 from ..data import TrainingSet
 from ..events import TrainingShown

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import edits
+from ..._types import Labels
 from ...boxes import around
 from ...engine import DecodeJob, Reply
 from ...errors import CellsegError
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .label_writer import LabelWriter
     from .review import Review
     from .workspace import Workspace
-
-Labels = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, eq=False)

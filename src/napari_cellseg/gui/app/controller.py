@@ -17,11 +17,11 @@ from napari.components import ViewerModel
 from numpy.typing import NDArray
 from psygnal import SignalInstance
 
+from ..._types import Span
 from ...config import Config
 from ...engine import Engine, Reply
 from ...errors import CellsegError
 from ...evaluate import Order
-from ...events import Span
 from ...project import LabelStore, Project, new_project
 from ...targets import Target
 from ..layers.image_layers import ImageLayers
@@ -252,12 +252,6 @@ class Controller:
         """Set what the person wants; what is None stays. See the fields of `Session`."""
         wishes = {"live": live, "field_only": field_only, "together": together, "split": split}
         self.session.update(**{name: value for name, value in wishes.items() if value is not None})
-
-    def select_channel(self, channel: int) -> None:
-        """Show another channel."""
-        if self.family is not None:
-            self.family.show_channel(channel)
-            self.session.update(channel=channel)
 
     def configure(self, config: Config) -> None:
         """Use another configuration from now on, and remember it in the project."""

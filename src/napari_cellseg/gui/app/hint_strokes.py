@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from ..._types import Span
 from ...errors import CellsegError
-from ...events import Span
 from ...project import BACKGROUND, Hints
 from ..layers import _napari
 from .report_errors import report_errors

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from ... import edits
+from ..._types import Box, Labels
 from ...boxes import relative
 from ...errors import CellsegError
 from ...project import PREDICTED, Edit, LabelStore, Objects
@@ -36,8 +37,6 @@ MANY = 64
 PROVISIONAL = 1_000_000
 """Objects of single tiles are numbered this far above those of the whole image that replace them. No id is used twice:
 one that is remembered (by the brush, a review, a comparison) is the object it was, or is gone."""
-Box = tuple[slice, ...]
-Labels = NDArray[np.uint32]
 
 
 class Piece(NamedTuple):

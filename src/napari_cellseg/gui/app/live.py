@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ..._types import Span
 from ...engine import LiveJob, Reply, live_reason
 from ...errors import CellsegError
-from ...events import Event, Failed, Finished, Refined, Span
+from ...events import Event, Failed, Finished, Refined
 
 if TYPE_CHECKING:
     from .hint_strokes import HintStrokes

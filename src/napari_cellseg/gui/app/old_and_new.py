@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._types import Span
 from ...engine import PredictJob, Reply
 from ...errors import CellsegError
-from ...events import Failed, Finished, Predicted, Span
+from ...events import Failed, Finished, Predicted
 from ...project import RoundRecord
 
 if TYPE_CHECKING:

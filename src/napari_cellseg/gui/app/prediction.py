@@ -16,9 +16,10 @@ import numpy as np
 from psygnal import Signal
 
 from ... import drafts
+from ..._types import Span
 from ...engine import DecodeJob, FitJob, PlanJob, PredictJob, Reply, target_of
 from ...errors import CellsegError
-from ...events import Decoded, Event, Failed, Finished, Fitted, Planned, Predicted, Span, TileDone
+from ...events import Decoded, Event, Failed, Finished, Fitted, Planned, Predicted, TileDone
 from ...probabilities import kept_path, open_kept
 from ...project import Project, fitted_target, note_size, said_size
 from ...targets import Target

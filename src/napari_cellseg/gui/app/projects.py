@@ -274,6 +274,12 @@ class Projects:
         if session.image in ids:
             self.select_image(ids[(ids.index(session.image) + by) % len(ids)])
 
+    def select_channel(self, channel: int) -> None:
+        """Show another channel of the open image."""
+        if self._ws.family is not None:
+            self._ws.family.show_channel(channel)
+            self._ws.session.update(channel=channel)
+
     def set_object_size(self, size: float) -> None:
         """Say how large typical objects of the open image are (pixels); 0: let it be estimated."""
         self._ws.store()

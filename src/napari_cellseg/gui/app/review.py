@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from ... import edits
+from ..._types import Span as Box
 from ...errors import CellsegError
 from ...evaluate import Item, Order, review_order
 from ...probabilities import kept_path, open_kept
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .label_writer import LabelWriter
     from .strokes import Strokes
     from .workspace import Workspace
-
-Box = tuple[tuple[int, int], ...]
 
 
 class Review:

@@ -12,6 +12,10 @@ Act = Callable[..., None]
 """A method of `ToolActions`, not bound yet."""
 
 
+def _cannot(*_: object) -> None:
+    raise TypeError("The tool has no such gesture.")
+
+
 @dataclass(frozen=True)
 class Tool:
     """A tool as people see it, and what it does.
@@ -37,9 +41,9 @@ class Tool:
     gesture: Gesture
     tip: str
     group: str
-    at: Act | None = None
-    along: Act | None = None
-    inside: Act | None = None
+    at: Act = _cannot
+    along: Act = _cannot
+    inside: Act = _cannot
     only: tuple[Only, ...] = ()
     main: bool = False
     takes_first: bool = False

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import edits
+from ..._types import Box
 from ...edits import EditContext, Piece
 from ...errors import CellsegError
 from ...probabilities import kept_path, open_kept
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Point = tuple[int, ...]
 Line = NDArray[np.floating]
 """(N, ndim) voxel coordinates in one plane."""
-Box = tuple[slice, ...]
 IN_SLICES = "Switch to the 2D view (Ctrl+Y). Merge, Delete, Approve and the like on whole objects work in 3D, too."
 
 
@@ -65,26 +65,22 @@ class ToolActions:
     def at(self, tool: Tool, point: Point) -> None:
         """A click, or a key over a voxel."""
         self._refuse_classes(tool)
-        assert tool.at is not None
         tool.at(self, self._writer.context(point[0] if len(point) == 3 else None), point)
 
     @after_settling
     def along(self, tool: Tool, line: Line) -> None:
         """A drawn line or loop, (N, ndim) voxel coordinates in one plane."""
         self._refuse_classes(tool)
-        assert tool.along is not None
         tool.along(self, self._writer.context(int(round(line[0, 0])) if line.shape[1] == 3 else None), line)
 
     @after_settling
     def inside(self, tool: Tool, box: Box) -> None:
         """A drawn box."""
-        assert tool.inside is not None
         tool.inside(self, box)
 
     @after_settling
     def now(self, tool: Tool) -> None:
         """A tool that needs no place acts on what is in view."""
-        assert tool.inside is not None
         tool.inside(self, self.in_slices().visible_box())
 
     # --- approving ------------------------------------------------------------------------------

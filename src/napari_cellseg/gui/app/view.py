@@ -139,14 +139,7 @@ def resolve(s: Session) -> View:
         channels=s.record.n_channels if s.record and not _is_rgb(s) else 1,
         channel=s.channel,
         next_step=_next_step(s, open_round),
-        status=s.status,
-        notice=s.notice,
-        problem=s.problem,
-        progress=s.progress,
-        progress_kind=running,
-        remaining=remaining_text(s.progress.remaining) if s.progress else "",
-        engine=s.engine,
-        silent=silence_text(s),
+        **_status(s, running),
         models=model_items(s),
         current_model=s.current_model or "",
         **_learning(s, open_round, writable, idle),
@@ -162,6 +155,20 @@ def resolve(s: Session) -> View:
         fine_tune=_first(project, writable, idle, _known(s)),
         decide=_first(writable, idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
     )
+
+
+def _status(s: Session, running: str) -> dict[str, Any]:
+    """What is said below the pages."""
+    return {
+        "status": s.status,
+        "notice": s.notice,
+        "problem": s.problem,
+        "progress": s.progress,
+        "progress_kind": running,
+        "remaining": remaining_text(s.progress.remaining) if s.progress else "",
+        "engine": s.engine,
+        "silent": silence_text(s),
+    }
 
 
 def _project(s: Session) -> dict[str, Any]:

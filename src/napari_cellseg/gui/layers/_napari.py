@@ -14,7 +14,8 @@ from napari.layers import Labels
 from napari.utils.colormaps import label_colormap
 from numpy.typing import NDArray
 
-Box = tuple[slice, ...]
+from ..._types import Box
+
 _NEEDED = (
     "_history_limit", "_reset_history", "_block_history", "_staged_history", "_commit_stroke", "_get_update_slices",
     "_accumulate_updated_slice", "_partial_labels_refresh", "_slice", "_slicing_state",

@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Shapes
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from ...events import Span
+from ..._types import Span
 from ...project import ImageRecord
 
 OURS = "napari-cellseg"

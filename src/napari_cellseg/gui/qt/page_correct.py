@@ -51,6 +51,12 @@ class CorrectPage(Page):
         self.review = ReviewPanel(c)
         self.form.addWidget(heading("Review"))
         self.form.addWidget(self.review)
+        self._make_approval()
+        self._make_more()
+
+    def _make_approval(self) -> None:
+        """Whole areas that are right, and how far the image is."""
+        c = self.controller
         self.form.addWidget(heading("Approve what is right"))
         self.field = ActionButton(
             "Approve field  (Y)",
@@ -69,6 +75,10 @@ class CorrectPage(Page):
                 "<span style='color:#9ecae1'>■</span> background that a correction vouches for"
             )
         )
+
+    def _make_more(self) -> None:
+        """What is needed now and then, folded away."""
+        c = self.controller
         details = (self.choices.split_on, self.choices.snap_to, self.choices.smallest)
         self.form.addWidget(more("More: how tools act", *details))
         self.guidelines = ActionButton(

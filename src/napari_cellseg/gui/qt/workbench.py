@@ -147,7 +147,7 @@ class Workbench(Dock):
         self.back, self.forward = self._arrow("◀", -1), self._arrow("▶", 1)
         self.channel = QComboBox()
         self.channel.setToolTip("The channel that is shown; the network sees all of them.")
-        self.channel.currentIndexChanged.connect(self.controller.select_channel)
+        self.channel.currentIndexChanged.connect(self.controller.projects.select_channel)
         self.tabs, self.stack = QTabBar(), QStackedWidget()
         self.tabs.setExpanding(False)
         self.tabs.setUsesScrollButtons(False)
