@@ -83,3 +83,13 @@ def test_views_are_shown_from_plain_values():
                 wrong += [f"{path.name}:{n.lineno}" for n in asks]
     assert shown > 20
     assert wrong == []
+
+
+def test_pages_read_the_view_and_not_the_session():
+    reads = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted((SOURCE / "gui" / "qt").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("session", "workspace", "store", "canvas")
+    ]
+    assert reads == []

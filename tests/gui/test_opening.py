@@ -15,6 +15,7 @@ from qtpy.QtGui import QDropEvent
 
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.session import Offer
+from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.qt.page_image import ImagePage
 
 
@@ -143,3 +144,18 @@ def test_a_project_of_classes_is_made_from_the_page(controller, qtbot, tmp_path,
     page.classes.setText("nucleus, envelope")
     page.new.click()
     assert controller.project().classes == ("nucleus", "envelope")
+
+
+def test_steps_say_how_far_they_are(controller, tmp_path):
+    view = resolve(controller.session)
+    assert view.steps["Image"].state == "next"
+    assert {view.steps[s].state for s in ("Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")} == {"locked"}
+    assert all(step.reason for step in view.steps.values() if step.state == "locked")
+    controller.open_images([picture(tmp_path / "a.npy", 64, 80)])
+    view = resolve(controller.session)
+    assert (view.steps["Image"].state, view.steps["Predict"].state) == ("done", "next")
+    controller.family.labels.data_setitem((np.array([3, 4]), np.array([4, 4])), 1)
+    controller.workspace.count()
+    view = resolve(controller.session)
+    assert (view.steps["Correct"].state, view.steps["Fine-tune"].state) == ("done", "next")
+    assert "compares old and new" in view.steps["Rounds"].reason

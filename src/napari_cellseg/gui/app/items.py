@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -10,6 +11,22 @@ class Control:
     """Whether a control works, and if not, why."""
 
     enabled: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a step of the Workbench is.
+
+    Attributes
+    ----------
+    state
+        "done", "next" (the most sensible one now), "locked" (nothing can be done there yet) or "".
+    reason
+        Why it is locked.
+    """
+
+    state: Literal["done", "next", "locked", ""] = ""
     reason: str = ""
 
 

@@ -138,7 +138,7 @@ class Session:
     unfinished: str = ""
     """The training that was interrupted last."""
     counts: Counts = field(default_factory=Counts)
-    status: str = "Open a project, or use the image that is open in napari."
+    status: str = "Open images, or drop them on the window."
     notice: str = ""
     problem: Problem | None = None
     engine: str = "engine: starting"

@@ -11,7 +11,7 @@ from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
 from .image_status import mark, statuses, summary
-from .items import Control, Item
+from .items import Control, Item, Step
 from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Choices, Curve, Histogram, Problem, Progress, Session
@@ -45,7 +45,8 @@ class View:
     open_images: tuple[str, ...]
     channels: int
     channel: int
-    next_step: str
+    steps: dict[str, Step]
+    """How far each step is, by its title."""
     status: str
     notice: str
     problem: Problem | None
@@ -138,7 +139,7 @@ def resolve(s: Session) -> View:
         open_images=s.open_images,
         channels=s.record.n_channels if s.record and not _is_rgb(s) else 1,
         channel=s.channel,
-        next_step=_next_step(s, open_round),
+        steps=_steps(s, open_round, image),
         **_status(s, running),
         models=model_items(s),
         current_model=s.current_model or "",
@@ -309,6 +310,31 @@ def _first(*controls: Control) -> Control:
 
 def _is_rgb(s: Session) -> bool:
     return s.record is not None and s.record.in_colour
+
+
+def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:
+    """What is done, what comes next, and what must wait for something else."""
+    known = s.counts.corrected + s.counts.approved > 0
+    done = {
+        "Image": s.store is not None,
+        "Predict": s.counts.objects > 0,
+        "Correct": known,
+        "Fine-tune": bool(s.rounds),
+        "Rounds": bool(s.rounds) and not open_round,
+    }
+    locked = dict.fromkeys(("Preprocess", "Predict", "Correct"), image.reason)
+    locked["Fine-tune"] = _known(s).reason if s.project else image.reason
+    locked["Rounds"] = "" if s.rounds or s.unjudged else "Fine-tune a model first: a round compares old and new."
+    following = _next_step(s, open_round)
+
+    def step(title: str) -> Step:
+        if title == following:
+            return Step("next")
+        if done.get(title):
+            return Step("done")
+        return Step("locked", locked[title]) if locked.get(title) else Step()
+
+    return {title: step(title) for title in ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")}
 
 
 def _next_step(s: Session, open_round: bool) -> str:

@@ -34,6 +34,7 @@ class ImagePage(Page):
 
     def build(self) -> None:
         """Make the controls."""
+        self._with_project: list[QWidget] = []
         self.layers = QComboBox()
         self.layers.setToolTip("Images that are open in napari and not in the project yet.")
         self.use = ActionButton(
@@ -53,15 +54,20 @@ class ImagePage(Page):
         self.list.currentItemChanged.connect(self._chosen)
         self._shown: tuple[Item, ...] = ()
         self.summary = hint()
-        projects, kinds = row(self.new, self.open), more("New project: of what", self._kinds())
+        projects, kinds = row(self.new, self.open), more("More: a project of objects or classes", self._kinds())
         for widget in (self.layers, self.use, self.begin, self.drop, projects, kinds):
             self.form.addWidget(widget)
-        self.form.addWidget(heading("Images of the project"))
+        self.form.addWidget(self._of_project(heading("Images of the project")))
         self.form.addWidget(self.summary)
-        self.form.addWidget(self.list, 100)  # as high as its images, where there is room
-        self.form.addWidget(self.add)
-        self.form.addWidget(heading("All images"))
+        self.form.addWidget(self._of_project(self.list), 100)  # as high as its images, where there is room
+        self.form.addWidget(self._of_project(self.add))
+        self.form.addWidget(self._of_project(heading("All images")))
         self._make_all()
+
+    def _of_project(self, widget: QWidget) -> QWidget:
+        """A widget that is there only while a project is open."""
+        self._with_project.append(widget)
+        return widget
 
     def _kinds(self) -> QWidget:
         """Objects or classes, for a new project."""
@@ -98,8 +104,8 @@ class ImagePage(Page):
         self.format.setToolTip("The files that Export all writes.")
         self.format.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.again.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.form.addWidget(row(self.predict_all, self.export_all))
-        self.form.addWidget(row(self.again, self.format))
+        self.form.addWidget(self._of_project(row(self.predict_all, self.export_all)))
+        self.form.addWidget(self._of_project(row(self.again, self.format)))
 
     def show_view(self, view: View) -> None:
         """Show the images."""
@@ -110,6 +116,8 @@ class ImagePage(Page):
             self.layers.setCurrentIndex(len(view.open_images) - 1)  # the one that was opened last
         for widget in (self.layers, self.use):
             widget.setVisible(bool(view.open_images))
+        for widget in self._with_project:
+            widget.setVisible(view.folder is not None)
         self.begin.setVisible(view.folder is None)
         self.drop.setVisible(view.folder is None)
         self.begin.set_primary(not view.open_images)

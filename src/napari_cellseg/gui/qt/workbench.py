@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QSize
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -67,6 +68,9 @@ def controller_of(viewer: napari.Viewer) -> Controller:
         if (application := QApplication.instance()) is not None:
             application.aboutToQuit.connect(close)
     return _controllers[viewer]
+
+
+_STEP_COLOURS = {"done": "#7fd6a8", "locked": "#7d8792"}
 
 
 class Dock(QWidget):
@@ -177,10 +181,19 @@ class Workbench(Dock):
         self._show_channels(view)
         self._show_models(view)
         self.engine.setText(view.engine)
+        self._show_steps(view)
+
+    def _show_steps(self, view: View) -> None:
+        """Steps that are done are green, the next sensible one has a dot; what must wait is grey and says why."""
         for n, page in enumerate(self.pages):
-            title = f"{page.title} •" if page.title == view.next_step else page.title
+            step = view.steps[page.title]
+            title = f"{page.title} •" if step.state == "next" else page.title
             if self.tabs.tabText(n) != title:  # else Qt lays all tabs out again
                 self.tabs.setTabText(n, title)
+            self.tabs.setTabToolTip(n, {"done": "Done.", "next": "This comes next."}.get(step.state, step.reason))
+            colour = QColor(_STEP_COLOURS.get(step.state, ""))
+            if self.tabs.tabTextColor(n) != colour:
+                self.tabs.setTabTextColor(n, colour)
 
     def open_step(self, title: str) -> None:
         """Bring a step to the front."""
