@@ -116,8 +116,8 @@ class ImagePage(Page):
             self.layers.setCurrentIndex(len(view.open_images) - 1)  # the one that was opened last
         for widget in (self.layers, self.use):
             widget.setVisible(bool(view.open_images))
-        for widget in self._with_project:
-            widget.setVisible(view.folder is not None)
+        for part in self._with_project:
+            part.setVisible(view.folder is not None)
         self.begin.setVisible(view.folder is None)
         self.drop.setVisible(view.folder is None)
         self.begin.set_primary(not view.open_images)
