@@ -1,9 +1,11 @@
-"""What one change of the session costs while docks are open: as a step of a training makes it, a hundred times.
+"""What one change of the session costs while docks are open, and how long a tick takes while a network learns.
 
-usage: xvfb-run -a python benchmarks/docks.py [--json FILE]
+usage: xvfb-run -a python benchmarks/docks.py [--json FILE] [--seconds 30]
 
-A real viewer with the Workbench, then with every step's own dock beside it; twelve images, a curve of 2000 steps. Only
-the call is timed, not the repainting that follows in the event loop.
+Updates: a real viewer with the Workbench, then with every step's own dock beside it; twelve images, a curve of 2000
+steps, as a step of a training makes it, a hundred times. Only the call is timed, not the repainting that follows in the
+event loop. Ticks: the same viewer with all docks while the engine trains on three images; every tick of the timer, and
+apart from them those that had something to take.
 """
 
 from __future__ import annotations
@@ -32,10 +34,10 @@ def measure(docks: tuple[str, ...]) -> dict[str, float]:
     from napari_cellseg.samples import synthetic_cells
 
     with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "a.npy", synthetic_cells((256, 256), 40, radius=9, seed=1)[0])
         with Project.create(Path(folder) / "p") as project:
             for n in range(12):
-                project.add_image(Path(folder) / "a.npy", id=f"image{n}")
+                np.save(Path(folder) / f"{n}.npy", synthetic_cells((256, 256), 40, radius=9, seed=n)[0])
+                project.add_image(Path(folder) / f"{n}.npy")
         viewer = napari.Viewer(show=True)
         viewer.window.resize(1280, 800)
         dock: Any = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")[1]
@@ -59,12 +61,65 @@ def measure(docks: tuple[str, ...]) -> dict[str, float]:
     return {"median_ms": statistics.median(moments), "slowest_tenth_ms": sorted(moments)[UPDATES * 9 // 10]}
 
 
+def ticks(seconds: float) -> dict[str, float]:
+    """Ticks while the engine trains, all docks open (ms)."""
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    from napari_cellseg.project import new_project
+    from napari_cellseg.samples import synthetic_cells
+
+    with tempfile.TemporaryDirectory() as folder:
+        with new_project(Path(folder) / "p") as project:
+            for n in range(3):
+                image, labels = synthetic_cells((256, 256), 40, radius=9, seed=n)
+                np.save(Path(folder) / f"{n}.npy", image)
+                project.add_image(Path(folder) / f"{n}.npy", labels=labels)
+        viewer = napari.Viewer(show=True)
+        viewer.window.resize(1280, 800)
+        dock: Any = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")[1]
+        for name in STEPS:
+            viewer.window.add_plugin_dock_widget("napari-cellseg", name)
+        control = dock.controller
+        control.open_project(Path(folder) / "p.cellseg")
+        dock.open_step("Fine-tune")
+        control.configure(control.session.config.with_values([f"train.seconds={seconds}", "train.extend=1"]))
+        every, working = [], []
+        do = control.tick
+
+        def timed() -> None:
+            start, before = time.perf_counter(), control.views.newest
+            do()
+            took = (time.perf_counter() - start) * 1e3
+            if control.session.curve.training:
+                every.append(took)
+                if control.views.newest is not before:
+                    working.append(took)
+
+        control.tick = timed
+        control.training.fine_tune()
+        while control.busy:
+            QApplication.processEvents()
+            time.sleep(0.002)
+        viewer.close()
+        QApplication.processEvents()
+    return {
+        "ticks": len(every),
+        "median_ms": statistics.median(every),
+        "longest_ms": max(every),
+        "busy_ticks": len(working),
+        "busy_median_ms": statistics.median(working),
+        "busy_slowest_tenth_ms": sorted(working)[len(working) * 9 // 10],
+    }
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "docks.json")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long the engine trains")
     options = parser.parse_args()
-    results = {"workbench": measure(()), "all docks": measure(STEPS)}
+    results = {"workbench": measure(()), "all docks": measure(STEPS), "training": ticks(options.seconds)}
     print(json.dumps(results, indent=1))
     options.json.parent.mkdir(exist_ok=True)
     options.json.write_text(json.dumps(results, indent=1))
