@@ -23,8 +23,10 @@ from napari_cellseg.predict._size import checked_size
 from napari_cellseg.project import (
     Project,
     adopt_model,
+    difference,
     given_size,
     known_size,
+    measure_sizes,
     new_project,
     note_size,
     object_size,
@@ -260,6 +262,66 @@ def test_what_an_image_was_seen_with_is_remembered_until_a_person_speaks(tmp_pat
         assert object_size(project, id) == 50
         put_size(project, id, 0)
         assert known_size(project, id) == 0  # the picture is asked again
+
+
+# --- corrected objects know it better ----------------------------------------------------------------
+
+
+def textured(path, radius: int, n: int) -> tuple[Project, np.ndarray]:
+    """Two pictures of one kind whose grain looks like objects of a few pixels; n objects of the first are corrected."""
+    rng = np.random.default_rng(0)
+    project = Project.create(path / "p")
+    for name in ("a", "b"):
+        np.save(path / f"{name}.npy", rng.random((200, 200)).astype(np.float32))
+        project.add_image(path / f"{name}.npy")
+    y, x = np.mgrid[:200, :200]
+    step = 2 * radius + 2
+    inside = (y % step - radius) ** 2 + (x % step - radius) ** 2 < radius**2
+    labels = np.where(inside, 1 + y // step * (200 // step + 1) + x // step, 0).astype(np.uint32)
+    labels[labels > n] = 0
+    canvas = project.canvas("a")
+    whole = (slice(0, 200), slice(0, 200))
+    canvas.apply(difference("brush", canvas.labels, canvas.state, whole, labels, (labels > 0).astype(np.uint8)))
+    canvas.snapshot()
+    return project, labels
+
+
+def test_corrected_objects_overrule_an_estimate_that_is_far_off(tmp_path):
+    project, labels = textured(tmp_path, 15, 6)
+    with project:
+        estimates = {id: estimate_size(project.read_image(id).channels_first()) for id in "ab"}
+        assert max(estimates.values()) < 20 < median_diameter(labels)
+        measure_sizes(project)
+        assert object_size(project, "a") == object_size(project, "b") == pytest.approx(median_diameter(labels), abs=0.1)
+        put_size(project, "a", 0)  # a person wants the estimate
+        assert object_size(project, "a") == estimates["a"]
+        put_size(project, "a", 44)
+        assert object_size(project, "a") == object_size(project, "b") == 44
+
+
+@pytest.mark.parametrize(("radius", "n"), [(15, 4), (4, 60)], ids=["few objects", "about right"])
+def test_otherwise_each_picture_keeps_its_own_estimate(tmp_path, radius, n):
+    project, labels = textured(tmp_path, radius, n)
+    with project:
+        estimate = estimate_size(project.read_image("a").channels_first())
+        assert n < 5 or 1 / 1.5 < median_diameter(labels) / estimate < 1.5
+        measure_sizes(project)
+        assert given_size(project, "a") == 0
+        assert object_size(project, "a") == estimate
+
+
+def test_what_corrections_said_of_a_size_goes_with_them(tmp_path):
+    project, labels = textured(tmp_path, 15, 6)
+    with project:
+        measure_sizes(project)
+        assert given_size(project, "a") > 0
+        canvas = project.canvas("a")
+        whole = (slice(0, 200), slice(0, 200))
+        empty = np.zeros_like(labels)
+        canvas.apply(difference("erase", canvas.labels, canvas.state, whole, empty, empty.astype(np.uint8)))
+        canvas.snapshot()
+        measure_sizes(project)
+        assert given_size(project, "a") == 0
 
 
 @pytest.mark.skipif(not (SHARED / "dsb2018").is_dir(), reason="../shared/data/dsb2018 is not there")

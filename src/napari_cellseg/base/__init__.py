@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._size import estimate_size, median_diameter
+from ._size import diameters, estimate_size, median_diameter
 
-__all__ = ["DEFAULT", "FOLDER", "base_models", "estimate_size", "median_diameter"]
+__all__ = ["DEFAULT", "FOLDER", "base_models", "diameters", "estimate_size", "median_diameter"]
 
 FOLDER = Path(__file__).parent
 DEFAULT = "cells"

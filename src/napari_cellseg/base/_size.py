@@ -44,13 +44,15 @@ def estimate_size(channels: Any) -> float:
 
 
 def median_diameter(labels: NDArray[np.integer[Any]]) -> float:
-    """Median over objects (Y, X) of the diameter of the circle of their area (pixels); 0 where there is none.
+    """Median over objects (Y, X) of the diameter of the circle of their area (pixels); 0 where there is none."""
+    found = diameters(labels)
+    return float(np.median(found)) if found.size else 0.0
 
-    Crumbs of fewer than 20 pixels do not count.
-    """
+
+def diameters(labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Of every object (Y, X), that of the circle of its area (pixels); crumbs of fewer than 20 pixels do not count."""
     areas = np.unique(labels[labels > 0], return_counts=True)[1]
-    areas = areas[areas >= CRUMB]
-    return float(np.median(np.sqrt(areas * (4 / np.pi)))) if areas.size else 0.0
+    return np.asarray(np.sqrt(areas[areas >= CRUMB] * (4 / np.pi)))
 
 
 def grey(window: NDArray[Any]) -> tuple[Float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import CellsegError
 from ..evaluate import headline
 from ..events import Judged
-from ..project import Project, RoundRecord, assign_holdouts
+from ..project import Project, RoundRecord, assign_holdouts, measure_sizes
 
 Decision = Literal["keep", "roll back"]
 FIRM, DOUBT = 20, 0.1
@@ -47,8 +47,13 @@ def _wanted(after: Sequence[dict[str, Any]]) -> float:
 
 
 def open_round(project: Project) -> None:
-    """Fix what is held out before a training; call it in the process that owns the project."""
+    """Fix, before a training, what is held out and what corrections say of sizes.
+
+    Call it in the process that owns the project.
+    """
     assign_holdouts(project)
+    if project.task == "instance":
+        measure_sizes(project)
 
 
 def record_round(project: Project, judged: Judged) -> RoundRecord:
