@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_cellseg import cli
 from napari_cellseg.cli import main
 from napari_cellseg.project import Project, difference
 from napari_cellseg.samples import synthetic_cells
@@ -328,3 +330,15 @@ def test_an_export_leaves_out_what_cannot_be_read_and_the_rest_goes_on(many, tmp
     assert "cells1 was left out" in said.err
     assert said.out.count("_labels.tif") == 4  # labels need no picture
     assert main(["export", str(many), "--out", str(tmp_path / "out"), "--image", "nobody"]) == 2
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")], ids=["ours", "a person's"])
+def test_threads_wait_asleep_beside_other_programs(monkeypatch, given, used):
+    seen: list[str | None] = []
+    monkeypatch.setattr(cli, "main", lambda: seen.append(os.environ.get("OMP_WAIT_POLICY")) or 0)
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    with pytest.raises(SystemExit):
+        cli.script()
+    assert seen == [used]
