@@ -22,8 +22,12 @@ from ._folder import Project
 from ._kinds import kinds_of_images
 
 _SETTING, _SEEN, _CORRECTED = "size:", "seen:", "corrected:"
-SEVERAL, FAR = 5, 1.5
-"""So many corrected objects of a kind speak against an estimate, if it differs from them by more than this factor."""
+SEVERAL, FAR = 5, 2.0
+"""So many corrected objects of a kind speak against its estimates, if these differ by more than this factor.
+
+Seen with 10 and 100 corrected objects, three seeds: 0.9 to 1.6 in fluorescence, stained tissue and phase contrast, 0.5
+to 1.0 in smears (overestimated), 2.9 to 4.5 in neurites.
+"""
 LARGEST = 2000.0
 """A greater diameter is a mistake."""
 
