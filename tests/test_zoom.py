@@ -279,10 +279,10 @@ def textured(path, radius: int, n: int) -> tuple[Project, np.ndarray]:
     inside = (y % step - radius) ** 2 + (x % step - radius) ** 2 < radius**2
     labels = np.where(inside, 1 + y // step * (200 // step + 1) + x // step, 0).astype(np.uint32)
     labels[labels > n] = 0
-    canvas = project.canvas("a")
+    store = project.store("a")
     whole = (slice(0, 200), slice(0, 200))
-    canvas.apply(difference("brush", canvas.labels, canvas.state, whole, labels, (labels > 0).astype(np.uint8)))
-    canvas.snapshot()
+    store.apply(difference("brush", store.labels, store.state, whole, labels, (labels > 0).astype(np.uint8)))
+    store.snapshot()
     return project, labels
 
 
@@ -315,11 +315,11 @@ def test_what_corrections_said_of_a_size_goes_with_them(tmp_path):
     with project:
         measure_sizes(project)
         assert given_size(project, "a") > 0
-        canvas = project.canvas("a")
+        store = project.store("a")
         whole = (slice(0, 200), slice(0, 200))
         empty = np.zeros_like(labels)
-        canvas.apply(difference("erase", canvas.labels, canvas.state, whole, empty, empty.astype(np.uint8)))
-        canvas.snapshot()
+        store.apply(difference("erase", store.labels, store.state, whole, empty, empty.astype(np.uint8)))
+        store.snapshot()
         measure_sizes(project)
         assert given_size(project, "a") == 0
 
