@@ -41,7 +41,7 @@ def script() -> None:
     """Entry point of ``napari-cellseg``.
 
     OpenMP's threads wait asleep, as they do in the engine's child: those that spin take turns with other programs, and
-    beside four busy processes on two cores a training step took 3.5 times as long. It is read when torch is loaded.
+    on two cores at a load of 7 a training step took three to five times as long. It is read when torch is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(main())

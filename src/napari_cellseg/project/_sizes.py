@@ -5,7 +5,7 @@ Data flow: a person's figure -> setting ``size:<image>``; what corrected objects
 the first, of the image and of others of its kind, then at the second, the third, and into the picture.
 
 The estimate knows the kinds it was learnt from. In electron microscopy it takes texture for objects: 9 pixels instead
-of 30, so that everything was enlarged, objects left the patches, and prediction took twice the time.
+of 30, so that everything was enlarged by the most that is allowed.
 """
 
 from __future__ import annotations
