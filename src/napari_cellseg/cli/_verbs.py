@@ -328,8 +328,8 @@ def _predict_loose(options: Namespace) -> int:
         raise CellsegError(
             f"{options.paths[0]} is not a project.", "Without a project give --model MODEL_DIR and --out DIR."
         )
-    from ..predict import Request, load_model
-    from ..predict import predict as run_prediction
+    from ..prediction import Request, load_model
+    from ..prediction import predict as run_prediction
 
     left_out = LeftOut()
     frames = _frames(options, left_out)

@@ -35,7 +35,7 @@ from ._rounds import judged_better
 from ._thresholds import fit_thresholds
 
 if TYPE_CHECKING:
-    from ..predict import Predictor
+    from ..prediction import Predictor
 
 Stop = Callable[[], bool]
 
@@ -212,7 +212,7 @@ def _events(
 
 
 def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Iterator[Event]:
-    from ..predict import Request, predict
+    from ..prediction import Request, predict
 
     models, options = _loaded(project, job.models, job.live), options_of(project, job.models, job.options)
     sizes, target = known_sizes(project), decoded_with(project, job.models, job.target, job.live)
@@ -240,7 +240,7 @@ def _skipped(image: str, error: CellsegError | OSError) -> Skipped:
 
 
 def _plan(project: Project, job: PlanJob) -> Event:
-    from ..predict import Request, plan_for
+    from ..prediction import Request, plan_for
 
     models = _loaded(project, job.models)
     request = Request(
@@ -250,7 +250,7 @@ def _plan(project: Project, job: PlanJob) -> Event:
 
 
 def _decode(project: Project, job: DecodeJob, stop: Stop) -> Event:
-    from ..predict import decode_again
+    from ..prediction import decode_again
 
     path = _kept(project, job.image) / "probabilities.zarr"
     single = tuple(p.name for m in job.models for p in _members(project, m))
@@ -281,7 +281,7 @@ def _kept(project: Project, image: str) -> Path:
 
 
 def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
-    from ..predict import make_exports
+    from ..prediction import make_exports
     from ..train import train
 
     current = project.current_model
@@ -335,7 +335,7 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
 def _labels_of(
     project: Project, record: ImageRecord, model: str, *, live: bool = False
 ) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    from ..predict import Request, predict
+    from ..prediction import Request, predict
 
     options = options_of(project, (model,), None)
     folder = project.path / "cache" / "judged" / record.id
@@ -378,7 +378,7 @@ def _adapted(project: Project, model: str) -> Predictor | None:
     import torch
 
     from ..nets.features import WithHead
-    from ..predict import Predictor
+    from ..prediction import Predictor
 
     path = project.model_path(model)
     features, device = network_with_features(path)
@@ -389,6 +389,6 @@ def _adapted(project: Project, model: str) -> Predictor | None:
 @lru_cache(maxsize=3)
 def _load(path: Path) -> list[Predictor]:
     """Models are immutable, so a warm process keeps the last ones."""
-    from ..predict import load_model
+    from ..prediction import load_model
 
     return load_model(path)
