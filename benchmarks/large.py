@@ -63,7 +63,7 @@ def measure(shape: tuple[int, int, int]) -> dict[str, float]:
     from napari_cellseg.images import Image
     from napari_cellseg.models import UNet3D
     from napari_cellseg.nets.device import choose
-    from napari_cellseg.predict import Predictor, Request, predict
+    from napari_cellseg.prediction import Predictor, Request, predict
     from napari_cellseg.preprocess import Recipe
     from napari_cellseg.project import ModelCard
     from napari_cellseg.targets import Distance

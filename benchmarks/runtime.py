@@ -29,7 +29,7 @@ from pathlib import Path
 import dask.array as da, numpy as np
 from napari_cellseg.config import Predict
 from napari_cellseg.images import Image
-from napari_cellseg.predict import Request, load_model, predict
+from napari_cellseg.prediction import Request, load_model, predict
 pixels = np.random.default_rng(0).integers(0, 255, (512, 512)).astype("uint8")
 options = Predict(runtime=sys.argv[2], tile=512)
 (model,) = load_model(Path(sys.argv[1]))
@@ -87,7 +87,7 @@ def first(path: Path, runtime: str, repeats: int = 3) -> tuple[float, float]:
 
 def measure(name: str, folder: Path, side: int, repeats: int) -> dict[str, Any]:
     """All figures of a network."""
-    from napari_cellseg.predict import load_model
+    from napari_cellseg.prediction import load_model
 
     model = networks()[name]
     path = model_folder(folder / name, model)

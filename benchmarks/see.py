@@ -92,7 +92,7 @@ def prediction(pixels: np.ndarray) -> dict[str, float]:
     from napari_cellseg.images import Image
     from napari_cellseg.models import Smp
     from napari_cellseg.nets.device import choose, fused
-    from napari_cellseg.predict import Predictor, Request, plan_for, predict
+    from napari_cellseg.prediction import Predictor, Request, plan_for, predict
     from napari_cellseg.preprocess import Recipe
     from napari_cellseg.project import ModelCard
 
@@ -113,7 +113,7 @@ def prediction(pixels: np.ndarray) -> dict[str, float]:
     near = x.contiguous(memory_format=torch.channels_last)
 
     def tiles() -> None:
-        from napari_cellseg.predict._run import _Run
+        from napari_cellseg.prediction._run import _Run
 
         run = _Run(image, [model], "x", Request(show=False), lambda: None)
         list(run.tiles(lambda: False))  # everything but decoding: preprocessing, network, blending
@@ -163,8 +163,8 @@ def runtime(pixels: np.ndarray) -> dict[str, float]:
     from napari_cellseg.images import Image
     from napari_cellseg.models import save_weights
     from napari_cellseg.nets.device import choose
-    from napari_cellseg.predict import Request, load_model
-    from napari_cellseg.predict._run import _Run
+    from napari_cellseg.prediction import Request, load_model
+    from napari_cellseg.prediction._run import _Run
     from napari_cellseg.preprocess import Recipe
     from napari_cellseg.project import ModelCard, write_model
 

@@ -21,7 +21,7 @@ from napari_cellseg.events import Decoded, Planned, Predicted, Stopped, TileDone
 from napari_cellseg.images import Image
 from napari_cellseg.models import Smp, UNet3D
 from napari_cellseg.nets.device import Device, choose, fused
-from napari_cellseg.predict import (
+from napari_cellseg.prediction import (
     Blend,
     Predictor,
     Queue,
@@ -35,7 +35,7 @@ from napari_cellseg.predict import (
     spans,
     tiles,
 )
-from napari_cellseg.predict._decode_kept import decode_joined
+from napari_cellseg.prediction._decode_kept import decode_joined
 from napari_cellseg.preprocess import Recipe
 from napari_cellseg.probabilities import entropy
 from napari_cellseg.project import ModelCard, Project
@@ -402,7 +402,7 @@ def test_a_budget_makes_tiles_smaller(model):
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_memory_is_counted_not_guessed(model, bfloat16):
     """What a small trial needs a voxel is what a large tile needs, whatever the precision."""
-    from napari_cellseg.predict._model import _LiveBytes
+    from napari_cellseg.prediction._model import _LiveBytes
 
     model = replace(model.through("torch"), device=Device(torch.device("cpu"), bfloat16))
     with _LiveBytes() as live:
@@ -444,7 +444,7 @@ OUT_OF_MEMORY = """
     from napari_cellseg.config import Predict
     from napari_cellseg.events import Notice, Predicted
     from napari_cellseg.images import Image
-    from napari_cellseg.predict import Request, load_model, predict
+    from napari_cellseg.prediction import Request, load_model, predict
     from dataclasses import replace
     from napari_cellseg.nets.device import choose
     (model,) = load_model(__import__("pathlib").Path(sys.argv[1]))

@@ -19,7 +19,7 @@ from napari_cellseg.models import Smp, UNet, UNet3D, save_weights
 from napari_cellseg.nets.base import padded as padded_in_torch
 from napari_cellseg.nets.device import choose, fused
 from napari_cellseg.nets.place import Device, out_of_memory, processor
-from napari_cellseg.predict import (
+from napari_cellseg.prediction import (
     Predictor,
     Request,
     _export,
@@ -228,7 +228,7 @@ WITHOUT_TORCH = """
     from pathlib import Path
     import numpy as np
     from napari_cellseg.config import Predict
-    from napari_cellseg.predict import load_model, make_plan
+    from napari_cellseg.prediction import load_model, make_plan
     (model,) = load_model(Path(sys.argv[1]))
     make_plan([model], (1, 300, 300), Predict())
     model.probabilities(np.zeros((1, 1, 64, 64), np.float32))
@@ -342,7 +342,7 @@ OUT_OF_MEMORY = """
     import resource, sys
     from pathlib import Path
     import numpy as np
-    from napari_cellseg.predict import load_model
+    from napari_cellseg.prediction import load_model
     (model,) = load_model(Path(sys.argv[1]))
     small = np.random.default_rng(0).random((1, 1, 256, 256), dtype=np.float32)
     expected = model.probabilities(small)
@@ -368,7 +368,7 @@ def test_a_tile_that_does_not_fit_is_halved_and_later_ones_are_right(tmp_path):
 def test_two_threads_may_ask_for_openvino_at_once():
     """The child prepares beside its jobs: a prediction must not find the library half imported."""
     code = (
-        "from concurrent.futures import ThreadPoolExecutor as Pool; from napari_cellseg.predict import _runtime;\n"
+        "from concurrent.futures import ThreadPoolExecutor as Pool; from napari_cellseg.prediction import _runtime;\n"
         "with Pool(4) as pool: print(len({type(c).__name__ for c in pool.map(lambda _: _runtime._core(), range(8))}))"
     )
     for _ in range(3):

@@ -70,7 +70,7 @@ def test_classes_exclude_each_other(fabric):
 
 def test_a_child_stays_near_its_parent_where_nobody_has_spoken(project, picture, small_config):
     """Two children of one parent learn the same new corrections, all of them too large; one remembers."""
-    from napari_cellseg.predict import load_model
+    from napari_cellseg.prediction import load_model
 
     store, truth = project.store("cells"), picture[1]
     box = (slice(0, truth.shape[0]), slice(0, truth.shape[1] // 2))

@@ -18,8 +18,8 @@ from napari_cellseg.engine import PlanJob, PredictJob, run, write_prediction
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.evaluate import score_image
 from napari_cellseg.events import Planned, Predicted
-from napari_cellseg.predict import Request, load_model, predict
-from napari_cellseg.predict._size import checked_size
+from napari_cellseg.prediction import Request, load_model, predict
+from napari_cellseg.prediction._size import checked_size
 from napari_cellseg.project import (
     Project,
     adopt_model,

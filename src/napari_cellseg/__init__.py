@@ -1,5 +1,8 @@
 """Look at a segmentation in napari, correct it with the brush, retrain the network with one click.
 
+>>> import napari_cellseg as cs
+>>> labels = cs.predict("cells.tif")
+
 The public verbs are imported on first use; importing the package loads neither torch nor napari.
 """
 
@@ -9,6 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import events, samples
+    from .api import LoadedModel, OpenProject, load_model, new, predict, predict_files, recover
+    from .api import open as open
     from .config import Config, read_config
     from .engine import Engine
     from .errors import CellsegError
@@ -16,39 +22,66 @@ if TYPE_CHECKING:
     from .images import Image, read, read_labels, write_labels
     from .project import Edit, Project
 
+    __version__: str
+
 _WHERE = {
     "CellsegError": "errors",
     "Config": "config",
     "Edit": "project",
     "Engine": "engine",
     "Image": "images",
+    "LoadedModel": "api",
+    "OpenProject": "api",
     "Project": "project",
+    "load_model": "api",
+    "new": "api",
+    "open": "api",
+    "predict": "api",
+    "predict_files": "api",
     "read": "images",
     "read_config": "config",
     "read_labels": "images",
+    "recover": "api",
     "simulate": "experiments",
     "write_labels": "images",
 }
+_MODULES = ("events", "samples")
 __all__ = [
     "CellsegError",
     "Config",
     "Edit",
     "Engine",
     "Image",
+    "LoadedModel",
+    "OpenProject",
     "Project",
+    "events",
+    "load_model",
+    "new",
+    "predict",
+    "predict_files",
     "read",
     "read_config",
     "read_labels",
+    "recover",
+    "samples",
     "simulate",
     "write_labels",
 ]
+"""What ``import *`` takes: all but `open`, which would hide Python's own."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
         return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("napari-cellseg")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*_WHERE, *_MODULES, "__version__"])

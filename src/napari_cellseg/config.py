@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from .preprocess import Recipe
 from .settings import Settings, validated
 from .targets import Distance, Semantic, Target
 
+Values = Sequence[str] | Mapping[str, Any]
+"""Settings as texts ``train.seconds=60``, or as a mapping ``{"train.seconds": 60}``."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 SIZE = 30.0
 """Diameter (pixels) of objects in the eyes of the base model, and of networks that begin with what it knows."""
@@ -195,8 +198,8 @@ class Config(Settings):
         """The whole configuration as TOML."""
         return tomli_w.dumps(self.model_dump(mode="json"))
 
-    def with_values(self, assignments: list[str]) -> Config:
-        """A copy with ``key.key=value`` assignments applied; values are TOML, bare words are strings.
+    def with_values(self, assignments: Values) -> Config:
+        """A copy with assignments applied: ``key.key=value`` texts (see `assigned`), or a mapping of keys to values.
 
         Raises
         ------
@@ -204,8 +207,8 @@ class Config(Settings):
             When a key is unknown or a value does not fit.
         """
         values: dict[str, Any] = self.model_dump(mode="json")
-        for assignment in assignments:
-            _assign(values, assignment)
+        for key, value in assigned(assignments):
+            _assign(values, key, value)
         return validated(Config, values)
 
 
@@ -239,11 +242,30 @@ def read_config(path: str | Path) -> Config:
         raise CellsegError(f"The configuration {path} cannot be read: {error}.", "Check the path.") from error
 
 
-def _assign(values: dict[str, Any], assignment: str) -> None:
-    key, separator, text = assignment.partition("=")
-    if not separator:
-        raise CellsegError(f"{assignment!r} is not an assignment.", "Write key=value, for example train.seconds=60.")
-    *path, last = key.strip().split(".")
+def assigned(values: Values, example: str = "train.seconds=60") -> list[tuple[str, Any]]:
+    """Keys and values of assignments ``key=value``, or of a mapping; values are TOML, bare words are strings.
+
+    Raises
+    ------
+    CellsegError
+        When a text is not an assignment; the hint shows `example`.
+    """
+    if isinstance(values, Mapping):
+        return [(key, v.model_dump(mode="json") if isinstance(v, Settings) else v) for key, v in values.items()]
+    found: list[tuple[str, Any]] = []
+    for assignment in values:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise CellsegError(f"{assignment!r} is not an assignment.", f"Write key=value, for example {example}.")
+        try:
+            found.append((key.strip(), tomllib.loads(f"v = {text}")["v"]))
+        except tomllib.TOMLDecodeError:
+            found.append((key.strip(), text.strip()))
+    return found
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
     node: Any = values
     for part in path:
         node = node[int(part)] if isinstance(node, list) and part.isdigit() and int(part) < len(node) else (
@@ -251,10 +273,6 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         )  # fmt: skip
     if not isinstance(node, dict):
         raise CellsegError(f"There is no setting {key!r}.", f"Settings: {', '.join(values)}.")
-    try:
-        value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
     if last == "kind" and node.get("kind") != value:
         node.clear()  # another member of the union starts from its own defaults
     node[last] = value

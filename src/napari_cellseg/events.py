@@ -216,6 +216,32 @@ class Evaluated(Event):
 
 
 @dataclass(frozen=True)
+class Decided(Event):
+    """A judged round is decided: `decision` is keep or roll back, `current` the model in use from now on ("": none)."""
+
+    child: str
+    decision: str
+    current: str
+
+
+@dataclass(frozen=True)
+class DraftWritten(Event):
+    """A draft of a classical method is in an image; `doubt` says why it does not look right, "" where it does."""
+
+    image: str
+    objects: int
+    doubt: str
+
+
+@dataclass(frozen=True)
+class Exported(Event):
+    """The labels of an image are in a file."""
+
+    image: str
+    path: str
+
+
+@dataclass(frozen=True)
 class RoundScored(Event):
     """A round of `simulate` (or a baseline, round 0) on the test images: mean metrics, objects mended, seconds."""
 

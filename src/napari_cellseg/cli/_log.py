@@ -6,27 +6,22 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
+from .. import api
 from ..errors import CellsegError
-from ..project import Project, write_history
-from ..project import compact as fold
-from ._opened import opened
-
-DONE = 0
+from ..project import write_history
+from ._opened import DONE, opened
 
 
 def history(options: Namespace) -> int:
     """List the log, write it, or restore an earlier state."""
     with opened(options.project) as project:
-        ids = [project.image(options.image).id] if options.image else [r.id for r in project.images()]
         if options.restore is not None:
             if not options.image:
                 raise CellsegError("--restore needs to know which image.", "Say it: --image ID.")
-            if not project.claim():
-                raise CellsegError("A napari window edits this project.", "Close it first, or restore there.")
-            edit = project.store(ids[0]).restore(options.restore)
-            print(f"Restored {ids[0]} as it was after edit {options.restore}: {edit.index.size:,} voxels.")
+            voxels = project.restore(options.image, options.restore)
+            print(f"Restored {options.image} as it was after edit {options.restore}: {voxels:,} voxels.")
             return DONE
-        rows = sorted((row for id in ids for row in project.db.history(id)), key=lambda row: row.n)
+        rows = project.history(options.image)
         if options.csv:
             print(write_history(Path(options.csv), rows))
             return DONE
@@ -39,15 +34,15 @@ def history(options: Namespace) -> int:
 def compact(options: Namespace) -> int:
     """Fold old edits into one per image."""
     with opened(options.project) as project:
-        done = fold(project, options.keep)
+        done = project.compact(options.keep)
         sizes = f"{done.before / 1e6:.1f} MB before, {done.after / 1e6:.1f} MB now"
-        print(f"Folded {done.edits} edits of {project.name}: {sizes}.")
+        print(f"Folded {done.edits} edits of {project.project.name}: {sizes}.")
     return DONE
 
 
 def recover(options: Namespace) -> int:
     """Rebuild the database."""
-    with Project.recover(options.project) as project:
-        print(f"Recovered {len(project.images())} images and {len(project.models())} models of {project.name}.")
+    with api.recover(options.project) as project:
+        print(f"Recovered {len(project.images)} images and {len(project.models)} models of {project.project.name}.")
         print("\n".join(project.notices))
     return DONE

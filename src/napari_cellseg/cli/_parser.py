@@ -114,7 +114,8 @@ def _predict(verbs: Any) -> None:
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
     sub.add_argument(
         "--model", metavar="ID|DIR", action="append", default=[],
-        help="instead of the current model; given more than once, models predict together; a folder without a project",
+        help="instead of the current model; given more than once, models predict together; without a project "
+        "a base model's name, a model folder or a project",
     )  # fmt: skip
     sub.add_argument("--out", metavar="DIR", help="write labels here")
     _series(sub, ", of images without a project")
@@ -138,7 +139,7 @@ def _predict(verbs: Any) -> None:
 
 
 def _draft(verbs: Any) -> None:
-    sub = _verb(verbs, "draft", "First labels by a classical method, only where there are no user edits.", "_draft")
+    sub = _verb(verbs, "draft", "First labels by a classical method, only where there are no user edits.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
         "--method", choices=("otsu", "forest"), default="otsu",
@@ -157,7 +158,7 @@ def _draft(verbs: Any) -> None:
 
 
 def _train(verbs: Any) -> None:
-    sub = _verb(verbs, "train", "Fine-tune on what is corrected and approved, then judge against the parent.")
+    sub = _verb(verbs, "train", "Fine-tune on what is corrected and approved, then judge against the parent.", "_learn")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
         "--keep",
@@ -173,7 +174,7 @@ def _train(verbs: Any) -> None:
 
 
 def _evaluate(verbs: Any) -> None:
-    sub = _verb(verbs, "evaluate", "Measure a model against approved labels.")
+    sub = _verb(verbs, "evaluate", "Measure a model against approved labels.", "_learn")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
     sub.add_argument("--model", metavar="ID")
@@ -222,7 +223,7 @@ def _split(verbs: Any) -> None:
 
 
 def _simulate(verbs: Any) -> None:
-    sub = _verb(verbs, "simulate", "Let a perfect annotator work through the loop and plot the curve.")
+    sub = _verb(verbs, "simulate", "Let a perfect annotator work through the loop and plot the curve.", "_learn")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--rounds", type=_positive, default=5, metavar="N")
     sub.add_argument("--objects", type=_positive, default=200, metavar="K", help="objects mended per round")

@@ -7,9 +7,25 @@ up. The child survives any job's error, the parent survives any child's death.
 from __future__ import annotations
 
 from ._client import Engine, Reply
-from ._jobs import DecodeJob, EvaluateJob, FitJob, Job, JudgeJob, PlanJob, PredictJob, ShowTrainingJob, TrainJob, run
+from ._jobs import (
+    DecodeJob,
+    EvaluateJob,
+    FitJob,
+    Job,
+    JudgeJob,
+    PlanJob,
+    PredictJob,
+    ShowTrainingJob,
+    Stop,
+    TrainJob,
+    decoded_with,
+    load_folder,
+    loaded_models,
+    options_of,
+    run,
+)
 from ._live import LiveJob, live_reason
-from ._rounds import decide, judged_better, open_round, record_round, unjudged_models
+from ._rounds import Keep, decide, judged_better, open_round, record_round, settle_round, unjudged_models
 from ._written import note_predicted, target_of, unpredicted, write_prediction
 
 __all__ = [
@@ -19,19 +35,26 @@ __all__ = [
     "FitJob",
     "Job",
     "JudgeJob",
+    "Keep",
     "LiveJob",
     "PlanJob",
     "PredictJob",
     "Reply",
     "ShowTrainingJob",
+    "Stop",
     "TrainJob",
     "decide",
+    "decoded_with",
     "judged_better",
     "live_reason",
+    "load_folder",
+    "loaded_models",
     "note_predicted",
     "open_round",
+    "options_of",
     "record_round",
     "run",
+    "settle_round",
     "target_of",
     "unjudged_models",
     "unpredicted",

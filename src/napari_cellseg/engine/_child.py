@@ -90,14 +90,14 @@ def _prepare(resting: threading.Event) -> None:
 
 def _read_base() -> None:
     """The base model, where it was exported before: a first prediction then waits for nothing."""
-    from ..predict import is_exported
+    from ..prediction import is_exported
 
     is_exported(base_models()[DEFAULT])
 
 
 def _export_base() -> None:
     """Once on a machine, which takes seconds; every project that begins with the base model finds it there."""
-    from ..predict import load_model, make_exports
+    from ..prediction import load_model, make_exports
 
     make_exports(load_model(base_models()[DEFAULT]))
 

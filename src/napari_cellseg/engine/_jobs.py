@@ -35,7 +35,7 @@ from ._rounds import judged_better
 from ._thresholds import fit_thresholds
 
 if TYPE_CHECKING:
-    from ..predict import Predictor
+    from ..prediction import Predictor
 
 Stop = Callable[[], bool]
 
@@ -212,9 +212,9 @@ def _events(
 
 
 def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Iterator[Event]:
-    from ..predict import Request, predict
+    from ..prediction import Request, predict
 
-    models, options = _loaded(project, job.models, job.live), options_of(project, job.models, job.options)
+    models, options = loaded_models(project, job.models, job.live), options_of(project, job.models, job.options)
     sizes, target = known_sizes(project), decoded_with(project, job.models, job.target, job.live)
     for id in job.images:
         request = Request(options, target, job.region, _kept(project, id), job.keep, job.show, sizes.get(id, 0.0))
@@ -240,9 +240,9 @@ def _skipped(image: str, error: CellsegError | OSError) -> Skipped:
 
 
 def _plan(project: Project, job: PlanJob) -> Event:
-    from ..predict import Request, plan_for
+    from ..prediction import Request, plan_for
 
-    models = _loaded(project, job.models)
+    models = loaded_models(project, job.models)
     request = Request(
         options_of(project, job.models, job.options), None, job.region, size=known_size(project, job.image)
     )
@@ -250,7 +250,7 @@ def _plan(project: Project, job: PlanJob) -> Event:
 
 
 def _decode(project: Project, job: DecodeJob, stop: Stop) -> Event:
-    from ..predict import decode_again
+    from ..prediction import decode_again
 
     path = _kept(project, job.image) / "probabilities.zarr"
     single = tuple(p.name for m in job.models for p in _members(project, m))
@@ -281,7 +281,7 @@ def _kept(project: Project, image: str) -> Path:
 
 
 def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
-    from ..predict import make_exports
+    from ..prediction import make_exports
     from ..train import train
 
     current = project.current_model
@@ -291,7 +291,7 @@ def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
             parent = project.model_card(event.model).parent
             # a person who cancels has waited long enough, but an unjudged model would prove nothing: judging goes on
             yield from _judge(project, parent or current, event.model)
-            make_exports(_loaded(project, (event.model,)))  # so that its first prediction need not
+            make_exports(loaded_models(project, (event.model,)))  # so that its first prediction need not
 
 
 def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
@@ -335,13 +335,13 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
 def _labels_of(
     project: Project, record: ImageRecord, model: str, *, live: bool = False
 ) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    from ..predict import Request, predict
+    from ..prediction import Request, predict
 
     options = options_of(project, (model,), None)
     folder = project.path / "cache" / "judged" / record.id
     target = decoded_with(project, (model,), None, live)
     request = Request(options, target, folder=folder, show=False, size=known_size(project, record.id))
-    events = predict(project.read_image(record.id), _loaded(project, (model,), live), record.id, request=request)
+    events = predict(project.read_image(record.id), loaded_models(project, (model,), live), record.id, request=request)
     return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
 
 
@@ -356,13 +356,13 @@ def _score(project: Project, truth: Any, labels: Any, known: Any) -> Metrics:
     return score_image(truth, labels, project.classes, whole, instances=project.task == "instance")
 
 
-def _loaded(project: Project, models: tuple[str, ...], live: bool = False) -> list[Predictor]:
+def loaded_models(project: Project, models: tuple[str, ...], live: bool = False) -> list[Predictor]:
     """Models ready to predict; `live`: those that have a head, with it."""
     out: list[Predictor] = []
     for model in models:
         path = project.model_path(model).resolve()
         adapted = _adapted(project, model) if live else None
-        out += [adapted] if adapted is not None else _load(path)
+        out += [adapted] if adapted is not None else load_folder(path)
     return out
 
 
@@ -378,7 +378,7 @@ def _adapted(project: Project, model: str) -> Predictor | None:
     import torch
 
     from ..nets.features import WithHead
-    from ..predict import Predictor
+    from ..prediction import Predictor
 
     path = project.model_path(model)
     features, device = network_with_features(path)
@@ -387,8 +387,8 @@ def _adapted(project: Project, model: str) -> Predictor | None:
 
 
 @lru_cache(maxsize=3)
-def _load(path: Path) -> list[Predictor]:
+def load_folder(path: Path) -> list[Predictor]:
     """Models are immutable, so a warm process keeps the last ones."""
-    from ..predict import load_model
+    from ..prediction import load_model
 
     return load_model(path)

@@ -13,6 +13,7 @@ from ..events import Judged
 from ..project import Project, RoundRecord, assign_holdouts, measure_sizes
 
 Decision = Literal["keep", "roll back"]
+Keep = Literal["auto", "yes", "no"]
 FIRM, DOUBT = 20, 0.1
 """With fewer held-out objects than the first, a child must gain more than nothing: a tenth where there is none."""
 
@@ -62,6 +63,13 @@ def record_round(project: Project, judged: Judged) -> RoundRecord:
     n = project.db.add_round(judged.parent, judged.child, judged.before, after)
     project.db.put_setting("current_model", judged.child if judged.better else judged.parent or "")
     return next(r for r in project.db.rounds() if r.n == n)
+
+
+def settle_round(project: Project, judged: Judged, keep: Keep = "auto") -> RoundRecord:
+    """Record a judged round and decide it at once: "auto" keeps the child that has proved itself."""
+    round_ = record_round(project, judged)
+    kept = judged.better if keep == "auto" else keep == "yes"
+    return decide(project, "keep" if kept else "roll back", round_.n)
 
 
 def unjudged_models(project: Project) -> list[str]:

@@ -22,7 +22,7 @@ from .._types import Labels
 from ..config import Config
 from ..drafts import Example, OtsuWatershed, PixelClassifier
 from ..edits import EditContext
-from ..engine import PredictJob, TrainJob, decide, open_round, record_round, write_prediction
+from ..engine import PredictJob, TrainJob, open_round, settle_round, write_prediction
 from ..errors import CellsegError
 from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, worst_objects
 from ..events import Event, Judged, Notice, Predicted, RoundScored
@@ -102,8 +102,7 @@ def simulate(source: Project, plan: Simulation, config: Config, folder: Path, ru
         for event in run(TrainJob(scratch.path, config.model_copy(update={"train": settings}))):
             yield event
             if isinstance(event, Judged):
-                record_round(scratch, event)
-                decide(scratch, "keep" if event.better or plan.keep == "always" else "roll back")
+                settle_round(scratch, event, "yes" if plan.keep == "always" else "auto")
         current = scratch.current_model
         if current is None:
             raise CellsegError("The first round gave no model.", "Raise the training time.")

@@ -8,16 +8,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ._guard import reading
-from ._image import SMALLEST, Image
+from ._image import SMALLEST, Image, check_axes, guessed_axes
 from ._limits import MAX_CHUNKS, by, check_labels_fit
 from ._pictures import read_npy, read_picture
 from ._series import Series
-from ._shared import Wanted
+from ._shared import Wanted, finish
 from ._tiff import read_tiff, series_in_tiff
 from ._zarr import read_zarr, series_in_zarr
 
@@ -71,6 +72,39 @@ def read(
     if min(image.data.shape, default=0) == 0:
         raise CellsegError(f"{path.name} is empty: its shape is {image.data.shape}.", "Export it again.")
     return image
+
+
+def from_array(array: Any, axes: str | None = None, spacing_um: tuple[float, ...] | None = None) -> Image:
+    """An array in memory, of dask or of zarr as an image, as if it had been read from an NPY file.
+
+    Parameters
+    ----------
+    array
+        Anything with shape, dtype and slices; intensities of any numeric dtype.
+    axes
+        One letter of ``TCZYX`` per dimension; guessed from the shape where that is safe.
+    spacing_um
+        Voxel size in um per spatial axis, in the order (Z, Y, X).
+
+    Raises
+    ------
+    CellsegError
+        When it holds no intensities, is empty, or its axes are ambiguous or do not fit.
+    """
+    data = array if isinstance(array, da.Array) else da.from_array(_sliceable(array), name=False)
+    if data.dtype.kind not in "uifb":
+        raise CellsegError(f"The array holds {data.dtype}, not intensities.", "Give integers or floats.")
+    letters = axes or guessed_axes("the array", data.shape)
+    check_axes(letters.upper(), data.shape)
+    if min(data.shape, default=0) == 0:
+        raise CellsegError(f"The array is empty: its shape is {data.shape}.", "Give an array with pixels.")
+    image = finish(None, data, letters, rgb=not axes and letters.endswith("C") and data.dtype == np.uint8)
+    return image if spacing_um is None else _with_spacing(image, spacing_um)
+
+
+def _sliceable(array: Any) -> Any:
+    """What dask takes: zarr and its like as they are, lists and views of them as numpy."""
+    return array if all(hasattr(array, a) for a in ("shape", "dtype", "ndim", "__getitem__")) else np.asarray(array)
 
 
 def series_in(path: str | Path) -> list[Series]:

@@ -57,7 +57,7 @@ def _flipped(pixels: Pixels, axis: int) -> Pixels:
 
 
 def finish(
-    path: Path,
+    path: Path | None,
     data: da.Array,
     axes: str,
     spacing: dict[str, float] | None = None,

@@ -11,7 +11,7 @@ from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._compact import Compacted, compact
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
-from ._export import export_labels
+from ._export import export_labels, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
@@ -129,6 +129,7 @@ __all__ = [
     "stratified_split",
     "unfinished_runs",
     "write_history",
+    "write_labels_of",
     "write_model",
     "zoom_of",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import images as pictures
 from ._folder import Project
+from ._records import ImageRecord
 
 
 def export_labels(
@@ -32,6 +33,15 @@ def export_labels(
     record = project.image(id)
     labels, state = project.load_labels(id)
     chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
-    return pictures.write_labels(
-        Path(folder) / f"{id}_labels.{format}", chosen, record.spacing_um, project.meanings, project.source(record)
-    )
+    return write_labels_of(project, record, chosen, Path(folder) / f"{id}_labels.{format}")
+
+
+def write_labels_of(project: Project, record: ImageRecord, labels: NDArray[Any], path: str | Path) -> Path:
+    """Write labels of one image with what is known of it: voxel size, classes, its picture; returns the path.
+
+    Raises
+    ------
+    CellsegError
+        When the format does not suit it, or the file cannot be written.
+    """
+    return pictures.write_labels(path, labels, record.spacing_um, project.meanings, project.source(record))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ... import images
 from ...errors import CellsegError
-from ...project import APPROVED, Project, masks_for_image
+from ...project import APPROVED, Project, masks_for_image, write_labels_of
 from .label_writer import LabelWriter
 from .report_errors import after_settling, report_errors
 from .workspace import Workspace
@@ -66,7 +66,6 @@ class Masks:
     @report_errors
     def write(self, path: str | Path) -> None:
         """Write the labels in the format of the name's ending."""
-        store, project = self._ws.store(), self._ws.project()
-        record = store.record
-        path = images.write_labels(path, store.labels, record.spacing_um, project.meanings, project.source(record))
+        store = self._ws.store()
+        path = write_labels_of(self._ws.project(), store.record, store.labels, path)
         self._ws.session.update(status=f"Wrote {path.name}.")

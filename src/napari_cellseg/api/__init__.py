@@ -1,0 +1,44 @@
+"""The Python face: every verb once, for scripts, the command line and the docks.
+
+Data flow: arguments -> checked, before anything is written -> a job of the engine, or a function of the project ->
+events while it works -> a frozen result. Nothing here prints, asks or draws.
+"""
+
+from __future__ import annotations
+
+from ._loose import LoadedModel, load_model, predict, predict_files
+from ._open import OpenProject, new, open, recover
+from ._results import (
+    AddedPicture,
+    Additions,
+    Agreement,
+    Drafts,
+    Evaluation,
+    Experiment,
+    Exports,
+    Predictions,
+    Training,
+)
+from ._work import Run, Verb
+
+__all__ = [
+    "AddedPicture",
+    "Additions",
+    "Agreement",
+    "Drafts",
+    "Evaluation",
+    "Experiment",
+    "Exports",
+    "LoadedModel",
+    "OpenProject",
+    "Predictions",
+    "Run",
+    "Training",
+    "Verb",
+    "load_model",
+    "new",
+    "open",
+    "predict",
+    "predict_files",
+    "recover",
+]

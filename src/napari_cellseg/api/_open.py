@@ -1,0 +1,574 @@
+"""A project in Python: every verb of the command line and the docks, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from .._types import Labels, Span, State
+from ..config import Config, Values
+from ..drafts import OtsuWatershed, PixelClassifier
+from ..engine import Keep
+from ..errors import CellsegError
+from ..events import RoundScored, StudyScored
+from ..experiments import Simulation, Study
+from ..experiments import simulate as run_simulation
+from ..experiments import study as run_study
+from ..project import (
+    Compacted,
+    EditRow,
+    ImageRecord,
+    ImageStatus,
+    ModelCard,
+    Project,
+    RoundRecord,
+    best_epochs,
+    compact,
+    image_statuses,
+    masks_for_image,
+    new_project,
+    random_split,
+    save_ensemble,
+    stratified_split,
+)
+from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
+from ._agree import compare_annotators
+from ._draft import draft_images, draft_method
+from ._learn import config_for, evaluate_model, experiment, names, train_model
+from ._let_go import let_go, told
+from ._predict import Predicting, export_images, predict_images
+from ._results import Additions, Agreement, Drafts, Evaluation, Experiment, Exports, Predictions, Training
+from ._work import OnEvent, Stop, Work, method, never
+
+Several = str | Sequence[str] | None
+Task = Literal["instance", "semantic"]
+
+
+def new(
+    path: str | Path, task: Task = "instance", classes: Sequence[str] = (), model: str | Path = "base"
+) -> OpenProject:
+    """Make a project folder and open it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder; its name gets the ending ``.cellseg``.
+    task : str
+        ``"instance"``: labels are ids of objects; ``"semantic"``: of classes.
+    classes : list of str
+        Names of the classes 1, 2, ... of a semantic project.
+    model : str or Path
+        What it begins with: ``"base"`` (the base model, for objects), a model folder, another project, or ``"none"``.
+
+    Raises
+    ------
+    CellsegError
+        When the folder exists or the model cannot be used; no folder stays behind.
+    """
+    return OpenProject(new_project(path, task, tuple(classes), model))
+
+
+def open(path: str | Path) -> OpenProject:
+    """Open a project folder; close it, or use it in a ``with``.
+
+    Raises
+    ------
+    CellsegError
+        When it is not a project, was made by a newer version, or its database is damaged (see `recover`).
+    """
+    return OpenProject(Project.open(path))
+
+
+def recover(path: str | Path) -> OpenProject:
+    """Open a project whose database is damaged or missing: it is put together from the snapshots and what is left.
+
+    Raises
+    ------
+    CellsegError
+        When a window has the project open, or the new database cannot be written.
+    """
+    return OpenProject(Project.recover(path))
+
+
+class OpenProject:
+    """An open project and its verbs; networks compute in this process.
+
+    Long verbs (`predict`, `draft`, `train`, `evaluate`, `export`, `simulate`, `study`) answer with a result when all is
+    done. They take `on_event`, which is called with every event, and `stop`, which is asked again and again whether
+    to end. The same verb with ``.events`` is an iterator: ``for event in project.train.events(): ...``.
+
+    Attributes
+    ----------
+    project
+        What all verbs work on: the folder, its database, labels and log.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    def __enter__(self) -> OpenProject:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<project {self.project.name}: {len(self.images)} images, model {self.current_model or 'none'}>"
+
+    def close(self) -> None:
+        """Write what is open and close the database.
+
+        Snapshots that cannot be written then (a full disk) are told in `notices`: what was done is in the log.
+
+        Raises
+        ------
+        CellsegError
+            When the folder is gone.
+        """
+        with told(self.project):
+            self.project.close()
+
+    # --- what there is --------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.project.path
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """What is known of every image: ``id``, ``shape``, ``spacing_um``, ``split``, ``source``..."""
+        return tuple(self.project.images())
+
+    @property
+    def status(self) -> dict[str, ImageStatus]:
+        """How far every image is, by id."""
+        return image_statuses(self.project)
+
+    @property
+    def models(self) -> tuple[ModelCard, ...]:
+        """Cards of all models that can be used, the oldest first."""
+        return tuple(self.project.models())
+
+    @property
+    def current_model(self) -> str | None:
+        """The model in use; None where there is none."""
+        return self.project.current_model
+
+    @property
+    def rounds(self) -> tuple[RoundRecord, ...]:
+        """Every round: old and new model on the same held-out corrections, and what was decided."""
+        return tuple(self.project.db.rounds())
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What should be known of what was found when it was opened or used."""
+        return tuple(self.project.notices)
+
+    def labels(self, image: str) -> Labels:
+        """Labels of an image as they stand on disk: (Z, Y, X) or (Y, X) uint32, ids of objects or classes.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such image.
+        """
+        return self.project.load_labels(image)[0]
+
+    def state(self, image: str) -> State:
+        """State of the voxels of an image: (Z, Y, X) or (Y, X) uint8; 0 predicted or empty, 1 corrected, 2 approved."""
+        return self.project.load_labels(image)[1]
+
+    # --- images and labels ----------------------------------------------------------------------
+
+    def add(
+        self,
+        images: Source | Iterable[Source],
+        labels: Truth | Iterable[Truth] | None = None,
+        *,
+        draft: bool = False,
+        axes: str | None = None,
+        spacing: tuple[float, ...] | None = None,
+        series: str | None = None,
+        split: str = "train",
+        components: bool | None = None,
+        threshold: float | None = None,
+    ) -> Additions:
+        """Refer to pictures (they are never copied or changed), with or without labels: all of them, or none.
+
+        Parameters
+        ----------
+        images : str or Path, or a list of them
+            TIFF, OME-Zarr, PNG...; or folders with ``images/`` and ``masks/``.
+        labels : array, str or Path, or a list of them
+            One per image: (Z, Y, X) or (Y, X) ids, with a leading T for time series, or a file of masks of any tool; or
+            one file for all: COCO, or a stack in their order. They are approved truth, from which training learns.
+        draft : bool
+            The labels are a first draft instead, which predictions may replace.
+        axes : str
+            One letter of ``TCZYX`` per dimension of the pictures.
+        spacing : tuple of float
+            Voxel size in um, in the order (Z, Y, X).
+        series : str
+            Which image of a file that holds several: its number from 0, its name, or ``"all"``.
+        split : str
+            ``"train"``, ``"val"`` (judges) or ``"test"`` (is never learnt from).
+        components : bool
+            Number the connected pieces of masks of objects; None: those of binary masks.
+        threshold : float
+            Values of masks above it are the class, or objects, piece by piece.
+
+        Raises
+        ------
+        CellsegError
+            Before anything is written: when a picture or its labels cannot be used, or a picture that is there already
+            comes with labels that differ.
+        """
+        pictures = [images] if isinstance(images, str | Path) else list(images)
+        unfit = next((p for p in pictures if not isinstance(p, str | Path)), None)
+        if unfit is not None:
+            raise CellsegError(
+                f"A project refers to files, not to {type(unfit).__name__}.",
+                "Save the array first: numpy.save, tifffile.",
+            )
+        how = Adding(truths(labels), axes, spacing, split, draft, series, components, threshold)
+        return add_pictures(self.project, pictures, how)
+
+    def put_labels(
+        self, image: str, labels: Truth, *, draft: bool = False, threshold: float | None = None
+    ) -> tuple[str, ...]:
+        """Replace the labels of an image and approve all of it; or, as a draft, only where there are no user edits.
+
+        Parameters
+        ----------
+        labels : array, str or Path
+            (Z, Y, X) or (Y, X) ids, or a file of masks of any tool; of a series, those of this frame are taken.
+        threshold : float
+            Values of masks in a file above it are the class, or objects, piece by piece.
+
+        Returns
+        -------
+        tuple of str
+            What was noticed when a file was read.
+
+        Raises
+        ------
+        CellsegError
+            When the shape or a class does not fit.
+        """
+        put = self.project.draft_labels if draft else self.project.approve_labels
+        notes: tuple[str, ...] = ()
+        if isinstance(labels, str | Path):
+            masks = masks_for_image(self.project, image, labels, threshold=threshold)
+            labels, notes = masks.labels, masks.notes
+        put(image, as_labels(labels))
+        let_go(self.project, image)
+        return notes
+
+    def relocate(self, image: str, path: str | Path) -> None:
+        """Say where the picture of an image is now.
+
+        Raises
+        ------
+        CellsegError
+            When the file there has another shape.
+        """
+        self.project.relocate(image, path)
+
+    def split(
+        self,
+        *,
+        val: float = 0.15,
+        test: float = 0.15,
+        by: Literal["density", "confluency", "name", "random"] = "density",
+        seed: int = 0,
+    ) -> dict[str, list[str]]:
+        """Divide the images into train, val and test, alike in every group or at random; ids by split.
+
+        Raises
+        ------
+        CellsegError
+            When the shares are impossible, there are too few images, or a model has learnt already.
+        """
+        if by == "random":
+            return random_split(self.project, val, test, seed)
+        return stratified_split(self.project, by, val, test, seed)
+
+    @method
+    def draft(
+        self,
+        images: Several = None,
+        method: str | OtsuWatershed | PixelClassifier = "otsu",
+        *,
+        settings: Values = (),
+        hints: Sequence[str | Path | Labels] = (),
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Drafts]:
+        """First labels by a classical method, only where there are no user edits.
+
+        Parameters
+        ----------
+        images : str or list of str
+            Ids; all images without labels where not given.
+        method : str or a draft method
+            ``"otsu"``, or ``"forest"``, which learns from what is corrected or hinted at.
+        settings : dict or list of str
+            Of the method: ``{"polarity": "dark"}``.
+        hints : list of arrays or paths
+            One for each of `images`: strokes, 1 background, 2 cell (in a project of classes 1 + the class).
+        on_event, stop : callable
+            Called with every event; asked before every image whether to end.
+
+        Returns
+        -------
+        Drafts
+        """
+        own = draft_method(method, settings) if isinstance(method, str) else method
+        return draft_images(self.project, names(images), own, hints, stop)
+
+    # --- predicting and learning ----------------------------------------------------------------
+
+    @method
+    def predict(
+        self,
+        images: Several = None,
+        models: Several = None,
+        *,
+        resume: bool = False,
+        region: Span = (),
+        object_size: float | None = None,
+        settings: Values = (),
+        out: str | Path | None = None,
+        format: str = "tif",
+        probabilities: bool = False,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Predictions]:
+        """Label images; what a person has corrected or approved stays as it is.
+
+        Parameters
+        ----------
+        images : str or list of str
+            Ids; all images where not given.
+        models : str or list of str
+            Ids of models, which predict together; the current one where not given.
+        resume : bool
+            Only images that these models, with these settings, have not predicted yet.
+        region : tuple of (int, int)
+            Only this box: (start, stop) in voxels for each spatial axis.
+        object_size : float
+            Diameter of typical objects in pixels, remembered for these images; 0: estimate it.
+        settings : dict or list of str
+            Instead of the model's own: ``{"predict.mode": "three axes", "target.threshold": 0.4}``.
+        out : str or Path
+            Also write labels into this folder.
+        format : str
+            Of these: ``"tif"``, ``"ome.tif"``, ``"ome.zarr"``, ``"png"`` or ``"npy"``.
+        probabilities : bool
+            Write them to `out`, too.
+        on_event, stop : callable
+            Called with every event; asked before every tile whether to end.
+
+        Returns
+        -------
+        Predictions
+            An image that cannot be read is left out, with the reason; the others are done.
+
+        Raises
+        ------
+        CellsegError
+            Before anything is written: when there is no such image or model, or something given does not fit.
+        """
+        where = Path(out) if out else None
+        how = Predicting(region, object_size, settings, where, format, probabilities, resume)
+        return predict_images(self.project, names(images), names(models), how, stop)
+
+    @method
+    def train(
+        self,
+        settings: Values = (),
+        *,
+        keep: Keep = "auto",
+        config: Config | str | Path | None = None,
+        preset: str = "",
+        recipe: str = "",
+        resume: str | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Training]:
+        """Fine-tune the current model on what is corrected and approved, judge both, keep the child or roll back.
+
+        Parameters
+        ----------
+        settings : dict or list of str
+            ``{"train.seconds": 60}``; see the page Settings.
+        keep : str
+            ``"auto"`` keeps a child that has proved itself on held-out corrections; ``"yes"``, ``"no"``.
+        config : Config, str or Path
+            Instead of the project's: a configuration, or a TOML file.
+        preset, recipe : str
+            Name of a published training or preprocessing.
+        resume : str
+            Go on with an interrupted training: its run, or ``""`` for the newest.
+        on_event, stop : callable
+            Called with every event; asked at every step whether to end, which keeps the best so far.
+
+        Returns
+        -------
+        Training
+
+        Raises
+        ------
+        CellsegError
+            When nothing is corrected yet, or a setting cannot be used.
+        """
+        chosen = config_for(self.project, config, (preset, recipe), settings)
+        return train_model(self.project, chosen, keep, resume, stop)
+
+    @method
+    def evaluate(
+        self, split: str = "test", model: str | None = None, *, on_event: OnEvent = None, stop: Stop = never
+    ) -> Work[Evaluation]:
+        """Measure a model (the current one where not given) against the approved labels of one split.
+
+        Returns
+        -------
+        Evaluation
+            IoU, Dice, AP@0.5, ... in [0, 1], their mean and of every image.
+
+        Raises
+        ------
+        CellsegError
+            When there is no model, or nothing approved to measure with.
+        """
+        return evaluate_model(self.project, split, model, stop)
+
+    def ensemble(
+        self,
+        models: Sequence[str] = (),
+        *,
+        epochs: Sequence[str] = (),
+        best: int = 14,
+        combine: Literal["mean", "vote"] = "mean",
+    ) -> str:
+        """Make several models, or the best kept epochs of some, one model; it becomes the current one. Returns its id.
+
+        Raises
+        ------
+        CellsegError
+            When there are fewer than two, or they do not fit each other.
+        """
+        if not (models or epochs):
+            raise CellsegError("An ensemble needs members.", "Give --model twice, or --epochs with --best.")
+        kept = best_epochs(self.project, epochs, best) if epochs else ()
+        id = save_ensemble(self.project, models, combine, kept)
+        self.project.db.put_setting("current_model", id)
+        return id
+
+    @method
+    def simulate(
+        self,
+        plan: Simulation | None = None,
+        *,
+        settings: Values = (),
+        config: Config | str | Path | None = None,
+        preset: str = "",
+        recipe: str = "",
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Experiment[RoundScored]]:
+        """Let a perfect annotator, the approved labels, work through the loop on a scratch copy."""
+        chosen = config_for(self.project, config, (preset, recipe), settings)
+        return experiment(run_simulation, self.project, plan or Simulation(), chosen, RoundScored, stop)
+
+    @method
+    def study(
+        self,
+        plan: Study | None = None,
+        *,
+        settings: Values = (),
+        config: Config | str | Path | None = None,
+        preset: str = "",
+        recipe: str = "",
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Experiment[StudyScored]]:
+        """Train under every combination of factors, on scratch copies, and measure on the test images."""
+        chosen = config_for(self.project, config, (preset, recipe), settings)
+        return experiment(run_study, self.project, plan or Study(), chosen, StudyScored, stop)
+
+    # --- out, and the log -----------------------------------------------------------------------
+
+    @method
+    def export(
+        self,
+        out: str | Path,
+        format: str = "tif",
+        *,
+        images: Several = None,
+        known_only: bool = False,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Exports]:
+        """Write labels to ``out/ID_labels.FORMAT``.
+
+        Parameters
+        ----------
+        format : str
+            ``tif``, ``ome.tif``, ``ome.zarr``, ``png``, ``npy``, ``roi.zip``, ``coco.json`` or ``geojson``.
+        images : str or list of str
+            Ids; all images where not given.
+        known_only : bool
+            Only corrected and approved voxels.
+        on_event, stop : callable
+            Called with every event; asked before every image whether to end.
+
+        Returns
+        -------
+        Exports
+            An image whose labels cannot be written is left out, with the reason; the others are done.
+        """
+        ids = [self.project.image(id).id for id in names(images)] or [r.id for r in self.images]
+        return export_images(self.project, ids, Path(out), format, known_only=known_only, stop=stop)
+
+    def compare(
+        self,
+        image: str,
+        labels: Sequence[str | Path],
+        *,
+        map: str | Path | None = None,
+        consensus: str | Path | None = None,
+    ) -> Agreement:
+        """How far annotators agree on an image: this project and mask files, or other copies of the project.
+
+        Parameters
+        ----------
+        map, consensus : str or Path
+            Files to write: where the first two differ (1 first alone, 2 second alone, 3 both, 4 different objects), and
+            what most of them say.
+        """
+        return compare_annotators(self.project, image, labels, map, consensus)
+
+    def history(self, image: str | None = None) -> tuple[EditRow, ...]:
+        """Who changed what, when and with which tool, of one image or of all, the oldest first."""
+        ids = [self.project.image(image).id] if image else [r.id for r in self.images]
+        return tuple(sorted((row for id in ids for row in self.project.db.history(id)), key=lambda row: row.n))
+
+    def restore(self, image: str, edit: int) -> int:
+        """Bring an image back to how it was after an edit of its log, as a new edit; returns how many voxels changed.
+
+        Raises
+        ------
+        CellsegError
+            When a napari window edits the project, or the log has no such edit.
+        """
+        id = self.project.image(image).id
+        if not self.project.claim():
+            raise CellsegError("A napari window edits this project.", "Close it first, or restore there.")
+        return int(self.project.store(id).restore(edit).index.size)
+
+    def compact(self, keep: int = 1000) -> Compacted:
+        """Fold all but the newest `keep` edits of every image into one; those cannot be undone or restored any more."""
+        return compact(self.project, keep)
