@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 # one process per core, each of them with one thread: small networks gain nothing from more
-WORKERS ?= auto
+WORKERS ?= logical
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # where pip is told of local wheels, uv looks there too
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
