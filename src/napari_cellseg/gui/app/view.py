@@ -10,6 +10,7 @@ from ...config import Config
 from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
+from .copy_text import Call, calls
 from .image_status import mark, statuses, summary
 from .items import Control, Item, Step
 from .old_and_new import Side, model_of
@@ -45,6 +46,8 @@ class View:
     open_images: tuple[str, ...]
     channels: int
     channel: int
+    calls: dict[str, Call]
+    """What each step does, to be copied as a command or as Python."""
     steps: dict[str, Step]
     """How far each step is, by its title."""
     status: str
@@ -139,6 +142,7 @@ def resolve(s: Session) -> View:
         open_images=s.open_images,
         channels=s.record.n_channels if s.record and not _is_rgb(s) else 1,
         channel=s.channel,
+        calls=calls(s),
         steps=_steps(s, open_round, image),
         **_status(s, running),
         models=model_items(s),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QMenu, QToolButton, QToolTip, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from ..app.controller import Controller
+from ..app.copy_text import Call
 from ..app.view import View
 from .widgets import hint
 
@@ -25,7 +27,8 @@ class Page(QWidget):
         self.form = QVBoxLayout(self)
         self.form.setContentsMargins(2, 6, 2, 2)
         self.form.setSpacing(6)
-        self.form.addWidget(hint(self.about))
+        self.copy = CopyButton(self)
+        self.form.addLayout(_beside(hint(self.about), self.copy))
         self.build()
         self.form.addStretch(1)
 
@@ -41,6 +44,47 @@ class Page(QWidget):
     def show_view(self, view: View) -> None:
         """Show what a view says."""
         raise NotImplementedError
+
+
+class CopyButton(QToolButton):
+    """Copies what a step does, as a command to type or as lines of Python."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        self._page, menu = page, QMenu(self)
+        self.setText("⧉")
+        self.setAutoRaise(True)
+        self.setToolTip("Copy what this step does, to do it again elsewhere.")
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
+        self.command = menu.addAction("Copy as command", lambda: self._copy(self._call.command if self._call else ""))
+        self.python = menu.addAction("Copy as Python", lambda: self._copy(self._call.python if self._call else ""))
+        menu.aboutToShow.connect(self._look)
+        self.setMenu(menu)
+
+    @property
+    def _call(self) -> Call | None:
+        return self._page.view.calls.get(self._page.title)
+
+    def _look(self) -> None:
+        """Before the menu opens, see whether there is anything to copy."""
+        for action in (self.command, self.python):
+            if action is not None:
+                action.setEnabled(self._call is not None)
+
+    def _copy(self, text: str) -> None:
+        clipboard = QApplication.clipboard()
+        if clipboard is not None and text:
+            clipboard.setText(text)
+            QToolTip.showText(self.mapToGlobal(self.rect().bottomLeft()), f"Copied:\n{text}", self)
+
+
+def _beside(text: QWidget, button: QWidget) -> QHBoxLayout:
+    """A text with a small button at its right."""
+    line = QHBoxLayout()
+    line.addWidget(text, 1)
+    line.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+    return line
 
 
 def more(title: str, *widgets: QWidget) -> QCollapsible:
