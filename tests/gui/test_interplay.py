@@ -13,6 +13,7 @@ from napari.components import ViewerModel
 from napari_cellseg.engine import PredictJob, Reply
 from napari_cellseg.events import Predicted
 from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.label_writer import PROVISIONAL
 from napari_cellseg.images import write_labels
 from napari_cellseg.project import Project
 from napari_cellseg.targets import Distance
@@ -137,6 +138,21 @@ def test_a_prediction_ends_a_comparison_with_what_it_replaces(drafted, tmp_path)
     assert "Compare again" in drafted.session.notice
     drafted.accept("theirs")
     assert "Compare with other labels first" in drafted.session.problem.hint
+
+
+def test_after_a_prediction_in_tiles_the_brush_has_a_number_near_those_of_the_image(drafted):
+    drafted.workspace.job = 1_000
+    drafted.writer.begin()
+    box = (slice(200, 512), slice(300, 450))
+    drafted.writer.tile("a", box, MOVED["elsewhere"][box], drafted.workspace.group)
+    drafted.writer.suggest_id()  # as when the brush's number was used meanwhile
+    written(drafted)
+    assert drafted.family.labels.selected_label > PROVISIONAL
+    drafted.writer.whole("a", WHOLE, MOVED["elsewhere"], 0, drafted.workspace.group)
+    drafted.workspace.job = None
+    spin(drafted, lambda: not drafted.busy)
+    assert drafted.family.labels.selected_label < 1_000
+    assert drafted.family.labels.selected_label not in drafted.store().objects
 
 
 def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):

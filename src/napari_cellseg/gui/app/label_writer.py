@@ -336,6 +336,9 @@ class LabelWriter:
     def _predicted(self) -> None:
         self._whole, self.group = None, ""
         self._ws.store().objects.settle_top()
+        family = self._ws.family
+        if family is not None and self.suggested and self.suggested == family.labels.selected_label:
+            self.suggest_id()  # single tiles were numbered far above what there is now
         self.predicted.emit()
 
     def _take_in_user_edits(self, store: LabelStore, waiting: Waiting) -> None:

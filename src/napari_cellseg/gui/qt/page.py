@@ -52,11 +52,11 @@ class CopyButton(QToolButton):
     def __init__(self, page: Page) -> None:
         super().__init__()
         self._page, menu = page, QMenu(self)
-        self.setText("⧉")
+        self.setText("Copy")
         self.setAutoRaise(True)
         self.setToolTip("Copy what this step does, to do it again elsewhere.")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
+        self.setStyleSheet("QToolButton { color: #9aa4af; } QToolButton::menu-indicator { image: none; }")
         self.command = menu.addAction("Copy as command", lambda: self._copy(self._call.command if self._call else ""))
         self.python = menu.addAction("Copy as Python", lambda: self._copy(self._call.python if self._call else ""))
         menu.aboutToShow.connect(self._look)
