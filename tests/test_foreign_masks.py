@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.images import Masks, MasksFor, _outlines, read_masks, write_labels
+from napari_cellseg.images import Masks, MasksFor, _outlines, read_labels, read_masks, write_labels
 from napari_cellseg.project import Project, labels_of_others, masks_for_image
 
 SHAPE = (64, 64)
@@ -533,3 +533,15 @@ def test_binary_masks_of_a_series_are_parted_frame_by_frame(tmp_path):
                      photometric="minisblack")  # fmt: skip
     labels = taken(tmp_path / "m.tif", frames=3, split=None).labels
     assert [np.unique(frame).tolist() for frame in labels] == [[0, 1, 2]] * 3
+
+
+def test_a_picture_beside_its_masks_is_not_taken_for_them(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 200, (128, 128)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "picture.tif", noise)
+    with pytest.raises(CellsegError, match="looks like a picture") as error:
+        read_labels(tmp_path / "picture.tif")
+    assert "threshold" in error.value.hint
+    assert read_labels(tmp_path / "picture.tif", threshold=100).any()
+    crowded = np.kron(np.arange(1, 1025).reshape(32, 32), np.ones((4, 4), int)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "masks.tif", crowded)
+    np.testing.assert_array_equal(read_labels(tmp_path / "masks.tif"), crowded)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -292,6 +293,29 @@ def test_beside_an_object_a_key_is_answered_quietly(opened):
     assert opened.session.problem is None
     assert "does not part" in opened.session.status
     assert opened.store().n == n
+
+
+@pytest.mark.parametrize("name", ["scribble", "polygon", "predict box", "delete box"])
+def test_a_click_is_no_line_and_no_box(flat, name):
+    n = flat.store().n
+    flat.tools.choose(name)
+    place = SimpleNamespace(button=1, type="mouse_press", position=(30.0, 30.0), view_direction=None)
+    drag = flat.tools._drag(flat.family.labels, place)
+    next(drag)
+    place.type = "mouse_release"
+    assert next(drag, None) is None
+    assert "more than a click" in flat.session.status
+    assert (flat.store().n, flat.session.problem) == (n, None)
+
+
+def test_a_review_takes_the_keys_from_whatever_is_selected(opened):
+    opened.hints.choose(2)
+    opened.start_review("reading")
+    spin(opened, lambda: opened.session.place == 0)
+    assert opened.viewer.layers.selection.active is opened.family.labels
+    assert opened.session.hint == 0
+    opened.review.stop()
+    assert opened.session.status == ""
 
 
 def test_the_brush_takes_the_label_under_the_cursor(opened):

@@ -69,7 +69,7 @@ def test_a_picture_of_another_kind_is_asked_about(controller, tmp_path):
     controller.open_images([picture(tmp_path / "grey.npy", 64, 80)])
     colour = picture(tmp_path / "stack.npy", 5, 64, 80)
     controller.open_images([colour])
-    assert "a volume" in controller.session.problem.message
+    assert "a grey volume" in controller.session.problem.message
     assert controller.session.problem.offers == (
         Offer("own project", (str(colour),)), Offer("add anyway", (str(colour),))
     )  # fmt: skip

@@ -390,7 +390,7 @@ def _learnt(head: Head | None, samples: Samples) -> str:
     if head is None:
         return "The model is as good without it: nothing was changed."
     share = 100 * (1 - head.after / max(head.before, 1e-9))
-    sources = [f"{head.objects} objects"] if head.objects else []
+    sources = [f"{head.objects} object{'s' * (head.objects > 1)}"] if head.objects else []
     sources += ["hints"] if samples.hints.any() else []
     return f"learnt from {' and '.join(sources)}: error on what was left out {share:.0f} % lower"
 

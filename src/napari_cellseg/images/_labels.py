@@ -123,6 +123,9 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in _PICTURES and not p.name.startswith("."))
 
 
+SOME, SCATTERED = 50, 20
+"""Fewer values say nothing; objects lie in one piece each, or in a few, the values of a picture in hundreds."""
+
 # --- what values mean -----------------------------------------------------------------------------
 
 
@@ -156,9 +159,30 @@ def _numbers(values: NDArray[Any], wanted: MasksFor, name: str, series: bool) ->
         if len(np.unique(pieces)) > 2:
             note = f"{name} has the values 0 and {white} only: its pieces that do not touch became"
             return Masks(pieces, (f"{note} {_objects(pieces, series)}.",))
+    if wanted.split is None and not wanted.classes:
+        _refuse_picture(labels, name)
     if labels.size and labels.max() > np.iinfo(np.uint32).max - labels.size:
         labels = np.asarray(fastremap.renumber(labels, preserve_zero=True)[0], np.uint32)  # leave room for new ids
     return Masks(labels)
+
+
+def _refuse_picture(labels: Labels, name: str) -> None:
+    """A picture beside its masks is easily taken for them: many values, each of them scattered over the image.
+
+    Raises
+    ------
+    CellsegError
+        When no one would have numbered objects so.
+    """
+    values = len(np.unique(labels[labels > 0]))
+    if values < SOME:
+        return
+    pieces = int(cc3d.connected_components(labels, return_N=True)[1])
+    if pieces > max(SCATTERED * values, 1000):
+        raise CellsegError(
+            f"{name} looks like a picture, not like masks: its {values:,} values lie in {pieces:,} pieces.",
+            "Give a file in which 0 is background and each object is one number; a threshold makes masks of a picture.",
+        )
 
 
 def _objects(labels: Labels, series: bool) -> str:

@@ -67,6 +67,10 @@ def connected(path: Path, create: bool = False) -> sqlite3.Connection:
         return connection
 
 
+STILL = 5
+"""Damage is what so many looks in a row find alike, a hundredth of a second apart."""
+
+
 @lru_cache(maxsize=256)
 def _check_pages(path: Path, stamp: tuple[int, ...]) -> None:
     """Look for damage in all pages, once for every state of the file: threads open it again and again."""
@@ -82,16 +86,37 @@ def _check_frames(connection: sqlite3.Connection, path: Path) -> None:
 
     What was being written when the machine went down may be torn; what came before two later commits was on disk.
     """
-    for _ in range(20):
+    before, alike = None, 0
+    for _ in range(40):
         beside = frames_beside(path)
         if not beside.commits:
             return
         (known,) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1:2]
-        if sum(n > known for n in beside.commits) < 2:
+        if sum(n > known for n in beside.commits) < 2 or (known == 0 and _begun_again(path)):
             return
-        if frames_beside(path).mark == beside.mark:
+        # while another process copies the log nothing is known (-1), and while it writes the next look is another one
+        alike = alike + 1 if known >= 0 and beside == before else 0
+        if alike == STILL:
             raise sqlite3.DatabaseError(f"of {len(beside.pages)} pages in its write-ahead log only {known} are sound")
-        time.sleep(0.01)  # another process has begun the log again in between
+        before = beside
+        time.sleep(0.01)
+
+
+def _begun_again(path: Path) -> bool:
+    """Whether the log was copied as a whole and is begun again: what still lies in its file counts no more.
+
+    Its index (bytes 32 to 40 of ``-shm``) has the new salt first, then its header (16 to 24), then frames (40 to 48 of
+    the first). Where the header itself is damaged, the index has none. See https://www.sqlite.org/walformat.html.
+    """
+    log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    try:
+        with index.open("rb") as file:
+            now = file.read(40)[32:]
+        with log.open("rb") as file:
+            beginning = file.read(48)
+    except OSError:
+        return False
+    return any(now) and not (now == beginning[16:24] == beginning[40:48])
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -37,6 +37,8 @@ def make_folder(path: Path, task: Task, classes: tuple[str, ...]) -> tuple[Path,
     names = classes or (("object",) if task == "instance" else ("foreground",))
     if task == "instance" and len(names) > 1:
         raise CellsegError("An instance project has one class.", "Use --task semantic for several classes.")
+    if len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise CellsegError(f"Classes need names that differ: {', '.join(names)}.", "Give each class a name of its own.")
     settings = {
         "schema": SCHEMA,
         "name": path.stem,

@@ -86,6 +86,9 @@ class HintStrokes:
         if self._hints is not None:
             self._hints.clear()
             self._changed()
+            self._ws.session.update(
+                status="All hints of this image are gone; Ctrl+Z on the layer of hints brings them back."
+            )
 
     def name(self, value: int) -> str:
         """What a hint says, in words."""

@@ -164,6 +164,14 @@ class LabelWriter:
         if self._ws.family is not None:
             self.suggested = self._ws.family.labels.selected_label = self.fresh_id()
 
+    def forget_provisional(self) -> None:
+        """Undo went through the numbers of single tiles, which nobody remembers: go on from those that are there."""
+        objects = self._ws.store().objects
+        highest = int(objects.ids().max(initial=0))
+        if self._whole is None and not self._predictions.pieces and objects.top - highest > PROVISIONAL // 2:
+            objects.settle_top()
+            self.next_id = self.reserved + 1
+
     def suggest_again(self, edit: Edit, painted: bool) -> None:
         """Somebody has used the id that the brush was suggested: the person, so it is theirs, or others."""
         family = self._ws.family
@@ -281,6 +289,7 @@ class LabelWriter:
         self._predictions.clear()
         self._whole, self.group, self._numbering = None, "", False
         self._generation += 1
+        self.next_id = self.reserved + 1
         self.forget()
         self.tell()
 

@@ -27,7 +27,6 @@ class Masks:
         """
         ws = self._ws
         store, folder, image = ws.store(), ws.project().path, ws.session.image
-        self._refuse_approved(approved)
 
         def read() -> images.Masks:
             with Project.open(folder) as own:  # this thread's own connection

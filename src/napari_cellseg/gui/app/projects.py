@@ -188,7 +188,7 @@ class Projects:
             kind = image.n_channels, len(image.spatial_shape)
             if known and kind not in known:
                 raise Offering(
-                    f"{picture.name} is {_kind(*kind)}; the images of this project are {_kind(*min(known))}.",
+                    f"{picture.name} is {_kind(*kind)}, those of this project: {_kind(*min(known))}.",
                     "One network learns best from one kind of image.",
                     Offer("own project", tuple(map(str, pictures))), Offer("add anyway", tuple(map(str, pictures))),
                 )  # fmt: skip
@@ -346,8 +346,8 @@ def _made_or_new(base: Path) -> Project:
 
 def _kind(channels: int, ndim: int) -> str:
     """``a volume of 3 channels``."""
-    what = "a volume" if ndim == 3 else "a plane"
-    return what if channels == 1 else f"{what} of {channels} channels"
+    shape = "volume" if ndim == 3 else "picture"
+    return f"a grey {shape}" if channels == 1 else f"a {shape} of {channels} channels (colours)"
 
 
 def taken(notices: list[str]) -> list[str]:

@@ -47,6 +47,8 @@ class Review:
 
     def start(self, order: Order, resume_at: Box = ()) -> None:
         """Order the places of the open image and go to the first (or to the one where a session ended)."""
+        if self._ws.family is not None:  # its keys are those of the labels, whatever was selected (a hint, the image)
+            self._ws.viewer.layers.selection.active = self._ws.family.labels
         self.ended.emit()
         self._ws.session.update(status="Ordering what to look at...")
         self._order(order, lambda items: self.load(items, order, resume_at))
@@ -125,7 +127,10 @@ class Review:
         """Close the queue."""
         self.ended.emit()
         self._generation += 1
-        self._ws.session.update(queue=(), place=-1)
+        status = (
+            "" if self._ws.session.queue else self._ws.session.status
+        )  # what it said of a place is not true any more
+        self._ws.session.update(queue=(), place=-1, status=status)
 
     def skip(self) -> None:
         """Go to the next place and change nothing."""

@@ -12,6 +12,8 @@ from .items import Item
 METRICS = (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("recall", "recall"), ("ap50", "AP@0.5"))
 FEW = 10
 """Below so many held-out objects a verdict says how little they tell."""
+OWN = 0.999
+"""An old model that agrees so well (IoU) with what judges has made it."""
 SAME = 0.005
 """Metrics that differ less are called the same."""
 
@@ -50,6 +52,9 @@ def verdict(r: RoundRecord, current: str | None) -> str:
     if not proved:
         word = "worse than" if headline(r.after) < headline(r.before) else "not clearly better than"
         head = f"{r.child} is {word} {old}, which stays the model in use"
+    if r.before.get("iou", 0.0) > OWN:
+        changes = f"What judges are {old}'s own masks, approved as they were: nothing can do better on them."
+        return " ".join([f"{head} (measured on what neither has learnt from).", changes, *_sure(r.after)])
     changes = f"Better: {', '.join(better) or 'nothing'}. Worse: {', '.join(worse) or 'nothing'}."
     return " ".join([f"{head} (measured on what neither has learnt from).", changes, *_kinds(r), *_sure(r.after)])
 

@@ -182,6 +182,8 @@ class Strokes:
             self._ws.fail(error)
             return
         self._group = group
+        if not group:
+            self._writer.forget_provisional()
         self._ws.session.update(status=f"{self._said}..." if group else self._said)
 
     def stop(self) -> None:

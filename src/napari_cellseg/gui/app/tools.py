@@ -228,6 +228,8 @@ class Tools:
         moved = np.abs(line - line[0]).max() >= 1.5
         if tool.gesture == "object" or (tool.gesture == "click or line" and not moved):
             self._actions.at(tool, tuple(int(round(v)) for v in points[0]))
+        elif not moved:
+            self._ws.fail(NothingThere(f"{tool.title} needs more than a click.", tool.tip))
         elif tool.gesture == "box":
             self._actions.inside(tool, _box(line))
         else:

@@ -203,7 +203,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
 
 
 def _known(s: Session) -> Control:
-    known = s.counts.corrected + s.counts.approved > 0 or s.user_edits or bool(s.current_model)
+    known = s.counts.corrected + s.counts.approved > 0 or s.user_edits
     return Control(known, "" if known else "Paint some objects and approve a field first (step Correct).")
 
 
@@ -348,4 +348,4 @@ def _next_step(s: Session, open_round: bool) -> str:
         return "Rounds"
     if s.counts.objects == 0 and s.counts.corrected + s.counts.approved == 0:
         return "Predict"
-    return "Fine-tune" if s.counts.corrected + s.counts.approved > 0 and not s.progress else "Correct"
+    return "Fine-tune" if s.counts.corrected + s.counts.approved > 0 else "Correct"

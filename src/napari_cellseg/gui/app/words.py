@@ -14,13 +14,12 @@ def forecast_text(s: Session) -> str:
         return ""
     things = "objects" if s.project.task == "instance" else "classes"
     images = "1 image" if found.images == 1 else f"{found.images} images"
+    what = f"Learns from about {found.objects} {things} in {images}, {found.held} judge."
+    if not s.pace:  # how fast this computer is shows with the first steps
+        return f"{what} At least {min(train.steps, train.least)} steps; longer while it improves."
     seconds = max(train.seconds, train.least * s.pace)
-    steps = int(min(train.steps, max(train.least, train.seconds / s.pace if s.pace else 0)))
-    least = "" if s.pace else "at least "
-    return (
-        f"Learns from about {found.objects} {things} in {images}, {found.held} judge. About {_long(seconds)}, "
-        f"{least}{steps} steps; longer while it improves."
-    )
+    steps = int(min(train.steps, max(train.least, train.seconds / s.pace)))
+    return f"{what} About {_long(seconds)}, {steps} steps; longer while it improves."
 
 
 def network_text(shown: TrainingShown | None) -> str:

@@ -119,7 +119,6 @@ class ImagePage(Page):
         for part in self._with_project:
             part.setVisible(view.folder is not None)
         self.begin.setVisible(view.folder is None)
-        self.drop.setVisible(view.folder is None)
         self.begin.set_primary(not view.open_images)
         self.add.show_control(view.needs_project)
         self.summary.setText(legend(view.summary))

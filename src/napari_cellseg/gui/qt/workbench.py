@@ -162,6 +162,7 @@ class Workbench(Dock):
             self.tabs.addTab(page.title)
             self.stack.addWidget(_scrolling(page))
         self.tabs.currentChanged.connect(self.stack.setCurrentIndex)
+        self.tabs.currentChanged.connect(lambda _: self._show_steps(self.controller.views.newest))
         self.model = QComboBox()
         self.model.setToolTip("The model that predicts, and that the next fine-tuning starts from.")
         self.model.activated.connect(self._model_chosen)
@@ -191,7 +192,8 @@ class Workbench(Dock):
             if self.tabs.tabText(n) != title:  # else Qt lays all tabs out again
                 self.tabs.setTabText(n, title)
             self.tabs.setTabToolTip(n, {"done": "Done.", "next": "This comes next."}.get(step.state, step.reason))
-            colour = QColor(_STEP_COLOURS.get(step.state, ""))
+            chosen = n == self.tabs.currentIndex()  # white on blue; other colours could not be read there
+            colour = QColor("" if chosen else _STEP_COLOURS.get(step.state, ""))
             if self.tabs.tabTextColor(n) != colour:
                 self.tabs.setTabTextColor(n, colour)
 
