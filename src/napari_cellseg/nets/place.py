@@ -19,7 +19,14 @@ _GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 _NATIVE = {"avx512_bf16", "amx_tile"}
 """Processors with one of these multiply bfloat16 themselves; emulated it is slower than float32."""
 
-_NO_MEMORY = ("allocate memory", "out of memory", "could not create a", "failed to allocate", "bad_alloc")
+_NO_MEMORY = (
+    "allocate memory",
+    "can't alloc",
+    "out of memory",
+    "could not create a",
+    "failed to allocate",
+    "bad_alloc",
+)
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,14 @@ class Runtime:
 
     def _one(self, tile: Float) -> Float:
         compiled, inside = self._ready(), tuple(slice(n) for n in tile.shape[2:])
+        given = padded(tile, self.facts.strides)
         try:
-            out = compiled([padded(tile, self.facts.strides)], share_outputs=True)[0]
+            out = compiled([given], share_outputs=True)[0]
         except RuntimeError:
             self._compiled = None  # after a failed allocation it would ask for as much again for any tile
             raise
+        if out.shape[2:] != given.shape[2:]:  # seen with one thread: no memory, no error, an old answer
+            raise RuntimeError("OpenVINO failed to allocate memory for a tile, and said nothing.")
         return np.array(out[(..., *inside)])  # the next tile is written to the same place
 
     def _ready(self) -> Any:
