@@ -159,7 +159,7 @@ def _numbers(values: NDArray[Any], wanted: MasksFor, name: str, series: bool) ->
         if len(np.unique(pieces)) > 2:
             note = f"{name} has the values 0 and {white} only: its pieces that do not touch became"
             return Masks(pieces, (f"{note} {_objects(pieces, series)}.",))
-    if wanted.split is None and not wanted.classes:
+    if not wanted.classes:
         _refuse_picture(labels, name)
     if labels.size and labels.max() > np.iinfo(np.uint32).max - labels.size:
         labels = np.asarray(fastremap.renumber(labels, preserve_zero=True)[0], np.uint32)  # leave room for new ids

@@ -97,6 +97,7 @@ class Runtime:
             self._compiled = None  # after a failed allocation it would ask for as much again for any tile
             raise
         if out.shape[2:] != given.shape[2:]:  # seen with one thread: no memory, no error, an old answer
+            compiled.release_memory()
             raise RuntimeError("OpenVINO failed to allocate memory for a tile, and said nothing.")
         return np.array(out[(..., *inside)])  # the next tile is written to the same place
 

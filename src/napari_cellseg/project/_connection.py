@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -116,7 +117,21 @@ def _begun_again(path: Path) -> bool:
             beginning = file.read(48)
     except OSError:
         return False
-    return any(now) and not (now == beginning[16:24] == beginning[40:48])
+    header = beginning[16:24]
+    if now != header:
+        return any(now)
+    return header != beginning[40:48] and _sums_up(beginning[:32])
+
+
+def _sums_up(header: bytes) -> bool:
+    """Whether the header of a log (32 bytes) has the checksum that it says."""
+    order = ">" if header[3] & 1 else "<"
+    words = struct.unpack(f"{order}6I", header[:24])
+    a = b = 0
+    for x, y in zip(words[::2], words[1::2], strict=True):
+        a = (a + x + b) & 0xFFFFFFFF
+        b = (b + y + a) & 0xFFFFFFFF
+    return (a, b) == struct.unpack(">2I", header[24:])
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
