@@ -63,8 +63,8 @@ def boxes(plane: NDArray[np.uint32]) -> Iterator[tuple[int, tuple[slice, slice]]
     """Id and box of every object of a plane (Y, X)."""
     from ..kernels.extents import extents
 
-    ids, _, low, high = extents(np.ascontiguousarray(plane))
-    for id, (y0, x0), (y1, x1) in zip(ids.tolist(), low.tolist(), high.tolist(), strict=True):
+    found = extents(np.ascontiguousarray(plane))
+    for id, (y0, x0), (y1, x1) in zip(found.ids.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
         yield id, (slice(y0, y1 + 1), slice(x0, x1 + 1))
 
 

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 
-def extents(
-    labels: NDArray[np.uint32],
-) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Ids (N,) in rising order, their voxel counts (N,), and first and last corners (N, ndim), the last one included.
+class Extents(NamedTuple):
+    """What is known of every object.
+
+    Attributes
+    ----------
+    ids
+        (N,), rising.
+    counts
+        Voxels, (N,).
+    low, high
+        First and last corners, (N, ndim), the last one included.
+    edited
+        Corrected and approved voxels, (N, 2).
+    """
+
+    ids: NDArray[np.uint32]
+    counts: NDArray[np.int64]
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+    edited: NDArray[np.int64]
+
+
+def extents(labels: NDArray[np.uint32], state: NDArray[np.uint8] | None = None) -> Extents:
+    """What is known of every object, in one pass.
 
     Parameters
     ----------
     labels
         (Z, Y, X) or (Y, X) uint32; 0 is background. Memory grows with the number of ids, not with their size.
+    state
+        Of the same shape, uint8: 1 corrected, 2 approved. None: all of it is predicted.
     """
     volume = labels.reshape((1,) * (3 - labels.ndim) + labels.shape)
     top = int(labels.max(initial=0))
@@ -31,10 +55,13 @@ def extents(
     low = np.full((top + 1, 3), np.iinfo(np.int32).max, np.int32)
     high = np.full((top + 1, 3), -1, np.int32)
     _scan(volume, counts, low, high)
+    edited = np.zeros((top + 1, 2), np.int64)
+    if state is not None and state.any():
+        _scan_states(volume, state.reshape(volume.shape), edited)
     ids = np.flatnonzero(counts[1:]).astype(np.uint32) + np.uint32(1)
     skip = 3 - labels.ndim
     found = given[ids - 1] if given is not None else ids
-    return found, counts[ids], low[ids][:, skip:], high[ids][:, skip:]
+    return Extents(found, counts[ids], low[ids][:, skip:], high[ids][:, skip:], edited[ids])
 
 
 @njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -64,3 +91,14 @@ def _scan(labels, counts, low, high):  # type: ignore[no-untyped-def]  # noqa: A
                     high[id, 1] = y
                 if x - 1 > high[id, 2]:
                     high[id, 2] = x - 1
+
+
+@njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _scan_states(labels, state, edited):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    depth, rows, columns = labels.shape
+    for z in range(depth):
+        for y in range(rows):
+            for x in range(columns):
+                s = state[z, y, x]
+                if s > 0 and labels[z, y, x] > 0:
+                    edited[labels[z, y, x], s - 1] += 1

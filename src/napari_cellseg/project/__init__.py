@@ -24,6 +24,7 @@ from ._label_store import LabelStore, Verb
 from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
 from ._objects import Objects
+from ._opening import SUFFIX
 from ._others import labels_before, labels_of_others, masks_for_image
 from ._records import (
     EditRow,
@@ -61,6 +62,7 @@ __all__ = [
     "EPOCHS",
     "LARGEST",
     "PREDICTED",
+    "SUFFIX",
     "Added",
     "Addition",
     "Compacted",

@@ -28,15 +28,12 @@ class Objects:
     def __init__(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
         from ..kernels.extents import extents
 
-        ids, self._counts, self._low, self._high = extents(labels)
+        ids, self._counts, self._low, self._high, self._edited = extents(labels, state)
         self._slots = {int(id): slot for slot, id in enumerate(ids)}
         self._top = int(ids[-1]) if len(ids) else 0
         self._n = len(ids)
         self._size = labels.size
         self._states = np.array([0, *(np.count_nonzero(state == s) for s in (1, 2))], np.int64)
-        self._edited = np.zeros((len(self._counts), 2), np.int64)  # corrected and approved voxels of every object
-        known = np.flatnonzero(state)
-        self._change_states(labels.reshape(-1)[known], state.reshape(-1)[known], 1)
         self._loose: set[int] = set()
 
     @property

@@ -167,8 +167,9 @@ class LabelWriter:
     def forget_provisional(self) -> None:
         """Undo went through the numbers of single tiles, which nobody remembers: go on from those that are there."""
         objects = self._ws.store().objects
-        highest = int(objects.ids().max(initial=0))
-        if self._whole is None and not self._predictions.pieces and objects.top - highest > PROVISIONAL // 2:
+        if self._whole is not None or self._predictions.pieces or objects.top < PROVISIONAL:
+            return
+        if objects.top - int(objects.ids().max(initial=0)) > PROVISIONAL // 2:
             objects.settle_top()
             self.next_id = self.reserved + 1
 

@@ -6,7 +6,6 @@ closing goes the other way: `image_closing`, then the layers, then the snapshot 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,8 @@ from ... import images
 from ...config import Config
 from ...engine import unjudged_models
 from ...errors import CellsegError
-from ...project import Addition, Project, adopt_model, new_project, put_size, save_elsewhere, unfinished_runs
+from ...files import write_text
+from ...project import SUFFIX, Addition, Project, adopt_model, new_project, put_size, save_elsewhere, unfinished_runs
 from ..layers.image_layers import ImageLayers
 from ..layers.overlays import is_ours
 from ..layers.save_pixels import holds_file, save_pixels
@@ -30,7 +30,6 @@ from .strokes import Strokes
 from .window_state import WindowState
 from .workspace import Offering, Workspace
 
-SUFFIX = ".cellseg"
 READ_ONLY = (
     "This project is open in another window, so this one only looks. Close the other window and open the project again "
     "to edit here."
@@ -51,7 +50,8 @@ class Projects:
         """Close what is open and take another project: views see the one or the other, never parts of both."""
         session = self._ws.session
         try:
-            lists, notice = _lists(project), _unusual(project)
+            lists = _lists(project)
+            notice = _unusual(project, lists)
         except CellsegError:
             project.close()
             raise
@@ -108,25 +108,22 @@ class Projects:
         self._ws.session.update(**_lists(self._ws.project()))
         self._all_images.count()
 
+    @report_errors
     def configure(self, config: Config) -> None:
         """Use another configuration from now on, and remember it in the project."""
         ws = self._ws
         if config == ws.session.config:
             return
         ws.session.update(config=config)
-        if ws.session.project is not None:
-            with contextlib.suppress(OSError):
-                ws.session.project.save_config(config)
         if ws.family is not None:
             ws.family.set_margin(config.train.margin)
+        if ws.session.project is not None:
+            ws.session.project.save_config(config)
 
     @report_errors
     def save_recipe(self, path: Path) -> None:
         """Write the preprocessing steps as a configuration file that `train --config` takes, too."""
-        try:
-            path.write_text(Config(recipe=self._ws.session.config.recipe).to_toml(), encoding="utf-8")
-        except OSError as error:
-            raise CellsegError(f"{path} cannot be written: {error}.", "Choose another folder.") from error
+        write_text(path, Config(recipe=self._ws.session.config.recipe).to_toml())
 
     def use_model(self, id: str) -> None:
         """Predict and train from another model from now on."""
@@ -213,11 +210,8 @@ class Projects:
             self.open_images([path], folder)
         else:
             if self._ws.session.project is None:
-                base = (Path(folder) if folder else path.parent if path else Path.cwd()) / name.split(" ")[0].split(
-                    "."
-                )[0]
-                made = base.with_name(base.name + SUFFIX)
-                self.use(Project.open(made) if made.exists() else new_project(base))
+                home = Path(folder) if folder else path.parent if path else Path.cwd()
+                self.use(_made_or_new(home / name.split(" ")[0].split(".")[0]))
             self.add_images([save_pixels(layer, self._ws.project().path / "sources")])
         for shown in [x for x in self._ws.viewer.layers if x is layer or (path and str(path) == x.source.path)]:
             if not is_ours(shown):  # its picture is shown by a layer of ours now
@@ -383,15 +377,14 @@ def _lists(project: Project) -> dict[str, Any]:
     }
 
 
-def _unusual(project: Project) -> str:
-    """What a person should know who opens a project: what is left out of it."""
-    lines = [f"{one.name} cannot be used: {one.reason}." for one in project.left_out()]
+def _unusual(project: Project, lists: dict[str, Any]) -> str:
+    """What a person should know who opens a project with these lists: what is left out of it."""
+    lines = [f"{one.name} cannot be used: {one.reason}." for one in lists["left_out"]]
     lines += taken(project.notices)
     set_model = project.db.setting("current_model")
-    if set_model and project.current_model is None:
+    if set_model and lists["current_model"] is None:
         lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
-    unjudged = unjudged_models(project)
-    lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in unjudged]
+    lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in lists["unjudged"]]
     return "\n".join([*lines, *filter(None, [_guidelines(project)[1]])])
 
 
