@@ -1,4 +1,4 @@
-"""What a person has set for all projects, in napari's preferences (Preferences > Plugin Preferences > Cellseg). No Qt."""
+"""What a person has set for all projects (napari's Preferences > Plugin Preferences > Cellseg). No Qt."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ def forecast_text(s: Session) -> str:
     found, train = s.forecast, s.config.train
     if not found.objects or s.project is None:
         return ""
-    things = "objects" if s.project.task == "instance" else "classes"
+    one, several = ("object", "objects") if s.project.task == "instance" else ("class", "classes")
+    things = one if found.objects == 1 else several
     images = "1 image" if found.images == 1 else f"{found.images} images"
     what = f"Learns from about {found.objects} {things} in {images}, {found.held} judge."
     if not s.pace:  # how fast this computer is shows with the first steps
