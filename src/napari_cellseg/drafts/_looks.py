@@ -114,10 +114,12 @@ def textured(planes: Float) -> Mask:
     """
     from skimage.filters import threshold_otsu
 
+    from ..kernels import blur
+
     window = (0, _WINDOW, _WINDOW)
     planes = planes - planes.mean()  # squares of large numbers are not exact
-    mean = ndi.gaussian_filter(planes, window)
-    spread = np.sqrt(np.maximum(ndi.gaussian_filter(planes**2, window) - mean**2, 0))
+    mean = blur.gaussian(planes, window)
+    spread = np.sqrt(np.maximum(blur.gaussian(planes**2, window) - mean**2, 0))
     low, high = np.percentile(planes, (1, 99.8))
     if high <= low:
         return np.zeros(planes.shape, bool)

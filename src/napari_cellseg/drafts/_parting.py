@@ -5,7 +5,6 @@ from __future__ import annotations
 import cc3d
 import edt
 import numpy as np
-from scipy import ndimage as ndi
 
 from .._types import Float, Labels, Mask, Spacing
 from ..targets import part
@@ -19,7 +18,9 @@ def anisotropy(spacing: Spacing, ndim: int) -> tuple[float, ...]:
 def smoothed(values: Float, sigma: float, spacing: Spacing) -> Float:
     """Gaussian smoothing by `sigma` pixels of the plane, along Z by as many um."""
     sigmas = [sigma / a for a in anisotropy(spacing, values.ndim)]
-    return np.asarray(ndi.gaussian_filter(values, sigmas), np.float32)
+    from ..kernels import blur
+
+    return blur.gaussian(values, sigmas)
 
 
 def depth(mask: Mask, spacing: Spacing) -> Float:

@@ -142,7 +142,6 @@ def _inside_ness(mask: Mask, context: EditContext) -> NDArray[np.float32]:
 
 
 def _blurred(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    from scipy import ndimage as ndi
+    from ..kernels import blur
 
-    sigma = (0.0, 1.0, 1.0)[-pixels.ndim :]
-    return np.asarray(ndi.gaussian_filter(np.asarray(pixels, np.float32), sigma))
+    return blur.gaussian(pixels, (0.0, 1.0, 1.0)[-pixels.ndim :])

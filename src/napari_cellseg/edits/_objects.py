@@ -100,12 +100,14 @@ def smooth(context: EditContext, piece: Piece, radius: float = 3.0) -> Edit:
     CellsegError
         When nothing would be left, or the object is approved and locked.
     """
+    from ..kernels import blur
+
     context.refuse_approved(piece)
     sigma = tuple(radius / 2 / s for s in context.sampling)
     if context.z is not None:
         sigma = (0.0, *sigma[1:]) if len(sigma) == 3 else sigma
     box, mask = context.widened(piece, tuple(int(np.ceil(2 * s)) for s in sigma))
-    new = ndi.gaussian_filter(mask.astype(np.float32), sigma, mode="nearest") > 0.5
+    new = blur.gaussian(mask, sigma, "repeat") > 0.5
     return _reshape(context, "smooth", piece, box, new, "is smooth already")
 
 

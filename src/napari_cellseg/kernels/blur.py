@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numba import njit
@@ -12,6 +12,7 @@ from numba import njit
 from .._types import Float
 from .threads import strips
 
+Edge = Literal["mirror", "repeat"]
 TRUNCATE = 4.0
 """The kernel ends after this many standard deviations, as in scipy."""
 
@@ -21,12 +22,24 @@ def radius(sigma: float) -> int:
     return int(TRUNCATE * sigma + 0.5)
 
 
-def gaussian(volume: Float, sigmas: Sequence[float]) -> Float:
-    """Smooth (Z, Y, X) float32; edges are mirrored as ``scipy.ndimage.gaussian_filter`` does by default."""
-    out = np.ascontiguousarray(volume, np.float32)
-    for axis, sigma in enumerate(sigmas):
+def gaussian(values: Any, sigmas: Sequence[float] | float, edge: Edge = "mirror") -> Float:
+    """Smooth an array of any number of axes; float32.
+
+    Parameters
+    ----------
+    values
+        (..., Y, X), any number.
+    sigmas
+        Standard deviation along every axis (voxels), or one for all; below 1/8 an axis is left as it is.
+    edge
+        What lies beyond: the array mirrored, its outermost voxels twice ("reflect" in scipy, and its default), or the
+        outermost voxel again and again ("nearest").
+    """
+    out = np.ascontiguousarray(values, np.float32)
+    each = (sigmas,) * out.ndim if isinstance(sigmas, int | float) else sigmas
+    for axis, sigma in enumerate(each):
         if radius(sigma) and out.shape[axis] > 1:
-            out = _along(out, axis, _weights(sigma))
+            out = _along(out, axis, _weights(sigma), edge)
     return out
 
 
@@ -36,17 +49,20 @@ def _weights(sigma: float) -> Float:
     return np.asarray(weights / weights.sum(), np.float32)
 
 
-def _along(volume: Float, axis: int, weights: Float) -> Float:
-    reach, n = len(weights) // 2, volume.shape[axis]
-    # mirrored positions, also where the kernel is longer than the axis
-    index = np.arange(-reach, n + reach) % (2 * n)
-    index = np.where(index >= n, 2 * n - 1 - index, index)
-    out = np.empty_like(volume)
-    if axis == 2:
-        rows, into = volume.reshape(-1, n), out.reshape(-1, n)
+def _along(values: Float, axis: int, weights: Float, edge: Edge) -> Float:
+    reach, n = len(weights) // 2, values.shape[axis]
+    index = np.arange(-reach, n + reach)
+    if edge == "repeat":
+        index = index.clip(0, n - 1)
+    else:  # mirrored, also where the kernel is longer than the axis
+        index %= 2 * n
+        index = np.where(index >= n, 2 * n - 1 - index, index)
+    out = np.empty_like(values)
+    if axis == values.ndim - 1:
+        rows, into = values.reshape(-1, n), out.reshape(-1, n)
         strips(lambda a, b: _rows(rows[a:b], into[a:b], weights, index), len(rows), 128)
     else:
-        lines = volume.reshape(-1, n, int(np.prod(volume.shape[axis + 1 :])))
+        lines = values.reshape(-1, n, int(np.prod(values.shape[axis + 1 :])))
         into = out.reshape(lines.shape)
         for k in range(len(lines)):
             strips(partial(_columns, lines[k], into[k], weights, index), n, 128)

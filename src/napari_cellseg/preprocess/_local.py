@@ -100,7 +100,9 @@ class Gaussian(StepBase):
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
         """float32; integers are scaled to [0, 1] first."""
-        return per_plane(lambda plane: _blur(plane, self.sigma), unit(pixels))
+        from ..kernels import blur
+
+        return per_plane(lambda plane: blur.gaussian(plane, self.sigma, "repeat"), unit(pixels))
 
 
 class LowPass(StepBase):
@@ -196,17 +198,15 @@ class Background(StepBase):
         return per_plane(lambda plane: np.maximum(plane - self._background(plane), 0), unit(pixels))
 
     def _background(self, plane: Float) -> Float:
+        from ..kernels import blur
+
         if self.method == "gaussian":
-            return _coarse(plane, self.grid, np.mean, lambda small: _blur(small, self.radius / self.grid))
+            sigma = self.radius / self.grid
+            return _coarse(plane, self.grid, np.mean, lambda small: blur.gaussian(small, sigma, "repeat"))
         from skimage.restoration import rolling_ball
 
         radius = self.radius / self.grid
         return _coarse(plane, self.grid, np.min, lambda small: rolling_ball(small * 255, radius=radius) / 255)
-
-
-def _blur(plane: Float, sigma: float) -> Float:
-    side = 2 * math.ceil(4 * sigma) + 1
-    return np.asarray(cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 def _coarse(plane: Float, factor: int, pool: Any, function: Callable[[Float], Any]) -> Float:
