@@ -13,7 +13,7 @@ from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS, Recipe
 from napari_cellseg.targets import TARGETS
 
-UNIONS = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS, *AUGMENTATIONS]
+UNIONS = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS.values(), *AUGMENTATIONS]
 
 
 @pytest.mark.parametrize("task", ["instance", "semantic"])

@@ -29,7 +29,7 @@ GROUPS = {
     "Augmentation (augmentation)": AUGMENTATIONS,
     "Optimiser (optimiser)": (Optimiser,),
     "Prediction (predict)": (Predict,),
-    "Drafts": DRAFTS,
+    "Drafts": DRAFTS.values(),
 }
 
 
@@ -37,7 +37,7 @@ def table(cls: type[Settings]) -> list[str]:
     """One class as Markdown."""
     kind = cls.model_fields.get("kind")
     name = f"`{kind.default}` - {cls.label()}" if kind is not None else cls.label()
-    lines = [f"### {name}", "", (cls.__doc__ or "").strip().splitlines()[0], ""]
+    lines = [f"### {name}", "", cls.summary(), ""]
     fields = [(n, f) for n, f in cls.model_fields.items() if n != "kind"]
     if fields:
         lines += ["| name | default | meaning |", "|---|---|---|"]

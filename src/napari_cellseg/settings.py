@@ -26,6 +26,11 @@ class Settings(BaseModel):
         """The name a person sees for this class."""
         return cls.title or cls.__name__
 
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of what is said of this class."""
+        return (cls.__doc__ or "").strip().split("\n")[0]
+
 
 S = TypeVar("S", bound=Settings)
 

@@ -11,7 +11,7 @@ from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS
 from napari_cellseg.targets import TARGETS
 
-ALL = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS, *AUGMENTATIONS, Train, Sampling, Optimiser, Predict]
+ALL = [*STEPS, *TARGETS, *MODELS, *LOSSES, *DRAFTS.values(), *AUGMENTATIONS, Train, Sampling, Optimiser, Predict]
 
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)

@@ -13,6 +13,7 @@ from ..config import Values, assigned
 from ..edits import joined, predicted
 from ..errors import CellsegError
 from ..events import DraftWritten, Skipped, Stopped
+from ..extensions import problems
 from ..images import read_labels
 from ..project import Project
 from ..settings import validated
@@ -20,11 +21,9 @@ from ._let_go import let_go
 from ._results import Drafts
 from ._work import Stop, Work
 
-Own = drafts.OtsuWatershed | drafts.PixelClassifier
-
 
 def draft_images(
-    project: Project, ids: Sequence[str], own: Own, hints: Sequence[str | Path | Labels], stop: Stop
+    project: Project, ids: Sequence[str], own: drafts.Unlearnt, hints: Sequence[str | Path | Labels], stop: Stop
 ) -> Work[Drafts]:
     """Draft the named images, or those without labels; what cannot be drafted is left out, and the rest goes on."""
     named = [project.image(id).id for id in ids]
@@ -51,7 +50,7 @@ def draft_images(
     return Drafts(objects, doubts, tuple(left_out))
 
 
-def draft_method(method: str, settings: Values) -> Own:
+def draft_method(method: str, settings: Values) -> drafts.Unlearnt:
     """A method by name, with its settings.
 
     Raises
@@ -59,10 +58,10 @@ def draft_method(method: str, settings: Values) -> Own:
     CellsegError
         When there is no such method, or a value does not fit.
     """
-    kinds: dict[str, type[Own]] = {"otsu": drafts.OtsuWatershed, "forest": drafts.PixelClassifier}
-    if method not in kinds:
-        raise CellsegError(f"There is no method {method!r}.", f"Use one of {', '.join(kinds)}.")
-    return validated(kinds[method], dict(assigned(settings, "polarity=dark")))
+    if method not in drafts.DRAFTS:
+        hint = f"Use one of {', '.join(drafts.DRAFTS)}. {problems('drafts')}"
+        raise CellsegError(f"There is no method {method!r}.", hint.strip())
+    return validated(drafts.DRAFTS[method], dict(assigned(settings, "polarity=dark")))
 
 
 def _take_hints(project: Project, ids: Sequence[str], given: Sequence[str | Path | Labels]) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .._types import Labels, Span, State
 from ..config import Config, Values
-from ..drafts import OtsuWatershed, PixelClassifier
+from ..drafts import Unlearnt
 from ..engine import Keep
 from ..errors import CellsegError
 from ..events import RoundScored, StudyScored
@@ -299,7 +299,7 @@ class OpenProject:
     def draft(
         self,
         images: Several = None,
-        method: str | OtsuWatershed | PixelClassifier = "otsu",
+        method: str | Unlearnt = "otsu",
         *,
         settings: Values = (),
         hints: Sequence[str | Path | Labels] = (),
@@ -313,7 +313,7 @@ class OpenProject:
         images : str or list of str
             Ids; all images without labels where not given.
         method : str or a draft method
-            ``"otsu"``, or ``"forest"``, which learns from what is corrected or hinted at.
+            ``"otsu"``; ``"forest"``, which learns from what is corrected or hinted at; or one of another package.
         settings : dict or list of str
             Of the method: ``{"polarity": "dark"}``.
         hints : list of arrays or paths

@@ -142,8 +142,9 @@ def _draft(verbs: Any) -> None:
     sub = _verb(verbs, "draft", "First labels by a classical method, only where there are no user edits.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
-        "--method", choices=("otsu", "forest"), default="otsu",
-        help="Otsu's threshold, or a random forest that learns from what is corrected or hinted at in the train images",
+        "--method", default="otsu", metavar="METHOD",
+        help="otsu: Otsu's threshold; forest: a random forest that learns from what is corrected or hinted at in the "
+        "train images; or one that another package adds",
     )  # fmt: skip
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images without labels")
     sub.add_argument(

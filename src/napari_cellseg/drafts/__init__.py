@@ -2,23 +2,29 @@
 
 Data flow: pixels after the recipe -> a method (Otsu's threshold, or a random forest that has learnt from what a person
 has said) -> a mask and a height -> objects (`_parting`) -> how they look (`_looks`), which chooses between bright and
-dark objects and tells the person where a draft is no help.
+dark objects and tells the person where a draft is no help. Other packages add methods: see
+`extensions`.
 """
 
 from __future__ import annotations
 
-from ..settings import Settings
+from ..extensions import DraftMethod, declarations, kind_of
 from ._draft import Drafted, Method, draft
 from ._forest import Example, FittedClassifier, PixelClassifier
 from ._known import learn
 from ._looks import ADVICE, Looks, looks_of
 from ._otsu import OtsuWatershed
 
-DRAFTS: tuple[type[Settings], ...] = (OtsuWatershed, PixelClassifier)
+Unlearnt = DraftMethod | PixelClassifier
+"""A method as it is declared; the random forest must `learn` before it drafts."""
+_CLASSES: list[type[Unlearnt]] = [*declarations("drafts", (OtsuWatershed,), DraftMethod), PixelClassifier]
+DRAFTS = {kind_of(cls): cls for cls in _CLASSES}
+"""Every method by the name that `draft --method` takes."""
 
 __all__ = [
     "ADVICE",
     "DRAFTS",
+    "DraftMethod",
     "Drafted",
     "Example",
     "FittedClassifier",
@@ -26,6 +32,7 @@ __all__ = [
     "Method",
     "OtsuWatershed",
     "PixelClassifier",
+    "Unlearnt",
     "draft",
     "learn",
     "looks_of",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._types import Float, Labels, Spacing
+from ..extensions import DraftMethod
 from ..matching import ids_in
 from ._forest import FittedClassifier
 from ._looks import NOTHING, looks_of
-from ._otsu import OtsuWatershed
 
-Method = OtsuWatershed | FittedClassifier
+Method = DraftMethod | FittedClassifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,4 +57,4 @@ def _doubt(method: Method, labels: Labels) -> str:
     if not method.instances:  # classes may look like anything
         return "" if labels.any() else NOTHING
     looks = looks_of(labels)
-    return looks.doubt if isinstance(method, OtsuWatershed) else looks.doubt_beside(method.shape)
+    return looks.doubt_beside(method.shape) if isinstance(method, FittedClassifier) else looks.doubt

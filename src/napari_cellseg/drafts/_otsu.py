@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from .._types import Float, Labels, Mask, Spacing
-from ..settings import Settings
+from ..extensions import DraftMethod
 from ._looks import brightness, each, look, sample, textured
 from ._parting import parted, smoothed
 
@@ -17,11 +17,10 @@ _SURE = 4
 """How much counts on which side of the background the structures are, beside how the objects look."""
 
 
-class OtsuWatershed(Settings):
+class OtsuWatershed(DraftMethod):
     """Otsu's threshold of the whole image or volume, touching objects parted by watershed of the distance."""
 
     title: ClassVar[str] = "Otsu + watershed"
-    instances: ClassVar[bool] = True
     kind: Literal["otsu"] = "otsu"
     polarity: Literal["auto", "bright", "dark", "texture"] = Field(
         "auto",
@@ -35,7 +34,6 @@ class OtsuWatershed(Settings):
     prominence: float = Field(
         0.75, gt=0, le=100, description="How far the depth must rise for a separate object (pixels)."
     )
-    min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
 
     def __call__(self, pixels: Float, spacing: Spacing = None) -> Labels:
         """(C, Z, Y, X) or (C, Y, X) float32 -> labels (Z, Y, X) or (Y, X); the channels are averaged.

@@ -14,7 +14,7 @@ from ._limits import check_labels_fit, memory_left
 from ._masks import is_for_many
 from ._outlines import Masks, MasksFor, Place
 from ._pairing import count_of_masks, holds_several, is_picture, place_in_file
-from ._read import check_content, from_array, read, series_in
+from ._read import check_content, endings, from_array, read, series_in
 from ._series import Series
 from ._thumbnail import write_thumbnail
 from ._write import LABEL_FORMATS, write_labels, write_probabilities
@@ -33,6 +33,7 @@ __all__ = [
     "check_labels_fit",
     "components",
     "count_of_masks",
+    "endings",
     "fingerprint",
     "from_array",
     "glance",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
+from ..extensions import functions, problems
 from ._guard import reading
 from ._image import SMALLEST, Image, check_axes, guessed_axes
 from ._limits import MAX_CHUNKS, by, check_labels_fit
@@ -22,6 +24,8 @@ from ._shared import Wanted, finish
 from ._tiff import read_tiff, series_in_tiff
 from ._zarr import read_zarr, series_in_zarr
 
+_READERS = {".tif": read_tiff, ".tiff": read_tiff, ".npy": read_npy}
+_READERS |= dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), read_picture)
 SAMPLE_VOXELS = 64_000_000
 """Images up to this many voxels are checked whole, larger ones in windows."""
 _WINDOW, _SAMPLED_FRAMES, _SAMPLED_CHANNELS = 1024, 2, 8
@@ -43,7 +47,8 @@ def read(
     Parameters
     ----------
     path
-        TIFF, OME-TIFF, ImageJ TIFF, PNG, JPEG, BMP or NPY file, or an OME-Zarr folder.
+        TIFF, OME-TIFF, ImageJ TIFF, PNG, JPEG, BMP or NPY file, an OME-Zarr folder, or what another package reads
+        (see `extensions`).
     axes
         One letter of ``TCZYX`` per dimension; read from the metadata where not given. Pages of a plain TIFF
         count as Z.
@@ -212,11 +217,22 @@ def _existing(path: Path) -> Path:
 def _reader(path: Path) -> Callable[[Path, Wanted], Image]:
     if path.is_dir():
         return read_zarr
-    readers = {".tif": read_tiff, ".tiff": read_tiff, ".npy": read_npy}
-    readers |= dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), read_picture)
-    if path.suffix.lower() not in readers:
-        raise CellsegError(
-            f"{path.name} has a format that cannot be read.",
-            f"Use one of {', '.join(sorted(readers))} or an OME-Zarr folder; Fiji converts most others to TIFF.",
-        )
-    return readers[path.suffix.lower()]
+    ending = path.suffix.lower()
+    if ending in _READERS:
+        return _READERS[ending]
+    if (read_added := functions("readers").get(ending[1:])) is not None:
+        return partial(_read_added, read_added)
+    hint = f"Use one of {', '.join(endings())} or an OME-Zarr folder; Fiji converts most others to TIFF."
+    raise CellsegError(f"{path.name} has a format that cannot be read.", f"{hint} {problems('readers')}".strip())
+
+
+def endings() -> list[str]:
+    """How the names of the files end that can be read: our own formats, and what other packages add."""
+    return sorted({*_READERS, *(f".{name}" for name in functions("readers"))})
+
+
+def _read_added(function: Callable[[Path], Any], path: Path, wanted: Wanted) -> Image:
+    """What a reader of another package gives: an array, or an array, its axes, and um per voxel."""
+    given = function(path)
+    data, axes, spacing = given if isinstance(given, tuple) else (given, None, None)
+    return replace(from_array(data, wanted.axes or axes, spacing), source=path)

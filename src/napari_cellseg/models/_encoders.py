@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ..base import base_models
-from ._base import ModelBase
+from ..extensions import ModelBase
 from ._weights import read_weights
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ._base import ModelBase
+from ..extensions import ModelBase
 
 if TYPE_CHECKING:
     from torch import nn

@@ -36,7 +36,7 @@ from .label_writer import LabelWriter
 from .live import Live
 from .masks import Masks
 from .old_and_new import OldAndNew, Side
-from .prediction import DraftBy, Prediction
+from .prediction import Prediction
 from .preferences import Preferences
 from .preview import Preview
 from .project_place import ProjectPlace
@@ -284,7 +284,7 @@ class Controller:
         self.prediction.predict()
 
     @report_errors
-    def draft(self, by: DraftBy = "otsu") -> None:
+    def draft(self, by: str = "otsu") -> None:
         """Label the open image by a classical method, whatever models there are."""
         self.prediction.draft(by)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
@@ -28,9 +28,6 @@ from .session import Progress
 if TYPE_CHECKING:
     from .label_writer import LabelWriter
     from .workspace import Workspace
-
-
-DraftBy = Literal["otsu", "forest"]
 
 
 class Prediction:
@@ -295,19 +292,20 @@ class Prediction:
                 ws.family.overlays.show_map(name, box, values)
         ws.session.update(kept=bool(event.store))
 
-    def draft(self, by: DraftBy = "otsu") -> None:
-        """Label the open image by a classical method: Otsu's threshold, or a forest that learns from corrections."""
+    def draft(self, by: str = "otsu") -> None:
+        """Label the open image by a classical method of `drafts.DRAFTS`; the forest learns from corrections first."""
         self._check_idle()
         ws = self._ws
         image, config, instances = ws.session.image, ws.session.config, ws.instances
         path, picture, stop = ws.project().path, ws.project().read_image(image), ws.new_stop()
-        name = {"otsu": "Otsu + watershed", "forest": "a random forest"}[by]
+        own = drafts.DRAFTS[by]()
 
         def make() -> drafts.Drafted | None:
-            method: drafts.Method = drafts.OtsuWatershed()
-            if by == "forest":
-                with Project.open(path) as own:  # this thread's own connection
-                    method = drafts.learn(own, drafts.PixelClassifier(), config)
+            if isinstance(own, drafts.PixelClassifier):
+                with Project.open(path) as project:  # this thread's own connection
+                    method: drafts.Method = drafts.learn(project, own, config)
+            else:
+                method = own
             if stop.is_set():
                 return None
             return drafts.draft(method, config.recipe(picture.load()), picture.spacing_um, instances=instances)
@@ -320,10 +318,10 @@ class Prediction:
             group = f"draft-{time.time():.0f}"
 
             def written() -> None:
-                ws.session.update(status=f"Drafted with {name}. Correct some objects, then fine-tune a network.")
+                ws.session.update(status=f"Drafted: {own.label()}. Correct some objects, then fine-tune a network.")
 
             ws.session.update(progress=None, notice=drafts.ADVICE if made.doubt else ws.session.notice)
-            self._writer.whole(image, box, made.labels, drafts.OtsuWatershed().min_size, group, written)
+            self._writer.whole(image, box, made.labels, own.min_size, group, written)
 
-        ws.session.update(progress=Progress("draft", f"Drafting with {name}"), notice="")
+        ws.session.update(progress=Progress("draft", f"Drafting: {own.label()}"), notice="")
         ws.helper.later(make, take)

@@ -16,14 +16,12 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from ...images import LABEL_FORMATS
+from ...images import LABEL_FORMATS, endings
 from ..app.items import Item
 from ..app.view import View
 from .page import Page, more
 from .status_marks import legend, mark
 from .widgets import ActionButton, DropArea, heading, hint, items, row
-
-_PICTURES = "Pictures (*.tif *.tiff *.png *.jpg *.jpeg *.bmp *.npy);;All files (*)"
 
 
 class ImagePage(Page):
@@ -162,7 +160,7 @@ class ImagePage(Page):
             self.controller.new_project(path, task, names if task == "semantic" else ())  # type: ignore[arg-type]
 
     def _begin(self) -> None:
-        paths, _ = QFileDialog.getOpenFileNames(self, "Open images", "", _PICTURES)
+        paths, _ = QFileDialog.getOpenFileNames(self, "Open images", "", _pictures())
         if paths:
             self.controller.open_images(paths)
 
@@ -172,7 +170,7 @@ class ImagePage(Page):
             self.controller.open_project(path)
 
     def _add(self) -> None:
-        paths, _ = QFileDialog.getOpenFileNames(self, "Add images", "", _PICTURES)
+        paths, _ = QFileDialog.getOpenFileNames(self, "Add images", "", _pictures())
         if paths:
             self.controller.open_images(paths)
 
@@ -184,3 +182,8 @@ class ImagePage(Page):
     def _chosen(self, item: QListWidgetItem | None) -> None:
         if item is not None:
             self.controller.select_image(str(item.data(Qt.ItemDataRole.UserRole)))
+
+
+def _pictures() -> str:
+    """What a dialog offers to open."""
+    return f"Pictures ({' '.join(f'*{ending}' for ending in endings())});;All files (*)"

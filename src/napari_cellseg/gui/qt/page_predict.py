@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from ...base import base_models
 from ...config import Predict
+from ...drafts import DRAFTS
 from ...project import LARGEST
 from ..app.view import View
 from .page import Page, more
@@ -113,7 +115,12 @@ class PredictPage(Page):
             "Learns from everything corrected and approved in the training images, in seconds, then labels this one.",
             lambda: self.controller.draft("forest"),
         )
-        self.form.addWidget(more("More: other ways to begin", self.start, self.forest))
+        self.added = [
+            ActionButton(f"Draft: {cls.label()}", cls.summary(), partial(self.controller.draft, kind))
+            for kind, cls in DRAFTS.items()
+            if kind not in ("otsu", "forest")
+        ]
+        self.form.addWidget(more("More: other ways to begin", self.start, self.forest, *self.added))
 
     def _make_start(self) -> QWidget:
         """A menu of what a project can start from."""
@@ -137,7 +144,8 @@ class PredictPage(Page):
         options = view.config.predict
         self.predict.setText(view.predict_text)
         self.predict.show_control(view.predict)
-        self.draft.show_control(view.predict)
+        for draft in (self.draft, *self.added):
+            draft.show_control(view.predict)
         self.draft.setVisible(bool(view.current_model))
         self.forest.show_control(view.forest)
         self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)

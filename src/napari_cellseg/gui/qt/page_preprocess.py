@@ -116,7 +116,7 @@ class PreprocessPage(Page):
         menu.setToolTipsVisible(True)
         for cls in STEPS:
             action: Any = menu.addAction(cls.label())
-            action.setToolTip((cls.__doc__ or "").split("\n")[0])
+            action.setToolTip(cls.summary())
             action.triggered.connect(lambda _=False, c=cls: self.add_step(c()))
         self.add.setMenu(menu)
         return self.add
@@ -213,7 +213,7 @@ class PreprocessPage(Page):
         for step in recipe.steps:
             item = QListWidgetItem(type(step).label())
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setToolTip((type(step).__doc__ or "").split("\n")[0])
+            item.setToolTip(step.summary())
             item.setSizeHint(QSize(0, _ROW))
             item.setData(Qt.ItemDataRole.UserRole, step)
             self.steps.addItem(item)

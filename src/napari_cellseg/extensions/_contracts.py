@@ -1,10 +1,13 @@
-"""What networks have in common."""
+"""What a network and a draft method are, for us and for other packages."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
+from .._types import Float, Labels, Spacing
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -40,3 +43,27 @@ class ModelBase(Settings):
             When a weights file was named and does not fit.
         """
         return ""
+
+
+class DraftMethod(Settings):
+    """A way to first labels that needs no learning: its parameters, and one call."""
+
+    instances: ClassVar[bool] = True
+    """Whether it gives objects; else classes."""
+    min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
+
+    @abstractmethod
+    def __call__(self, pixels: Float, spacing: Spacing = None) -> Labels:
+        """Label one image.
+
+        Parameters
+        ----------
+        pixels
+            (C, Z, Y, X) or (C, Y, X) float32, after the recipe.
+        spacing
+            um per voxel, (Z, Y, X) or (Y, X); None where it is not known.
+
+        Returns
+        -------
+        (Z, Y, X) or (Y, X) uint32: objects 1..n, or classes.
+        """
