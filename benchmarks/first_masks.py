@@ -28,7 +28,7 @@ from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.config import Config
 from napari_cellseg.drafts import Example, OtsuWatershed, PixelClassifier, learn
 from napari_cellseg.engine import LiveJob, PredictJob, TrainJob, open_round, run
-from napari_cellseg.evaluate import evaluation_score, mean_scores, score_image
+from napari_cellseg.evaluation import evaluation_score, mean_scores, score_image
 from napari_cellseg.events import Predicted, Saved
 from napari_cellseg.prediction import Request, load_model, predict
 from napari_cellseg.project import Project, adopt_model, difference

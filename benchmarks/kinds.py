@@ -20,7 +20,7 @@ from first_masks import GROUPS, HERE, Fields, items, short
 from napari_cellseg import images
 from napari_cellseg.base import DEFAULT
 from napari_cellseg.engine import PredictJob, TrainJob, decide, open_round, record_round, run
-from napari_cellseg.evaluate import mean_scores, score_image
+from napari_cellseg.evaluation import mean_scores, score_image
 from napari_cellseg.events import Judged, Predicted, TrainStarted
 from napari_cellseg.project import Project, adopt_model
 

@@ -21,7 +21,7 @@ from first_masks import HERE, items
 from napari_cellseg import images
 from napari_cellseg.config import default_config
 from napari_cellseg.engine import PredictJob, TrainJob, open_round, run
-from napari_cellseg.evaluate import mean_scores, score_image
+from napari_cellseg.evaluation import mean_scores, score_image
 from napari_cellseg.events import Predicted, Saved, StepDone
 from napari_cellseg.project import Project
 

@@ -29,7 +29,7 @@ import numpy as np
 import tifffile
 
 from napari_cellseg.engine import EvaluateJob, TrainJob, open_round, run
-from napari_cellseg.evaluate import mean_scores
+from napari_cellseg.evaluation import mean_scores
 from napari_cellseg.events import Evaluated, Judged, Notice, Saved, StepDone
 from napari_cellseg.images import read, read_labels
 from napari_cellseg.preprocess import Recipe, recipe

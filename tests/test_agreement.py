@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.evaluate import Item, agreement, agreement_map, by_worth, compare, consensus, review_order
+from napari_cellseg.evaluation import Item, agreement, agreement_map, by_worth, compare, consensus, review_order
 from napari_cellseg.images import read_labels, write_labels
 from napari_cellseg.project import Project
 

@@ -383,7 +383,7 @@ def test_every_public_name_is_there_and_documented():
 
 def test_the_command_line_only_calls_verbs():
     """What decides, pairs, writes or remembers stands below it, in one place."""
-    lower = {"engine", "edits", "data", "train", "prediction", "evaluate"}
+    lower = {"engine", "edits", "data", "train", "prediction", "evaluation"}
     for path in sorted((ROOT / "src" / "napari_cellseg" / "cli").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         used = {

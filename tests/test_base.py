@@ -12,7 +12,7 @@ from napari_cellseg.cli import main
 from napari_cellseg.config import Config
 from napari_cellseg.engine import PredictJob, run
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.evaluate import score_image
+from napari_cellseg.evaluation import score_image
 from napari_cellseg.events import Predicted
 from napari_cellseg.models import read_weights
 from napari_cellseg.project import Project, adopt_model, new_project, read_card, read_model_config

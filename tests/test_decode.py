@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
-from napari_cellseg.evaluate import instance_counts
+from napari_cellseg.evaluation import instance_counts
 from napari_cellseg.kernels import blur
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import Boundary, Distance, Foreground, Semantic, decode, decode_into, part, typical_radius

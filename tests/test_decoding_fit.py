@@ -8,7 +8,7 @@ import pytest
 from napari_cellseg.adapt import Evidence, fit_decoding
 from napari_cellseg.engine import FitJob, LiveJob, PredictJob, run
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.evaluate import score_image
+from napari_cellseg.evaluation import score_image
 from napari_cellseg.events import Fitted, Predicted, Refined
 from napari_cellseg.project import (
     Holdout,

@@ -26,7 +26,7 @@ from napari_cellseg.drafts import (
     looks_of,
 )
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.evaluate import score_image
+from napari_cellseg.evaluation import score_image
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.images import read, read_labels
 from napari_cellseg.matching import ids_in

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cellseg.evaluate import (
+from napari_cellseg.evaluation import (
     evaluation_score,
     headline,
     instance_counts,

@@ -10,7 +10,7 @@ from napari_cellseg.adapt import Samples, fit_head, load_head, save_head
 from napari_cellseg.adapt._samples import HINTED
 from napari_cellseg.config import Config
 from napari_cellseg.engine import LiveJob, PredictJob, live_reason, run
-from napari_cellseg.evaluate import score_image
+from napari_cellseg.evaluation import score_image
 from napari_cellseg.events import Predicted, Refined
 from napari_cellseg.nets.features import Features, WithHead, at_pixels, with_head
 from napari_cellseg.project import Holdout, Project, adopt_model, difference

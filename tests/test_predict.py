@@ -16,7 +16,7 @@ from torch import nn
 
 from napari_cellseg.config import Config, Predict
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.evaluate import instance_counts
+from napari_cellseg.evaluation import instance_counts
 from napari_cellseg.events import Decoded, Planned, Predicted, Stopped, TileDone
 from napari_cellseg.images import Image
 from napari_cellseg.models import Smp, UNet3D

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cellseg.evaluate import agreement_map, instance_counts
+from napari_cellseg.evaluation import agreement_map, instance_counts
 from napari_cellseg.matching import join_slices, mostly_known
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import TARGETS, Boundary, Distance, Semantic, decode, drop_small

@@ -16,7 +16,7 @@ from napari_cellseg.config import Config, default_config
 from napari_cellseg.data import TrainingSet
 from napari_cellseg.engine import PlanJob, PredictJob, run, write_prediction
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.evaluate import score_image
+from napari_cellseg.evaluation import score_image
 from napari_cellseg.events import Planned, Predicted
 from napari_cellseg.prediction import Request, load_model, predict
 from napari_cellseg.prediction._size import checked_size

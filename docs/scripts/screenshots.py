@@ -163,7 +163,7 @@ def fold(dock: Any) -> Any:
 
 def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:
     """Draw the true outline of the objects that the labels get most wrong."""
-    from napari_cellseg.evaluate import worst_objects
+    from napari_cellseg.evaluation import worst_objects
 
     labels = control.family.labels
     for _, true_id, _ in [w for w in worst_objects(truth, labels.data) if w[1]][:n]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import images
-from ..evaluate import agreement_map, consensus, pairwise
-from ..evaluate import compare as differences
+from ..evaluation import agreement_map, consensus, pairwise
+from ..evaluation import compare as differences
 from ..project import Project, labels_of_others
 from ._results import Agreement
 

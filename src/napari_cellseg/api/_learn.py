@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import Config, Values, read_config
 from ..engine import EvaluateJob, Keep, Stop, TrainJob, open_round, run, settle_round
 from ..errors import CellsegError
-from ..evaluate import mean_scores
+from ..evaluation import mean_scores
 from ..events import Decided, Evaluated, Event, Judged, Saved, Stopped
 from ..experiments import Simulation, Study
 from ..preprocess import recipe

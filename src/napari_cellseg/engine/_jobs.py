@@ -14,7 +14,7 @@ import numpy as np
 from .._types import Span
 from ..config import Config, Predict
 from ..errors import CellsegError
-from ..evaluate import Metrics, mean_scores, score_image
+from ..evaluation import Metrics, mean_scores, score_image
 from ..events import Evaluated, Event, Judged, Predicted, Saved, Skipped, Stopped
 from ..project import (
     ImageRecord,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import CellsegError
-from ..evaluate import headline
+from ..evaluation import headline
 from ..events import Judged
 from ..project import Project, RoundRecord, assign_holdouts, measure_sizes
 

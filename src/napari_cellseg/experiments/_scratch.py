@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .._types import Labels
 from ..engine import EvaluateJob, Job
 from ..errors import CellsegError
-from ..evaluate import mean_scores
+from ..evaluation import mean_scores
 from ..events import Evaluated, Event
 from ..project import APPROVED, Project
 

@@ -24,7 +24,7 @@ from ..drafts import Example, OtsuWatershed, PixelClassifier
 from ..edits import EditContext
 from ..engine import PredictJob, TrainJob, open_round, settle_round, write_prediction
 from ..errors import CellsegError
-from ..evaluate import Item, by_worth, mean_scores, review_order, score_image, worst_objects
+from ..evaluation import Item, by_worth, mean_scores, review_order, score_image, worst_objects
 from ..events import Event, Judged, Notice, Predicted, RoundScored
 from ..probabilities import kept_path, open_kept
 from ..project import CORRECTED, Project, begin_with, difference

@@ -19,7 +19,7 @@ from ..._types import Labels
 from ...boxes import around
 from ...engine import DecodeJob, Reply
 from ...errors import CellsegError
-from ...evaluate import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
+from ...evaluation import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
 from ...events import Predicted
 from ...project import Project, labels_of_others
 

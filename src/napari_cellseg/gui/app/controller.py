@@ -21,7 +21,7 @@ from ..._types import Span
 from ...config import Config
 from ...engine import Engine, Reply
 from ...errors import CellsegError
-from ...evaluate import Order
+from ...evaluation import Order
 from ...project import LabelStore, Project, new_project
 from ...targets import Target
 from ..layers.image_layers import ImageLayers

@@ -19,7 +19,7 @@ from psygnal import Signal
 from ... import edits
 from ..._types import Span as Box
 from ...errors import CellsegError
-from ...evaluate import Item, Order, review_order
+from ...evaluation import Item, Order, review_order
 from ...probabilities import kept_path, open_kept
 from ...project import Project, ReviewRecord, frames_beside
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...evaluate import headline
+from ...evaluation import headline
 from ...project import RoundRecord
 from .items import Item
 

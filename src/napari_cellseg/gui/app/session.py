@@ -12,7 +12,7 @@ from psygnal import Signal
 
 from ...config import Config
 from ...edits import Over
-from ...evaluate import Item
+from ...evaluation import Item
 from ...events import Planned, TrainingShown
 from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
 from ...targets import Target
