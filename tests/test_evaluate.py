@@ -28,16 +28,16 @@ def test_perfect_labels_score_one_whatever_their_numbers():
 def test_known_figures():
     predicted = context()
     predicted[predicted == 3] = 0  # a miss
-    predicted[5:15, 10:15] = 0  # object 1 has IoU 0.5: not above
+    predicted[5:15, 9:15] = 0  # object 1 has IoU 0.4
     predicted[0:3, 40:50] = 9  # a false one
     counts = instance_counts(context(), predicted)
     assert (counts["tp"], counts["fp"], counts["fn"]) == (1, 2, 2)
     scores = score_image(context(), predicted)
     assert scores["ap50"] == pytest.approx(1 / 5)
-    assert scores["iou"] == pytest.approx(150 / 330)
-    assert scores["dice"] == pytest.approx(300 / 480)
-    assert scores["precision"] == pytest.approx(150 / 180)
-    assert scores["recall"] == pytest.approx(150 / 300)
+    assert scores["iou"] == pytest.approx(140 / 330)
+    assert scores["dice"] == pytest.approx(280 / 470)
+    assert scores["precision"] == pytest.approx(140 / 170)
+    assert scores["recall"] == pytest.approx(140 / 300)
 
 
 def test_only_known_objects_count():

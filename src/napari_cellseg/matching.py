@@ -76,6 +76,51 @@ def overlaps(left: Labels, right: Labels) -> Overlaps:
     return Overlaps(ids[0], ids[1], sizes[0], sizes[1], places[0], places[1], shared)
 
 
+def matched(found: Overlaps, threshold: float) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """One-to-one pairs with IoU >= `threshold`: as many as there can be, and of these the highest sum of IoU.
+
+    The rule of StarDist (Schmidt et al. 2018, ``stardist.matching``), which solves it as one assignment over all pairs
+    of objects. Above 0.5 no object has two partners, so nearly all pairs are settled at once and only objects with
+    several candidates are assigned.
+
+    Returns
+    -------
+    tuple
+        Positions in `left_ids` and `right_ids`, and the IoU, of every pair, by the left position.
+    """
+    good = np.flatnonzero(found.iou >= threshold)
+    left, right = found.left[good], found.right[good]
+    alone = (np.bincount(left)[left] == 1) & (np.bincount(right)[right] == 1) if good.size else np.zeros(0, bool)
+    rest = good[~alone]
+    chosen = np.concatenate([good[alone], rest[_assigned(left[~alone], right[~alone], found.iou[rest])]])
+    chosen = chosen[np.argsort(found.left[chosen], kind="stable")]
+    return found.left[chosen], found.right[chosen], found.iou[chosen]
+
+
+def _assigned(left: Ints, right: Ints, iou: NDArray[np.float64]) -> Ints:
+    """Which of these pairs belong together, group by group of objects that compete for each other."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not left.size:
+        return np.zeros(0, np.int64)
+    (rows, a), (columns, b) = (np.unique(side, return_inverse=True) for side in (left, right))
+    n = len(rows) + len(columns)
+    graph = coo_array((np.ones(a.size, np.int8), (a, b + len(rows))), shape=(n, n))
+    group = connected_components(graph, directed=False)[1][a]
+    chosen = []
+    for members in np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1]):
+        (own, i), (other, j) = (np.unique(side[members], return_inverse=True) for side in (a, b))
+        worth = np.zeros((len(own), len(other)))
+        worth[i, j] = 1 + iou[members] / (2 * min(worth.shape))
+        place = np.full(worth.shape, -1)
+        place[i, j] = members
+        pairs = place[linear_sum_assignment(worth, maximize=True)]
+        chosen.append(pairs[pairs >= 0])
+    return np.concatenate(chosen)
+
+
 def ids_in(labels: Labels) -> Ints:
     """The ids of a label image, rising, (N,)."""
     return _count(labels)[0].astype(np.int64)

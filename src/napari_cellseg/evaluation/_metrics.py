@@ -1,7 +1,7 @@
-"""How good labels are, measured on known voxels only.
+"""How good labels are, in the few figures that decide a round, measured on known voxels only.
 
-Instances are matched by intersection over union (IoU); AP@0.5 = TP / (TP + FP + FN) at IoU > 0.5, as in the
-2018 Data Science Bowl and StarDist. Voxel metrics count every class against the rest.
+Instances are matched by intersection over union (IoU); AP@0.5 = TP / (TP + FP + FN) at IoU >= 0.5, as StarDist has it.
+Voxel metrics count every class against the rest. The formulas are those of the declared metrics.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._types import Labels
-from ..matching import mostly_known, overlaps
+from ..matching import Overlaps, matched, mostly_known, overlaps
+from ._declared import BY_NAME
 
 Metrics = dict[str, float]
 
@@ -30,10 +31,12 @@ def instance_counts(
     if known is not None:
         rows = mostly_known(truth, known, found.left_ids)
         columns = mostly_known(predicted, known, found.right_ids)
-    # above 0.5 no object can have two partners
-    matched = found.iou[(found.iou > threshold) & rows[found.left] & columns[found.right]]
-    tp = float(matched.size)
-    return {"tp": tp, "fp": columns.sum() - tp, "fn": rows.sum() - tp, "iou_sum": float(matched.sum())}
+        both = rows[found.left] & columns[found.right]
+        pairs = found.left[both], found.right[both], found.shared[both]
+        found = Overlaps(found.left_ids, found.right_ids, found.left_sizes, found.right_sizes, *pairs)
+    iou = matched(found, threshold)[2]
+    tp = float(iou.size)
+    return {"tp": tp, "fp": columns.sum() - tp, "fn": rows.sum() - tp, "iou_sum": float(iou.sum())}
 
 
 def voxel_counts(
@@ -52,17 +55,7 @@ def voxel_counts(
 
 def rates(counts: dict[str, float]) -> Metrics:
     """IoU, Dice, precision and recall of counts; 1 where there is nothing to find and nothing was found."""
-    tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
-
-    def share(part: float, whole: float) -> float:
-        return part / whole if whole else 1.0
-
-    return {
-        "iou": share(tp, tp + fp + fn),
-        "dice": share(2 * tp, 2 * tp + fp + fn),
-        "precision": share(tp, tp + fp),
-        "recall": share(tp, tp + fn),
-    }
+    return {name: BY_NAME[name].value(counts) for name in ("iou", "dice", "precision", "recall")}
 
 
 def score_image(

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage as ndi
+from numpy.typing import NDArray
 
 from .._types import Labels
-from ..matching import overlaps
+from ..kernels.extents import extents
+from ..matching import Overlaps, overlaps
 
 
 def evaluation_score(truth: Labels, predicted: Labels) -> dict[str, float]:
     """How well every true object is found: ``sub``, ``full`` and ``score``, means over the true objects, in [0, 1].
 
+    Of nothing, the mean is 1. See `nucleus_scores`.
+    """
+    scores = nucleus_scores(truth, predicted, overlaps(truth, predicted))
+    return {name: float(values.mean()) if values.size else 1.0 for name, values in scores.items()}
+
+
+def nucleus_scores(truth: Labels, predicted: Labels, found: Overlaps) -> dict[str, NDArray[np.float64]]:
+    """``sub``, ``full`` and ``score`` of every true object, in the order of its ids: (n,) each, in [0, 1].
+
     The partner of a true object is the predicted one with most voxels in it. ``full`` is the Dice coefficient of both,
     ``sub`` the same inside the true object's bounding box, and the score (0.95 sub + 1.05 full) / 2. An object without
-    a partner counts 0; of nothing, the mean is 1.
+    a partner counts 0.
     """
-    found = overlaps(truth, predicted)
-    if not found.left_ids.size:
-        return {"sub": 1.0, "full": 1.0, "score": 1.0}
-    boxes = ndi.find_objects(truth)
-    sub, full = np.zeros(found.left_ids.size), np.zeros(found.left_ids.size)
-    order = np.argsort(found.shared, kind="stable")  # of several partners, the last one written is the largest
-    partner = np.full(found.left_ids.size, -1)
-    partner[found.left[order]] = order
-    for i, pair in enumerate(partner.tolist()):
-        if pair < 0:
-            continue
-        id, j, size = int(found.left_ids[i]), int(found.right[pair]), int(found.left_sizes[i])
-        near = int(np.count_nonzero(predicted[boxes[id - 1]] == found.right_ids[j]))
+    n = found.left_ids.size
+    sub, full, partner = np.zeros(n), np.zeros(n), best_cover(found)
+    boxes = extents(truth)
+    for i in np.flatnonzero(partner >= 0).tolist():
+        pair = partner[i]
+        j, size = int(found.right[pair]), int(found.left_sizes[i])
+        box = tuple(slice(a, b + 1) for a, b in zip(boxes.low[i].tolist(), boxes.high[i].tolist(), strict=True))
+        near = int(np.count_nonzero(predicted[box] == found.right_ids[j]))
         full[i] = 2 * found.shared[pair] / (size + found.right_sizes[j])
         sub[i] = 2 * found.shared[pair] / (size + near)
-    means = float(sub.mean()), float(full.mean())
-    return {"sub": means[0], "full": means[1], "score": (0.95 * means[0] + 1.05 * means[1]) / 2}
+    return {"sub": sub, "full": full, "score": (0.95 * sub + 1.05 * full) / 2}
+
+
+def best_cover(found: Overlaps) -> NDArray[np.int64]:
+    """For every left object the pair with the right one that has most voxels in it, (n,); -1 where none has any."""
+    order = np.argsort(found.shared, kind="stable")  # of several partners, the last one written is the largest
+    partner = np.full(found.left_ids.size, -1, np.int64)
+    partner[found.left[order]] = order
+    return partner
