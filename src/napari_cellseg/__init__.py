@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import events, samples
-    from .api import LoadedModel, OpenProject, load_model, new, predict, predict_files, recover
+    from .api import (
+        LoadedModel,
+        OpenProject,
+        compare_systems,
+        evaluate,
+        load_model,
+        metrics,
+        new,
+        predict,
+        predict_files,
+        recover,
+    )
     from .api import open as open
     from .config import Config, read_config
     from .engine import Engine
@@ -33,7 +44,10 @@ _WHERE = {
     "LoadedModel": "api",
     "OpenProject": "api",
     "Project": "project",
+    "compare_systems": "api",
+    "evaluate": "api",
     "load_model": "api",
+    "metrics": "api",
     "new": "api",
     "open": "api",
     "predict": "api",
@@ -55,8 +69,11 @@ __all__ = [
     "LoadedModel",
     "OpenProject",
     "Project",
+    "compare_systems",
+    "evaluate",
     "events",
     "load_model",
+    "metrics",
     "new",
     "predict",
     "predict_files",

@@ -205,14 +205,19 @@ class Judged(Event):
     kinds: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluated(Event):
-    """A model against the approved labels of one image."""
+    """A model, or masks of another tool, against the truth of one image; `labels` are what was measured.
+
+    `seconds` is all of it, `took` the prediction alone; None where it was not made here.
+    """
 
     image: str
     model: str
     metrics: dict[str, float]
     seconds: float
+    labels: Any = None
+    took: float | None = None
 
 
 @dataclass(frozen=True)

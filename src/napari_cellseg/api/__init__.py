@@ -6,6 +6,7 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 
 from __future__ import annotations
 
+from ._evaluate import compare_systems, evaluate, metrics
 from ._loose import LoadedModel, load_model, predict, predict_files
 from ._open import OpenProject, new, open, recover
 from ._results import (
@@ -17,6 +18,7 @@ from ._results import (
     Experiment,
     Exports,
     Predictions,
+    SystemsCompared,
     Training,
 )
 from ._work import Run, Verb
@@ -33,9 +35,13 @@ __all__ = [
     "OpenProject",
     "Predictions",
     "Run",
+    "SystemsCompared",
     "Training",
     "Verb",
+    "compare_systems",
+    "evaluate",
     "load_model",
+    "metrics",
     "new",
     "open",
     "predict",

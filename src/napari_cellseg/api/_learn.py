@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..config import Config, Values, read_config
-from ..engine import EvaluateJob, Keep, Stop, TrainJob, open_round, run, settle_round
-from ..errors import CellsegError
-from ..evaluation import mean_scores
-from ..events import Decided, Evaluated, Event, Judged, Saved, Stopped
+from ..engine import Keep, Stop, TrainJob, open_round, run, settle_round
+from ..events import Decided, Event, Judged, Saved, Stopped
 from ..experiments import Simulation, Study
 from ..preprocess import recipe
 from ..presets import preset
 from ..project import Project, RoundRecord
-from ._results import Evaluation, Experiment, Score, Training
+from ._results import Experiment, Score, Training
 from ._work import Work
 
 
@@ -49,27 +47,6 @@ def train_model(project: Project, config: Config, keep: Keep, resume: str | None
             round_ = settle_round(project, event, keep)
             yield Decided(event.child, round_.decision, project.current_model or "")
     return Training(model, round_, project.current_model, stopped or stop())
-
-
-def evaluate_model(project: Project, split: str, model: str | None, stop: Stop) -> Work[Evaluation]:
-    """Measure a model against the approved labels of one split."""
-    model = model or project.current_model
-    if model is None:
-        raise CellsegError(f"{project.name} has no model yet.", "Run: napari-cellseg train.")
-    ids = tuple(r.id for r in project.images(split))
-    scores: dict[str, dict[str, float]] = {}
-    stopped = False
-    for event in run(EvaluateJob(project.path, ids, model), stop):
-        if isinstance(event, Evaluated):
-            scores[event.image] = event.metrics
-        stopped |= isinstance(event, Stopped)
-        yield event
-    if not scores:
-        raise CellsegError(
-            f"No {split} image of {project.name} has approved labels.",
-            f"Add some: napari-cellseg add {project.path.name} IMAGE --labels LABELS --split {split}",
-        )
-    return Evaluation(model, split, mean_scores(scores.values()), scores, stopped)
 
 
 def experiment(

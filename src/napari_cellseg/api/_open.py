@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from .._types import Labels, Span, State
@@ -35,7 +36,8 @@ from ..project import (
 from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._agree import compare_annotators
 from ._draft import draft_images, draft_method
-from ._learn import config_for, evaluate_model, experiment, names, train_model
+from ._evaluate_project import Evaluating, Systems, evaluate_project
+from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._predict import Predicting, export_images, predict_images
 from ._results import Additions, Agreement, Drafts, Evaluation, Experiment, Exports, Predictions, Training
@@ -429,21 +431,48 @@ class OpenProject:
 
     @method
     def evaluate(
-        self, split: str = "test", model: str | None = None, *, on_event: OnEvent = None, stop: Stop = never
+        self,
+        split: str = "test",
+        model: str | None = None,
+        *,
+        systems: Systems = MappingProxyType({}),
+        exclude: Iterable[str] = (),
+        figures: str | Path | None = None,
+        settings: Values = (),
+        on_event: OnEvent = None,
+        stop: Stop = never,
     ) -> Work[Evaluation]:
-        """Measure a model (the current one where not given) against the approved labels of one split.
+        """Measure a model (the current one where nothing is named) against the approved labels of one split.
+
+        Parameters
+        ----------
+        split : str
+            ``"train"``, ``"val"`` or ``"test"``.
+        model : str
+            Id of a model.
+        systems : dict
+            Others to measure on the same images: ids of models, or folders of masks of any tool, by their names.
+        exclude : iterable of str
+            Ids of images to leave out.
+        figures : str or Path
+            A folder for one strip of pictures per image, with the errors in colours.
+        settings : dict or list of str
+            Anything of `napari_cellseg.evaluation.Comparing`: ``{"threshold": 0.75, "empty": "zero"}``.
+        on_event, stop : callable
+            Called with every event; asked before every image whether to end.
 
         Returns
         -------
         Evaluation
-            IoU, Dice, AP@0.5, ... in [0, 1], their mean and of every image.
+            IoU, Dice, AP@0.5, ... in [0, 1], their mean and of every image; every metric in its ``tables``.
 
         Raises
         ------
         CellsegError
-            When there is no model, or nothing approved to measure with.
+            When there is no model, nothing approved to measure with, or a setting cannot be used.
         """
-        return evaluate_model(self.project, split, model, stop)
+        how = Evaluating(split, model, systems, frozenset(exclude), Path(figures) if figures else None, settings)
+        return evaluate_project(self.project, how, stop)
 
     def ensemble(
         self,

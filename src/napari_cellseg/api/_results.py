@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from ..evaluation import Tables
 from ..events import RoundScored, Skipped, StudyScored
 from ..project import RoundRecord
 
@@ -120,12 +121,41 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model measured on one split: the mean of all images, and metrics by image; plain numbers."""
+    """A model measured on one split: the mean of all images, and metrics by image; plain numbers.
+
+    Attributes
+    ----------
+    model, split
+        What was measured, and on which images; of several systems the first.
+    mean, images
+        The few figures that decide a round.
+    stopped
+        Whether it ended early at somebody's wish.
+    tables
+        Every metric of every system.
+    left_out
+        Images that could not be measured, with message and hint.
+    files
+        Strips of pictures that were written.
+    """
 
     model: str
     split: str
     mean: dict[str, float]
     images: dict[str, dict[str, float]]
+    stopped: bool = False
+    tables: Tables = field(default_factory=Tables)
+    left_out: tuple[Skipped, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class SystemsCompared:
+    """Systems measured on the same images: tables, what was left out and why, strips of pictures that were written."""
+
+    tables: Tables
+    left_out: tuple[Skipped, ...] = ()
+    files: tuple[Path, ...] = ()
     stopped: bool = False
 
 

@@ -31,17 +31,6 @@ def train(options: Namespace) -> int:
     return CANCELLED if printer.stopped() else DONE
 
 
-def evaluate(options: Namespace) -> int:
-    """Measure a model on one split."""
-    with opened(options.project) as project, Printer(options.events) as printer:
-        done = project.evaluate(options.split, options.model, on_event=printer.show, stop=printer.stopped)
-    for name, value in done.mean.items():
-        print(f"  {name:<16} {value:.4g}")
-    facts = {"model": done.model, "split": done.split, "mean": done.mean, "images": done.images}
-    write_json(options.json, facts)
-    return CANCELLED if printer.stopped() else DONE
-
-
 def ensemble(options: Namespace) -> int:
     """Several models as one."""
     with opened(options.project) as project:

@@ -175,12 +175,55 @@ def _train(verbs: Any) -> None:
 
 
 def _evaluate(verbs: Any) -> None:
-    sub = _verb(verbs, "evaluate", "Measure a model against approved labels.", "_learn")
-    sub.add_argument("project", metavar="PROJECT")
-    sub.add_argument("--split", choices=("train", "val", "test"), default="test")
-    sub.add_argument("--model", metavar="ID")
-    sub.add_argument("--json", metavar="FILE")
+    sub = _verb(
+        verbs, "evaluate", "Measure models, or the masks of any tool, against the truth: approved labels of a project, "
+        "or files (--truth, --predictions).", "_evaluate",
+    )  # fmt: skip
+    sub.add_argument("project", nargs="?", metavar="PROJECT")
+    sub.add_argument("--split", choices=("train", "val", "test"), default="test", help="images of the project")
+    sub.add_argument("--model", metavar="ID", help="instead of the project's current model")
+    sub.add_argument(
+        "--truth", nargs="+", action="append", default=[], metavar="[NAME=]DIR|FILE",
+        help="without a project: masks that are right, a folder or files; given again with names, several truths",
+    )  # fmt: skip
+    sub.add_argument(
+        "--predictions", nargs="+", default=[], metavar="NAME=DIR",
+        help="masks of a tool, called like those of the truth; of a project, also NAME=ID of a model",
+    )  # fmt: skip
+    sub.add_argument("--pictures", nargs="+", default=[], metavar="DIR|FILE", help="for --figures and voxel sizes")
+    sub.add_argument("--classes", type=_names, metavar="A,B,C", help="labels are these classes, not objects")
+    sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um; else those of the files")
+    sub.add_argument("--group-by", metavar="REGEX", help="what it matches in the name of an image is its group")
+    sub.add_argument("--exclude", metavar="FILE", help="names of images to leave out, one a line")
+    _evaluate_how(sub)
+    sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")
+    sub.add_argument(
+        "--csv", metavar="FILE", help="write the table of images; the others beside it: FILE_objects.csv..."
+    )
+    sub.add_argument("--markdown", metavar="FILE", help="write statistics and tests as tables for a text")
+    sub.add_argument(
+        "--figures", metavar="DIR", help="write a strip for every image: picture, truth, errors in colours"
+    )
     _progress(sub)
+
+
+def _evaluate_how(sub: argparse.ArgumentParser) -> None:
+    """What is a field of `evaluation.Comparing`; what was not given stays as it is there."""
+    sub.add_argument(
+        "--metrics", type=_names, metavar="A,B,C", help="metrics, or groups of them; a wrong one lists all"
+    )
+    sub.add_argument("--threshold", type=float, metavar="IOU", help="from which two objects match (default 0.5)")
+    sub.add_argument("--tolerance", type=float, metavar="UM", help="of the F1 of boundaries (default: two pixels)")
+    sub.add_argument(
+        "--empty", choices=("zero", "one", "skip"),
+        help="what an image or slice counts where neither truth nor prediction has anything (default one)",
+    )  # fmt: skip
+    sub.add_argument("--slices", type=_span, metavar="A:B", help="of volumes only these, from 1 and inclusive")
+    sub.add_argument(
+        "--connectivity", type=int, choices=(6, 26), help="objects are connected pieces, by faces or corners, too"
+    )
+    sub.add_argument("--against", type=float, metavar="VALUE", help="threshold of the one-sample test (default 0.75)")
+    sub.add_argument("--seed", type=int, metavar="N", help="of the bootstrap (default 0)")
 
 
 def _ensemble(verbs: Any) -> None:
@@ -316,6 +359,13 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise CellsegError(f"{text!r} is not a voxel size.", "Write numbers in um: --spacing 2.0,0.5,0.5") from error
+
+
+def _span(text: str) -> tuple[int, int]:
+    first, separator, last = text.partition(":")
+    if not (separator and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} are no slices: write 150:200, counted from 1 and inclusive")
+    return int(first), int(last)
 
 
 def _region(text: str) -> tuple[tuple[int, int], ...]:

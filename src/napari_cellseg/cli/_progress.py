@@ -103,7 +103,7 @@ def _line(event: Event) -> str:
                 f"Planned {event.image}: {event.tiles} tiles, about {event.seconds:.0f} s, {event.bytes / 1e9:.1f} GB."
             )
         case Evaluated():
-            return f"{event.image}: {_short(event.metrics)}"
+            return f"{event.image} of {event.model}: {_short(event.metrics)}"
         case StudyScored():
             levels = ", ".join(f"{k} {v}" for k, v in event.levels.items())
             return f"[{levels}; seed {event.seed}] {event.seconds:.0f} s: {_short(event.metrics)}"

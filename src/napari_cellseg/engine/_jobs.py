@@ -328,13 +328,19 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
         truth, state = project.load_labels(id)
         known = known_mask(truth, state, 0, instances=project.task == "instance")
         if known.any():
-            labels = _labels_of(project, record, job.model)
-            yield Evaluated(id, job.model, _score(project, truth, labels, known), time.monotonic() - start)
+            found = _predicted(project, record, job.model)
+            labels = np.asarray(found.labels)
+            metrics = _score(project, truth, labels, known)
+            yield Evaluated(id, job.model, metrics, time.monotonic() - start, labels, found.seconds)
 
 
 def _labels_of(
     project: Project, record: ImageRecord, model: str, *, live: bool = False
 ) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    return np.asarray(_predicted(project, record, model, live=live).labels)
+
+
+def _predicted(project: Project, record: ImageRecord, model: str, *, live: bool = False) -> Predicted:
     from ..prediction import Request, predict
 
     options = options_of(project, (model,), None)
@@ -342,7 +348,7 @@ def _labels_of(
     target = decoded_with(project, (model,), None, live)
     request = Request(options, target, folder=folder, show=False, size=known_size(project, record.id))
     events = predict(project.read_image(record.id), loaded_models(project, (model,), live), record.id, request=request)
-    return np.asarray(next(e.labels for e in events if isinstance(e, Predicted)))
+    return next(e for e in events if isinstance(e, Predicted))
 
 
 def _held_out(project: Project, record: ImageRecord, margin: int) -> tuple[Any, Any]:

@@ -22,6 +22,7 @@ from ._metrics import (
 )
 from ._review import Item, Order, by_worth, review_order
 from ._statistics import describe, paired
+from ._surfaces import borders
 from ._tables import Collector, Comparing, Row, Tables
 from ._tiling import evaluation_score
 
@@ -48,6 +49,7 @@ __all__ = [
     "Tables",
     "agreement",
     "agreement_map",
+    "borders",
     "by_worth",
     "compare",
     "consensus",

@@ -65,6 +65,11 @@ def edges(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
     return (labels > 0) & ~inner  # type: ignore[operator,no-any-return]
 
 
+def borders(labels: Labels) -> NDArray[np.bool_]:
+    """Where objects touch each other."""
+    return edges(labels) & ~edges(labels > 0)
+
+
 def apart(truth: NDArray[np.bool_], predicted: NDArray[np.bool_], spacing: Spacing) -> Apart:
     """Distances between the surfaces of two masks of one shape."""
     sides = edges(truth), edges(predicted)

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from ..errors import CellsegError
-from ._declared import Counts, Metric
+from ._declared import BY_NAME, SHARE, Counts, Metric
 from ._measure import Judging, Measured
 from ._statistics import describe, paired
 
@@ -196,7 +196,8 @@ class Collector:
     def _summary(self) -> Iterator[Row]:
         for place, rows, names in self._series():
             for name in names:
-                figures = describe([row[name] for row in rows], self.how.against, self.how.seed)
+                against = self.how.against if BY_NAME[name].unit == SHARE else None
+                figures = describe([row[name] for row in rows], against, self.how.seed)
                 yield {**place, "metric": name, **figures}
 
     def _comparisons(self) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from ._labels import components, merge_masks, pictures_in, read_labels, read_mas
 from ._limits import check_labels_fit, memory_left
 from ._masks import is_for_many
 from ._outlines import Masks, MasksFor, Place
-from ._pairing import count_of_masks, holds_several, is_picture, place_in_file
+from ._pairing import count_of_masks, holds_several, is_picture, masks_by_name, picture_stem, place_in_file
 from ._read import check_content, endings, from_array, read, series_in
 from ._series import Series
 from ._thumbnail import write_thumbnail
@@ -42,8 +42,10 @@ __all__ = [
     "is_picture",
     "is_unchanged",
     "labels_inside",
+    "masks_by_name",
     "memory_left",
     "merge_masks",
+    "picture_stem",
     "pictures_in",
     "place_in_file",
     "read",

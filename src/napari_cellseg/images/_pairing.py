@@ -1,5 +1,7 @@
 """Which masks of a file belong to a picture: those of its image among several, of its time point, or all of a series.
 
+`masks_by_name` pairs files instead: a mask file is called like its picture, with the ending that its tool adds.
+
 Data flow: `MasksFor` says which image of its file the picture is and which of its frames is wanted -> the image of the
 mask file is chosen or a frame is put together from several -> axes of a stack that says nothing are named after the
 picture's -> one frame is cut out.
@@ -8,6 +10,7 @@ picture's -> one frame is cut out.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +27,52 @@ from ._zarr import MARKERS
 
 _UNNAMED = re.compile(r"((image|series)[ _#:-]*)?\d*", re.IGNORECASE)
 """What programs write where a person gave no name: it tells a place, and not which image belongs to which."""
+_ADDED = re.compile(
+    r"([ ._-]+(cp|sam|stardist))?[ ._-]+(masks?|labels?|seg|rois?|pred|predictions?|truth|gt|coco)$", re.I
+)
+"""What tools add to a picture's name for its masks: ``_labels``, ``_cp_masks``, ``_seg``..."""
+_MASKS = (".tif", ".tiff", ".png", ".bmp", ".npy", ".zip", ".roi", ".json", ".geojson", ".zarr", ".jpg")
+
+
+def picture_stem(path: Path) -> str:
+    """The name of a picture without its ending: ``X`` of ``X.tif``, ``X.ome.tiff`` and ``X.ome.zarr``."""
+    ending = r"(\.ome)?\.zarr$" if path.is_dir() else r"(\.ome)?\.[^.]+$"
+    return re.sub(ending, "", path.name, flags=re.IGNORECASE) or path.name
+
+
+def masks_by_name(paths: Iterable[str | Path]) -> dict[str, Path]:
+    """Mask files, and those of folders, by the name of the picture that they belong to.
+
+    A folder of mask files gives those in it; one that is a picture (OME-Zarr) or holds one mask per object (the layout
+    of the 2018 Data Science Bowl: ``NAME/masks``) is masks itself.
+
+    Raises
+    ------
+    CellsegError
+        When there is nothing there, or two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    for given in map(Path, paths):
+        if not given.exists():
+            raise CellsegError(f"There is no file or folder {given}.", "Check the path.")
+        files = sorted(filter(_may_be_masks, given.iterdir())) if given.is_dir() and not is_picture(given) else [given]
+        if not files:
+            raise CellsegError(f"The folder {given.name} holds no masks.", f"Give files: {', '.join(_MASKS)}.")
+        for file in files:
+            inside = file / "masks" if (file / "masks").is_dir() else file
+            name = _ADDED.sub("", picture_stem(file))
+            if name in found:
+                both = f"{found[name].name} and {file.name}"
+                raise CellsegError(f"{both} are both masks of {name}.", "Give the files, not the folder.")
+            found[name] = inside
+    return found
+
+
+def _may_be_masks(path: Path) -> bool:
+    """Whether a file or folder may be masks, by its name."""
+    if path.name.startswith("."):
+        return False
+    return path.suffix.lower() in _MASKS or path.is_dir()
 
 
 def place_in_file(path: str | Path, series: str | None = None) -> Place:

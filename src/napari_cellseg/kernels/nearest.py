@@ -39,7 +39,9 @@ def nearest(points: Floats, starts: Ints, others: Floats, other_starts: Ints) ->
 
 
 @njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _each(points, starts, others, other_starts, chosen, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _each(
+    points: Floats, starts: Ints, others: Floats, other_starts: Ints, chosen: NDArray[np.bool_], out: Floats
+) -> None:
     for group in range(len(starts) - 1):
         if not chosen[group]:
             continue
@@ -55,7 +57,7 @@ def _each(points, starts, others, other_starts, chosen, out):  # type: ignore[no
 
 
 @njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def percentile_of_groups(values, starts, q):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def percentile_of_groups(values: Floats, starts: Ints, q: float) -> Floats:
     """The `q`-th percentile (0 to 100) of every group, interpolated linearly; NaN of an empty one."""
     out = np.full(len(starts) - 1, np.nan)
     for group in range(len(starts) - 1):

@@ -22,7 +22,7 @@ from ..errors import CellsegError
 from ._db import Database
 from ._edit import Edit, Packed, difference, pack
 from ._known import APPROVED
-from ._names import free_name, picture_stem
+from ._names import free_name
 from ._records import ImageRecord
 from ._snapshot import write_snapshot
 
@@ -161,7 +161,7 @@ def _plan(project: Receiver, addition: Addition, batch: _Batch) -> Added:
     known = {t: record for t, record in batch.known(image, source, mark.fingerprint).items() if t in truths}
     again = any(path == source for _, path in batch.there)  # read in another way: its folder tells nothing apart
     folder = "" if again else source.parent.name
-    stem = addition.id or picture_stem(Path(addition.source)) + (f"_{image.title}" if image.title else "")
+    stem = addition.id or pictures.picture_stem(Path(addition.source)) + (f"_{image.title}" if image.title else "")
     ids, labelled = [], False
     for t, truth in truths.items():
         if t in known:

@@ -11,16 +11,12 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from ..images import picture_stem
+
 LONGEST = 160
 """Bytes of a name in UTF-8; file systems take 255, and endings come after it."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE)
 """What Windows keeps for devices, whatever the ending."""
-
-
-def picture_stem(path: Path) -> str:
-    """The name of a picture without its ending: ``X`` of ``X.tif``, ``X.ome.tiff`` and ``X.ome.zarr``."""
-    ending = r"(\.ome)?\.zarr$" if path.is_dir() else r"(\.ome)?\.[^.]+$"
-    return re.sub(ending, "", path.name, flags=re.IGNORECASE) or path.name
 
 
 def safe_name(text: str, longest: int = LONGEST) -> str:

@@ -1,4 +1,4 @@
-"""Figures of rounds: the curve of accuracy against corrected objects, and labels before and after."""
+"""Pictures: the curve of accuracy against corrected objects, labels before and after, strips of errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .events import RoundScored
-from .files import whole
+from ..events import RoundScored
+from ..files import whole
 
 _RIGHT, _WRONG, _MISSED = "#2ca25f", "#e34a33", "#ffd92f"
 
@@ -59,11 +59,46 @@ def plot_before_after(
     return path
 
 
+def plot_strips(
+    rows: Sequence[Sequence[tuple[str, NDArray[np.uint8]]]], path: Path, legend: dict[str, str], note: str = ""
+) -> Path:
+    """Draw pictures side by side, row under row, with what their colours mean; writes a PNG.
+
+    Parameters
+    ----------
+    rows
+        (title, picture (Y, X, 3) uint8), the same number in every row.
+    legend
+        Colour of every name.
+    note
+        Said beside the legend.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    height, width = rows[0][0][1].shape[:2]
+    size = (3.2 * len(rows[0]), 3.2 * len(rows) * height / width + 0.75)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+    for axis, (title, picture) in zip(axes.ravel(), [panel for row in rows for panel in row], strict=True):
+        axis.imshow(picture, interpolation="nearest")
+        axis.set_title(title, fontsize=8)
+        axis.set_axis_off()
+    patches = [Patch(facecolor=colour, edgecolor="#808080", label=name) for name, colour in legend.items()]
+    figure.legend(
+        handles=patches, loc="outside lower center", ncols=len(patches), fontsize=8, frameon=False, title=note or None,
+        title_fontsize=8,
+    )  # fmt: skip
+    with whole(path) as part:
+        figure.savefig(part, dpi=130)
+    return path
+
+
 def _overlay(image: NDArray[Any], labels: NDArray[np.uint32], truth: NDArray[np.uint32]) -> NDArray[np.float64]:
     from matplotlib.colors import to_rgb
     from skimage.segmentation import find_boundaries
 
-    from .matching import overlaps
+    from ..matching import overlaps
 
     low, high = np.percentile(image, (1, 99.8))
     grey = np.clip((image.astype(np.float64) - low) / max(float(high - low), 1e-9), 0, 1) ** 0.6
