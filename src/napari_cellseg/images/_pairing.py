@@ -28,7 +28,7 @@ from ._zarr import MARKERS
 _UNNAMED = re.compile(r"((image|series)[ _#:-]*)?\d*", re.IGNORECASE)
 """What programs write where a person gave no name: it tells a place, and not which image belongs to which."""
 _ADDED = re.compile(
-    r"([ ._-]+(cp|sam|stardist))?[ ._-]+(masks?|labels?|seg|rois?|pred|predictions?|truth|gt|coco)$", re.I
+    r"(([ ._-]+(cp|sam|stardist))?[ ._-]+(masks?|labels?|seg|rois?|pred|predictions?|truth|gt|coco))+$", re.IGNORECASE
 )
 """What tools add to a picture's name for its masks: ``_labels``, ``_cp_masks``, ``_seg``..."""
 _MASKS = (".tif", ".tiff", ".png", ".bmp", ".npy", ".zip", ".roi", ".json", ".geojson", ".zarr", ".jpg")

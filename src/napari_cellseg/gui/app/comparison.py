@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from ... import edits
 from ..._types import Labels
 from ...boxes import around
-from ...engine import DecodeJob, Reply
+from ...engine import Reply
 from ...errors import CellsegError
 from ...evaluation import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
-from ...events import Predicted
 from ...project import Project, labels_of_others
+from .model_labels import ModelLabels
 
 if TYPE_CHECKING:
     from .label_writer import LabelWriter
@@ -60,9 +60,7 @@ class Comparison:
         self._theirs: Labels | None = None
         self._regions: tuple[Labels, Labels] | None = None
         self._differences: list[Difference] = []
-        self.job: int | None = None
-        """The job whose labels are for comparing, and for nothing else."""
-        self._waits = False
+        self._model = ModelLabels(workspace)
 
     # --- where theirs come from -------------------------------------------------------------------
 
@@ -78,26 +76,11 @@ class Comparison:
 
     def with_model(self) -> None:
         """What the current model says, from its kept probabilities."""
-        ws = self._ws
-        target = ws.session.decoding
-        if target is None or not ws.session.kept:
-            raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
-        ws.begin(DecodeJob(ws.project().path, ws.session.image, ws.session.together_now, target), "decode")
-        self.job, self._waits = ws.job, True
+        self._model.ask(self.show)
 
     def take(self, reply: Reply) -> bool:
-        """The labels that the model was asked for; True if it was them. Nobody may be interested any more."""
-        event = reply.event
-        if self.job is None or reply.job != self.job or not isinstance(event, Predicted):
-            return False
-        store = self._ws.session.store
-        wanted = self._waits and self._ws.cancelled != reply.job
-        if wanted and store is not None and event.image == self._ws.session.image:
-            self._waits = False
-            theirs = np.zeros(store.labels.shape, np.uint32)  # a part of the image as the whole
-            theirs[tuple(slice(a, b) for a, b in event.box)] = np.asarray(event.labels)
-            self.show(theirs, event.model)
-        return True
+        """The labels that the model was asked for; True if it was them."""
+        return self._model.take(reply)
 
     def replaced(self) -> None:
         """A prediction changes the labels that were compared."""
@@ -134,7 +117,8 @@ class Comparison:
 
     def stop(self) -> None:
         """Take the comparison away."""
-        self._theirs, self._regions, self._differences, self._waits = None, None, [], False
+        self._theirs, self._regions, self._differences = None, None, []
+        self._model.forget()
         if self._ws.family is not None:
             self._ws.family.overlays.show_agreement(None)
         self._ws.session.update(compared="")

@@ -29,6 +29,7 @@ from .all_images import AllImages
 from .comparison import Comparison
 from .engine_events import EngineEvents
 from .engine_pulse import EnginePulse
+from .errors_shown import ErrorsShown
 from .external_edits import ExternalEdits
 from .guidelines import Guidelines
 from .hint_strokes import HintStrokes
@@ -74,6 +75,7 @@ class Controller:
         self.actions = ToolActions(ws, self.writer, self.prediction)
         self.review = Review(ws, self.writer, self.strokes)
         self.comparison = Comparison(ws, self.writer, self.review)
+        self.errors = ErrorsShown(ws)
         self.tools = Tools(ws, self.actions, self._keys())
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
@@ -107,7 +109,8 @@ class Controller:
         _follow(ws.image_opened, self.prediction.opened, self.live.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
-        _follow(ws.image_closing, self.preview.forget)
+        _follow(ws.image_closing, self.preview.forget, self.errors.stop)
+        _follow(ws.edited, self.errors.edited)
         _follow(ws.model_changed, self.prediction.opened, self.live.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
         _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop)
@@ -405,7 +408,7 @@ class Controller:
 
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""
-        askers = (self.prediction, self.live, self.old_and_new, self.all_images, self.comparison)
+        askers = (self.prediction, self.live, self.old_and_new, self.all_images, self.comparison, self.errors)
         if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)
 

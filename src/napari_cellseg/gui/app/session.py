@@ -155,6 +155,8 @@ class Session:
     side_text: str = ""
     holdouts: dict[str, Holdout] = field(default_factory=dict)
     """What of each image judges."""
+    errors: str = ""
+    """Which errors are shown over the open image, and how many; "" while none are."""
     held_shown: bool = False
     """Whether boxes show what is held out."""
     given_size: float = 0.0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config import Config
+from ...evaluation import ERROR_COLOURS, FN, FP, TP
 from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
@@ -77,6 +78,11 @@ class View:
     held: Control
     change_held: Control
     held_shown: bool
+    errors: str
+    error_colours: tuple[str, ...]
+    """Of what was found, false and missed."""
+    errors_of_model: Control
+    errors_against_file: Control
     look_old: Control
     look_new: Control
     better: bool
@@ -252,6 +258,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "held": Control(s.store is not None, "" if s.store is not None else "Open an image first."),
         "change_held": _first(*allowed, Control(s.store is not None, "Open an image first.")),
         "held_shown": s.held_shown,
+        **_errors(s),
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,
@@ -268,6 +275,20 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "judge": _first(*allowed, Control(bool(s.unjudged), "Every model is judged.")),
         "unfinished": s.unfinished,
         "forecast": forecast_text(s),
+    }
+
+
+def _errors(s: Session) -> dict[str, Any]:
+    """What the step Rounds shows of errors."""
+    image = Control(s.store is not None, "Open an image first (step Image).")
+    idle = Control(s.progress is None, "Something is running: wait, or cancel it.")
+    kept = Control(s.kept, "Press Predict first: the model's answer is kept then.")
+    colours = ERROR_COLOURS["classes" if s.project is not None and s.project.task == "semantic" else "objects"]
+    return {
+        "errors": s.errors,
+        "error_colours": tuple(colours[value] for value in (TP, FP, FN)),
+        "errors_of_model": _first(image, idle, kept),
+        "errors_against_file": image,
     }
 
 

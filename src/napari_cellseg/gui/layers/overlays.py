@@ -33,6 +33,7 @@ class Overlays:
         self.maps: dict[str, Image] = {}
         self.outlines: Labels | None = None
         self.agreement: Labels | None = None
+        self.errors: Labels | None = None
         self.held: Shapes | None = None
         self.hints: Labels | None = None
 
@@ -40,7 +41,15 @@ class Overlays:
         """All that there are."""
         return tuple(
             x
-            for x in (self.hints, self.held, self.agreement, self.outlines, *self.maps.values(), self.preview)
+            for x in (
+                self.hints,
+                self.held,
+                self.errors,
+                self.agreement,
+                self.outlines,
+                *self.maps.values(),
+                self.preview,
+            )
             if x is not None
         )
 
@@ -92,17 +101,28 @@ class Overlays:
 
     def show_agreement(self, values: NDArray[np.uint8] | None) -> None:
         """Show where two label sets agree: grey both, yellow differently, blue mine alone, red theirs; None clears."""
-        if self.agreement is not None and self.agreement in self.viewer.layers:
-            self.viewer.layers.remove(self.agreement)
-        self.agreement = None
-        if values is not None:
-            self.agreement = Labels(
-                values, name=f"{self.record.id} [agreement]", opacity=0.55,
-                colormap=CyclicLabelColormap(colors=AGREEMENT_COLOURS), **geometry(self.record),
-            )  # fmt: skip
-            self.agreement.editable = False
-            with keep_active(self.viewer):
-                self.viewer.layers.append(self.agreement)
+        self.agreement = self._swap(self.agreement, values, "agreement", AGREEMENT_COLOURS)
+
+    def show_errors(self, values: NDArray[np.uint8] | None, colours: tuple[str, ...] = ()) -> None:
+        """Show what was found, false and missed, one colour per value, that of 0 first; None clears."""
+        self.errors = self._swap(self.errors, values, "errors", colours)
+
+    def _swap(
+        self, old: Labels | None, values: NDArray[np.uint8] | None, what: str, colours: tuple[str, ...]
+    ) -> Labels | None:
+        """A layer of few values in the place of the one before; None clears."""
+        if old is not None and old in self.viewer.layers:
+            self.viewer.layers.remove(old)
+        if values is None:
+            return None
+        layer = Labels(
+            values, name=f"{self.record.id} [{what}]", opacity=0.55, colormap=CyclicLabelColormap(colors=colours),
+            **geometry(self.record),
+        )  # fmt: skip
+        layer.editable = False
+        with keep_active(self.viewer):
+            self.viewer.layers.append(layer)
+        return layer
 
     def show_held_out(self, boxes: Sequence[Span] | None) -> None:
         """Show what judges as boxes, of volumes in every slice; None takes them away."""

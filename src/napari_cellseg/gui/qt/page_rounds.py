@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QHeaderView, QLabel, QListWidget, QTableWidget, QTableWidgetItem
+import html
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHeaderView,
+    QLabel,
+    QListWidget,
+    QTableWidget,
+    QTableWidgetItem,
+)
 from superqt.utils import signals_blocked
 
+from ..app.errors_shown import Against
 from ..app.items import Item
 from ..app.old_and_new import Side
 from ..app.view import View
 from .page import Page
-from .widgets import ActionButton, heading, hint, row
+from .widgets import READ_MASKS, ActionButton, heading, hint, row
+
+_AGAINST: dict[str, Against | None] = {
+    "The model against what is approved": "approved",
+    "The model against what is held out": "held out",
+    "These labels against a file of masks...": None,
+}
 
 
 class RoundsPage(Page):
@@ -56,6 +74,7 @@ class RoundsPage(Page):
         self.form.addWidget(self.held)
         self.form.addWidget(self.changing)
         self.form.addWidget(row(self.keep, self.back))
+        self._make_errors()
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
 
@@ -73,8 +92,41 @@ class RoundsPage(Page):
         self.learn = ActionButton("Let it be learnt", tips[1], lambda: give(False))
         self.changing = row(QLabel("In view"), self.hold, self.learn)
 
+    def _make_errors(self) -> None:
+        """What was found, missed and false, over the open image."""
+        self.against = QComboBox()
+        self.against.addItems(list(_AGAINST))
+        self.against.setToolTip("Whose labels are looked at, and what counts as right.")
+        self.against.currentIndexChanged.connect(lambda: self._show_errors(self.view))
+        self.look = ActionButton("Show errors", "Colour what was found, what is false and what was missed.", self._find)
+        self.hide_errors = ActionButton("Hide", "Take the colours away.", self.controller.errors.hide)
+        self.errors = hint()
+        self.form.addWidget(heading("Errors in the open image"))
+        self.form.addWidget(self.against)
+        self.form.addWidget(row(self.look, self.hide_errors))
+        self.form.addWidget(self.errors)
+
+    def _find(self) -> None:
+        against = _AGAINST[self.against.currentText()]
+        if against is not None:
+            self.controller.errors.of_model(against)
+            return
+        path, _ = QFileDialog.getOpenFileName(self, "Masks that are right, of this image", "", READ_MASKS)
+        if path:
+            self.controller.errors.against_file(path)
+
+    def _show_errors(self, view: View) -> None:
+        file = _AGAINST[self.against.currentText()] is None
+        self.look.show_control(view.errors_against_file if file else view.errors_of_model)
+        self.hide_errors.setVisible(bool(view.errors))
+        names = zip(("found", "false", "missed"), view.error_colours, strict=True)
+        legend = " ".join(f"<span style='color:{c}'>■</span> {name}" for name, c in names)
+        self.errors.setText(f"{html.escape(view.errors)}<br>{legend}" if view.errors else "")
+        self.errors.setVisible(bool(view.errors))
+
     def show_view(self, view: View) -> None:
         """Show the rounds."""
+        self._show_errors(view)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
         self._unjudged = view.unjudged

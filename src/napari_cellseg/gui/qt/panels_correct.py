@@ -23,7 +23,7 @@ from superqt.utils import signals_blocked
 from ...images import LABEL_FORMATS
 from ..app.controller import Controller
 from ..app.view import View
-from .widgets import ActionButton, hint, row
+from .widgets import READ_MASKS, ActionButton, hint, row
 
 _ORDERS = {"worth": "Most worth a look first", "random": "In random order", "reading": "In reading order"}
 _WRITE = {f"{name} (*.{ending})": f".{ending}" for ending, name in LABEL_FORMATS.items()}
@@ -31,7 +31,6 @@ _COMPARE = "Compare these labels with other annotators' or the model's, and take
 SHOWN = 300
 """Entries of the history that are listed at once."""
 _ENTRY = Qt.ItemDataRole.UserRole
-_READ = "Masks (*.tif *.tiff *.png *.zip *.roi *.json *.geojson *_seg.npy *.npy);;All files (*)"
 
 
 class _Panel(QWidget):
@@ -135,7 +134,9 @@ class ComparePanel(_Panel):
             self.text.setText(_COMPARE)
 
     def _file(self) -> None:
-        paths, _ = QFileDialog.getOpenFileNames(self, "Labels to compare with (one annotator's or several)", "", _READ)
+        paths, _ = QFileDialog.getOpenFileNames(
+            self, "Labels to compare with (one annotator's or several)", "", READ_MASKS
+        )
         if paths:
             self.controller.compare(*paths)
 
@@ -248,7 +249,7 @@ class MasksPanel(_Panel):
         self._take(approved=True)
 
     def _take(self, *, approved: bool) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Masks of this image", "", _READ)
+        path, _ = QFileDialog.getOpenFileName(self, "Masks of this image", "", READ_MASKS)
         if path:
             self.controller.masks.take(path, approved=approved, threshold=self.above.value() or None)
 

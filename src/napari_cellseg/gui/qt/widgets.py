@@ -26,6 +26,8 @@ from ..app.session import Curve, Histogram, Offer, Way
 from ..app.view import View
 
 ACCENT = "#3b8ee0"
+READ_MASKS = "Masks (*.tif *.tiff *.png *.zip *.roi *.json *.geojson *_seg.npy *.npy);;All files (*)"
+"""What a dialog offers that opens masks of any tool."""
 
 
 PRIMARY = (
