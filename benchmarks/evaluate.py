@@ -3,8 +3,8 @@
 usage: python benchmarks/evaluate.py [--repeats 3]
 
 2048 x 1536 pixels with about 5,000 objects, as in phase contrast at 10x, and a prediction with misses, shifts and other
-sizes. The plain route is what the libraries give: scikit-image's SSIM and Hausdorff distance, scipy's distance transform
-and erosion, a dense matrix of IoU with one assignment per threshold (StarDist's way), a loop over objects for the
+sizes. The plain route is what the libraries give: scikit-image's SSIM and Hausdorff distance, scipy's distances and
+erosion, a dense matrix of IoU with one assignment per threshold (StarDist's way), a loop over objects for the
 Evaluation Score. Both give the same figures, which is checked. Times are those of the processor, which other programs
 do not lengthen, the best of the repeats. Writes benchmarks/results/evaluate.json.
 """

@@ -77,7 +77,8 @@ def plot_strips(
     from matplotlib.patches import Patch
 
     height, width = rows[0][0][1].shape[:2]
-    size = (3.2 * len(rows[0]), 3.2 * len(rows) * height / width + 0.75)
+    lines = sum(max(title.count("\n") + 1 for title, _ in row) for row in rows)
+    size = (3.2 * len(rows[0]), 3.2 * len(rows) * height / width + 0.17 * lines + 0.4)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     for axis, (title, picture) in zip(axes.ravel(), [panel for row in rows for panel in row], strict=True):

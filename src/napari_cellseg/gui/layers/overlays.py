@@ -105,18 +105,19 @@ class Overlays:
 
     def show_errors(self, values: NDArray[np.uint8] | None, colours: tuple[str, ...] = ()) -> None:
         """Show what was found, false and missed, one colour per value, that of 0 first; None clears."""
-        self.errors = self._swap(self.errors, values, "errors", colours)
+        self.errors = self._swap(self.errors, values, "errors", colours, 0.85)
 
     def _swap(
-        self, old: Labels | None, values: NDArray[np.uint8] | None, what: str, colours: tuple[str, ...]
-    ) -> Labels | None:
+        self, old: Labels | None, values: NDArray[np.uint8] | None, what: str, colours: tuple[str, ...],
+        opacity: float = 0.55,
+    ) -> Labels | None:  # fmt: skip
         """A layer of few values in the place of the one before; None clears."""
         if old is not None and old in self.viewer.layers:
             self.viewer.layers.remove(old)
         if values is None:
             return None
         layer = Labels(
-            values, name=f"{self.record.id} [{what}]", opacity=0.55, colormap=CyclicLabelColormap(colors=colours),
+            values, name=f"{self.record.id} [{what}]", opacity=opacity, colormap=CyclicLabelColormap(colors=colours),
             **geometry(self.record),
         )  # fmt: skip
         layer.editable = False

@@ -129,6 +129,7 @@ class RoundsPage(Page):
         self._show_errors(view)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
+        self.table.setVisible(bool(view.rounds))
         self._unjudged = view.unjudged
         self.judge.setText(f"Judge {view.unjudged}")
         self.judge.setVisible(bool(view.unjudged))
