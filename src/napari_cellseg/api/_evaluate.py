@@ -184,7 +184,8 @@ class Comparison:
         measured = measure(strip.truth, found, self.how, strip.spacing, strip.known)
         row = self.collector.add(truth, system, strip.name, measured, seconds)
         if self.figures is not None:
-            strip.systems[system] = (found, row)
+            by_class = self.collector.rows["classes"][-len(self.how.classes) :] if self.how.classes else [row]
+            strip.systems[system] = (found, tuple(by_class))
         return row
 
     def finish(self, strip: Strip, truth: str = "") -> Iterator[Exported]:

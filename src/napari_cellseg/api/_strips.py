@@ -21,14 +21,14 @@ MOST_CLASSES = 6
 
 @dataclass
 class Strip:
-    """One image with its truth, and what was found by system (labels, row of the table of images)."""
+    """One image with its truth, and what was found by system: labels, and their figures by class."""
 
     name: str
     truth: Labels
     image: images.Image | None = None
     spacing: tuple[float, ...] | None = None
     known: NDArray[np.bool_] | None = None
-    systems: dict[str, tuple[Labels, Row]] = field(default_factory=dict)
+    systems: dict[str, tuple[Labels, tuple[Row, ...]]] = field(default_factory=dict)
 
 
 def write_strip(strip: Strip, path: Path, classes: Sequence[str] = ()) -> Path:
@@ -46,7 +46,7 @@ def write_strip(strip: Strip, path: Path, classes: Sequence[str] = ()) -> Path:
         row.append((f"truth {name}".strip(), _painted_truth(_plane(strip.truth, z), picture, number)))
         for system, (labels, figures) in strip.systems.items():
             errors = error_map(strip.truth, labels, strip.known, instances=not classes, number=number)
-            title = system if number > 1 else f"{system}\n{_figures(figures)}"
+            title = f"{system}\n{_figures(figures[max(0, number - 1)])}"
             panel = painted_errors(picture, errors if z is None else errors[z], palette)
             if not classes:
                 panel[borders(np.asarray(_plane(labels, z), np.uint32))] = 0  # else merged and touching look alike

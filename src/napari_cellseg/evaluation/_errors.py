@@ -21,7 +21,7 @@ ERROR_COLOURS: dict[Palette, dict[int, str]] = {
 }
 """For objects, those of Tiling 2024 (overlap yellow, FP and FN purple; FP is the lighter one), over the image; for
 classes those of Karabag et al. 2023 (TP light grey, TN dark grey, FP black, FN white)."""
-ERROR_NAMES = {TP: "found", FP: "false", FN: "missed", TN: "background"}
+ERROR_NAMES = {TP: "found", FP: "false", FN: "missed", TN: "neither"}
 
 
 def error_map(

@@ -137,7 +137,7 @@ class Collector:
                 kind = {"class": name} if self.how.classes else {}
                 self.rows["slices"].append({**place, "slice": number, **kind, **self._values([own], of_pixels)})
         self.rows["objects"] += [{**place, **own} for own in found.objects]
-        for part in {ALL, group} if self.how.group_by else {ALL}:
+        for part in (ALL, group) if self.how.group_by else (ALL,):
             _add(self.sums.setdefault((truth, system, part), [{} for _ in by_class]), by_class)
         self.matrices[truth, system] = self.matrices.get((truth, system), 0) + found.matrix
         return row
@@ -174,7 +174,8 @@ class Collector:
                 yield {**place, "class": name, **self._values([counts], metrics)}
 
     def _confusion(self) -> Iterator[Row]:
-        names = ("background", *(self.how.classes or ("object",)))
+        nothing = "unlabelled" if "background" in self.how.classes else "background"
+        names = (nothing, *(self.how.classes or ("object",)))
         for (truth, system), matrix in self.matrices.items():
             for a, b in itertools.product(range(len(names)), repeat=2):
                 where = {"truth": truth, "system": system, "true_class": names[a], "predicted_class": names[b]}
@@ -186,10 +187,10 @@ class Collector:
         for table, over in (("images", "images"), ("classes", "images"), ("slices", "slices")):
             found: dict[tuple[str, ...], list[Row]] = {}
             for row in self.rows[table]:
-                for group in {ALL, row.get("group", ALL)}:
+                for group in dict.fromkeys((ALL, row.get("group", ALL))):
                     key = (row["truth"], row["system"], group, row.get("class", ALL if self.how.classes else ""))
                     found.setdefault(key, []).append(row)
-            for place_key, rows in sorted(found.items()):
+            for place_key, rows in found.items():
                 place: Row = dict(zip(("truth", "system", "group", "class"), place_key, strict=True)) | {"over": over}
                 yield place, rows, [name for name in names if name in rows[0]]
 
