@@ -182,6 +182,20 @@ def test_voxel_sizes_come_with_the_pictures(tmp_path):
     told = cs.compare_systems(tmp_path / "truth", {"me": tmp_path / "me"}, spacing_um=(3.0, 0.5, 0.5))
     assert told.tables.images[0]["hausdorff"] == pytest.approx(3.0)
     assert [r["slice"] for r in told.tables.slices] == list(range(1, 9))
+    part = cs.compare_systems(tmp_path / "truth", {"me": tmp_path / "me"}, settings={"slices": (3, 4)})
+    assert [r["slice"] for r in part.tables.slices] == [3, 4]
+    arguments = [
+        "evaluate",
+        "--truth",
+        str(tmp_path / "truth"),
+        "--predictions",
+        f"me={tmp_path / 'me'}",
+        "--slices",
+        "3:4",
+    ]
+    assert main([*arguments, "--spacing", "3,0.5,0.5", "--json", str(tmp_path / "o.json")]) == 0
+    tables = json.loads((tmp_path / "o.json").read_text())["tables"]
+    assert [r["dice"] for r in tables["slices"]] == [r["dice"] for r in part.tables.slices]
 
 
 # --- files by name ------------------------------------------------------------------------------

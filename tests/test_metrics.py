@@ -555,6 +555,12 @@ def test_what_does_not_fit_is_refused():
         measure(labels, labels[:3], Judging())
     with pytest.raises(CellsegError, match="does not fit"):
         measure(labels, labels, Judging(), (1.0, 1.0, 1.0))
+    with pytest.raises(CellsegError, match="does not fit"):
+        measure(labels, labels, Judging(), (0.0, 1.0))
+    with pytest.raises(CellsegError, match="what is known"):
+        measure(labels, labels, Judging(), known=np.ones((3, 3), bool))
+    with pytest.raises(CellsegError, match="1 axes"):
+        measure(labels[0], labels[0], Judging())
     with pytest.raises(CellsegError, match="There is a class 3"):
         measure(labels + 3, labels, Judging(classes=("a", "b")))
 

@@ -21,6 +21,7 @@ from ..config import Values, assigned
 from ..errors import CellsegError
 from ..evaluation import METRICS, Collector, Comparing, Row, measure
 from ..events import Evaluated, Exported, Notice, Skipped, Stopped
+from ..project import safe_name
 from ..settings import validated
 from ._add import as_labels
 from ._results import SystemsCompared
@@ -152,8 +153,9 @@ def compare_systems(
     shown = _Source(pictures) if pictures is not None else None
     work = Comparison(how, Path(figures) if figures else None)
     stopped = False
+    left_out = _known_names(exclude, [*truths.values(), *systems.values()])
     for truth_name, source in truths.items():
-        for image in _pairs(truth_name, source, systems, set(exclude)):
+        for image in (name for name in source.names if name not in left_out):
             if stopped := stopped or stop():
                 break
             alone = len(truths) == len(systems) == len(source.names) == 1
@@ -191,7 +193,7 @@ class Comparison:
     def finish(self, strip: Strip, truth: str = "") -> Iterator[Exported]:
         """Write the strip of an image, where strips are wanted."""
         if self.figures is not None and strip.systems:
-            name = f"{truth}_{strip.name}" if truth else strip.name
+            name = safe_name(f"{truth}_{strip.name}" if truth else strip.name)
             self.files.append(write_strip(strip, self.figures / f"{name}_errors.png", self.how.classes))
             yield Exported(strip.name, str(self.files[-1]))
 
@@ -248,14 +250,14 @@ def _named(truth: Masks | Mapping[str, Masks]) -> dict[str, Masks]:
     return {"truth": truth}  # type: ignore[dict-item]
 
 
-def _pairs(name: str, truth: _Source, systems: Mapping[str, _Source], exclude: set[str]) -> Iterator[str]:
-    """The images of a truth that are not left out."""
-    unknown = exclude - {n for s in (truth, *systems.values()) for n in s.names}
+def _known_names(exclude: Iterable[str], sources: Sequence[_Source]) -> set[str]:
+    """The names to leave out, all of which somebody must have: a slip of the pen would measure what it should not."""
+    wanted = set(exclude)
+    unknown = sorted(wanted - {name for source in sources for name in source.names})
     if unknown:
-        raise CellsegError(
-            f"There is no image {sorted(unknown)[0]!r} to leave out.", f"Names are without endings: {truth.names[0]}."
-        )
-    yield from (image for image in truth.names if image not in exclude)
+        example = next(name for source in sources for name in source.names)
+        raise CellsegError(f"There is no image {unknown[0]!r} to leave out.", f"Names have no ending: {example}.")
+    return wanted
 
 
 def _one(
@@ -273,12 +275,11 @@ def _one(
             raise
         yield work.leave_out(image, error)
         return
-    own = picture.spacing_um if picture else _spacing_in(truth, image)
-    size = tuple(spacing) if spacing is not None else own
+    size = _spacing(spacing, picture.spacing_um if picture else _spacing_in(truth, image), frames[0].ndim)
     names = [image] if len(frames) == 1 else [f"{image}_t{t:04d}" for t in range(len(frames))]
     read = partial(_prediction, wanted=wanted, image=image, alone=alone)
     strips = [
-        Strip(n, f, picture.frame(t) if picture else None, size if size and len(size) == f.ndim else None)
+        Strip(n, f, picture.frame(t) if picture else None, size)
         for t, (n, f) in enumerate(zip(names, frames, strict=True))
     ]
     for system, source in systems.items():
@@ -306,6 +307,13 @@ def _prediction(source: _Source, system: str, wanted: images.MasksFor, image: st
 def _picture(pictures: _Source | None, image: str, alone: bool) -> images.Image | None:
     name = pictures.name_for(image, alone) if pictures is not None else None
     return pictures.picture(name) if pictures is not None and name is not None else None
+
+
+def _spacing(given: Sequence[float] | None, told: tuple[float, ...] | None, ndim: int) -> tuple[float, ...] | None:
+    """The voxel size that was given, for pictures its last two numbers; else that of the files where it fits."""
+    if given is not None:
+        return tuple(given)[-ndim:]
+    return told if told is not None and len(told) == ndim else None
 
 
 def _spacing_in(truth: _Source, image: str) -> tuple[float, ...] | None:

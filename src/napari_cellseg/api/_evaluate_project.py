@@ -62,7 +62,9 @@ def evaluate_project(project: Project, how: Evaluating, stop: Stop) -> Work[Eval
         events = _masks(project, ids, name, what, work) if isinstance(what, dict) else _model(project, ids, what, stop)
         for event in events:
             if isinstance(event, Evaluated):
-                strip = strips.setdefault(event.image, _strip(project, event.image, pixels=how.figures is not None))
+                strip = strips.get(event.image) or _strip(project, event.image, pixels=how.figures is not None)
+                if how.figures is not None:  # else nothing of an image is kept but its figures
+                    strips[event.image] = strip
                 work.add("approved", strip, name, np.asarray(event.labels), event.took)
                 scores[name][event.image] = event.metrics
             stopped |= isinstance(event, Stopped)
@@ -70,7 +72,7 @@ def evaluate_project(project: Project, how: Evaluating, stop: Stop) -> Work[Eval
     for strip in strips.values():
         yield from work.finish(strip)
     first = next(iter(systems))
-    if not strips:
+    if not any(scores.values()):
         _nothing(project, how.split, work.left_out)
     return Evaluation(
         str(systems[first]) if isinstance(systems[first], str) else first, how.split,

@@ -103,8 +103,7 @@ def measure(
         When the shapes differ, a label is no class, or there are fewer slices than are asked for.
     """
     check_same_grid(truth, predicted)
-    if spacing is not None and len(spacing) != truth.ndim:
-        raise CellsegError(f"The voxel size {spacing} does not fit labels of {truth.ndim} axes.", "Give one per axis.")
+    _check(truth, spacing, known)
     first, part = _slices(truth.shape, how.slices)
     truth, predicted = truth[part], predicted[part]
     known = None if known is None or known[part].all() else known[part]
@@ -134,6 +133,17 @@ def measure(
 
 
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _check(truth: Labels, spacing: Spacing | None, known: NDArray[np.bool_] | None) -> None:
+    if truth.ndim not in (2, 3):
+        raise CellsegError(f"Labels of {truth.ndim} axes cannot be measured.", "Give (Y, X) or (Z, Y, X), one by one.")
+    if spacing is not None and (len(spacing) != truth.ndim or not all(0 < s < np.inf for s in spacing)):
+        raise CellsegError(
+            f"The voxel size {spacing} does not fit labels of {truth.ndim} axes.", "Give one length in um per axis."
+        )
+    if known is not None and known.shape != truth.shape:
+        raise CellsegError(f"Labels are {truth.shape}, and what is known {known.shape}.", "Give one for every voxel.")
 
 
 def _slices(shape: tuple[int, ...], wanted: tuple[int, int] | None) -> tuple[int, tuple[slice, ...]]:
