@@ -227,6 +227,40 @@ def test_the_hausdorff_distance_is_that_of_scikit_image():
     assert found == pytest.approx(hausdorff_distance(_surface(truth > 0), _surface(predicted > 0)))
 
 
+PAIRS = [*(case for name, case in CASES.items() if name not in ("far ids", "one slice")),
+         *((*_cells2d(seed), (1.0, 1.0)) for seed in range(10, 30))]  # fmt: skip
+"""For the originals, which are no dependencies of ours: pip install stardist monai."""
+
+
+def test_originals_stardist():
+    matching = pytest.importorskip("stardist.matching").matching
+    for truth, predicted, _ in PAIRS:
+        found = values(truth, predicted)
+        for k in range(50, 100, 5):
+            theirs = matching(truth.astype(int), predicted.astype(int), thresh=k / 100)
+            assert found[f"ap{k}"] == pytest.approx(theirs.accuracy, abs=1e-6)
+        theirs = matching(truth.astype(int), predicted.astype(int), thresh=0.5)
+        ours = [found[n] for n in ("object_precision", "object_recall", "object_f1", "pq", "sq")]
+        named = (theirs.precision, theirs.recall, theirs.f1, theirs.panoptic_quality, theirs.mean_matched_score)
+        assert ours == pytest.approx(named, abs=1e-6)
+
+
+def test_originals_monai():
+    monai = pytest.importorskip("monai.metrics")
+    import torch
+
+    for truth, predicted, spacing in PAIRS:
+        found = values(truth, predicted, spacing=spacing)
+        a, b = (torch.tensor((side > 0).astype(np.float32))[None, None] for side in (truth, predicted))
+        how = {"include_background": True, "spacing": list(spacing)}
+        theirs = [
+            float(monai.compute_hausdorff_distance(b, a, **how)),
+            float(monai.compute_hausdorff_distance(b, a, percentile=95, **how)),
+            float(monai.compute_average_surface_distance(b, a, symmetric=True, **how)),
+        ]
+        assert [found[n] for n in ("hausdorff", "hd95", "surface_distance")] == pytest.approx(theirs, abs=1e-4)
+
+
 def test_what_is_empty_on_one_side_or_both():
     nothing, something = np.zeros((9, 11), np.uint32), _one_pixel()[0]
     for empty, expected in (("one", 1.0), ("zero", 0.0), ("skip", math.nan)):
