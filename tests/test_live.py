@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cellseg.adapt import Samples, fit_head, load_head, save_head
+from napari_cellseg.adapt import Samples, doubtful, field_change, fit_head, load_head, save_head
 from napari_cellseg.adapt._samples import HINTED
 from napari_cellseg.config import Config
 from napari_cellseg.engine import LiveJob, PredictJob, live_reason, run
@@ -240,3 +240,52 @@ def test_undone_corrections_are_forgotten(strange):
     project.store("rough").undo()
     list(run(field_job(project, whole)))
     assert not _live._memory(project.path.resolve(), "cells").cells
+
+
+def senseless(labels: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Background painted as objects: discs where nothing is."""
+    free, rng = np.argwhere(labels == 0), np.random.default_rng(0)
+    rows, columns = np.mgrid[: labels.shape[0], : labels.shape[1]]
+    out, state = labels.copy(), np.zeros(labels.shape, np.uint8)
+    for y, x in free[rng.permutation(len(free))[:n]]:
+        disc = (rows - y) ** 2 + (columns - x) ** 2 < 144
+        state[np.isin(labels, labels[disc & (labels > 0)])] = 1
+        out[disc], state[disc] = out.max() + 1, 1
+    return out, state
+
+
+def test_what_is_learnt_from_senseless_corrections_changes_nothing(tmp_path, nuclei):
+    """The fit believes three discs of background: a lower error on left-out pixels. The objects know better."""
+    from napari_cellseg.engine import _live
+
+    with Project.create(tmp_path / "n") as project:
+        adopt_model(project, "cells")
+        project.add_image(nuclei[1][0], id="n")
+        events = run(PredictJob(project.path, ("n",), ("cells",)))
+        screen = next(np.asarray(e.labels) for e in events if isinstance(e, Predicted)).astype(np.uint32)
+        labels, state = senseless(screen, 3)
+        span = tuple((0, n) for n in labels.shape)
+        _live._memory.cache_clear()
+        job = LiveJob(project.path, "n", "cells", span, labels, state)
+        (event,) = run(job)
+        memory = _live._memory(project.path.resolve(), "cells")
+        assert fit_head(memory.samples()) is not None  # so it was believed
+        assert event.learnt == _live.REFUSED
+        assert event.labels is None
+        assert load_head(project.path, "cells") is None  # predictions of whole images do not use it either
+
+
+def test_an_answer_is_doubted_where_it_moves_much_and_agrees_no_better():
+    labels = np.zeros((40, 60), np.uint32)
+    labels[5:15, 5:15], labels[5:15, 30:40], labels[25:35, 5:15] = 1, 2, 3
+    state = (labels == 3).astype(np.uint8)
+    moved = np.roll(labels, 5, axis=1)
+    assert field_change(labels, state, labels) == 0
+    assert field_change(labels, state, moved) == pytest.approx(2 / 3)
+    gone = np.where(labels == 3, labels, 0)
+    assert field_change(labels, state, gone) == 1
+    assert field_change(labels, np.ones_like(state), gone) == 0  # nothing is only predicted
+    assert doubtful(0.5, 0.6, 0.6)
+    assert not doubtful(0.5, 0.6, 0.63)
+    assert doubtful(1.0, 0.0, 0.02)
+    assert not doubtful(0.1, 0.6, 0.3)

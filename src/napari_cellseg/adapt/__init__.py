@@ -7,7 +7,8 @@ in `train`.
 
 from __future__ import annotations
 
-from ._decoding import Evidence, Fitted, fit_decoding
+from ._decoding import Evidence, Fitted, agreement, fit_decoding
+from ._doubt import doubtful, field_change
 from ._fit import Head, fit_head
 from ._samples import Samples, read_samples
 from ._store import load_head, save_head
@@ -17,6 +18,9 @@ __all__ = [
     "Fitted",
     "Head",
     "Samples",
+    "agreement",
+    "doubtful",
+    "field_change",
     "fit_decoding",
     "fit_head",
     "load_head",

@@ -48,6 +48,7 @@ class Spoken(NamedTuple):
 
 CELL = 128
 """Samples are remembered by squares of this side; a square that is seen again is sampled again."""
+REFUSED = "the view stays as it was: another answer would change much of it and agree no better with what you corrected"
 RECALLED = 8
 """Places of earlier corrections that a fresh process looks at once more."""
 
@@ -108,33 +109,68 @@ def live(project: Project, job: LiveJob) -> Iterator[Event]:
     spoken = Field(project, job.image, job.field, job.labels, job.state, job.hints).plane(config.train.margin)
     memory.learn(job, config, seen, spoken)
     samples = memory.samples()
-    earlier = load_head(project.path, job.model)
-    head = fit_head(samples) if samples is not None else None
-    save_head(project.path, job.model, head)
-    learnt = "" if samples is None else _learnt(head, samples)
-    target, words = _thresholds(
-        project, job, config, Evidence(seen.probabilities(head, job.field), spoken.labels, spoken.known)
+    before = Answer(
+        load_head(project.path, job.model), job.target or fitted_target(project, job.model) or config.target
     )
+    head = fit_head(samples) if samples is not None else None
+    target, words = _thresholds(job, config, before, Evidence(seen.probabilities(head, job.field), *spoken[:2]))
+    now = Answer(head, target)
     labels = None
-    if head is not None or earlier is not None or words:
+    if head is not None or before.head is not None or words:
         labels = seen.labels(target, head, job.field)
-    learnt = "; ".join(text for text in (learnt, words) if text)
-    yield Refined(job.image, job.field, labels, head is not None, learnt, time.monotonic() - start, target)
+    learnt = "; ".join(text for text in ("" if samples is None else _learnt(head, samples), words) if text)
+    doubt = labels is not None and not _taken_back(before, samples) and _doubted(job, seen, spoken, before, now, labels)
+    if doubt:
+        now, labels, learnt = before, None, REFUSED
+    else:  # predictions of whole images use it, too
+        save_head(project.path, job.model, head)
+        if target != before.target:
+            put_fitted_target(project, job.model, target)
+    yield Refined(job.image, job.field, labels, now.head is not None, learnt, time.monotonic() - start, now.target)
 
 
-def _thresholds(project: Project, job: LiveJob, config: Config, evidence: Evidence) -> tuple[Target, str]:
+class Answer(NamedTuple):
+    """What labels come from: a head (None: the network alone), and a target with its thresholds."""
+
+    head: Head | None
+    target: Target
+
+
+def _thresholds(job: LiveJob, config: Config, before: Answer, evidence: Evidence) -> tuple[Target, str]:
     """What a field is decoded with: as the person set it, else fitted to what is known of the field, told in words."""
     from ..adapt import fit_decoding
 
     if job.target is not None:
         return job.target, ""
-    before = fitted_target(project, job.model) or config.target
-    fitted = fit_decoding(config.target, [evidence], before)  # type: ignore[arg-type]
+    fitted = fit_decoding(config.target, [evidence], before.target)  # type: ignore[arg-type]
     if fitted is None:
-        return before, ""
-    put_fitted_target(project, job.model, fitted.target)
-    changed = fitted.target != before
+        return before.target, ""
+    changed = fitted.target != before.target
     return fitted.target, f"thresholds fitted to {fitted.objects} objects" if changed else ""
+
+
+def _doubted(job: LiveJob, seen: Seen, spoken: Spoken, before: Answer, now: Answer, labels: NDArray[np.uint32]) -> bool:
+    """Whether an answer would turn the field over and agree no better with what the person said of it.
+
+    Nothing is doubted where the person spoke of no object, or in hints, which ask for something else than is there.
+    """
+    from ..adapt import Evidence, agreement, doubtful, field_change
+
+    if spoken.hints.any() or not spoken.labels[spoken.known].any():
+        return False
+    change = field_change(job.labels, job.state, labels)
+    if not doubtful(change, 0.0, 0.0):  # it moves little: that costs no more decoding
+        return False
+    agreed = []
+    for answer in (before, now):
+        evidence = Evidence(seen.probabilities(answer.head, job.field), *spoken[:2]).cut()
+        agreed.append(agreement(answer.target, [evidence]))  # type: ignore[arg-type]
+    return doubtful(change, *agreed)
+
+
+def _taken_back(before: Answer, samples: Samples | None) -> bool:
+    """Whether the person has undone something since the answer before: it may not stand in the way then."""
+    return before.head is not None and (samples is None or samples.objects < before.head.objects)
 
 
 def refit(project: Project, model: str) -> None:
