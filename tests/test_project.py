@@ -75,7 +75,7 @@ def test_undo_works_across_sessions_without_limit(project):
         for expected in history[1:]:
             assert store.redo()
             np.testing.assert_array_equal(store.labels, expected)
-        assert not store.name_of("redo")
+        assert not store.act("redo")
 
 
 def test_a_group_is_undone_together(project):

@@ -64,8 +64,9 @@ def page() -> str:
 def keys() -> str:
     """The page of shortcuts."""
     intro = (
-        "# Keys\n\nMade from the code by `docs/scripts/settings.py`. H works everywhere, the others on the labels "
-        "layer; none is napari's own.\nA key of a tool that needs an object acts on the one under the cursor.\n\n"
+        "# Keys\n\nMade from the code by `docs/scripts/settings.py`. H works everywhere, the others while layers of "
+        "the open image are selected; none takes the place of one of napari's own.\nA key of a tool that needs an "
+        "object acts on the one under the cursor.\n\n"
     )
     return intro + shortcuts()
 

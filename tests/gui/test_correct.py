@@ -148,7 +148,7 @@ def try_tool(controller: Controller, do: Callable[[Controller], None]) -> None:
         controller.strokes.undo()
     np.testing.assert_array_equal(store.labels, before)
     np.testing.assert_array_equal(store.state, state_before)
-    while store.name_of("redo"):
+    while store.act("redo"):
         controller.strokes.redo()
     np.testing.assert_array_equal(store.labels, after)
     np.testing.assert_array_equal(store.state, state_after)
@@ -382,7 +382,7 @@ def test_a_long_undo_goes_on_bit_by_bit(volume, in_small_steps):
         spin(volume, lambda: not volume.busy)
         np.testing.assert_array_equal(store.labels, end)
         np.testing.assert_array_equal(volume.family.labels.data, end)
-        assert volume.session.status == f"{verb.capitalize()}: predict"
+        assert volume.session.status == f"{verb.capitalize()}: prediction of the whole image"
 
 
 def test_a_correction_ends_a_long_undo_and_stands(volume, in_small_steps):

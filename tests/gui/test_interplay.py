@@ -167,12 +167,12 @@ def test_undo_takes_back_a_persons_word_while_a_prediction_runs(drafted):
         drafted.writer.tile("a", box, MOVED["elsewhere"][box], drafted.workspace.group)
     assert drafted.writer.pieces
     drafted.strokes.undo()
-    assert drafted.session.status == "Undo: delete"
+    assert drafted.session.status.startswith("Undo: delete on object")
     spin(drafted, lambda: not drafted.writer.pieces)
     np.testing.assert_array_equal(store.labels[:200], before[:200])
     assert (store.labels[box] > 0).sum() == (MOVED["elsewhere"][box] > 0).sum()
     drafted.strokes.undo()  # the draft is what remains; the prediction is left alone
-    assert drafted.session.status == "Undo: draft"
+    assert drafted.session.status == "Undo: draft of the whole image"
     drafted.strokes.undo()
     assert "Cancel ends the prediction" in drafted.session.status
     drafted.strokes.redo()
@@ -186,14 +186,14 @@ def test_undo_while_a_prediction_is_written_takes_back_a_persons_word(drafted):
     y, x = 458, 218
     drafted.correct_at("delete", (y, x))
     drafted.strokes.undo()
-    assert drafted.session.status == "Undo: delete"
+    assert drafted.session.status.startswith("Undo: delete on object")
     written(drafted)
     assert store.labels[y, x] == grid()[y, x]  # as it was before the person deleted it
-    assert store.name_of("redo")
+    assert store.act("redo")
     np.testing.assert_array_equal(store.labels[:400] > 0, MOVED["elsewhere"][:400] > 0)
     drafted.strokes.undo()  # now all of the prediction
     spin(drafted, lambda: not drafted.strokes.stepping)
-    assert drafted.session.status == "Undo: predict"
+    assert drafted.session.status == "Undo: prediction of the whole image"
     np.testing.assert_array_equal(store.labels, grid())
 
 
@@ -203,7 +203,7 @@ def test_the_redo_of_a_person_outlives_the_tiles_of_a_prediction(drafted):
     predict(drafted, MOVED["elsewhere"])
     written(drafted)
     drafted.strokes.redo()
-    assert drafted.session.status == "Redo: delete"
+    assert drafted.session.status.startswith("Redo: delete on object")
     assert drafted.session.store.state[18, 18] == 1
     assert drafted.session.store.labels[18, 18] == 0
 

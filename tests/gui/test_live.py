@@ -31,7 +31,7 @@ def settled(controller: Controller) -> bool:
     return answered and not controller.busy and not controller.writer.busy
 
 
-def test_corrections_label_the_rest_of_the_field_and_one_undo_takes_that_back(controller, truth):
+def test_corrections_label_the_rest_of_the_field_and_that_can_be_taken_back(controller, truth):
     ids = [int(i) for i in np.unique(truth)[1:]]
     store = controller.session.store
     draw(controller, truth, ids[:10])
@@ -44,9 +44,13 @@ def test_corrections_label_the_rest_of_the_field_and_one_undo_takes_that_back(co
     assert (found & rest).sum() > 0.4 * rest.sum(), (controller.session.live_learnt, controller.session.engine)
     np.testing.assert_array_equal(store.labels[mine], before[mine])
     assert set(np.unique(store.state[found])) == {0}
-    controller.strokes.undo()
+    controller.strokes.undo_answer()
     spin(controller, lambda: not controller.busy)
     np.testing.assert_array_equal(store.labels, before)
+    controller.strokes.redo()  # the answer comes again, and goes with the corrections
+    controller.strokes.undo()
+    spin(controller, lambda: not controller.busy)
+    assert not store.labels.any()
     store.snapshot()
     with Project.open(controller.session.project.path) as other:
         np.testing.assert_array_equal(other.load_labels("rough")[0], store.labels)
@@ -69,7 +73,7 @@ def test_nothing_happens_where_it_is_switched_off_or_cannot_be(controller, truth
 def test_a_whole_prediction_uses_what_was_learnt_live(controller, truth):
     draw(controller, truth, [int(i) for i in np.unique(truth)[1:11]])
     spin(controller, lambda: settled(controller))
-    controller.strokes.undo()
+    controller.strokes.undo_answer()
     spin(controller, lambda: not controller.busy)
     controller.predict()
     spin(controller, lambda: not controller.busy)

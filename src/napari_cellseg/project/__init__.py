@@ -7,6 +7,7 @@ every edit logged after it; models are folders that appear whole. All changes of
 
 from __future__ import annotations
 
+from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._compact import Compacted, compact
 from ._edit import Edit, decode_edit, difference, encode_edit
@@ -20,13 +21,14 @@ from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
-from ._label_store import LabelStore, Verb
+from ._label_store import LabelStore
 from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
 from ._objects import Objects
 from ._opening import SUFFIX
 from ._others import labels_before, labels_of_others, masks_for_image
 from ._records import (
+    ANSWER,
     EditRow,
     Entry,
     Holdout,
@@ -55,6 +57,7 @@ from ._split import random_split, stratified_split
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
 
 __all__ = [
+    "ANSWER",
     "APPROVED",
     "BACKGROUND",
     "CHECKPOINT",
@@ -63,6 +66,7 @@ __all__ = [
     "LARGEST",
     "PREDICTED",
     "SUFFIX",
+    "Act",
     "Added",
     "Addition",
     "Compacted",

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..boxes import around
 from ..errors import CellsegError
 from ..kernels.checksum import change, checksum
+from ._acts import Act, Acts, Verb
 from ._db import Database
 from ._edit import Edit, difference, pack
 from ._known import PREDICTED
@@ -22,7 +23,6 @@ from ._objects import Objects
 from ._records import EditRow, Entry, ImageRecord, entries
 from ._snapshot import read_snapshot, write_snapshot
 
-Verb = Literal["undo", "redo"]
 SNAPSHOT_EVERY = 500
 """Edits between snapshots while an image stays open."""
 RETRY = 20
@@ -57,8 +57,7 @@ class LabelStore:
         self.n = min(self._labels_at, self._state_at)
         self._objects: Objects | None = None
         self._checksum: int | None = None
-        self._undo: list[EditRow] = []
-        self._redo: list[EditRow] = []
+        self._acts = Acts()
         self.taken_in: list[Edit] = []
         self.read_only = False
         rows = db.rows_after(record.id, 0)
@@ -67,7 +66,7 @@ class LabelStore:
             if row.n > self.n:
                 self.edit(row.n).onto(self.labels, self.state)
                 self.n = row.n
-            self._stack(row)
+            self._acts.take(row)
         self._snapshot_at = self.n
 
     def log_snapshot(self) -> bool:
@@ -94,7 +93,7 @@ class LabelStore:
         self._ahead = False
         for row in self._db.rows_after(self.record.id, above):
             self.n = row.n
-            self._stack(row)
+            self._acts.take(row)
         self.snapshot(force=True)
         return True
 
@@ -142,7 +141,7 @@ class LabelStore:
             n = self._db.append(connection, self.record.id, packed, self.author, group, undoes)
         self._write(edit)
         self.n = n
-        self._stack(self._db.rows_after(self.record.id, n - 1)[0])
+        self._acts.take(self._db.rows_after(self.record.id, n - 1)[0])
         return edit
 
     def undo(self) -> list[Edit]:
@@ -153,28 +152,19 @@ class LabelStore:
         """Do again what was undone last; returns what was written, [] if nothing."""
         return self._all("redo")
 
-    def step(self, verb: Verb, group: str = "", leave: str = "") -> tuple[Edit | None, str]:
-        """Undo or redo one edit, of the group that was begun where one is given; one group may be left alone.
-
-        Returns
-        -------
-        Edit or None
-            What was written; None where there was nothing (another edit came in between).
-        str
-            The group to go on with, "" where that was all.
-        """
+    def coming(self, verb: Verb, last: EditRow | None = None, leave: str = "") -> EditRow | None:
+        """The row to `turn` next; see `Acts.coming`."""
         self.sync()
-        stack = self._undo if verb == "undo" else self._redo
-        row = _newest(stack, leave)
-        if row is None or (group and row.group != group):
-            return None, ""
+        return self._acts.coming(verb, last, leave)
+
+    def turn(self, verb: Verb, row: EditRow) -> Edit:
+        """Undo or redo one row of the log; returns what was written."""
         edit = self.edit(row.n)
         turned = edit.inverse() if verb == "undo" else replace(edit, tool=verb)
         written = self.apply(turned, row.group, undoes=row.n)
-        if written.empty:  # so it was not logged, and the stacks do not know
-            stack.remove(row)
-        more = _newest(stack, leave)
-        return written, row.group if more and more.group == row.group else ""
+        if written.empty:  # so it was not logged, and nobody else knows
+            self._acts.forget(verb, row)
+        return written
 
     def restore(self, n: int) -> Edit:
         """Bring back labels and state as they were after edit `n`, as a new edit that can be undone itself.
@@ -197,15 +187,9 @@ class LabelStore:
         box = around([tuple(slice(a, b) for a, b in row.box) for row in later]) or (slice(0, 0),) * self.labels.ndim
         return self.apply(difference(f"restore {n}", self.labels, self.state, box, labels[box], state[box]))
 
-    def name_of(self, verb: Verb, leave: str = "") -> str:
-        """The tool whose edit `step` would take back or do again, "" where there is none."""
-        row = _newest(self._undo if verb == "undo" else self._redo, leave)
-        return row.tool if row else ""
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether `undo` has something to take back."""
-        return bool(self._undo)
+    def act(self, verb: Verb, leave: str = "") -> Act | None:
+        """What the next undo takes back, or redo does again, None where there is nothing; a group is left alone."""
+        return self._acts.act(verb, leave)
 
     def sync(self) -> bool:
         """Take in rows that another process has logged; returns whether there were any."""
@@ -297,12 +281,11 @@ class LabelStore:
     # --- inside ---------------------------------------------------------------------------------
 
     def _all(self, verb: Verb) -> list[Edit]:
-        edit, group = self.step(verb)
-        written = [edit]
-        while group:
-            edit, group = self.step(verb, group)
-            written.append(edit)
-        return [edit for edit in written if edit is not None]
+        written, row = [], self.coming(verb)
+        while row is not None:
+            written.append(self.turn(verb, row))
+            row = self.coming(verb, row)
+        return written
 
     def _write(self, edit: Edit) -> None:
         edit.write_to(self.labels, self.state)
@@ -311,28 +294,13 @@ class LabelStore:
         if self._objects is not None:
             self._objects.update(edit)
 
-    def _stack(self, row: EditRow) -> None:
-        """Keep the two stacks as the log says: an undo moves a row from one to the other."""
-        if row.compacted:
-            return
-        if row.tool in ("undo", "redo"):
-            source, target = (self._undo, self._redo) if row.tool == "undo" else (self._redo, self._undo)
-            moved = [r for r in source if r.n == row.undoes]
-            for r in moved:
-                source.remove(r)
-                target.append(r)
-        else:
-            self._undo.append(row)
-            if row.by_hand:  # a tile of a prediction takes nobody's redo away
-                self._redo.clear()
-
     def _take_in(self, rows: list[EditRow]) -> bool:
         for row in rows:
             foreign = self._as_change(self.edit(row.n)) if row.compacted else self.edit(row.n)
             self._write(foreign)
             self.taken_in.append(foreign)
             self.n = row.n
-            self._stack(row)
+            self._acts.take(row)
         return bool(rows)
 
     def _as_change(self, whole: Edit) -> Edit:
@@ -366,11 +334,6 @@ class LabelStore:
             old_state[keep],
             edit.new_state[keep],
         )
-
-
-def _newest(stack: list[EditRow], leave: str) -> EditRow | None:
-    """The newest row that is not of a group that is left alone."""
-    return next((row for row in reversed(stack) if not leave or row.group != leave), None)
 
 
 def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], int]:

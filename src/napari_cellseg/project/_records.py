@@ -16,6 +16,8 @@ from ._inside import checked_name
 
 COMPACTED = "compacted"
 """Tools of a row that stands for all rows before it (see `compact`) begin with this."""
+ANSWER = "live-"
+"""Groups of edits that answer a person's edit, and go with it when that is undone, begin with this."""
 COUNTED = ("status/", "known/")
 """Settings under these names are sums over the log, which can be made again."""
 
@@ -117,6 +119,17 @@ class EditRow:
     def by_hand(self) -> bool:
         """Whether a person did it: neither a prediction nor a draft."""
         return self.tool not in self.MACHINE
+
+    @property
+    def answer(self) -> bool:
+        """Whether it is Live's answer to an edit of a person."""
+        return self.group.startswith(ANSWER)
+
+    @property
+    def begun(self) -> int | None:
+        """The newest edit when it was asked for, None where the log does not say."""
+        _, _, n = self.group.rpartition("@")
+        return int(n) if n.isdecimal() and n != self.group else None
 
     @property
     def compacted(self) -> bool:

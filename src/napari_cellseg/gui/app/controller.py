@@ -89,7 +89,7 @@ class Controller:
         self.projects.look_for_images()
 
     def _keys(self) -> dict[str, Callable[[], object]]:
-        """What keys do while the labels layer is selected, beside those of the tools."""
+        """What keys do while layers of the open image are selected, beside those of the tools."""
         return {
             "N": self.strokes.new_label,
             "Y": self.actions.approve_field,
@@ -117,13 +117,14 @@ class Controller:
         _follow(ws.edited, self.writer.suggest_again)
         _follow(ws.user_edited, self.review.touched)
         _follow(ws.counted, self.all_images.foresee)
-        _follow(self.strokes.undoing, self.actions.forget)
+        _follow(self.strokes.undoing, self.actions.forget, self.live.forget)
         _follow(self.writer.replacing, self.comparison.replaced)
         _follow(self.writer.predicted, self.review.renew)
         _follow(self.review.ended, self.comparison.stop)
         _follow(self.prediction.outlines_cleared, self.old_and_new.clear)
         _follow(self.prediction.written, self.all_images.predicted)
         _follow(self.hints.choosing, self.tools.leave)
+        _follow(self.hints.took_brush, self.tools.keys.listen_for_escape)
         _follow(self.hints.changed, self.live.hinted)
         _follow(self.training.decided, self.old_and_new.clear)
         _follow(self.all_images.predict_all.wished, self.select_image)
@@ -395,6 +396,7 @@ class Controller:
             self.external,
         ):  # fmt: skip
             part.follow()
+        self.strokes.follow()
         self.strokes.go_on(end)
         while time.perf_counter() < end and not (self.writer.pieces and self._ws.painting):
             if self.writer.pieces:

@@ -32,6 +32,8 @@ class HintStrokes:
 
     choosing = Signal()
     """The person takes the brush for hints: no tool is chosen any more."""
+    took_brush = Signal(object, object)
+    """What leaves the brush for hints (None: it is left), and the layer of hints."""
     changed = Signal()
     """A hint was painted or taken back."""
 
@@ -74,8 +76,9 @@ class HintStrokes:
             layer.mode = "paint"
             self._choosing = False
             what = "background" if value == BACKGROUND else self.name(value)
-            status = f"Paint over some {what}; a few strokes are enough. The eraser (key 1) takes them away."
+            status = f"Paint over some {what}; a few strokes are enough. Key 1 erases them, Esc ends it."
             ws.session.update(hint=value, status=status)
+            self.took_brush.emit(self._leave, layer)
         else:
             ws.viewer.layers.selection.active = family.labels
             ws.session.update(hint=0, status="")
@@ -145,11 +148,16 @@ class HintStrokes:
             self._ws.viewer.layers.selection.events.active.connect(self._left)
         return layer
 
+    def _leave(self) -> None:
+        self.choose(0)
+
     def _left(self, event: Any = None) -> None:
         """The person chose another layer."""
         layer = self._shown()
         if not self._choosing and layer is not None and self._ws.viewer.layers.selection.active is not layer:
             _napari.settle(layer)
+            if self._ws.session.hint:
+                self.took_brush.emit(None, layer)
             self._ws.session.update(hint=0)
 
     def _painted(self, event: Any) -> None:

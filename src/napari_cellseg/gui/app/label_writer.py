@@ -116,6 +116,7 @@ class LabelWriter:
         self._whole: Waiting | None = None  # the prediction that is being written,
         self.group = ""  # and its group
         self._numbering = False  # of a large prediction, in the helper thread
+        self._coming = ""  # the group of what is numbered there
         self._seen = 0  # the newest edit that it knows of
 
     @property
@@ -127,6 +128,10 @@ class LabelWriter:
     def busy(self) -> bool:
         """Whether a whole prediction is being written."""
         return self._whole is not None
+
+    def holds(self, group: str) -> bool:
+        """Whether labels of a group are numbered or written just now."""
+        return group in (self.group, self._coming)
 
     def opened(self) -> None:
         """Another image is open: else the first stroke would be of object 1."""
@@ -228,7 +233,7 @@ class LabelWriter:
         before = store.labels[box].copy() if self._before is None else self._before[box]
         self._first, self._before = 0, None
         self.next_id = max(self.next_id, first + count + 1)  # nobody gets an id that is on its way
-        generation, seen = self._generation, store.n
+        generation, seen, self._coming = self._generation, store.n, group
         self._numbering = proposal.size > MANY * PIECE**2
         self.tell()
         wide = tuple(
@@ -245,14 +250,14 @@ class LabelWriter:
 
         def take(found: Waiting) -> None:
             if generation == self._generation:
-                self._numbering = False
+                self._numbering, self._coming = False, ""
                 self.next_id = max(found.objects.top, self.reserved) + 1
                 self.cut(image, box, found.labels, group)
                 self._whole, self._seen, self.group = found, seen, group
                 self._predictions.ends += [self._predicted, then]
 
         def failed(error: CellsegError) -> None:
-            self._numbering = False
+            self._numbering, self._coming = False, ""
             self._ws.fail(error)
 
         self._ws.helper.later(number, take, failed)
@@ -288,7 +293,7 @@ class LabelWriter:
     def drop(self) -> None:
         """Write nothing more of a prediction that is on its way."""
         self._predictions.clear()
-        self._whole, self.group, self._numbering = None, "", False
+        self._whole, self.group, self._numbering, self._coming = None, "", False, ""
         self._generation += 1
         self.next_id = self.reserved + 1
         self.forget()

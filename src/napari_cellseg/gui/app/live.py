@@ -2,7 +2,7 @@
 
 Data flow: an edit by hand -> (a moment without another one, no stroke open, nothing running) -> `LiveJob` with labels
 and state of the visible field -> the child fits a head and answers with `Refined` -> the writer changes what is only
-predicted, as one thing that one undo takes back.
+predicted. The answer belongs to the correction and goes with it when that is undone (see `project.Acts`), or alone.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from ..._types import Span
 from ...engine import LiveJob, Reply, live_reason
 from ...errors import CellsegError
 from ...events import Event, Failed, Finished, Refined
+from ...project import ANSWER
+from .act_words import HINTED
 
 if TYPE_CHECKING:
     from .hint_strokes import HintStrokes
     from .label_writer import LabelWriter
     from .workspace import Workspace
 
+ANSWER_TO_EDIT = ANSWER.removesuffix("-")
 PAUSE_S = 0.15
 """So long a person has rested before the field is labelled again."""
 SIDE = 1024
@@ -36,7 +39,8 @@ class Live:
         self._due = 0.0
         self._asked: int | None = None
         self._n = 0
-        self._number = 0
+        self._why = ANSWER_TO_EDIT
+        self._group = ""  # of the answer that is due, or was given last
 
     def opened(self) -> None:
         """Another image, model or project: nothing is due."""
@@ -55,14 +59,24 @@ class Live:
             by_hand = any(row.by_hand and row.undoes is None for row in store.rows(self._n))
             self._n = store.n
             if by_hand:
-                self._due = time.monotonic() + PAUSE_S
+                self._due, self._why = time.monotonic() + PAUSE_S, ANSWER_TO_EDIT
         if self._due and time.monotonic() > self._due and self._free():
             self._due = 0.0
             self._ask()
 
     def hinted(self) -> None:
         """A person has painted or taken back a hint."""
+        if not self._due:
+            self._why = HINTED
         self._due = time.monotonic() + PAUSE_S
+
+    def forget(self) -> None:
+        """The person undoes or does again: what is due, on its way or being written answers what was before that."""
+        self._due = 0.0
+        if self._group and self._writer.holds(self._group):
+            self._writer.drop()
+        self._group = ""
+        self._ws.session.update(live_learnt="")
 
     def take(self, reply: Reply) -> bool:
         """Answers to what was asked here; True if it was one."""
@@ -103,7 +117,7 @@ class Live:
         target = ws.session.chosen
         hints = self._hints.inside(box)
         job = LiveJob(ws.project().path, ws.session.image, model, box, labels, state, target, hints)
-        self._asked = ws.engine.submit(job)
+        self._asked, self._group = ws.engine.submit(job), ws.new_group(self._why)
 
     def _field(self) -> Span:
         """The visible field, rounded outwards, at most `SIDE` pixels wide; of a volume, the slice that is shown."""
@@ -128,13 +142,12 @@ class Live:
         if isinstance(event, Refined) and event.image == ws.session.image and ws.session.store is not None:
             if ws.session.chosen is None and event.target is not None:
                 ws.session.update(fitted=event.target if event.target != ws.session.own else None)
-            if event.labels is not None and ws.job is None:
+            if event.labels is not None and ws.job is None and self._group:
                 box = tuple(slice(a, b) for a, b in event.box)
                 target = ws.session.decoding
-                self._number += 1
-                group = f"live-{ws.window}-{self._number}"
-                self._writer.whole(event.image, box, event.labels, target.min_size if target else 0, group)
-            ws.session.update(live_learnt=f"Live: {event.learnt} ({event.seconds:.1f} s)" if event.learnt else "")
+                self._writer.whole(event.image, box, event.labels, target.min_size if target else 0, self._group)
+            told = event.learnt and self._group  # what was undone meanwhile is not spoken of
+            ws.session.update(live_learnt=f"Live: {event.learnt} ({event.seconds:.1f} s)" if told else "")
         elif isinstance(event, Failed):
             ws.session.update(live_learnt=f"{event.message} {event.hint}")
         elif isinstance(event, Finished):

@@ -7,7 +7,6 @@ with a connection of its own. What is written is remembered, so that a cancelled
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,6 +18,7 @@ from ...engine import PredictJob, Reply, unpredicted, write_prediction
 from ...errors import CellsegError
 from ...events import Failed, Finished, Notice, Predicted, TileDone
 from ...project import ImageStatus, Project, image_status
+from .act_words import PREDICTION
 from .background import Helper
 from .session import Problem, Progress
 from .tally import Elsewhere, Tally, voxels
@@ -249,7 +249,7 @@ class PredictAll:
                 walk.shown = None
                 walk.tally.end(image)
 
-        self._prediction.write(event, walk.job, f"predict-{uuid.uuid4().hex[:8]}", written)
+        self._prediction.write(event, walk.job, ws.new_group(PREDICTION), written)
 
     def _check_shown(self, walk: Walk) -> None:
         """A prediction whose image was closed on the way is written once more, which changes only what was missing."""

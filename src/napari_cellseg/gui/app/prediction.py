@@ -8,7 +8,6 @@ image -> labels where there are no user edits. Jobs that only look are asked for
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from ...events import Decoded, Event, Failed, Finished, Fitted, Planned, Predict
 from ...probabilities import kept_path, open_kept
 from ...project import Project, fitted_target, note_size, said_size
 from ...targets import Target
+from .act_words import DRAFT
 from .session import Progress
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class Prediction:
         ws = self._ws
         image, config, instances = ws.session.image, ws.session.config, ws.instances
         path, picture, stop = ws.project().path, ws.project().read_image(image), ws.new_stop()
-        own = drafts.DRAFTS[by]()
+        own, group = drafts.DRAFTS[by](), ws.new_group(DRAFT)
 
         def make() -> drafts.Drafted | None:
             if isinstance(own, drafts.PixelClassifier):
@@ -315,7 +315,6 @@ class Prediction:
                 ws.session.update(progress=None, status="The draft was cancelled.")
                 return
             box = tuple(slice(0, n) for n in made.labels.shape)
-            group = f"draft-{time.time():.0f}"
 
             def written() -> None:
                 ws.session.update(status=f"Drafted: {own.label()}. Correct some objects, then fine-tune a network.")

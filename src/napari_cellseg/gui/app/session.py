@@ -139,6 +139,13 @@ class Session:
     """The training that was interrupted last."""
     counts: Counts = field(default_factory=Counts)
     status: str = "Open images, or drop them on the window."
+    undo: str = ""
+    """What the next undo takes back, in words; "" for nothing."""
+    redo: str = ""
+    undo_takes_all: bool = False
+    """Whether that is the labels of the whole image."""
+    answered: bool = False
+    """Whether the newest labels are Live's answer."""
     notice: str = ""
     problem: Problem | None = None
     engine: str = "engine: starting"

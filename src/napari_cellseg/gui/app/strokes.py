@@ -15,11 +15,12 @@ from ... import edits
 from ...errors import CellsegError
 from ...project import write_history
 from ..layers import _napari
+from .act_words import LARGEST, act_text, takes_all
 from .report_errors import report_errors
 from .session import Problem
 
 if TYPE_CHECKING:
-    from ...project import Entry, Verb
+    from ...project import Act, EditRow, Entry, Verb
     from .label_writer import LabelWriter
     from .workspace import Workspace
 
@@ -37,9 +38,11 @@ class Strokes:
         self._ws, self._writer = workspace, writer
         self._unsaved: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._verb: Verb = "undo"
-        self._group = ""  # what is being taken back bit by bit
+        self._last: EditRow | None = None  # of what is being taken back bit by bit
+        self._answer = False  # whether that is Live's answer alone
         self._leave = ""  # the prediction that was running or being written when that began: it stays
         self._said = ""
+        self._named: tuple[object, ...] = ()
 
     def painted(self, index: NDArray[Any], old: NDArray[Any], new: NDArray[Any], tool: str = "") -> None:
         """Napari's brush, eraser, fill or polygon changed labels: log it before the stroke counts as done."""
@@ -123,6 +126,11 @@ class Strokes:
         self.step("undo")
 
     @report_errors
+    def undo_answer(self) -> None:
+        """Take back Live's newest answer and leave the correction as it is."""
+        self.step("undo", answer=True)
+
+    @report_errors
     def redo(self) -> None:
         """Do again what was undone."""
         self.step("redo")
@@ -145,52 +153,75 @@ class Strokes:
             self._ws.show(self._ws.store().restore(n))
             self._ws.session.update(status="Restored an earlier state; Undo takes that back.")
 
-    def step(self, verb: Verb) -> None:
+    def step(self, verb: Verb, *, answer: bool = False) -> None:
         """Begin to undo or redo; ignored while a stroke is open, or something is being undone.
 
-        A prediction that runs or is being written is left alone (Cancel ends it): what a person did last is taken back.
+        A prediction that runs or is being written is left alone (Cancel ends it): what a person did last is taken back,
+        and with it Live's answer to that; or the answer alone.
         """
         if self._ws.family is None or self._ws.painting or self.stepping:
             return
+        self.undoing.emit()
         self._leave = self._writer.group or self._ws.group
         self.take_back_unsaved()
-        store = self._ws.store()
-        self.undoing.emit()
-        name = store.name_of(verb, self._leave)
-        if not name:
-            cancel = " Cancel ends the prediction." if self._leave and store.can_undo else ""
+        act = self._ws.store().act(verb, self._leave)
+        if act is None or (answer and not act.rows[0].answer):
+            cancel = " Cancel ends the prediction." if self._leave and self._ws.store().act(verb) else ""
             self._ws.session.update(status=f"Nothing to {verb}.{cancel}")
             return
-        self._verb, self._said = verb, f"{verb.capitalize()}: {name}"
-        self._go_on("", time.perf_counter() + AT_ONCE_S)
+        name = "Live's answer" if answer else self._text(act)
+        self._verb, self._answer, self._said = verb, answer, f"{verb.capitalize()}: {name}"
+        self._go_on(time.perf_counter() + AT_ONCE_S)
 
     def go_on(self, end: float) -> None:
         """Undo or redo more of what was begun, for as long as the clock of `time.perf_counter` allows."""
         if self.stepping and not self._ws.painting:
-            self._go_on(self._group, end)
+            self._go_on(end)
 
-    def _go_on(self, group: str, end: float) -> None:
-        more = True
+    def _go_on(self, end: float) -> None:
+        turned = False
         try:
-            while more:
-                edit, group = self._ws.store().step(self._verb, group, self._leave)
-                if edit is not None:
-                    self._ws.show(edit)
-                more = bool(group) and time.perf_counter() < end
+            while (row := self._coming()) is not None and not (turned and time.perf_counter() >= end):
+                self._ws.show(self._ws.store().turn(self._verb, row))
+                self._last, turned = row, True
         except CellsegError as error:
             self.stop()
             self._ws.fail(error)
             return
-        self._group = group
-        if not group:
+        if row is None:
+            self._last = None
             self._writer.forget_provisional()
-        self._ws.session.update(status=f"{self._said}..." if group else self._said)
+        self._ws.session.update(status=f"{self._said}..." if self._last else self._said)
+
+    def _coming(self) -> EditRow | None:
+        row = self._ws.store().coming(self._verb, self._last, self._leave)
+        return None if row is None or (self._answer and not row.answer) else row
 
     def stop(self) -> None:
         """Leave what is not undone yet; Undo goes on with it."""
-        self._group = ""
+        self._last = None
 
     @property
     def stepping(self) -> bool:
         """Whether a long undo (of a prediction of thousands of pieces) is under way."""
-        return bool(self._group)
+        return self._last is not None
+
+    # --- what that would be -----------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Say what Undo and Redo would turn, whenever something was done and nothing is being written."""
+        store = self._ws.session.store
+        now = (store, store.n if store is not None else 0)
+        if now == self._named or self.stepping or self._writer.pieces:
+            return
+        self._named = now
+        acts = [store.act(verb) if store is not None else None for verb in ("undo", "redo")]
+        undo, redo = (self._text(act) for act in acts)
+        answered = acts[0] is not None and acts[0].rows[0].answer
+        self._ws.session.update(undo=undo, redo=redo, undo_takes_all=takes_all(acts[0]), answered=answered)
+
+    def _text(self, act: Act | None) -> str:
+        """What an act is; one small edit of a person is read to see which object it is of."""
+        read = act is not None and len(act.meant) == 1 and act.meant[0].by_hand and act.meant[0].voxels <= LARGEST
+        edit = self._ws.store().edit(act.meant[0].n) if read and act is not None else None
+        return act_text(act, edit, self._ws.project().meanings)

@@ -280,10 +280,11 @@ class ToolActions:
 
     def _inside(self, edit: Edit, point: Point) -> bool:
         """Whether a voxel belongs to what the last split parted, and nothing was done since."""
-        rows = self._ws.store().last_row()
+        act = self._ws.store().act("undo")
         at = np.ravel_multi_index(point, edit.shape)
         k = int(np.searchsorted(edit.index, at))
-        return rows is not None and rows.tool == edit.tool and k < edit.index.size and int(edit.index[k]) == at
+        last = act.meant[0].tool if act is not None else ""
+        return last == edit.tool and k < edit.index.size and int(edit.index[k]) == at
 
     def _copy(self, context: EditContext, point: Point, by: int) -> None:
         if context.labels.ndim == 2:

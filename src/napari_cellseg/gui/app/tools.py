@@ -19,6 +19,7 @@ from ..layers.image_layers import ImageLayers
 from .report_errors import report_errors
 from .tool import Gesture, Tool
 from .tool_actions import IN_SLICES, ToolActions, on_piece
+from .tool_keys import ToolKeys
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -72,7 +73,7 @@ OTHER_KEYS = {
     "R": "Review: fix this one with the brush",
 }
 KEYS = {**OTHER_KEYS, **{t.key: f"{t.title}: {t.tip}" for t in TOOLS}}
-"""Our keys (H everywhere, the others on the labels layer); none is napari's own."""
+"""Our keys (H everywhere, the others while layers of the open image are selected); none is napari's own."""
 
 
 class Tools:
@@ -81,11 +82,16 @@ class Tools:
     Parameters
     ----------
     keys
-        What the keys in `OTHER_KEYS` do while the labels layer is selected.
+        What the keys in `OTHER_KEYS` do while layers of the open image are selected.
     """
 
     def __init__(self, workspace: Workspace, actions: ToolActions, keys: Mapping[str, Callable[[], object]]) -> None:
-        self._ws, self._actions, self._keys = workspace, actions, keys
+        self._ws, self._actions = workspace, actions
+        own: dict[str, Callable[[], object]] = {
+            "Shift-N": self.take_for_brush,
+            **{t.key: partial(self._pressed, t) for t in TOOLS},
+        }
+        self.keys = ToolKeys(workspace, {**keys, **own})
         self.family: ImageLayers | None = None
         self._choosing = False
 
@@ -96,18 +102,15 @@ class Tools:
         labels.mouse_drag_callbacks.append(self._drag)
         labels.events.mode.connect(self._left)
         self._ws.viewer.dims.events.ndisplay.connect(self._turned)
-        own: dict[str, Callable[[], object]] = {
-            "Shift-N": self.take_for_brush,
-            **{t.key: partial(self._pressed, t) for t in TOOLS},
-        }
-        for key, action in {**self._keys, **own}.items():
-            labels.bind_key(key, lambda layer, do=action: _drop(do()), overwrite=True)
+        self.keys.attach()
 
     def detach(self) -> None:
         """Forget the layer."""
         if self.family is not None:
             self.family.labels.events.mode.disconnect(self._left)
             self._ws.viewer.dims.events.ndisplay.disconnect(self._turned)
+            self._listen_for_escape(False)
+            self.keys.detach()
             self.family = None
         self._actions.forget()
 
@@ -161,10 +164,7 @@ class Tools:
     def _listen_for_escape(self, on: bool) -> None:
         """Esc leaves a tool; without one it is napari's own key."""
         assert self.family is not None
-        self.family.labels.bind_key("Escape", self._escape if on else None, overwrite=True)
-
-    def _escape(self, layer: Any) -> None:
-        self.leave()
+        self.keys.listen_for_escape(self.leave if on else None, self.family.labels)
 
     def _left(self, event: Any = None) -> None:
         """The person chose one of napari's own modes."""
@@ -252,10 +252,6 @@ def shortcuts() -> str:
         head, _, tail = text.partition(": ")
         lines.append(f"| {key} | {head if tail else ''} | {tail or head} |")
     return "\n".join(lines) + "\n"
-
-
-def _drop(result: object) -> None:
-    """Napari takes what a key binding returns for a generator."""
 
 
 def _outline(points: np.ndarray[Any, Any], gesture: Gesture) -> np.ndarray[Any, Any]:

@@ -51,6 +51,10 @@ class View:
     """What each step does, to be copied as a command or as Python."""
     steps: dict[str, Step]
     """How far each step is, by its title."""
+    undo: str
+    redo: str
+    undo_takes_all: bool
+    answered: bool
     status: str
     notice: str
     problem: Problem | None
@@ -171,6 +175,10 @@ def resolve(s: Session) -> View:
 def _status(s: Session, running: str) -> dict[str, Any]:
     """What is said below the pages."""
     return {
+        "undo": s.undo,
+        "redo": s.redo,
+        "undo_takes_all": s.undo_takes_all,
+        "answered": s.answered and s.live,
         "status": s.status,
         "notice": s.notice,
         "problem": s.problem,

@@ -17,6 +17,7 @@ from ...engine import Engine, Job
 from ...errors import CellsegError, NothingThere, ProjectDamaged, ProjectGone
 from ...project import APPROVED, CORRECTED, Edit, LabelStore, Project
 from ..layers.image_layers import ImageLayers
+from .act_words import PART, PREDICTION, group_of
 from .background import Helper
 from .session import Counts, Offer, Problem, Progress, Session
 
@@ -77,6 +78,7 @@ class Workspace:
         self.cancelled: int | None = None
         self.window = uuid.uuid4().hex[:8]
         self._stop = threading.Event()
+        self._group, self._groups = (0, ""), 0
         self._count_due = 0.0
 
     # --- what is open -----------------------------------------------------------------------------
@@ -171,6 +173,7 @@ class Workspace:
         if self.job is not None:
             raise CellsegError("Something is running already.", "Wait for it, or cancel it.")
         self.job = self.engine.submit(job)
+        self._group = self.job, self.new_group(PART if getattr(job, "region", ()) else PREDICTION)
         text = RUNNING[kind] + ("" if self.engine.ready else ": engine starts")
         self.session.update(problem=None, notice="", progress=Progress(kind, text))
 
@@ -186,7 +189,17 @@ class Workspace:
     @property
     def group(self) -> str:
         """Edits of the running job are undone together: a name that no other job has, of any window; "" without one."""
-        return f"predict-{self.window}-{self.job}" if self.job is not None else ""
+        if self.job is None:
+            return ""
+        if self._group[0] != self.job:
+            self._group = self.job, self.new_group(PREDICTION)
+        return self._group[1]
+
+    def new_group(self, kind: str) -> str:
+        """A name for edits that are undone together: what they are, and after which edit a person asked for them."""
+        self._groups += 1
+        store = self.session.store
+        return group_of(kind, self.window, self._groups, store.n if store is not None else 0)
 
     def new_stop(self) -> threading.Event:
         """What Cancel sets for work in the helper thread."""

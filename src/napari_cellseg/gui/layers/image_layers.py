@@ -78,11 +78,15 @@ class ImageLayers:
         self.line = _line_layer(record, common)
         self._add()
         self.overlays = Overlays(viewer, record, self.image, self.labels)
-        _napari.own_history(self.labels, undo, redo)
-        self.labels.events.paint.connect(self._painted, position="first")
-        viewer.layers.selection.events.active.connect(self._settle)
-        viewer.layers.events.removing.connect(self._settle)
+        self._connect(undo, redo)
         self.show_state(tuple(slice(0, n) for n in record.shape))
+
+    def _connect(self, undo: Callable[[], None], redo: Callable[[], None]) -> None:
+        for layer in (self.labels, self.state):  # the key of undo means the same on both
+            _napari.own_history(layer, undo, redo)
+        self.labels.events.paint.connect(self._painted, position="first")
+        self.viewer.layers.selection.events.active.connect(self._settle)
+        self.viewer.layers.events.removing.connect(self._settle)
 
     # --- showing --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..._types import Span
 from ...project import ImageRecord
+from . import _napari
 
 OURS = "napari-cellseg"
 """Key in the metadata of our layers; its value is the image's id."""
@@ -120,7 +121,7 @@ class Overlays:
             values, name=f"{self.record.id} [{what}]", opacity=opacity, colormap=CyclicLabelColormap(colors=colours),
             **geometry(self.record),
         )  # fmt: skip
-        layer.editable = False
+        self._look_only(layer)
         with keep_active(self.viewer):
             self.viewer.layers.append(layer)
         return layer
@@ -166,7 +167,7 @@ class Overlays:
         name = f"{self.record.id} [{what}]"
         if self.outlines is None or self.outlines not in self.viewer.layers:
             self.outlines = Labels(labels, name=name, translate=shift, opacity=1.0, **geometry(self.record))
-            self.outlines.editable = False
+            self._look_only(self.outlines)
             self.outlines.contour = 2
             with keep_active(self.viewer):
                 self.viewer.layers.append(self.outlines)
@@ -174,6 +175,11 @@ class Overlays:
             self.outlines.data = labels
             self.outlines.translate = shift
             self.outlines.name = name
+
+    def _look_only(self, layer: Labels) -> None:
+        """Nobody paints there, and undo means what it means on the labels."""
+        _napari.own_history(layer, self.labels.undo, self.labels.redo)
+        layer.editable = False
 
     def _put(self, layer: Any, neighbour: Any, above: int) -> None:
         """Right under or over another layer, on top where the person has removed that."""

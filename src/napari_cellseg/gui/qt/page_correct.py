@@ -22,7 +22,7 @@ from ..app.tools import TOOLS
 from ..app.view import View
 from .page import Page, more
 from .panels_correct import ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
-from .widgets import ActionButton, heading, hint, row
+from .widgets import ActionButton, WordyButton, heading, hint, row
 
 _OVER = {"all": "Paint over everything", "background": "Paint over background", "object": "Paint over one object"}
 
@@ -37,9 +37,10 @@ class CorrectPage(Page):
         """Make the controls."""
         c = self.controller
         self.new = ActionButton("New label  (N)", "Select the next free id and the brush.", c.strokes.new_label)
-        self.undo = ActionButton("Undo", "Take back the last edit (Ctrl+Z), also of earlier sessions.", c.strokes.undo)
-        self.redo = ActionButton("Redo", "Do it again (Ctrl+Shift+Z).", c.strokes.redo)
-        self.form.addWidget(row(self.new, self.undo, self.redo))
+        self.undo = WordyButton("Undo", "Take back what you did last (Ctrl+Z).", c.strokes.undo)
+        self.redo = WordyButton("Redo", "Do it again (Ctrl+Shift+Z).", c.strokes.redo)
+        self.form.addWidget(row(self.undo, self.redo, first=2))
+        self.form.addWidget(self.new)
         self._make_live()
         self.hints = HintRow(c)
         self.form.addWidget(self.hints)
@@ -93,20 +94,40 @@ class CorrectPage(Page):
         self.live = QCheckBox("Live: label the view again after every correction")
         self.live.toggled.connect(lambda on: self.controller.want(live=on))
         self.learnt = hint()
+        self.unanswer = ActionButton(
+            "Take back", "Take Live's answer back and leave your correction. Undo takes both.",
+            self.controller.strokes.undo_answer,
+        )  # fmt: skip
         self.form.addWidget(self.live)
-        self.form.addWidget(self.learnt)
+        self.form.addWidget(row(self.learnt, self.unanswer, first=3))
 
     def _show_live(self, view: View) -> None:
         with signals_blocked(self.live):
             self.live.setChecked(view.live)
         self.live.setEnabled(view.live_control.enabled)
-        tip = "In about a second, by a small addition to the model. What you made is never changed; Undo takes it back."
+        tip = (
+            "In about a second, by a small addition to the model. What you made is never changed; Undo takes the "
+            "answer back together with the correction, Take back the answer alone."
+        )
         self.live.setToolTip(tip if view.live_control.enabled else view.live_control.reason)
         self.learnt.setText(view.live_learnt)
         self.learnt.setVisible(bool(view.live_learnt))
+        self.unanswer.setVisible(view.answered)
+        self.unanswer.show_control(view.correct)
+
+    def _show_undo(self, view: View) -> None:
+        """What Undo takes back is said before it is pressed, above all where that is all there is."""
+        also = "The labels of the whole image go, except what you corrected. Redo brings them back.\n\n"
+        also = also if view.undo_takes_all else ""
+        name = f"{view.undo}. " if view.undo else "nothing yet. "
+        tip = f"{also}Takes back: {name}(Ctrl+Z; also what earlier sessions did.)"
+        self.undo.show_words(f"Undo: {view.undo}" if view.undo else "Undo", tip)
+        name = f"Does again: {view.redo}. " if view.redo else "Nothing was undone. "
+        self.redo.show_words(f"Redo: {view.redo}" if view.redo else "Redo", f"{name}(Ctrl+Shift+Z)")
 
     def show_view(self, view: View) -> None:
         """Show the state."""
+        self._show_undo(view)
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
         self._show_live(view)

@@ -7,7 +7,17 @@ from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPainter, QPainterPath, QPaintEvent, QPen
+from qtpy.QtGui import (
+    QColor,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -80,6 +90,24 @@ class ActionButton(QPushButton):
         """Switch on or off, with the reason."""
         self.setEnabled(control.enabled)
         self.setToolTip(self._tip if control.enabled else f"{self._tip}\n\nOff: {control.reason}")
+
+
+class WordyButton(ActionButton):
+    """A button whose words change; what does not fit is cut at the end, and told by the tooltip."""
+
+    def show_words(self, words: str, tip: str) -> None:
+        """Say something else."""
+        self._words, self._tip = words, tip
+        self._fit()
+
+    def _fit(self) -> None:
+        words = getattr(self, "_words", self.text())
+        self.setText(self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, self.width() - 14))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """There is more or less room."""
+        super().resizeEvent(event)
+        self._fit()
 
 
 class DropArea(QLabel):
