@@ -23,13 +23,20 @@ from ..project import (
     ImageStatus,
     ModelCard,
     Project,
+    Removed,
     RoundRecord,
+    Split,
     best_epochs,
+    change_split,
     compact,
     image_statuses,
     masks_for_image,
     new_project,
     random_split,
+    remove_image,
+    removed_images,
+    rename_image,
+    restore_image,
     save_ensemble,
     stratified_split,
 )
@@ -296,6 +303,64 @@ class OpenProject:
         if by == "random":
             return random_split(self.project, val, test, seed)
         return stratified_split(self.project, by, val, test, seed)
+
+    @property
+    def removed(self) -> tuple[Removed, ...]:
+        """Images that were removed and can be restored, the newest first: ``key``, ``id``, ``edits``, ``known``."""
+        return tuple(removed_images(self.project))
+
+    def remove(self, image: str) -> Removed:
+        """Take an image out of the project; everything that was made of it goes to ``removed/`` and can be restored.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such image, a napari window edits the project, or a training reads its images.
+        """
+        self._check_window()
+        return remove_image(self.project, image)
+
+    def restore_removed(self, key: str) -> str:
+        """Put a removed image back, with all of its edits; returns its id.
+
+        Raises
+        ------
+        CellsegError
+            When nothing of that key was removed, or a napari window edits the project.
+        """
+        self._check_window()
+        return restore_image(self.project, key)
+
+    def rename(self, image: str, name: str) -> None:
+        """Give an image another id.
+
+        Raises
+        ------
+        CellsegError
+            When the name cannot be one or is taken, a napari window edits the project, or a training reads its images.
+        """
+        self._check_window()
+        rename_image(self.project, image, name)
+
+    def move(self, image: str, split: Split) -> str:
+        """Move an image to ``"train"``, ``"val"`` (judges as a whole) or ``"test"`` (is never learnt from).
+
+        Returns
+        -------
+        str
+            What should be known of it, "" for nothing: for example which models learnt from it before.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such image, a napari window edits the project, or a training reads its images.
+        """
+        self._check_window()
+        return change_split(self.project, image, split)
+
+    def _check_window(self) -> None:
+        if not self.project.claim():
+            raise CellsegError("A napari window edits this project.", "Close it first, or do it there.")
 
     @method
     def draft(
@@ -594,8 +659,7 @@ class OpenProject:
             When a napari window edits the project, or the log has no such edit.
         """
         id = self.project.image(image).id
-        if not self.project.claim():
-            raise CellsegError("A napari window edits this project.", "Close it first, or restore there.")
+        self._check_window()
         return int(self.project.store(id).restore(edit).index.size)
 
     def compact(self, keep: int = 1000) -> Compacted:

@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export, _compare,
-        _history, _compact, _recover, _gui, _demo,
+        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export,
+        _compare, _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -106,6 +106,22 @@ def _add(verbs: Any) -> None:
     sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="voxel size in um")
     sub.add_argument("--split", choices=("train", "val", "test"), default="train")
     sub.add_argument("--relocate", metavar="ID", help="the given picture is the one of image ID, which was moved")
+
+
+def _images(verbs: Any) -> None:
+    sub = _verb(
+        verbs, "images", "List the images of a project; remove, restore, rename them, or say what they are for. What "
+        "was made of a removed image is kept in the project and comes back with it.", "_images",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    one = sub.add_mutually_exclusive_group()
+    one.add_argument("--remove", nargs="+", default=[], metavar="ID", help="take these out; their pictures stay")
+    one.add_argument("--restore", nargs="+", default=[], metavar="ID", help="put removed ones back, with all edits")
+    one.add_argument("--rename", nargs=2, metavar=("ID", "NAME"), help="another name for one of them")
+    one.add_argument(
+        "--split", nargs="+", default=[], metavar=("train|val|test", "ID"),
+        help="what images are for: learnt from, judge, or measure only (never learnt from)",
+    )  # fmt: skip
 
 
 def _predict(verbs: Any) -> None:

@@ -28,6 +28,7 @@ from ..project import (
     known_sizes,
     labels_before,
     member_paths,
+    reading,
 )
 from ..targets import Target
 from ._live import LiveJob, live, network_with_features, refit
@@ -183,10 +184,11 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
         number = project.db.start_run(kind, repr(job)[:2000])
         outcome = "died"
         try:
-            for event in _events(project, job, stop, look):
-                if isinstance(event, Stopped):
-                    outcome = "cancelled"
-                yield event
+            with reading(project.path):
+                for event in _events(project, job, stop, look):
+                    if isinstance(event, Stopped):
+                        outcome = "cancelled"
+                    yield event
             outcome = "done" if outcome == "died" else outcome
         except CellsegError as error:
             outcome = f"failed: {error.message}"

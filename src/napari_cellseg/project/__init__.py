@@ -27,6 +27,7 @@ from ._names import free_name, names_for, safe_name
 from ._objects import Objects
 from ._opening import SUFFIX
 from ._others import labels_before, labels_of_others, masks_for_image
+from ._reading import check_unread, reading
 from ._records import (
     ANSWER,
     EditRow,
@@ -39,6 +40,8 @@ from ._records import (
     frames_beside,
     write_history,
 )
+from ._removal import Removed, remove_image, removed_images, restore_image, what_goes
+from ._rename import Split, change_split, learnt_from, rename_image
 from ._rescue import save_elsewhere
 from ._sizes import (
     LARGEST,
@@ -84,14 +87,18 @@ __all__ = [
     "Objects",
     "Prediction",
     "Project",
+    "Removed",
     "ReviewRecord",
     "RoundRecord",
+    "Split",
     "Verb",
     "adopt_model",
     "assign_holdouts",
     "begin_with",
     "best_epochs",
     "change_holdout",
+    "change_split",
+    "check_unread",
     "compact",
     "decode_edit",
     "difference",
@@ -115,6 +122,7 @@ __all__ = [
     "labels_before",
     "labels_of_others",
     "last_predictions",
+    "learnt_from",
     "masks_for_image",
     "measure_sizes",
     "member_paths",
@@ -128,12 +136,18 @@ __all__ = [
     "random_split",
     "read_card",
     "read_model_config",
+    "reading",
+    "remove_image",
+    "removed_images",
+    "rename_image",
+    "restore_image",
     "safe_name",
     "said_size",
     "save_elsewhere",
     "save_ensemble",
     "stratified_split",
     "unfinished_runs",
+    "what_goes",
     "write_history",
     "write_labels_of",
     "write_model",

@@ -115,6 +115,10 @@ class Database:
         with explained(self.path):
             self._connection.execute("PRAGMA journal_mode=DELETE")
 
+    def rows(self, query: str, *values: Any) -> list[Row]:
+        """What a query gives, for the rooms beside this one that move whole rows."""
+        return self._rows(query, *values)
+
     def _rows(self, query: str, *values: Any) -> list[Row]:
         with explained(self.path):
             return self._connection.execute(query, values).fetchall()
@@ -309,6 +313,15 @@ class Database:
                 connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
             if how:
                 connection.execute("INSERT OR REPLACE INTO settings VALUES ('split', ?)", (how,))
+
+    def move_to_split(self, id: str, split: str) -> None:
+        """Move one image to another split; what was held out of it is fixed again by the next training."""
+        with self.transaction() as connection:
+            (record,) = connection.execute("SELECT record FROM images WHERE id = ?", (id,)).fetchone()
+            changed = json.dumps(json.loads(record) | {"split": split})
+            connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
+            if json.loads(record).get("split") != split:
+                connection.execute("DELETE FROM holdouts WHERE image = ?", (id,))
 
     def new_model_id(self, parent: str | None) -> str:
         """Reserve the next model number, above those of all folders: the database may be an older copy."""

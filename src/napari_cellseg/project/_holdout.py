@@ -22,6 +22,7 @@ from ._folder import Project
 from ._kinds import remember_kinds
 from ._objects import Objects
 from ._records import Holdout, ImageRecord
+from ._rename import learnt_from
 
 T = TypeVar("T")
 VAL_SHARE = 0.2
@@ -75,7 +76,7 @@ def change_holdout(project: Project, image: str, field: Span, *, hold: bool) -> 
     if record.split != "train":
         raise CellsegError(
             f"{image} is an image of the split {record.split}, which is never learnt from.",
-            "Change its split first (napari-cellseg split).",
+            "Change its split first (napari-cellseg images --split train).",
         )
     holdout = project.db.holdouts().get(image)
     boxes, given = holdout.boxes if holdout else (), _given(project, image)
@@ -117,7 +118,7 @@ def holdout_mask(record: ImageRecord, holdout: Holdout | None) -> NDArray[np.boo
 
 def _hold_of_kind(project: Project, records: list[ImageRecord]) -> None:
     """Images that came together in number are held out as a whole, of the rest single objects."""
-    learnt = {id: card.edits_until for card in project.models() for id in card.images}
+    learnt = {id: card.edits_until for card in project.models() for id in learnt_from(project, card)}
     holdouts = project.db.holdouts()
     whole = [r for r in records if _whole(r) == holdouts.get(r.id)]
     fresh = [r for r in records if r.id not in learnt and r.id not in holdouts and not _given(project, r.id)]

@@ -20,7 +20,7 @@ from ._folder import Project
 from ._opening import SUFFIX
 from ._recovery import NAME
 
-_KEPT = ("models", "runs", "sources", "guidelines", "guidelines.md")
+_KEPT = ("models", "runs", "removed", "sources", "guidelines", "guidelines.md")
 
 
 def save_elsewhere(project: Project, path: str | Path) -> Path:
