@@ -33,6 +33,7 @@ from .errors_shown import ErrorsShown
 from .external_edits import ExternalEdits
 from .guidelines import Guidelines
 from .hint_strokes import HintStrokes
+from .image_changes import ImageChanges
 from .label_writer import LabelWriter
 from .live import Live
 from .masks import Masks
@@ -80,6 +81,7 @@ class Controller:
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
+        self.images = ImageChanges(ws, self.projects)
         self.training = Training(ws, self.projects)
         self.masks, self.guidelines = Masks(ws, self.writer), Guidelines(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)

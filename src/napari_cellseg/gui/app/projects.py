@@ -19,11 +19,22 @@ from ...config import Config
 from ...engine import unjudged_models
 from ...errors import CellsegError
 from ...files import write_text
-from ...project import SUFFIX, Addition, Project, adopt_model, new_project, put_size, save_elsewhere, unfinished_runs
+from ...project import (
+    SUFFIX,
+    Addition,
+    Project,
+    adopt_model,
+    new_project,
+    put_size,
+    removed_images,
+    save_elsewhere,
+    unfinished_runs,
+)
 from ..layers.image_layers import ImageLayers
 from ..layers.overlays import is_ours
 from ..layers.save_pixels import holds_file, save_pixels
 from .all_images import AllImages
+from .items import Item
 from .report_errors import mistake, report_errors
 from .session import Curve, Offer
 from .strokes import Strokes
@@ -364,6 +375,7 @@ def _lists(project: Project) -> dict[str, Any]:
     current = project.current_model
     return {
         "images": tuple(project.images()),
+        "removed": tuple(Item(one.key, one.id, one.text) for one in removed_images(project)),
         "models": tuple(project.models()),
         "left_out": tuple(project.left_out()),
         "current_model": current,

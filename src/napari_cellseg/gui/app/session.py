@@ -16,6 +16,7 @@ from ...evaluation import Item
 from ...events import Planned, TrainingShown
 from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
 from ...targets import Target
+from .items import Item as Line
 
 Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
 
@@ -110,6 +111,8 @@ class Session:
 
     project: Project | None = None
     images: tuple[ImageRecord, ...] = ()
+    removed: tuple[Line, ...] = ()
+    """Images that were removed and can be restored."""
     image: str = ""
     store: LabelStore | None = None
     channel: int = 0

@@ -41,6 +41,8 @@ class View:
     image_position: str
     images: tuple[Item, ...]
     image: str
+    removed: tuple[Item, ...]
+    change_images: Control
     summary: str
     predict_all: Control
     export_all: Control
@@ -210,6 +212,8 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     return {
         "images": tuple(Item(r.id, r.id, size_text(r.shape, r.split), *marks.get(r.id, ("", ""))) for r in s.images),
+        "removed": s.removed,
+        "change_images": _first(project, writable, idle),
         "summary": summary(s, known),
         "predict_all": _first(some, writable, model, idle),
         "export_all": _first(some, idle),

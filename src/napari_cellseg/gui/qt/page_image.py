@@ -19,6 +19,7 @@ from superqt.utils import signals_blocked
 from ...images import LABEL_FORMATS, endings
 from ..app.items import Item
 from ..app.view import View
+from .image_menu import ImageMenu
 from .page import Page, more
 from .status_marks import legend, mark
 from .widgets import ActionButton, DropArea, heading, hint, items, row
@@ -48,14 +49,17 @@ class ImagePage(Page):
         self.add = ActionButton("Add images...", "Refer to more pictures; they are not copied.", self._add)
         self.list = QListWidget()
         self.list.setMinimumHeight(120)
-        self.list.setToolTip("Images of the project; click one to open it.")
+        self.list.setToolTip("Images of the project; click one to open it. The right button has more.")
         self.list.currentItemChanged.connect(self._chosen)
+        self.change = ImageMenu(self.controller)
+        self.change.follow(self.list)
         self._shown: tuple[Item, ...] = ()
         self.summary = hint()
         projects, kinds = row(self.new, self.open), more("More: a project of objects or classes", self._kinds())
         for widget in (self.layers, self.use, self.begin, self.drop, projects, kinds):
             self.form.addWidget(widget)
-        self.form.addWidget(self._of_project(heading("Images of the project")))
+        self.form.addWidget(self._of_project(row(heading("Images of the project"), self.change, first=2)))
+        self.form.addWidget(self.change.name)
         self.form.addWidget(self.summary)
         self.form.addWidget(self._of_project(self.list), 100)  # as high as its images, where there is room
         self.form.addWidget(self._of_project(self.add))
@@ -124,6 +128,7 @@ class ImagePage(Page):
         self.predict_all.show_control(view.predict_all)
         self.export_all.show_control(view.export_all)
         self._show_images(view)
+        self.change.show_view(view)
 
     def _show_images(self, view: View) -> None:
         keys = [i.key for i in view.images]
