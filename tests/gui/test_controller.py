@@ -15,7 +15,7 @@ from napari.components import ViewerModel
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.session import Offer
 from napari_cellseg.gui.app.view import resolve
-from napari_cellseg.gui.layers.image_layers import MARGIN
+from napari_cellseg.gui.layers.image_layers import INSIDE, MARGIN
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
@@ -64,7 +64,7 @@ def test_a_brush_stroke_is_on_disk_at_once_and_undone_by_the_key(controller):
     with Project.open(folder) as other:
         assert other.store("cells").labels[30, 40] == 5
     assert controller.session.store.state[30, 40] == 1
-    assert controller.family.overlay[30, 40] == 1
+    assert controller.family.overlay[30, 40] == INSIDE + 1
     assert controller.family.overlay[30, 49] == MARGIN
     controller.family.labels.undo()
     assert controller.family.labels.data[30, 40] == 0

@@ -21,7 +21,7 @@ from napari_cellseg import edits
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.tools import KEYS, TOOLS, shortcuts
 from napari_cellseg.gui.app.view import resolve
-from napari_cellseg.gui.layers.image_layers import OUTLINE
+from napari_cellseg.gui.layers.image_layers import INSIDE, OUTLINE
 from napari_cellseg.images import read_labels, write_labels
 from napari_cellseg.project import Project, frames_beside
 
@@ -249,10 +249,10 @@ def test_the_brush_paints_only_over_what_it_may(opened, over, changes):
 
 def test_the_outline_shows_the_state(flat):
     assert flat.family.overlay[35, 55] == OUTLINE
-    assert flat.family.overlay[40, 55] == 0
+    assert flat.family.overlay[40, 55] == INSIDE
     flat.correct_at("approve", (40, 55))
     assert flat.family.overlay[35, 55] == OUTLINE + 2
-    assert flat.family.overlay[40, 55] == 2
+    assert flat.family.overlay[40, 55] == INSIDE + 2
     flat.correct_at("grow", (15, 12))
     assert flat.family.overlay[9, 15] == OUTLINE + 1
 

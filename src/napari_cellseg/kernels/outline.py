@@ -15,8 +15,9 @@ def overlay(
     labels: NDArray[np.uint32],
     state: NDArray[np.uint8],
     near: NDArray[np.bool_] | None,
-    values: tuple[int, int],
+    values: tuple[int, int, int],
     out: NDArray[np.uint8],
+    thickness: int = 1,
 ) -> None:
     """Write what is shown of every voxel into `out`.
 
@@ -27,19 +28,21 @@ def overlay(
     near
         Background that a correction vouches for, same shape; None where there is none.
     values
-        What is written there, and what is added to the state on outlines.
+        What is written there, and what is added to the state on outlines and inside objects.
     out
-        Same shape uint8: 0 nothing, 1 or 2 the state, or the values above.
+        Same shape uint8: 0 nothing, 1 or 2 the state of background, or the values above.
+    thickness
+        Of outlines (pixels), inwards.
     """
     flag = near if near is not None else np.zeros((1, 1, 1), np.bool_)
     rows = labels.shape[1]
     for z in range(labels.shape[0]):
         shown = flag[z if near is not None else 0]
-        strips(partial(_rows, labels[z], state[z], shown, near is not None, *values, out[z]), rows, 256)
+        strips(partial(_rows, labels[z], state[z], shown, near is not None, *values, thickness, out[z]), rows, 256)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _rows(labels, state, near, has_near, margin, outline, out, start, stop):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _rows(labels, state, near, has_near, margin, outline, inside, thickness, out, start, stop):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     rows, columns = labels.shape
     for y in range(start, stop):
         for x in range(columns):
@@ -48,10 +51,12 @@ def _rows(labels, state, near, has_near, margin, outline, out, start, stop):  # 
             if id == 0:
                 out[y, x] = margin if value == 0 and has_near and near[y, x] else value
                 continue
-            edge = (
-                (y > 0 and labels[y - 1, x] != id)
-                or (y + 1 < rows and labels[y + 1, x] != id)
-                or (x > 0 and labels[y, x - 1] != id)
-                or (x + 1 < columns and labels[y, x + 1] != id)
-            )
-            out[y, x] = value + outline if edge else value
+            edge = False
+            for k in range(1, thickness + 1):
+                edge = edge or (
+                    (y >= k and labels[y - k, x] != id)
+                    or (y + k < rows and labels[y + k, x] != id)
+                    or (x >= k and labels[y, x - k] != id)
+                    or (x + k < columns and labels[y, x + k] != id)
+                )
+            out[y, x] = value + outline if edge else value + inside

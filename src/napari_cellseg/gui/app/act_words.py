@@ -9,6 +9,7 @@ from ...project import ANSWER, Act, Edit
 WORDS = {
     "paint": "stroke", "brush": "stroke", "erase": "erasing", "fill": "fill", "polygon": "polygon",
     "outside": "change by another plugin", "script": "change by a script", "import": "masks taken as truth",
+    "approve object": "approve",
     "recover": "what the recovery found",
 }  # fmt: skip
 """Where a tool's name is not what a person calls what it does."""

@@ -46,6 +46,7 @@ from .projects import Projects
 from .report_errors import after_settling, report_errors
 from .review import Review
 from .session import Session
+from .state_view import StateView
 from .strokes import Strokes
 from .tool_actions import ToolActions
 from .tools import BY_NAME, Tools
@@ -85,7 +86,7 @@ class Controller:
         self.training = Training(ws, self.projects)
         self.masks, self.guidelines = Masks(ws, self.writer), Guidelines(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
-        self.pulse, self.place = EnginePulse(ws), ProjectPlace(ws)
+        self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
         self.wake: Callable[[], None] = lambda: None
         self._connect()
         self.projects.look_for_images()
@@ -395,7 +396,7 @@ class Controller:
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external,
+            self.external, self.state_view,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()

@@ -1,7 +1,7 @@
 """Old and new model on the visible field, before a round is decided. No Qt.
 
-Data flow: a side -> `PredictJob` on the visible field, nothing kept -> outlines over the labels (never in them). What
-was seen once is shown again at once while the view stays.
+Data flow: a side -> `PredictJob` on the visible field, nothing kept -> what differs from the labels, as outlines over
+them (never in them), which are dimmed meanwhile. What was seen once is shown again at once while the view stays.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ...engine import PredictJob, Reply
 from ...errors import CellsegError
 from ...events import Failed, Finished, Predicted
 from ...project import RoundRecord
+from .side_changes import COLOURS, changes_of_classes, changes_of_objects, text_of
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -91,6 +92,7 @@ class OldAndNew:
         self._wanted = None
         if self._ws.session.side and self._ws.family is not None:
             self._ws.family.overlays.show_outlines(None, None)
+            self._ws.family.dim("looking", on=False)
         self._ws.session.update(side="", side_text="")
 
     def _draw(self, key: Key) -> None:
@@ -98,6 +100,10 @@ class OldAndNew:
         family, labels = self._ws.family, self._seen[key]
         if family is None:
             return
-        family.overlays.show_outlines(tuple(slice(a, b) for a, b in box), labels, self._ws.session.side)
+        cut = tuple(slice(a, b) for a, b in box)
+        compare = changes_of_objects if self._ws.instances else changes_of_classes
+        changes = compare(labels, self._ws.store().labels[cut])
+        family.overlays.show_changes(cut, changes.values, self._ws.session.side, COLOURS)
+        family.dim("looking", on=True)
         n = len(np.unique(labels[labels > 0]))
-        self._ws.session.update(side_text=f"Outlines: {model} finds {n} objects in view.")
+        self._ws.session.update(side_text=f"{model} finds {n} objects in view: {text_of(changes)}")

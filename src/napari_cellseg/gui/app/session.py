@@ -171,6 +171,8 @@ class Session:
     """Whether boxes show what is held out."""
     given_size: float = 0.0
     """Diameter of objects of the open image as the person said (pixels); 0: it is estimated."""
+    by_state: bool = False
+    """Whether objects have the colours of their state."""
     hint: int = 0
     """What is painted on the layer of hints: 1 background, 1 + n class n; 0: nothing."""
     hinted: bool = False

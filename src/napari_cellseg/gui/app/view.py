@@ -92,6 +92,7 @@ class View:
     look_old: Control
     look_new: Control
     better: bool
+    by_state: bool
     hint: int
     hinted: bool
     live: bool
@@ -274,6 +275,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,
+        "by_state": s.by_state,
         "hint": s.hint,
         "hinted": s.hinted,
         "live": s.live and not s.live_reason,

@@ -42,7 +42,7 @@ def _loops() -> None:
     labels, state = np.zeros((1, 16, 16), np.uint32), np.zeros((1, 16, 16), np.uint8)
     labels[0, 4:9, 4:9], state[0, 4:9, 4:9] = 1, 1
     near = known_mask(labels, state, 2, instances=False)
-    overlay(labels, state, near, (3, 4), np.empty((1, 16, 16), np.uint8))
+    overlay(labels, state, near, (3, 4, 7), np.empty((1, 16, 16), np.uint8))
     Objects(labels[0], state[0])
 
 

@@ -24,10 +24,21 @@ from .overlays import Overlays, geometry
 
 MARGIN = 3
 """Value of the state overlay where only a margin is vouched for."""
-OUTLINE = 4
-"""What outlines of predicted, corrected and approved objects add to the state."""
-STATE_COLOURS = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e", "#ffffff80", "#3b8ee0", "#35b779")
-"""Of the values 0 to 6; a cyclic colormap, since napari compiles seconds of code for a direct one."""
+OUTLINE, INSIDE = 4, 7
+"""What outlines and the insides of predicted, corrected and approved objects add to the state."""
+THICKEST = 4
+"""Outlines are drawn so wide (pixels of the image) at most, where the view is far away."""
+MOST_TO_DRAW_AGAIN = 1 << 26
+"""Of larger images (voxels) outlines keep the width that they have."""
+_BACKGROUND = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e")
+"""Nothing, corrected and approved background, and what a correction vouches for."""
+_OUTLINES = ("#ffffff80", "#3b8ee0", "#35b779")
+STATE_COLOURS = (*_BACKGROUND, *_OUTLINES, "transparent", "#3b8ee02e", "#35b7792e")
+"""Of the values 0 to 9; a cyclic colormap, since napari compiles seconds of code for a direct one."""
+BY_STATE = (*_BACKGROUND, "#ffffff", "#3b8ee0", "#35b779", "#d5d9dfb0", "#3b8ee0b0", "#35b779b0")
+"""The same where objects are coloured by their state."""
+DIMMED = 0.25
+"""Opacity of labels then, and where outlines lie over them: a stroke must be seen while it is drawn."""
 
 Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
@@ -61,14 +72,16 @@ class ImageLayers:
             self._pixels = picture.load()
         common = geometry(record)
         self.rgb = record.in_colour
-        self.overlay = np.zeros(record.shape, np.uint8)
+        self.overlay, self.thickness = np.zeros(record.shape, np.uint8), 1
+        self._dimmed: set[str] = set()
+        self._opacity = 0.0  # of labels that are not dimmed
         shown = self._channel(0)
         limits = None if self.rgb else _limits(shown)
         self.image = Image(shown, rgb=self.rgb, name=record.id, contrast_limits=limits, **common)
         self.state = Labels(
             self.overlay,
             name=f"{record.id} [state]",
-            colormap=CyclicLabelColormap(colors=STATE_COLOURS),
+            colormap=_colours(STATE_COLOURS, flat=True),
             opacity=0.9,
             **common,
         )
@@ -100,7 +113,8 @@ class ImageLayers:
         """Recompute the overlay of a box and of the margin around it."""
         from ...kernels.outline import overlay
 
-        inner, outer = self._grown(box, self.margin + 1), self._grown(box, 2 * self.margin + 1)
+        reach = max(self.margin + 1, self.thickness)
+        inner, outer = self._grown(box, reach), self._grown(box, reach + max(self.margin, self.thickness))
         labels, state = self.store.labels[outer], self.store.state[outer]
         near = None
         if state.any():
@@ -109,10 +123,41 @@ class ImageLayers:
         planes = (-1, *labels.shape[-2:])
         overlay(
             labels.reshape(planes), state.reshape(planes), None if near is None else near.reshape(planes),
-            (MARGIN, OUTLINE), shown.reshape(planes),
+            (MARGIN, OUTLINE, INSIDE), shown.reshape(planes), self.thickness,
         )  # fmt: skip
         self.overlay[inner] = shown[relative(inner, outer)]
         _napari.repaint(self.state, inner)
+
+    def colour_by_state(self, on: bool) -> None:
+        """Let objects have the colours of their state instead of their own, or not."""
+        self.state.colormap = _colours(BY_STATE if on else STATE_COLOURS, flat=self.in_slices)
+        self.dim("by state", on=on)
+
+    def dim(self, why: str, *, on: bool) -> None:
+        """Let labels step back while something else is looked at; as they were when nothing is any more."""
+        before = bool(self._dimmed)
+        (self._dimmed.add if on else self._dimmed.discard)(why)
+        if bool(self._dimmed) == before:
+            return
+        if on:
+            self._opacity, self.labels.opacity = self.labels.opacity, DIMMED
+        else:
+            self.labels.opacity = self._opacity
+
+    def fit_outlines(self) -> None:
+        """Outlines as wide as a pixel of the screen at least: else they are not seen in a view of the whole image."""
+        zoom = _napari.camera(self.viewer).zoom * abs(self.labels.scale[-1])
+        wanted = int(np.clip(round(1 / max(zoom, 1e-6)), 1, THICKEST)) if self.in_slices else 1
+        if wanted != self.thickness and self.overlay.size <= MOST_TO_DRAW_AGAIN:
+            from ...kernels.outline import overlay
+
+            self.thickness, planes = wanted, (-1, *self.record.shape[-2:])
+            near = (self.overlay == MARGIN).reshape(planes)
+            overlay(
+                self.store.labels.reshape(planes), self.store.state.reshape(planes), near,
+                (MARGIN, OUTLINE, INSIDE), self.overlay.reshape(planes), wanted,
+            )  # fmt: skip
+            self.state.refresh()
 
     def set_margin(self, margin: int) -> None:
         """Show another margin of what a correction vouches for (pixels)."""
@@ -291,6 +336,12 @@ class ImageLayers:
     def _settle(self, event: Any = None) -> None:
         if self.labels in self.viewer.layers and self.viewer.layers.selection.active is not self.labels:
             _napari.settle(self.labels)
+
+
+def _colours(colours: tuple[str, ...], *, flat: bool) -> CyclicLabelColormap:
+    """In a 3D view, known background would be a cloud before everything: it is not shown there."""
+    n = len(_BACKGROUND)
+    return CyclicLabelColormap(colors=colours if flat else ("transparent",) * n + colours[n:])
 
 
 def _line_layer(record: ImageRecord, common: dict[str, Any]) -> Vectors:

@@ -176,6 +176,20 @@ class Overlays:
             self.outlines.translate = shift
             self.outlines.name = name
 
+    def show_changes(
+        self, box: tuple[slice, ...], values: NDArray[np.uint8], what: str, colours: Sequence[str]
+    ) -> None:
+        """Show values of a box in given colours, in the place of outlines."""
+        self.show_outlines(None, None)
+        shift = np.array([s.start for s in box], float) * (self.record.spacing_um or 1.0)
+        self.outlines = Labels(
+            values, name=f"{self.record.id} [{what}]", translate=shift, opacity=1.0,
+            colormap=CyclicLabelColormap(colors=colours), **geometry(self.record),
+        )  # fmt: skip
+        self._look_only(self.outlines)
+        with keep_active(self.viewer):
+            self.viewer.layers.append(self.outlines)
+
     def _look_only(self, layer: Labels) -> None:
         """Nobody paints there, and undo means what it means on the labels."""
         _napari.own_history(layer, self.labels.undo, self.labels.redo)

@@ -27,6 +27,13 @@ from .widgets import ActionButton, WordyButton, heading, hint, row
 _OVER = {"all": "Paint over everything", "background": "Paint over background", "object": "Paint over one object"}
 
 
+_LEGEND = (
+    "{}: <span style='color:#ffffff'>■</span> predicted &nbsp; <span style='color:#3b8ee0'>■</span> corrected &nbsp; "
+    "<span style='color:#35b779'>■</span> approved<br>"
+    "<span style='color:#9ecae1'>■</span> background that a correction vouches for"
+)
+
+
 class CorrectPage(Page):
     """Brush and tools, review, approve, undo."""
 
@@ -69,13 +76,12 @@ class CorrectPage(Page):
         self.form.addWidget(row(self.field, self.slice, self.image, first=2))
         self.counts = hint()
         self.form.addWidget(self.counts)
-        self.form.addWidget(
-            hint(
-                "Outlines: <span style='color:#ffffff'>■</span> predicted &nbsp; <span style='color:#3b8ee0'>■</span> "
-                "corrected &nbsp; <span style='color:#35b779'>■</span> approved<br>"
-                "<span style='color:#9ecae1'>■</span> background that a correction vouches for"
-            )
-        )
+        self.by_state = QCheckBox("Colour by state")
+        self.by_state.setToolTip("Objects in the colours of the list below instead of their own; nothing is changed.")
+        self.by_state.toggled.connect(c.state_view.colour_by_state)
+        self.form.addWidget(self.by_state)
+        self.legend = hint()
+        self.form.addWidget(self.legend)
 
     def _make_more(self) -> None:
         """What is needed now and then, folded away."""
@@ -145,6 +151,10 @@ class CorrectPage(Page):
         self.review.show_view(view)
         for panel in self.panels:
             panel.show_view(view)
+        with signals_blocked(self.by_state):
+            self.by_state.setChecked(view.by_state)
+        self.by_state.setEnabled(view.needs_image.enabled)
+        self.legend.setText(_LEGEND.format("Objects" if view.by_state else "Outlines"))
         self.counts.setText(view.counts or view.correct.reason)
 
     def _guide(self) -> None:
