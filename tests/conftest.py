@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+os.environ["CELLSEG_CONFIG"] = tempfile.mkdtemp()  # tests leave no traces in the person's own list of projects
 SHARED = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SMALL = [
     "model.encoder=resnet18", "model.weights=none", "model.width=4", "train.patch=64", "train.batch=4",

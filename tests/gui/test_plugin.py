@@ -16,6 +16,7 @@ import napari_cellseg
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.preferences import Preferences, preferences
+from napari_cellseg.gui.app.recent import recent_file
 from napari_cellseg.gui.app.session import Progress
 from napari_cellseg.gui.contributions import write_labels
 from napari_cellseg.gui.qt.task_status import TaskStatus
@@ -57,7 +58,7 @@ def test_every_command_of_the_manifest_is_there_and_reads_alone():
 
 
 def test_preferences_reach_the_history_and_the_engine(tmp_path):
-    assert preferences() == Preferences()
+    assert preferences() == Preferences(recent=recent_file())
     controller = Controller(ViewerModel())
     controller.projects.author = "Ada"
     np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8))

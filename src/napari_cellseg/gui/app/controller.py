@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +44,7 @@ from .preferences import Preferences
 from .preview import Preview
 from .project_place import ProjectPlace
 from .projects import Projects
+from .recent import RecentProjects
 from .report_errors import after_settling, report_errors
 from .review import Review
 from .session import Session
@@ -82,7 +84,7 @@ class Controller:
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
-        self.images = ImageChanges(ws, self.projects)
+        self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
         self.training = Training(ws, self.projects)
         self.masks, self.guidelines = Masks(ws, self.writer), Guidelines(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
@@ -101,15 +103,16 @@ class Controller:
             "8": self.review.back,
             "0": self.approve_place,
             "R": self.review.fix,
+            **{f"Control-{n}": partial(self.strokes.choose_class, n) for n in range(1, 10)},
         }
 
     def _connect(self) -> None:
         """Who follows what, in the order of the calls."""
         ws = self._ws
         _follow(ws.project_opened, self.all_images.forget, self.prediction.opened, self.live.opened)
-        _follow(ws.project_opened, self.all_images.count)
+        _follow(ws.project_opened, self.all_images.count, self.recent.opened)
         _follow(ws.image_opened, self.tools.attach, self.writer.opened, self.external.opened, self.hints.opened)
-        _follow(ws.image_opened, self.prediction.opened, self.live.opened)
+        _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop)
@@ -142,6 +145,8 @@ class Controller:
         if preferences is not None:
             self.projects.author, self.engine.device = preferences.author, preferences.device
             self.session.update(live=preferences.live)
+            self.recent.file = preferences.recent
+            self.recent.show()
         warm_up()
         self.engine.start()  # the session says "engine: starting" from the beginning
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from .recent import recent_file
 
 PLUGIN = "napari-cellseg"
 
@@ -19,11 +22,14 @@ class Preferences:
         Where networks run: "auto" or "cpu".
     live
         Whether learning after every correction is on when a window opens.
+    recent
+        The file that remembers which projects were open; None: none is remembered.
     """
 
     author: str = ""
     device: str = "auto"
     live: bool = True
+    recent: Path | None = None
 
 
 def preferences() -> Preferences:
@@ -33,5 +39,5 @@ def preferences() -> Preferences:
 
         kept = get_plugin_settings(PLUGIN).workbench
     except (ImportError, KeyError, AttributeError):
-        return Preferences()
-    return Preferences(str(kept.author).strip(), str(kept.device), bool(kept.live))
+        return Preferences(recent=recent_file())
+    return Preferences(str(kept.author).strip(), str(kept.device), bool(kept.live), recent_file())

@@ -110,6 +110,8 @@ class Session:
     """One per viewer; passed in, never global. `update` writes and tells; `changed` is what views listen to."""
 
     project: Project | None = None
+    recent: tuple[Line, ...] = ()
+    """Projects that were open last."""
     images: tuple[ImageRecord, ...] = ()
     removed: tuple[Line, ...] = ()
     """Images that were removed and can be restored."""
@@ -173,6 +175,9 @@ class Session:
     """Diameter of objects of the open image as the person said (pixels); 0: it is estimated."""
     by_state: bool = False
     """Whether objects have the colours of their state."""
+    class_colours: tuple[str, ...] = ()
+    """Of the classes 1, 2, ... as they are on the screen; () where labels are objects."""
+    brush_class: int = 0
     hint: int = 0
     """What is painted on the layer of hints: 1 background, 1 + n class n; 0: nothing."""
     hinted: bool = False

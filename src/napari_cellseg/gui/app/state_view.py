@@ -1,4 +1,4 @@
-"""How the state of objects is shown: in their colours, or as outlines that are seen from far away, too. No Qt.
+"""How labels are shown: by state, as outlines that are seen from far away, and in which colours classes are. No Qt.
 
 Nothing here touches labels, state or the log.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..layers.image_layers import ImageLayers
     from .workspace import Workspace
 
 
@@ -33,3 +34,12 @@ class StateView:
             family.colour_by_state(self._ws.session.by_state)
             self._shown = now
         family.fit_outlines()
+        self._tell_classes(family)
+
+    def _tell_classes(self, family: ImageLayers) -> None:
+        """The colour of every class, which a person may shuffle, and the class of the brush."""
+        if self._ws.instances:
+            self._ws.session.update(class_colours=(), brush_class=0)
+            return
+        colours = tuple(family.colour_of(n + 1) for n in range(len(self._ws.project().classes)))
+        self._ws.session.update(class_colours=colours, brush_class=int(family.labels.selected_label))

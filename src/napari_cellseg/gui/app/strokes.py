@@ -112,6 +112,15 @@ class Strokes:
         labels.mode = "paint"
         ws.session.update(tool="", status=status)
 
+    def choose_class(self, value: int) -> None:
+        """The brush with a class, of projects that have several; nothing where there is no such one."""
+        ws = self._ws
+        if ws.family is None or ws.instances or not 1 <= value <= len(ws.project().classes):
+            return
+        ws.viewer.layers.selection.active = labels = ws.family.labels
+        labels.selected_label, labels.mode = value, "paint"
+        ws.session.update(tool="", status=f"Paint {ws.project().classes[value - 1]} (class {value}).")
+
     def take_back_unsaved(self) -> None:
         """Take strokes back that could not be saved: some of napari's tools write only after they have told us."""
         for index, old in reversed(self._unsaved):

@@ -71,6 +71,7 @@ OTHER_KEYS = {
     "8": "Review: back to the one before",
     "0": "Review: approve this one and go on",
     "R": "Review: fix this one with the brush",
+    "Control-1": "Classes: the brush with the first class; so on to Control-9",
 }
 KEYS = {**OTHER_KEYS, **{t.key: f"{t.title}: {t.tip}" for t in TOOLS}}
 """Our keys (H everywhere, the others while layers of the open image are selected); none is napari's own."""

@@ -34,6 +34,7 @@ class View:
     """Everything that a Workbench shows, as plain values."""
 
     project: str
+    recent: tuple[Item, ...]
     folder: Path | None
     guidelines: str
     config: Config
@@ -121,6 +122,8 @@ class View:
     volume: bool
     semantic: bool
     classes: tuple[str, ...]
+    class_colours: tuple[str, ...]
+    brush_class: int
     place: str
     reviewing: Control
     order: str
@@ -197,6 +200,7 @@ def _project(s: Session) -> dict[str, Any]:
     """What is shown of the project itself."""
     return {
         "project": s.project.name if s.project else "No project",
+        "recent": s.recent,
         "folder": s.folder,
         "guidelines": s.guidelines if s.project else "",
         "config": s.config,
@@ -320,6 +324,8 @@ def _reviewing(s: Session) -> dict[str, Any]:
         "volume": s.record is not None and len(s.record.shape) == 3,
         "semantic": s.project is not None and s.project.task == "semantic",
         "classes": s.project.classes if s.project is not None else (),
+        "class_colours": s.class_colours,
+        "brush_class": s.brush_class,
         "place": place,
         "reviewing": Control(running, "" if running else "Start a review first."),
         "order": s.order,

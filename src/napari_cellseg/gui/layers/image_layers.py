@@ -201,6 +201,11 @@ class ImageLayers:
 
     # --- asking ---------------------------------------------------------------------------------
 
+    def colour_of(self, value: int) -> str:
+        """The colour in which a label is shown, ``#rrggbb``."""
+        red, green, blue = (round(255 * float(c)) for c in self.labels.colormap.map(np.uint32(value))[:3])
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
     def stroke_open(self) -> bool:
         """Whether the person is painting right now."""
         return _napari.stroke_open(self.labels)

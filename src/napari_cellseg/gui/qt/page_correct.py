@@ -20,6 +20,7 @@ from ..app.controller import Controller
 from ..app.tool import Tool
 from ..app.tools import TOOLS
 from ..app.view import View
+from .class_list import ClassList
 from .page import Page, more
 from .panels_correct import ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
 from .widgets import ActionButton, WordyButton, heading, hint, row
@@ -46,6 +47,8 @@ class CorrectPage(Page):
         self.new = ActionButton("New label  (N)", "Select the next free id and the brush.", c.strokes.new_label)
         self.undo = WordyButton("Undo", "Take back what you did last (Ctrl+Z).", c.strokes.undo)
         self.redo = WordyButton("Redo", "Do it again (Ctrl+Shift+Z).", c.strokes.redo)
+        self.classes = ClassList(c)
+        self.form.addWidget(self.classes)
         self.form.addWidget(row(self.undo, self.redo, first=2))
         self.form.addWidget(self.new)
         self._make_live()
@@ -134,6 +137,7 @@ class CorrectPage(Page):
     def show_view(self, view: View) -> None:
         """Show the state."""
         self._show_undo(view)
+        self.classes.show_view(view)
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
         self._show_live(view)

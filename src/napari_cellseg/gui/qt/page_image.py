@@ -21,6 +21,7 @@ from ..app.items import Item
 from ..app.view import View
 from .image_menu import ImageMenu
 from .page import Page, more
+from .recent_list import RecentList
 from .status_marks import legend, mark
 from .widgets import ActionButton, DropArea, heading, hint, items, row
 
@@ -56,7 +57,8 @@ class ImagePage(Page):
         self._shown: tuple[Item, ...] = ()
         self.summary = hint()
         projects, kinds = row(self.new, self.open), more("More: a project of objects or classes", self._kinds())
-        for widget in (self.layers, self.use, self.begin, self.drop, projects, kinds):
+        self.recent = RecentList(self.controller)
+        for widget in (self.layers, self.use, self.begin, self.drop, self.recent, projects, kinds):
             self.form.addWidget(widget)
         self.form.addWidget(self._of_project(row(heading("Images of the project"), self.change, first=2)))
         self.form.addWidget(self.change.name)
@@ -121,6 +123,7 @@ class ImagePage(Page):
         for part in self._with_project:
             part.setVisible(view.folder is not None)
         self.begin.setVisible(view.folder is None)
+        self.recent.show_view(view)
         self.begin.set_primary(not view.open_images)
         self.add.show_control(view.needs_project)
         self.summary.setText(legend(view.summary))

@@ -280,7 +280,7 @@ class CurvePlot(QWidget):
         """Qt asks for the picture."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        area = self.rect().adjusted(34, 8, -8, -20)
+        area = self.rect().adjusted(0, 6, -1, -20)  # in line with what is above and below
         painter.setPen(QPen(QColor("#5a6472")))
         painter.drawRect(area)
         points = self._curve.training + self._curve.validation
@@ -292,9 +292,10 @@ class CurvePlot(QWidget):
         def place(point: tuple[float, float]) -> tuple[float, float]:
             return area.left() + point[0] / right * area.width(), area.bottom() - point[1] / top * area.height()
 
-        painter.drawText(2, area.top() + 8, f"{top:.2f}")
-        painter.drawText(area.right() - 40, area.bottom() + 15, f"{right:.0f} s")
-        painter.drawText(2, area.bottom(), "0")
+        below = self.rect().adjusted(0, self.height() - 18, -1, 0)
+        painter.setPen(QPen(QColor("#9aa4af")))
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, f"loss, 0 to {top:.2f}")
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"{right:.0f} s")
         path = QPainterPath()
         every = max(1, len(self._curve.training) // max(1, area.width()))  # no more points than pixels
         for n, point in enumerate(self._curve.training[::every]):

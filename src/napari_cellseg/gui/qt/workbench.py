@@ -70,6 +70,14 @@ def controller_of(viewer: napari.Viewer) -> Controller:
     return _controllers[viewer]
 
 
+_QUIET_BAR = (
+    "QScrollBar:vertical:disabled { background: transparent; border: none; }"
+    "QScrollBar::handle:vertical:disabled, QScrollBar::add-line:vertical:disabled, "
+    "QScrollBar::sub-line:vertical:disabled, QScrollBar::up-arrow:vertical:disabled, "
+    "QScrollBar::down-arrow:vertical:disabled "
+    "{ background: transparent; border: none; image: none; }"
+)
+"""A scroll bar that has nothing to scroll is not seen."""
 _STEP_COLOURS = {"done": "#7fd6a8", "locked": "#7d8792"}
 
 
@@ -313,6 +321,9 @@ def _scrolling(page: QWidget) -> QScrollArea:
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(area.horizontalScrollBarPolicy().ScrollBarAlwaysOff)
+    # its place is kept: where it came and went, texts would wrap otherwise and the page jump, and with it the bar
+    area.setVerticalScrollBarPolicy(area.verticalScrollBarPolicy().ScrollBarAlwaysOn)
+    area.setStyleSheet(_QUIET_BAR)
     area.setWidget(page)
     return area
 

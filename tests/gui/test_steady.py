@@ -1,0 +1,44 @@
+"""What must not move while somebody looks at it."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
+
+from napari_cellseg.gui.app.session import Curve
+from napari_cellseg.gui.qt.widgets import CurvePlot
+from napari_cellseg.gui.qt.workbench import _scrolling
+
+
+@pytest.fixture
+def page(qtbot) -> tuple[QWidget, QLabel]:
+    inner, label = QWidget(), QLabel("a long text that wraps " * 6)
+    label.setWordWrap(True)
+    QVBoxLayout(inner).addWidget(label)
+    area = _scrolling(inner)
+    qtbot.addWidget(area)
+    area.resize(300, 200)
+    area.show()
+    return area, label
+
+
+def test_a_page_is_as_wide_with_something_to_scroll_as_without(page, qtbot):
+    area, label = page
+    qtbot.waitExposed(area)
+    QApplication.processEvents()
+    width = label.width()
+    assert area.verticalScrollBar().maximum() == 0
+    label.setMinimumHeight(900)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0, timeout=60_000)
+    assert label.width() == width
+
+
+def test_the_frame_of_the_loss_is_in_line_with_what_is_around_it(qtbot):
+    plot = CurvePlot()
+    qtbot.addWidget(plot)
+    plot.resize(300, 120)
+    for curve in (Curve(), Curve(((1.0, 2.0), (2.0, 1.0)))):
+        plot.show_curve(curve)
+        image = plot.grab().toImage()
+        empty, frame = image.pixelColor(150, 2), image.pixelColor(0, 50)
+        assert frame != empty  # the left edge of the frame is the edge of the widget
