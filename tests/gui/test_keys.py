@@ -25,6 +25,7 @@ def press(controller: Controller, key: str) -> None:
     viewer, handler = controller.viewer, KeymapHandler()
     active = viewer.layers.selection.active
     handler.keymap_providers = [viewer] if active is None else [active, viewer]
+    assert all(hasattr(do, "__name__") for do in handler.active_keymap.values())  # else a real window breaks off
     handler.press_key(key)
 
 

@@ -19,6 +19,8 @@ from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.layers import _napari
 from napari_cellseg.gui.layers.image_layers import BY_STATE, DIMMED, INSIDE, OUTLINE
 
+from .waiting import spin
+
 
 @pytest.fixture
 def controller(opened, project, picture) -> Controller:
@@ -66,17 +68,22 @@ def test_the_next_image_is_coloured_so_too(controller):
 def test_outlines_are_wider_where_the_view_is_far_away(controller):
     family, camera = controller.family, _napari.camera(controller.viewer)
     camera.zoom = 4.0
-    controller.tick()
+    spin(controller, lambda: family.thickness == 1)
     near = (family.overlay == OUTLINE).sum()
     camera.zoom = 1 / 3
-    controller.tick()
+    spin(controller, lambda: family.thickness == 3)
     far = (family.overlay == OUTLINE).sum()
     assert far > 2 * near
     whole = family.overlay.copy()
     family.show_state(tuple(slice(0, n) for n in family.overlay.shape))
     np.testing.assert_array_equal(family.overlay, whole)  # the quick way gives what the long way gives
+    controller.correct_at("grow", tuple(np.argwhere(controller.store().labels == 3)[30]))
+    changed = family.overlay.copy()
+    family.show_state(tuple(slice(0, n) for n in family.overlay.shape))
+    np.testing.assert_array_equal(family.overlay, changed)  # and a box that changes fits into the rest
+    controller.strokes.undo()
     camera.zoom = 4.0
-    controller.tick()
+    spin(controller, lambda: family.thickness == 1)
     assert (family.overlay == OUTLINE).sum() == near
 
 

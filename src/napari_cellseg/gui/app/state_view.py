@@ -5,11 +5,20 @@ Nothing here touches labels, state or the log.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import CellsegError
 
 if TYPE_CHECKING:
     from ..layers.image_layers import ImageLayers
     from .workspace import Workspace
+
+REST_S = 0.2
+"""So long a view has rested before outlines are drawn again."""
 
 
 class StateView:
@@ -18,6 +27,8 @@ class StateView:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
         self._shown: tuple[object, ...] = ()
+        self._wanted, self._since = 0, 0.0
+        self._drawing = False
 
     def colour_by_state(self, on: bool) -> None:
         """Colour objects by predicted, corrected, approved instead of each by its own colour."""
@@ -33,8 +44,27 @@ class StateView:
         if now != self._shown:
             family.colour_by_state(self._ws.session.by_state)
             self._shown = now
-        family.fit_outlines()
+        self._fit_outlines(family)
         self._tell_classes(family)
+
+    def _fit_outlines(self, family: ImageLayers) -> None:
+        """When the view rests, draw outlines again that are too thin or too thick for it, in the helper thread."""
+        wanted, now = family.fitting, time.monotonic()
+        if wanted != self._wanted:
+            self._wanted, self._since = wanted, now
+        if wanted == family.thickness or self._drawing or now - self._since < REST_S:
+            return
+        n, self._drawing = family.store.n, True
+
+        def take(out: NDArray[np.uint8]) -> None:
+            self._drawing = False
+            if family is self._ws.family and family.store.n == n and not self._ws.painting:
+                family.take_outlines(out, wanted)
+
+        def failed(error: CellsegError) -> None:
+            self._drawing = False
+
+        self._ws.helper.later(lambda: family.outlined(wanted), take, failed)
 
     def _tell_classes(self, family: ImageLayers) -> None:
         """The colour of every class, which a person may shuffle, and the class of the brush."""

@@ -34,14 +34,14 @@ class ToolKeys:
         """An image is open."""
         family, viewer = self._ws.layers(), self._ws.viewer
         for key, action in self._keys.items():
-            family.labels.bind_key(key, lambda layer, do=action: _drop(do()), overwrite=True)
+            family.labels.bind_key(key, _bound(action), overwrite=True)
         for key in ONLY_3D:
             if key in self._keys:
-                family.image.bind_key(key, partial(self._in_plane, key), overwrite=True)
+                family.image.bind_key(key, _bound(partial(self._in_plane, key)), overwrite=True)
         undo: dict[str, Action] = {key: partial(self._turn, name) for key, name in UNDO.items()}
         for key, action in {**self._keys, **undo}.items():
             if coerce_keybinding(key) not in viewer.keymap:  # a person's own binding
-                viewer.bind_key(key, lambda viewer, do=action: self._on_ours(do))
+                viewer.bind_key(key, _bound(partial(self._on_ours, action)))
                 self._bound.append(key)
 
     def detach(self) -> None:
@@ -52,10 +52,10 @@ class ToolKeys:
 
     def listen_for_escape(self, leave: Action | None, *layers: Any) -> None:
         """Let Esc leave a tool or a brush, on some layers and in the viewer; None gives it back to napari."""
-        viewer = self._ws.viewer
         for layer in layers:
-            layer.bind_key("Escape", partial(self._escape, leave) if leave else None, overwrite=True)
-        viewer.bind_key("Escape", partial(self._leave, leave) if leave else None, overwrite=True)
+            layer.bind_key("Escape", _bound(partial(_escape, leave, layer)) if leave else None, overwrite=True)
+        everywhere = _bound(partial(self._on_ours, leave)) if leave else None
+        self._ws.viewer.bind_key("Escape", everywhere, overwrite=True)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -64,23 +64,13 @@ class ToolKeys:
         if all(is_ours(layer) for layer in self._ws.viewer.layers.selection):
             do()
 
-    def _in_plane(self, key: str, layer: Any) -> None:
+    def _in_plane(self, key: str) -> None:
         """In a slice ours, in a 3D view napari's."""
-        if self._ws.layers().in_slices:
+        family = self._ws.layers()
+        if family.in_slices:
             self._keys[key]()
         else:
-            _own(layer, key)
-
-    def _leave(self, leave: Action, viewer: Any) -> None:
-        self._on_ours(leave)
-
-    @staticmethod
-    def _escape(leave: Action, layer: Any) -> None:
-        """A polygon that was begun is given up first, by napari."""
-        if str(getattr(layer, "mode", "")) == "polygon":
-            _own(layer, "Escape")
-        else:
-            leave()
+            _own(family.image, key)
 
     def _turn(self, name: str) -> None:
         family = self._ws.family
@@ -88,12 +78,25 @@ class ToolKeys:
             getattr(family.labels, name)()
 
 
+def _bound(do: Action) -> Callable[[Any], None]:
+    """What napari can bind: a function with a name that returns nothing (what it gets, it takes for a generator)."""
+
+    def act(owner: Any) -> None:
+        do()
+
+    return act
+
+
+def _escape(leave: Action, layer: Any) -> None:
+    """A polygon that was begun is given up first, by napari."""
+    if str(getattr(layer, "mode", "")) == "polygon":
+        _own(layer, "Escape")
+    else:
+        leave()
+
+
 def _own(layer: Any, key: str) -> None:
     """What napari does with a key on such a layer."""
     own = type(layer).class_keymap.get(coerce_keybinding(key))
     if own is not None:
-        _drop(own(layer))
-
-
-def _drop(result: object) -> None:
-    """Napari takes what a key binding returns for a generator."""
+        own(layer)

@@ -144,20 +144,29 @@ class ImageLayers:
         else:
             self.labels.opacity = self._opacity
 
-    def fit_outlines(self) -> None:
-        """Outlines as wide as a pixel of the screen at least: else they are not seen in a view of the whole image."""
+    @property
+    def fitting(self) -> int:
+        """How wide outlines should be (pixels): as a pixel of the screen at least, else a view from far has none."""
         zoom = _napari.camera(self.viewer).zoom * abs(self.labels.scale[-1])
-        wanted = int(np.clip(round(1 / max(zoom, 1e-6)), 1, THICKEST)) if self.in_slices else 1
-        if wanted != self.thickness and self.overlay.size <= MOST_TO_DRAW_AGAIN:
-            from ...kernels.outline import overlay
+        if not self.in_slices or self.overlay.size > MOST_TO_DRAW_AGAIN:
+            return self.thickness
+        return int(np.clip(round(1 / max(zoom, 1e-6)), 1, THICKEST))
 
-            self.thickness, planes = wanted, (-1, *self.record.shape[-2:])
-            near = (self.overlay == MARGIN).reshape(planes)
-            overlay(
-                self.store.labels.reshape(planes), self.store.state.reshape(planes), near,
-                (MARGIN, OUTLINE, INSIDE), self.overlay.reshape(planes), wanted,
-            )  # fmt: skip
-            self.state.refresh()
+    def outlined(self, thickness: int) -> NDArray[np.uint8]:
+        """The overlay with outlines of another width; it may be made in another thread."""
+        from ...kernels.outline import overlay
+
+        planes, out = (-1, *self.record.shape[-2:]), np.empty(self.record.shape, np.uint8)
+        overlay(
+            self.store.labels.reshape(planes), self.store.state.reshape(planes),
+            (self.overlay == MARGIN).reshape(planes), (MARGIN, OUTLINE, INSIDE), out.reshape(planes), thickness,
+        )  # fmt: skip
+        return out
+
+    def take_outlines(self, overlay: NDArray[np.uint8], thickness: int) -> None:
+        """Show what `outlined` gave; boxes that change have such outlines from now on."""
+        self.overlay[...], self.thickness = overlay, thickness
+        self.state.refresh()
 
     def set_margin(self, margin: int) -> None:
         """Show another margin of what a correction vouches for (pixels)."""
