@@ -247,6 +247,15 @@ class Exported(Event):
 
 
 @dataclass(frozen=True)
+class ObjectsMeasured(Event):
+    """The objects of an image are measured."""
+
+    image: str
+    objects: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RoundScored(Event):
     """A round of `simulate` (or a baseline, round 0) on the test images: mean metrics, objects mended, seconds."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._evaluate import compare_systems, evaluate, metrics
 from ._loose import LoadedModel, load_model, predict, predict_files
+from ._measure import measure, measure_files
 from ._open import OpenProject, new, open, recover
 from ._results import (
     AddedPicture,
@@ -17,6 +18,7 @@ from ._results import (
     Evaluation,
     Experiment,
     Exports,
+    Measurements,
     Predictions,
     SystemsCompared,
     Training,
@@ -32,6 +34,7 @@ __all__ = [
     "Experiment",
     "Exports",
     "LoadedModel",
+    "Measurements",
     "OpenProject",
     "Predictions",
     "Run",
@@ -41,6 +44,8 @@ __all__ = [
     "compare_systems",
     "evaluate",
     "load_model",
+    "measure",
+    "measure_files",
     "metrics",
     "new",
     "open",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..evaluation import Tables
 from ..events import RoundScored, Skipped, StudyScored
 from ..project import RoundRecord
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Score = TypeVar("Score", RoundScored, StudyScored)
 
@@ -165,6 +168,31 @@ class Exports:
 
     files: dict[str, Path]
     left_out: tuple[Skipped, ...] = ()
+    stopped: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """What was measured.
+
+    Attributes
+    ----------
+    table
+        One row per object, `image` first; one column per property.
+    summary
+        Count, density, confluency and sizes of every image, then of every group.
+    left_out
+        Images that could not be measured, with message and hint.
+    files
+        What was written.
+    stopped
+        Whether it ended early at somebody's wish; nothing is written then.
+    """
+
+    table: DataFrame
+    summary: DataFrame
+    left_out: tuple[Skipped, ...] = ()
+    files: tuple[Path, ...] = ()
     stopped: bool = False
 
 

@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _export,
-        _compare, _history, _compact, _recover, _gui, _demo,
+        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _measure,
+        _export, _compare, _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -296,6 +296,32 @@ def _simulate(verbs: Any) -> None:
     sub.add_argument("--json", metavar="FILE")
     sub.add_argument("--figure", metavar="FILE.png", help="the curve")
     _config(sub)
+    _progress(sub)
+
+
+def _measure(verbs: Any) -> None:
+    sub = _verb(
+        verbs,
+        "measure",
+        "Sizes, shapes, neighbours and intensities of every object, and densities of images.",
+        "_measure",
+    )
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|LABELS", help="a project, or files of masks of any tool")
+    sub.add_argument("--csv", metavar="FILE", help="write the table of objects (.csv, or .parquet with pyarrow)")
+    sub.add_argument("--summary", metavar="FILE", help="write counts, densities and sizes of images and groups")
+    sub.add_argument(
+        "--columns", type=_names, default=(), metavar="A,B,C",
+        help="only these: names, or the groups size, shape, place, neighbours, intensity, state",
+    )  # fmt: skip
+    sub.add_argument(
+        "--group-by", default="", metavar="REGEX",
+        help="groups of images: the first bracket of the expression, or all that matches, in their names",
+    )  # fmt: skip
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
+    sub.add_argument(
+        "--intensity", nargs="+", default=[], metavar="IMAGE", help="the pictures of loose labels, in the same order"
+    )
+    sub.add_argument("--spacing", type=_numbers, metavar="Z,Y,X", help="pixel size of loose labels in um")
     _progress(sub)
 
 

@@ -16,6 +16,7 @@ from ..events import (
     Event,
     Judged,
     Notice,
+    ObjectsMeasured,
     Planned,
     Predicted,
     RoundScored,
@@ -98,6 +99,8 @@ def _line(event: Event) -> str:
             return f"Judged: {event.parent or 'nothing'} {_short(event.before)} -> {event.child} {_short(event.after)}"
         case Predicted():
             return f"Predicted {event.image} with {event.model}: {event.objects} objects in {event.seconds:.1f} s."
+        case ObjectsMeasured():
+            return f"Measured {event.image}: {event.objects} objects in {event.seconds:.1f} s."
         case Planned():
             return (
                 f"Planned {event.image}: {event.tiles} tiles, about {event.seconds:.0f} s, {event.bytes / 1e9:.1f} GB."

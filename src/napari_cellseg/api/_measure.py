@@ -1,0 +1,319 @@
+"""Measurements: of an array, of files of labels, of the images of a project; tables in memory and in files.
+
+Data flow: labels, state and intensities of one image after another -> `measurement.measure_objects` -> one table with
+all of them and one summary -> files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import images
+from .._types import Spacing
+from ..errors import CellsegError
+from ..events import Notice, ObjectsMeasured, Skipped, Stopped
+from ..measurement import (
+    Measured,
+    Objects,
+    check_table_path,
+    chosen,
+    components,
+    groups_of,
+    measure_objects,
+    summarise,
+    write_table,
+)
+from ..project import Project, names_for
+from ._results import Measurements
+from ._work import OnEvent, Stop, Work, never, verb
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Source = str | Path
+LARGE = 1 << 28
+"""Label pictures of more pixels are read in blocks, not as a whole."""
+RGB = "red", "green", "blue"
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How images are measured: see `OpenProject.measure` and `measure_files`."""
+
+    columns: tuple[str, ...] = ()
+    group_by: str = ""
+    csv: Source | None = None
+    summary: Source | None = None
+
+    @property
+    def intensities(self) -> bool:
+        """Whether any column needs them."""
+        return any(column.group == "intensity" for column in chosen(self.columns))
+
+
+def measure(
+    labels: Any, image: Any = None, *, spacing_um: Spacing = None, columns: str | Sequence[str] = (), stop: Stop = never
+) -> DataFrame:
+    """Measure every object of a label image.
+
+    Parameters
+    ----------
+    labels : array, str or Path
+        Ids of objects, (Z, Y, X) or (Y, X), 0 is background: numpy, memmap, zarr, dask, or a file of masks of any tool.
+    image : array, str or Path
+        Intensities of the same shape, with a leading or last axis for channels where there are several; or a picture.
+    spacing_um : tuple of float
+        Size of a pixel (Y, X) or voxel (Z, Y, X); what the files tell where not given. Where nobody knows, lengths are in
+        pixels.
+    columns : str or list of str
+        Names of columns or of groups (``"size"``, ``"shape"``, ``"place"``, ``"neighbours"``, ``"intensity"``); all of
+        them where none is named.
+    stop : callable
+        Asked before every block whether to end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per object, rising labels.
+
+    Raises
+    ------
+    CellsegError
+        When labels, image or columns cannot be used, they do not fit each other, or it was stopped.
+    """
+    wanted = _several(columns)
+    chosen(wanted)
+    if isinstance(labels, str | Path):
+        (found,) = _only(labels, _of_file(Path(labels), image, spacing_um))
+        return measure_objects(found, wanted, stop=stop).table
+    pixels, names, told = _channels(image, tuple(np.shape(labels)))
+    spacing = tuple(float(s) for s in spacing_um) if spacing_um is not None else told
+    return measure_objects(Measured(labels, spacing, pixels, names), wanted, stop=stop).table
+
+
+@verb
+def measure_files(
+    labels: Source | Sequence[Source],
+    images: Source | Sequence[Source] = (),
+    *,
+    spacing_um: Spacing = None,
+    columns: str | Sequence[str] = (),
+    group_by: str = "",
+    csv: Source | None = None,
+    summary: Source | None = None,
+    on_event: OnEvent = None,
+    stop: Stop = never,
+) -> Work[Measurements]:
+    """Measure the objects of files of labels; a file that cannot be used is left out.
+
+    Parameters
+    ----------
+    labels : str or Path, or a list of them
+        Files of masks of any tool; time points are measured one by one.
+    images : str or Path, or a list of them
+        The pictures that they were made on, in the same order; none: no intensities.
+    spacing_um, columns
+        As for `measure`.
+    group_by, csv, summary, on_event, stop
+        As for `OpenProject.measure`.
+
+    Returns
+    -------
+    Measurements
+
+    Raises
+    ------
+    CellsegError
+        When something given does not fit; of a single file, also when it cannot be read.
+    """
+    paths, pictures = _paths(labels), _paths(images)
+    if pictures and len(pictures) != len(paths):
+        raise CellsegError(
+            f"There are {len(paths)} files of labels and {len(pictures)} pictures.",
+            "Give one for each, in the same order.",
+        )
+    how = Measuring(_several(columns), group_by, csv, summary)
+    work: dict[str, Callable[[], list[Measured]]] = {}
+    for k, (path, (name,)) in enumerate(zip(paths, names_for(paths, [1] * len(paths)), strict=True)):
+        work[name] = partial(_of_file, path, pictures[k] if pictures else None, spacing_um)
+    return (yield from _measured(work, how, stop))
+
+
+def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: Stop) -> Work[Measurements]:
+    """Measure images of a project; what cannot be measured is left out, and the rest goes on."""
+    work: dict[str, Callable[[], list[Measured]]] = {}
+    for id in [project.image(id).id for id in ids] or [r.id for r in project.images()]:
+        pixels = None
+        if how.intensities:
+            try:
+                pixels = project.read_image(id)
+            except CellsegError as error:
+                yield Notice(f"Intensities of {id} are not measured. {error.message} {error.hint}")
+        work[id] = partial(_of_project, project, id, pixels)
+    return (yield from _measured(work, how, stop))
+
+
+def channels_of(picture: images.Image) -> tuple[Any, tuple[str, ...]]:
+    """Pixels of a picture, (C, Z, Y, X) or (C, Y, X), and names for its channels."""
+    n = picture.n_channels
+    names = RGB if picture.rgb and n == len(RGB) else picture.channels
+    unlike = len(names) == n and len(set(names)) == n and all(names)
+    return picture.channels_first(), names if unlike else tuple(str(k + 1) for k in range(n))
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, stop: Stop) -> Work[Measurements]:
+    """Measure what is read piece by piece; names, columns and files are checked before."""
+    chosen(how.columns)
+    groups_of(list(work), how.group_by)
+    for path in (how.csv, how.summary):
+        if path:
+            check_table_path(path)
+    found: dict[str, Objects] = {}
+    left_out: list[Skipped] = []
+    for name, read in work.items():
+        start = time.perf_counter()
+        try:
+            if not stop():
+                parts = {n: measure_objects(part, how.columns, stop=stop) for n, part in _named(name, read()).items()}
+        except CellsegError as error:
+            if not stop():
+                if len(work) == 1:
+                    raise
+                left_out.append(Skipped(name, error.message, error.hint))
+                yield left_out[-1]
+                continue
+        if stop():
+            yield Stopped("cancelled")
+            break
+        found |= parts
+        yield ObjectsMeasured(name, sum(len(o.table) for o in parts.values()), time.perf_counter() - start)
+    table, summary = tables(found, how.group_by)
+    files = () if stop() else tuple(write_table(t, p) for t, p in ((table, how.csv), (summary, how.summary)) if p)
+    return Measurements(table, summary, tuple(left_out), files, stop())
+
+
+def tables(found: Mapping[str, Objects], group_by: str = "") -> tuple[DataFrame, DataFrame]:
+    """The objects of all images in one table, `image` first, and their summary."""
+    import pandas as pd
+
+    parts = []
+    for name, objects in found.items():
+        part = objects.table.copy()
+        part.insert(0, "image", np.full(len(part), name, object))
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"image": [], "label": []})
+    return table, summarise(found, group_by if found else "")
+
+
+def _named(name: str, parts: Sequence[Measured]) -> dict[str, Measured]:
+    """A name for every time point."""
+    return {f"{name}_t{t:04d}" if len(parts) > 1 else name: part for t, part in enumerate(parts)}
+
+
+def _of_project(project: Project, id: str, picture: images.Image | None) -> list[Measured]:
+    record = project.image(id)
+    labels, state = project.load_labels(id)
+    pixels, names = channels_of(picture) if picture is not None else (None, ())
+    return [objects_of(labels, state, record.spacing_um, (pixels, names), instances=project.task == "instance")]
+
+
+def objects_of(
+    labels: Any, state: Any, spacing_um: Spacing, pixels: tuple[Any, tuple[str, ...]], *, instances: bool
+) -> Measured:
+    """What is measured of an image of a project; of classes, their connected regions."""
+    classes = None
+    if not instances:
+        labels, classes = components(labels)
+    return Measured(labels, spacing_um, *pixels, state, classes)
+
+
+def _of_file(path: Path, image: Any, spacing_um: Spacing) -> list[Measured]:
+    """Every time point of a file of labels, with the picture of it, where there is one."""
+    picture = None if image is None else image if isinstance(image, images.Image) else _picture(image, spacing_um)
+    labels, spacing, frames = _labels_of(path, picture, spacing_um)
+    if picture is None:
+        return [Measured(part, spacing) for part in labels]
+    if picture.n_frames != frames:
+        raise CellsegError(
+            f"{path.name} has {frames} time points, its picture {picture.n_frames}.", "Give the picture it was made on."
+        )
+    spacing = spacing or picture.spacing_um
+    return [Measured(part, spacing, *channels_of(picture.frame(t))) for t, part in enumerate(labels)]
+
+
+def _labels_of(path: Path, picture: images.Image | None, spacing_um: Spacing) -> tuple[list[Any], Spacing, int]:
+    """Labels of every time point, the voxel size that the file tells, and how many time points there are."""
+    told = None
+    with suppress(CellsegError):  # masks can be read in more ways than pictures
+        told = images.read(path, None, spacing_um) if images.is_picture(path) else None
+    if told is not None and told.n_channels == 1 and told.data.size > LARGE and told.data.dtype.kind in "ui":
+        return [told.frame(t).channels_first()[0] for t in range(told.n_frames)], told.spacing_um, told.n_frames
+    frames = told.n_frames if told is not None else picture.n_frames if picture is not None else 1
+    shape = picture.spatial_shape if picture is not None else None
+    name = picture.source.name if picture is not None and picture.source else ""
+    values = images.read_masks(path, images.MasksFor(shape, frames, name)).labels
+    spacing = told.spacing_um if told is not None else spacing_um
+    return (list(values) if frames > 1 else [values]), spacing, frames
+
+
+def _picture(image: Any, spacing_um: Spacing) -> images.Image:
+    if isinstance(image, str | Path):
+        return images.read(image, None, spacing_um)
+    raise CellsegError("A file of labels needs its picture as a file.", "Give both as files, or both as arrays.")
+
+
+def _channels(image: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[str, ...], Spacing]:
+    """Pixels (C, ...), names of channels and voxel size of whatever was given beside an array of labels."""
+    if image is None:
+        return None, (), None
+    if isinstance(image, str | Path):
+        image = images.read(image)
+    if isinstance(image, images.Image):
+        return (*channels_of(image), image.spacing_um)
+    given = tuple(np.shape(image))
+    if given[1:] == shape:
+        return image, (), None
+    if given == shape:
+        return _OneChannel(image), (), None
+    if given[:-1] == shape:
+        return np.moveaxis(np.asarray(image), -1, 0), (), None
+    words = [" x ".join(map(str, s)) for s in (given, shape)]
+    raise CellsegError(
+        f"The image ({words[0]}) does not fit the labels ({words[1]}).", "Give the image they were made on."
+    )
+
+
+class _OneChannel:
+    """An array without an axis of channels, as if it had one; it is read only where it is asked for."""
+
+    def __init__(self, pixels: Any) -> None:
+        self._pixels = pixels
+        self.shape, self.dtype = (1, *pixels.shape), pixels.dtype
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Any:
+        return self._pixels[key[1:]]
+
+
+def _only(path: Source, found: list[Measured]) -> list[Measured]:
+    if len(found) != 1:
+        raise CellsegError(f"{path} has {len(found)} time points.", "measure_files measures them one by one.")
+    return found
+
+
+def _several(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _paths(paths: Source | Sequence[Source]) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
