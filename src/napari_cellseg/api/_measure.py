@@ -21,14 +21,17 @@ from .._types import Spacing
 from ..errors import CellsegError
 from ..events import Notice, ObjectsMeasured, Skipped, Stopped
 from ..measurement import (
+    NO_PIXELS,
     Measured,
     Objects,
+    array_channels,
+    channels_of,
     check_table_path,
     chosen,
-    components,
     groups_of,
+    image_of_project,
     measure_objects,
-    summarise,
+    tables,
     write_table,
 )
 from ..project import Project, names_for
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
 Source = str | Path
 LARGE = 1 << 28
 """Label pictures of more pixels are read in blocks, not as a whole."""
-RGB = "red", "green", "blue"
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ def measure(
     image : array, str or Path
         Intensities of the same shape, with a leading or last axis for channels where there are several; or a picture.
     spacing_um : tuple of float
-        Size of a pixel (Y, X) or voxel (Z, Y, X); what the files tell where not given. Where nobody knows, lengths are in
-        pixels.
+        Size of a pixel (Y, X) or voxel (Z, Y, X); what the files tell where not given. Where nobody knows, lengths are
+        in pixels.
     columns : str or list of str
         Names of columns or of groups (``"size"``, ``"shape"``, ``"place"``, ``"neighbours"``, ``"intensity"``); all of
         them where none is named.
@@ -161,14 +163,6 @@ def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: 
     return (yield from _measured(work, how, stop))
 
 
-def channels_of(picture: images.Image) -> tuple[Any, tuple[str, ...]]:
-    """Pixels of a picture, (C, Z, Y, X) or (C, Y, X), and names for its channels."""
-    n = picture.n_channels
-    names = RGB if picture.rgb and n == len(RGB) else picture.channels
-    unlike = len(names) == n and len(set(names)) == n and all(names)
-    return picture.channels_first(), names if unlike else tuple(str(k + 1) for k in range(n))
-
-
 # --- inside ---------------------------------------------------------------------------------------
 
 
@@ -203,19 +197,6 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
     return Measurements(table, summary, tuple(left_out), files, stop())
 
 
-def tables(found: Mapping[str, Objects], group_by: str = "") -> tuple[DataFrame, DataFrame]:
-    """The objects of all images in one table, `image` first, and their summary."""
-    import pandas as pd
-
-    parts = []
-    for name, objects in found.items():
-        part = objects.table.copy()
-        part.insert(0, "image", np.full(len(part), name, object))
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"image": [], "label": []})
-    return table, summarise(found, group_by if found else "")
-
-
 def _named(name: str, parts: Sequence[Measured]) -> dict[str, Measured]:
     """A name for every time point."""
     return {f"{name}_t{t:04d}" if len(parts) > 1 else name: part for t, part in enumerate(parts)}
@@ -224,18 +205,8 @@ def _named(name: str, parts: Sequence[Measured]) -> dict[str, Measured]:
 def _of_project(project: Project, id: str, picture: images.Image | None) -> list[Measured]:
     record = project.image(id)
     labels, state = project.load_labels(id)
-    pixels, names = channels_of(picture) if picture is not None else (None, ())
-    return [objects_of(labels, state, record.spacing_um, (pixels, names), instances=project.task == "instance")]
-
-
-def objects_of(
-    labels: Any, state: Any, spacing_um: Spacing, pixels: tuple[Any, tuple[str, ...]], *, instances: bool
-) -> Measured:
-    """What is measured of an image of a project; of classes, their connected regions."""
-    classes = None
-    if not instances:
-        labels, classes = components(labels)
-    return Measured(labels, spacing_um, *pixels, state, classes)
+    pixels = channels_of(picture) if picture is not None else NO_PIXELS
+    return [image_of_project(labels, state, record.spacing_um, pixels, instances=project.task == "instance")]
 
 
 def _of_file(path: Path, image: Any, spacing_um: Spacing) -> list[Measured]:
@@ -281,28 +252,7 @@ def _channels(image: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[str, ...],
         image = images.read(image)
     if isinstance(image, images.Image):
         return (*channels_of(image), image.spacing_um)
-    given = tuple(np.shape(image))
-    if given[1:] == shape:
-        return image, (), None
-    if given == shape:
-        return _OneChannel(image), (), None
-    if given[:-1] == shape:
-        return np.moveaxis(np.asarray(image), -1, 0), (), None
-    words = [" x ".join(map(str, s)) for s in (given, shape)]
-    raise CellsegError(
-        f"The image ({words[0]}) does not fit the labels ({words[1]}).", "Give the image they were made on."
-    )
-
-
-class _OneChannel:
-    """An array without an axis of channels, as if it had one; it is read only where it is asked for."""
-
-    def __init__(self, pixels: Any) -> None:
-        self._pixels = pixels
-        self.shape, self.dtype = (1, *pixels.shape), pixels.dtype
-
-    def __getitem__(self, key: tuple[Any, ...]) -> Any:
-        return self._pixels[key[1:]]
+    return (*array_channels(image, shape), None)
 
 
 def _only(path: Source, found: list[Measured]) -> list[Measured]:

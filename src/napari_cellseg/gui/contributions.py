@@ -10,7 +10,7 @@ from ..samples import synthetic_cells
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -66,6 +66,12 @@ def approve_labels(layer: Any) -> None:
     controller_of(_viewer()).actions.approve_image()
 
 
+def measure_layer(layer: Labels) -> None:
+    """Measure the objects of the selected labels layer, whoever made it (layer menu)."""
+    _, dock = _viewer().window.add_plugin_dock_widget("napari-cellseg", "7 Measure")
+    dock.controller.measuring.measure_layer(layer)
+
+
 def export_all() -> None:
     """Bring the step from which the labels of all images are exported to the front (File > IO utilities)."""
     _, dock = _viewer().window.add_plugin_dock_widget("napari-cellseg", "Workbench")
@@ -89,17 +95,12 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
     from ..errors import CellsegError
     from ..images import write_labels as write
+    from .layers.units import spacing_um
 
     if np.min(data, initial=0) < 0:
         raise CellsegError("Labels below zero cannot be written.", "Number objects from 1; 0 is background.")
-    scale = tuple(float(s) for s in attributes.get("scale", ()))[-np.ndim(data) :]
-    units = [str(u) for u in attributes.get("units") or ()][-np.ndim(data) :]
-    known = bool(units) and all(u in _MICROMETRES for u in units)
-    spacing = tuple(s * _MICROMETRES[u] for s, u in zip(scale, units, strict=True)) if known else None
+    spacing = spacing_um(attributes.get("scale", ()), attributes.get("units") or (), np.ndim(data))
     return [str(write(Path(path), np.asarray(data).astype(np.uint32), spacing))]
-
-
-_MICROMETRES = {"micrometer": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "nm": 1e-3, "millimeter": 1e3, "mm": 1e3}
 
 
 def _viewer() -> napari.Viewer:

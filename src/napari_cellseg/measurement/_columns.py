@@ -63,9 +63,10 @@ def _axis(f: Facts, k: int) -> Values:
 
 
 def _orientation(f: Facts) -> Values:
-    """Of the longest axis, as in scikit-image: from the Y axis towards the X axis, in degrees."""
-    c = f.covariance
-    return np.degrees(0.5 * np.arctan2(2 * c[:, 0, 1], c[:, 0, 0] - c[:, 1, 1]))
+    """Of the longest axis, as in scikit-image: from the Y axis towards the X axis, in degrees; NaN of what has none."""
+    across, along = 2 * f.covariance[:, 0, 1], f.covariance[:, 0, 0] - f.covariance[:, 1, 1]
+    angle = np.degrees(0.5 * np.arctan2(across, along))
+    return np.where((across == 0) & (along == 0), np.nan, angle)
 
 
 def _eccentricity(f: Facts) -> Values:
@@ -175,7 +176,8 @@ COLUMNS: tuple[Column, ...] = (
         _eccentricity, PLANE, "eccentricity",
     ),
     Column(
-        "orientation", "degrees", "shape", "Of the longest axis: from the Y axis towards the X axis, -90 to 90.",
+        "orientation", "degrees", "shape",
+        "Of the longest axis, from the Y axis towards the X axis: -90 to 90; empty where there is no longest one.",
         _orientation, PLANE, "orientation",
     ),
     Column(
@@ -196,7 +198,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("touches_border", "", "place", "Whether it touches the border of the image and may be cut off.", _border),
     Column(
-        "neighbours", "", "neighbours", "How many objects it touches, by sides or corners of pixels.", _neighbours,
+        "neighbour_count", "", "neighbours", "How many objects it touches, by sides or corners of pixels.", _neighbours,
     ),
     Column(
         "contact", "unit (3D: unit^2)", "neighbours",

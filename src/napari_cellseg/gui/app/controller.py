@@ -38,6 +38,7 @@ from .image_changes import ImageChanges
 from .label_writer import LabelWriter
 from .live import Live
 from .masks import Masks
+from .measuring import Measuring
 from .old_and_new import OldAndNew, Side
 from .prediction import Prediction
 from .preferences import Preferences
@@ -87,11 +88,13 @@ class Controller:
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
         self.training = Training(ws, self.projects)
         self.masks, self.guidelines = Masks(ws, self.writer), Guidelines(ws)
+        self.measuring = Measuring(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
         self.wake: Callable[[], None] = lambda: None
         self._connect()
         self.projects.look_for_images()
+        self.measuring.look_for_layers()
 
     def _keys(self) -> dict[str, Callable[[], object]]:
         """What keys do while layers of the open image are selected, beside those of the tools."""
@@ -115,12 +118,12 @@ class Controller:
         _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
-        _follow(ws.image_closing, self.preview.forget, self.errors.stop)
+        _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)
         _follow(ws.edited, self.errors.edited)
         _follow(ws.model_changed, self.prediction.opened, self.live.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
-        _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop)
-        _follow(ws.edited, self.writer.suggest_again)
+        _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop, self.measuring.cancel)
+        _follow(ws.edited, self.writer.suggest_again, self.measuring.edited)
         _follow(ws.user_edited, self.review.touched)
         _follow(ws.counted, self.all_images.foresee)
         _follow(self.strokes.undoing, self.actions.forget, self.live.forget)
@@ -137,6 +140,8 @@ class Controller:
         layers = self.viewer.layers.events
         layers.inserted.connect(self.projects.look_for_images)
         layers.removed.connect(self.projects.look_for_images)
+        for event in (layers.inserted, layers.removed, layers.renamed):
+            event.connect(self.measuring.look_for_layers)
         layers.removed.connect(self._removed)
         self.viewer.bind_key("H", self.preview.held, overwrite=True)
 
@@ -157,10 +162,13 @@ class Controller:
         layers.inserted.disconnect(self.projects.look_for_images)
         layers.removed.disconnect(self.projects.look_for_images)
         layers.removed.disconnect(self._removed)
+        for event in (layers.inserted, layers.removed, layers.renamed):
+            event.disconnect(self.measuring.look_for_layers)
         self.projects.close_image()
         self.engine.close()
         self.helper.close()
         self.preview.worker.close()
+        self.measuring.close()
         self.all_images.close()
         self.projects.close()
 
@@ -384,7 +392,7 @@ class Controller:
     def busy(self) -> bool:
         """Whether anything is running or waiting to be written."""
         writing = bool(self.writer.pieces) or self.strokes.stepping
-        helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy
+        helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy or self.measuring.worker.busy
         return self.job is not None or writing or helping
 
     @report_errors
@@ -401,7 +409,7 @@ class Controller:
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external, self.state_view,
+            self.external, self.state_view, self.measuring,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()

@@ -70,6 +70,8 @@ def calls(s: Session) -> dict[str, Call]:
         "Correct": Call(path, "export", {**image, "out": "labels"}),
         "Fine-tune": Call(path, "train"),
     }
+    if not s.measured.labels:
+        found["Measure"] = Call(path, "measure", {**image, "csv": f"{s.image or 'objects'}.csv"})
     if s.current_model:
         changed = _changed(s)
         found["Predict"] = Call(

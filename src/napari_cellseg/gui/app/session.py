@@ -17,6 +17,7 @@ from ...events import Planned, TrainingShown
 from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
 from ...targets import Target
 from .items import Item as Line
+from .measured import MeasureState
 
 Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
 
@@ -217,6 +218,7 @@ class Session:
     """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
+    measured: MeasureState = field(default_factory=MeasureState)
 
     _held: int = field(default=0, repr=False)
     _different: bool = field(default=False, repr=False)

@@ -14,6 +14,7 @@ from ...targets import Target
 from .copy_text import Call, calls
 from .image_status import mark, statuses, summary
 from .items import Control, Item, Step
+from .measured import MeasureView, measure_view
 from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Choices, Curve, Histogram, Problem, Progress, Session
@@ -27,6 +28,9 @@ from .words import (
     silence_text,
     size_text,
 )
+
+TITLES = "Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds", "Measure"
+"""Of the steps, in their order."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class View:
     needs_project: Control
     needs_image: Control
     predict: Control
+    measure: MeasureView
     cancel: Control
     correct: Control
     fine_tune: Control
@@ -171,6 +176,9 @@ def resolve(s: Session) -> View:
         needs_project=project,
         needs_image=image,
         predict=_first(image, writable, idle),
+        measure=measure_view(
+            s.measured, s.image, _first(project, Control(bool(s.images), "Add images first."), idle), idle
+        ),
         cancel=Control(s.progress is not None, "Nothing is running."),
         correct=_first(image, writable),
         fine_tune=_first(project, writable, idle, _known(s)),
@@ -366,10 +374,13 @@ def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:
         "Correct": known,
         "Fine-tune": bool(s.rounds),
         "Rounds": bool(s.rounds) and not open_round,
+        "Measure": s.measured.table is not None and not s.measured.stale,
     }
     locked = dict.fromkeys(("Preprocess", "Predict", "Correct"), image.reason)
     locked["Fine-tune"] = _known(s).reason if s.project else image.reason
     locked["Rounds"] = "" if s.rounds or s.unjudged else "Fine-tune a model first: a round compares old and new."
+    here = s.store is not None or s.measured.labels_there
+    locked["Measure"] = "" if here else "Open an image or a labels layer first."
     following = _next_step(s, open_round)
 
     def step(title: str) -> Step:
@@ -379,7 +390,7 @@ def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:
             return Step("done")
         return Step("locked", locked[title]) if locked.get(title) else Step()
 
-    return {title: step(title) for title in ("Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")}
+    return {title: step(title) for title in TITLES}
 
 
 def _next_step(s: Session, open_round: bool) -> str:

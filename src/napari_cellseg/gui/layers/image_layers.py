@@ -14,12 +14,12 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Vectors
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
-from skimage.measure import find_contours
 
 from ... import images
 from ...boxes import relative
 from ...project import ImageRecord, LabelStore, known_mask
 from . import _napari
+from .objects import go_to_middle, line_width, rings, vectors
 from .overlays import Overlays, geometry
 
 MARGIN = 3
@@ -192,10 +192,7 @@ class ImageLayers:
         """Draw a line around an object, as it is in the visible slice; nothing where it is not there."""
         box = self.store.objects.box(self.store.labels, id)
         plane = tuple(s.start for s in self.slice_box()[:-2])
-        rows, columns = box[-2:]
-        mask = np.pad(self.store.labels[(*plane, rows, columns)] == id, 1)
-        rings = (ring - 1 + (rows.start, columns.start) for ring in find_contours(mask, 0.5))
-        self._draw([np.hstack([np.full((len(ring), len(plane)), plane, float), ring]) for ring in rings])
+        self._draw(rings(self.store.labels, id, box, plane))
 
     def id_at(self, point: tuple[int, ...]) -> int:
         """The label at a voxel, 0 for background and outside."""
@@ -204,9 +201,8 @@ class ImageLayers:
 
     def _draw(self, lines: list[NDArray[Any]]) -> None:
         """Let the line layer show lines, (N, ndim) each."""
-        nothing = np.zeros((0, 2, len(self.record.shape)))
-        self.line.edge_width = max(0.4, 1.5 / max(_napari.camera(self.viewer).zoom, 0.1))
-        self.line.data = np.concatenate([nothing, *(np.stack([p[:-1], np.diff(p, axis=0)], axis=1) for p in lines)])
+        self.line.edge_width = line_width(self.viewer)
+        self.line.data = vectors(lines, len(self.record.shape))
 
     # --- asking ---------------------------------------------------------------------------------
 
@@ -251,11 +247,7 @@ class ImageLayers:
 
     def look_at(self, box: tuple[slice, ...]) -> None:
         """Move and zoom so that a box fills about a third of the view, in its middle slice."""
-        middle = [(s.start + s.stop - 1) / 2 for s in box]
-        if len(box) == 3:
-            self.go_to_slice(round(middle[0]))
-        world = self.labels.data_to_world(middle)
-        _napari.camera(self.viewer).center = tuple(float(v) for v in world[-self.viewer.dims.ndisplay :])
+        go_to_middle(self.viewer, self.labels, box)
         sides = np.array([(s.stop - s.start + 16) * c for s, c in zip(box, self.labels.scale, strict=True)][-2:])
         _napari.camera(self.viewer).zoom = float(np.min(_napari.canvas_size(self.viewer) / sides) / 3)
 

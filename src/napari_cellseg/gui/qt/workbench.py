@@ -34,6 +34,7 @@ from .page_correct import CorrectPage
 from .page_finetune import FineTunePage
 from .page_guidelines import GuidelinesPage
 from .page_image import ImagePage
+from .page_measure import MeasurePage
 from .page_predict import PredictPage
 from .page_preprocess import PreprocessPage
 from .page_rounds import RoundsPage
@@ -44,7 +45,9 @@ from .widgets import StatusBar, hint, restyle
 if TYPE_CHECKING:
     import napari
 
-PAGES: tuple[type[Page], ...] = (ImagePage, PreprocessPage, PredictPage, CorrectPage, FineTunePage, RoundsPage)
+PAGES: tuple[type[Page], ...] = (
+    ImagePage, PreprocessPage, PredictPage, CorrectPage, FineTunePage, RoundsPage, MeasurePage,
+)  # fmt: skip
 _controllers: WeakKeyDictionary[object, Controller] = WeakKeyDictionary()
 _tasks: WeakKeyDictionary[object, TaskStatus] = WeakKeyDictionary()
 
@@ -308,6 +311,12 @@ class RoundsDock(StepDock):
     """Keep or roll back."""
 
     page_type = RoundsPage
+
+
+class MeasureDock(StepDock):
+    """The table of objects."""
+
+    page_type = MeasurePage
 
 
 class GuidelinesDock(StepDock):

@@ -1,0 +1,167 @@
+"""What a Workbench knows of a measurement, and what it says of it. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...measurement import Objects, summarise
+from .items import Control
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+BINS = 40
+ROBUST = (1.0, 99.0)
+"""Percentiles of the values that get the first and the last colour, so that an outlier does not use up all of them."""
+NOT_SHOWN = ("label", "unit", "class", "touches_border")
+"""Columns that are no quantities."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The objects of one labels layer as they were measured.
+
+    Attributes
+    ----------
+    name
+        Of the image, or of the layer.
+    objects
+        What was measured.
+    """
+
+    name: str
+    objects: Objects
+
+    @property
+    def frame(self) -> DataFrame:
+        """One row per object."""
+        return self.objects.table
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """Of the rows."""
+        return np.asarray(self.frame["label"], np.int64)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Those that are quantities."""
+        return tuple(c for c in self.frame.columns if c not in NOT_SHOWN)
+
+    def row(self, label: int) -> int:
+        """The row of an object, -1 where there is none."""
+        place = int(np.searchsorted(self.labels, label))
+        return place if place < len(self.labels) and self.labels[place] == label else -1
+
+    def box(self, label: int) -> tuple[slice, ...]:
+        """The box of an object, in pixels; () where there is no such object."""
+        row = self.row(label)
+        if row < 0:
+            return ()
+        line = self.frame.iloc[row]
+        axes = "zyx"[3 - self.objects.ndim :]
+        return tuple(slice(int(line[f"bbox_min_{a}"]), int(line[f"bbox_max_{a}"])) for a in axes)
+
+    def values(self, column: str) -> NDArray[np.float64]:
+        """A column as numbers."""
+        return np.asarray(self.frame[column], np.float64)
+
+    @cached_property
+    def summary(self) -> str:
+        """Count, density, confluency and median size, in words."""
+        row = summarise({self.name: self.objects}).iloc[0]
+        unit, ndim = str(row["unit"]), int(row["dimensions"])
+        per = {"um": ("mm²", "mm³"), "px": ("million pixels", "billion voxels")}[unit][ndim - 2]
+        own = f"{'µm' if unit == 'um' else 'px'}{'²' if ndim == 2 else '³'}"
+        median = (
+            f", median {'area' if ndim == 2 else 'volume'} {row['size_median']:.4g} {own}" if row["objects"] else ""
+        )
+        n = int(row["objects"])
+        return (
+            f"{self.name}: {n:,} object{'' if n == 1 else 's'}, {row['density']:,.4g} per {per}, "
+            f"{row['confluency']:.1f} % covered{median}."
+        )
+
+
+@dataclass(frozen=True)
+class Bins:
+    """How often values of a column occur: counts between `low` and `high`; `span` has the first and last colour."""
+
+    counts: tuple[int, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    span: tuple[float, float] = (0.0, 1.0)
+    median: float = 0.0
+
+
+@dataclass(frozen=True)
+class MeasureState:
+    """What the person wants to measure and see, and what was measured."""
+
+    labels: str = ""
+    """A labels layer that is not ours; "" is the open image."""
+    pixels: str = ""
+    """The image layer whose intensities are measured with it; "" is none."""
+    labels_there: tuple[str, ...] = ()
+    pixels_there: tuple[str, ...] = ()
+    table: Table | None = None
+    stale: bool = False
+    """Whether labels were edited since."""
+    column: str = ""
+    bins: Bins = Bins()
+    coloured: bool = False
+    object: int = 0
+    """The label of the row that is chosen; 0: none."""
+
+
+@dataclass(frozen=True)
+class MeasureView:
+    """What the step Measure shows."""
+
+    state: MeasureState
+    summary: str
+    outdated: str
+    own: str
+    """What stands for the open image among the labels that can be measured; "" where none is open."""
+    measure: Control
+    use: Control
+    """Whether there is a table to look at and to save."""
+    everything: Control
+
+
+def measure_view(state: MeasureState, image: str, everything: Control, idle: Control) -> MeasureView:
+    """What to show for a state."""
+    there = bool(image or state.labels)
+    some = Control(there, "" if there else "Open an image or a labels layer first.")
+    table = state.table
+    return MeasureView(
+        state,
+        summary=table.summary if table is not None else "",
+        outdated="Labels were edited since: measure again." if table is not None and state.stale else "",
+        own=image,
+        measure=next((c for c in (some, idle) if not c.enabled), some),
+        use=Control(table is not None, "" if table is not None else "Press Measure first."),
+        everything=everything,
+    )
+
+
+def bins_of(table: Table, column: str) -> Bins:
+    """The histogram of a column."""
+    values = table.values(column)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return Bins()
+    counts, edges = np.histogram(values, BINS)
+    first, median, last = (float(v) for v in np.percentile(values, (ROBUST[0], 50, ROBUST[1])))
+    return Bins(tuple(counts.tolist()), float(edges[0]), float(edges[-1]), (first, last), median)
+
+
+def as_features(frame: Any) -> Any:
+    """The table as napari's labels layers take it: ``index`` says which label a row is of."""
+    found = frame.copy()
+    found.insert(0, "index", frame["label"].to_numpy())
+    return found

@@ -1,0 +1,328 @@
+"""Measures the open image's labels or any labels layer, and links the table with the view. No Qt.
+
+Data flow: a copy of the labels -> `measure_objects` in a helper thread -> the table: in the session, and as features of
+the layer. A chosen column -> histogram, colours; a chosen row <-> the object that is pointed at. No label is changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from ...api import Measurements
+from ...api import open as open_project
+from ...errors import CellsegError
+from ...events import ObjectsMeasured
+from ...measurement import (
+    NO_PIXELS,
+    Measured,
+    Objects,
+    array_channels,
+    channels_of,
+    image_of_project,
+    measure_objects,
+    tables,
+    write_table,
+)
+from ...project import Project
+from ..layers.objects import ObjectView, value_colours
+from ..layers.overlays import is_ours
+from ..layers.units import spacing_um
+from .background import Helper
+from .measured import Bins, MeasureState, Table, as_features, bins_of
+from .report_errors import report_errors
+from .session import Progress
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
+
+FIRST = "area", "volume"
+"""The column that is shown before the person chooses one."""
+
+
+class Measuring:
+    """The step Measure.
+
+    Attributes
+    ----------
+    worker
+        A helper thread of its own: corrections need not wait for a measurement.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+        self.worker = Helper(workspace.session)
+        self._view = ObjectView(workspace.viewer, self.choose_object)
+        self._stop = threading.Event()
+        self._done: list[str] = []
+        self._listened: Labels | None = None
+        self._edits = 0
+
+    @property
+    def state(self) -> MeasureState:
+        """What is measured and shown."""
+        return self._ws.session.measured
+
+    # --- what can be measured ---------------------------------------------------------------------
+
+    def look_for_layers(self, event: Any = None) -> None:
+        """Which labels and images of the viewer are not ours."""
+        others = [x for x in self._ws.viewer.layers if not is_ours(x)]
+        labels = tuple(x.name for x in others if isinstance(x, Labels))
+        pixels = tuple(x.name for x in others if isinstance(x, Image))
+        self._say(labels_there=labels, pixels_there=pixels)
+        if self.state.labels and self.state.labels not in labels:
+            self.forget()
+            self._say(labels="")
+        if self.state.pixels not in pixels:
+            self._say(pixels="")
+
+    def choose_labels(self, name: str) -> None:
+        """Measure this labels layer from now on; "" is the open image."""
+        if name != self.state.labels:
+            self.forget()
+            self._say(labels=name)
+
+    def choose_pixels(self, name: str) -> None:
+        """Measure the intensities of this image layer with a layer that is not ours; "" measures none."""
+        self._say(pixels=name)
+
+    def measure_layer(self, layer: Labels) -> None:
+        """Measure a labels layer, with the first image layer of its shape."""
+        own = self._ws.family is not None and layer is self._ws.family.labels
+        self.choose_labels("" if own else layer.name)
+        fits = [x.name for x in self._ws.viewer.layers if isinstance(x, Image) and _fits(x, layer) and not is_ours(x)]
+        self.choose_pixels("" if own or not fits else fits[0])
+        self.measure()
+
+    @report_errors
+    def measure(self) -> None:
+        """Measure every object, in the helper thread."""
+        ws = self._ws
+        ws.check_idle()
+        name, layer, read = self._foreign() if self.state.labels else self._own()
+        self._listen(layer if self.state.labels else None)
+        stop, edits = self._begin("measure", "Measuring..."), self._edits
+
+        def take(found: Objects) -> None:
+            ws.session.update(progress=None)
+            if layer in ws.viewer.layers:
+                self._take(layer, Table(name, found), stale=self._edits != edits)
+
+        self._later(lambda: measure_objects(read(), stop=stop.is_set), take)
+
+    @report_errors
+    def measure_all(self, path: str | Path) -> None:
+        """Measure the labels of all images into a table, and a summary beside it (``NAME_summary``)."""
+        ws, path = self._ws, Path(path)
+        ws.check_idle()
+        ws.settle()
+        folder, beside = ws.project().path, path.with_name(f"{path.stem}_summary{path.suffix}")
+        stop, total = self._begin("measure all", "Measuring all images..."), len(ws.session.images)
+        self._done.clear()
+
+        def work() -> Measurements:
+            with open_project(folder) as project:
+                return project.measure(csv=path, summary=beside, on_event=self._count, stop=stop.is_set)
+
+        def take(done: Measurements) -> None:
+            n = total - len(done.left_out)
+            left = "\n".join(f"{s.image} was left out: {s.message}" for s in done.left_out)
+            text = (
+                "Cancelled; nothing was written."
+                if done.stopped
+                else f"Measured {n} images: {path.name}, {beside.name}."
+            )
+            ws.session.update(progress=None, status=text, notice=left or ws.session.notice)
+
+        self._later(work, take)
+
+    # --- the table and the view -------------------------------------------------------------------
+
+    def choose_column(self, name: str) -> None:
+        """Show how the values of a column are distributed, and colour by it where objects are coloured."""
+        table = self.state.table
+        if table is not None and name in table.columns:
+            self._say(column=name, bins=bins_of(table, name))
+            if self.state.coloured:
+                self.colour(True)
+
+    def colour(self, on: bool) -> None:
+        """Colour objects by the chosen column, or give them their own colours back."""
+        table, layer, column = self.state.table, self._view.layer, self.state.column
+        self._say(coloured=on and table is not None and bool(column))
+        if not self.state.coloured or table is None or layer is None:
+            self._view.colour(None)
+            return
+        values, span, kind = table.values(column), self.state.bins.span, layer.dtype
+
+        def take(colours: Any) -> None:
+            now = self.state
+            if now.coloured and now.table is table and now.column == column and self._view.layer is layer:
+                self._view.colour(colours)
+
+        self.worker.later(lambda: value_colours(table.labels, values, span, kind), take)
+
+    def choose_object(self, label: int, *, look: bool = False) -> None:
+        """Choose an object and outline it; `look` brings it into view. 0 chooses none."""
+        table = self.state.table
+        box = table.box(label) if table is not None else ()
+        self._say(object=label if box else 0)
+        if box and look:
+            self._view.look_at(box)
+        self._view.outline(label if box else 0, box)
+
+    @report_errors
+    def save(self, path: str | Path) -> None:
+        """Write the table as ``measure --csv`` does."""
+        table = self.state.table
+        if table is None:
+            raise CellsegError("Nothing is measured yet.", "Press Measure first.")
+        written = write_table(tables({table.name: table.objects})[0], path)
+        self._ws.session.update(status=f"Wrote {written.name}: {len(table.labels)} objects.")
+
+    # --- following --------------------------------------------------------------------------------
+
+    def edited(self, *_: Any) -> None:
+        """Labels of the open image were changed."""
+        if not self.state.labels:
+            self._changed()
+
+    def closing(self) -> None:
+        """The open image is being closed."""
+        progress = self._ws.session.progress
+        if progress is not None and progress.kind == "measure":
+            self.cancel()
+        if not self.state.labels:
+            self.forget()
+
+    def forget(self) -> None:
+        """The table is of something else."""
+        self._view.leave()
+        self._listen(None)
+        self._say(table=None, stale=False, column="", bins=Bins(), coloured=False, object=0)
+
+    def cancel(self) -> None:
+        """Measure no more."""
+        self._stop.set()
+
+    def follow(self) -> None:
+        """Called by the clock."""
+        progress, total = self._ws.session.progress, max(1, len(self._ws.session.images))
+        if progress is not None and progress.kind == "measure all" and self._done:
+            n = len(self._done)
+            shown = Progress("measure all", f"Measuring image {min(n + 1, total)} of {total}", n / total)
+            self._ws.session.update(progress=shown)
+        self.worker.collect()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.cancel()
+        self._view.leave()
+        self._listen(None)
+        self.worker.close()
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _own(self) -> tuple[str, Labels, Callable[[], Measured]]:
+        """The open image: its name, its layer, and what is measured; that is read in the helper thread."""
+        ws = self._ws
+        ws.settle()
+        store, folder, image, layer = ws.store(), ws.project().path, ws.session.image, ws.layers().labels
+        record, instances = store.record, ws.instances
+
+        def read() -> Measured:
+            try:
+                with Project.open(folder) as own:  # this thread's own connection
+                    pixels = channels_of(own.read_image(image))
+            except CellsegError:
+                pixels = NO_PIXELS  # its picture is gone, its labels are there
+            labels, state = store.labels.copy(), store.state.copy()
+            return image_of_project(labels, state, record.spacing_um, pixels, instances=instances)
+
+        return image, layer, read
+
+    def _foreign(self) -> tuple[str, Labels, Callable[[], Measured]]:
+        """The same of a layer that is not ours."""
+        layers = self._ws.viewer.layers
+        layer = layers[self.state.labels]
+        image = layers[self.state.pixels] if self.state.pixels else None
+        data = layer.data[0] if layer.multiscale else layer.data
+        spacing = spacing_um(layer.scale, layer.units, data.ndim)
+        if image is not None and not _fits(image, layer):
+            raise CellsegError(
+                f"{image.name} has another shape than {layer.name}.", "Choose the image that the labels were made on."
+            )
+
+        def read() -> Measured:
+            labels = np.array(data)
+            pixels = NO_PIXELS
+            if image is not None:
+                pixels = array_channels(image.data[0] if image.multiscale else image.data, labels.shape)
+            return Measured(labels, spacing, *pixels)
+
+        return layer.name, layer, read
+
+    def _begin(self, kind: str, text: str) -> threading.Event:
+        self._stop = threading.Event()
+        self._ws.session.update(problem=None, notice="", progress=Progress(kind, text))
+        return self._stop
+
+    def _later(self, work: Callable[[], Any], take: Callable[[Any], None]) -> None:
+        """Work in the thread; what goes wrong is shown, a wish to stop only in the status line."""
+        stop = self._stop
+
+        def failed(error: CellsegError) -> None:
+            self._ws.session.update(progress=None)
+            if stop.is_set():
+                self._ws.session.update(status="Cancelled; nothing was measured.")
+            elif self._ws.session.problem is None:
+                self._ws.fail(error)
+
+        self.worker.later(work, take, failed)
+
+    def _take(self, layer: Labels, table: Table, *, stale: bool) -> None:
+        """Show what was measured."""
+        coloured, column = self.state.coloured, self.state.column
+        self._view.watch(layer)
+        layer.features = as_features(table.frame)
+        self._say(table=table, stale=stale)
+        self.choose_object(0)
+        self.choose_column(column if column in table.columns else next(c for c in FIRST if c in table.columns))
+        self._ws.session.update(status=f"Measured {len(table.labels)} objects.")
+        if coloured:
+            self.colour(True)
+
+    def _listen(self, layer: Labels | None) -> None:
+        """Follow edits of a layer that is not ours."""
+        for event in ("data", "paint", "labels_update"):
+            if self._listened is not None:
+                getattr(self._listened.events, event).disconnect(self._changed)
+            if layer is not None:
+                getattr(layer.events, event).connect(self._changed)
+        self._listened = layer
+
+    def _changed(self, event: Any = None) -> None:
+        self._edits += 1
+        if self.state.table is not None:
+            self._say(stale=True)
+
+    def _count(self, event: Any) -> None:
+        """Called in the helper thread: an image is done."""
+        if isinstance(event, ObjectsMeasured):
+            self._done.append(event.image)
+
+    def _say(self, **values: Any) -> None:
+        self._ws.session.update(measured=replace(self.state, **values))
+
+
+def _fits(image: Image, layer: Labels) -> bool:
+    """Whether an image layer has the shape of a labels layer."""
+    shapes = [(x.data[0] if x.multiscale else x.data).shape for x in (image, layer)]
+    return bool((shapes[0][:-1] if image.rgb else shapes[0]) == shapes[1])

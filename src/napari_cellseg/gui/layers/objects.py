@@ -1,0 +1,181 @@
+"""Objects of any labels layer: outlined, brought into view, coloured by a value, found under a click. No Qt.
+
+Nothing here changes a label. Colours are a colormap of the layer, and the one it had comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels, Vectors
+from napari.utils.colormaps import DirectLabelColormap, ensure_colormap
+from numpy.typing import NDArray
+from skimage.measure import find_contours
+
+from ..._types import Box
+from . import _napari
+from .overlays import keep_active
+
+COLOURS = "viridis"
+LEVELS = 64
+"""So many colours: more cannot be told apart, and napari's tables stay small."""
+UNKNOWN = (0.55, 0.55, 0.55, 0.5)
+"""Of objects without a value, and of those that came after the measurement."""
+SMALLEST = 24.0
+"""Objects that would take fewer screen pixels than this are zoomed to."""
+QUIET = ("pan_zoom", "pick")
+"""Modes in which a click paints nothing."""
+
+
+class ObjectView:
+    """Shows objects of one labels layer at a time.
+
+    Parameters
+    ----------
+    clicked
+        Called with the label under a click, while a layer is watched.
+    """
+
+    def __init__(self, viewer: ViewerModel, clicked: Callable[[int], None]) -> None:
+        self.viewer, self._clicked = viewer, clicked
+        self.layer: Labels | None = None
+        self._colours: Any = None
+        self._line: Vectors | None = None
+
+    def watch(self, layer: Labels) -> None:
+        """Follow clicks on a layer, and on no other."""
+        if layer is not self.layer:
+            self.leave()
+            self.layer = layer
+            layer.mouse_drag_callbacks.append(self._pressed)
+
+    def leave(self) -> None:
+        """Give the layer back as it was."""
+        self.colour(None)
+        self.outline(0, ())
+        if self.layer is not None and self._pressed in self.layer.mouse_drag_callbacks:
+            self.layer.mouse_drag_callbacks.remove(self._pressed)
+        self.layer = None
+
+    def colour(self, colormap: DirectLabelColormap | None) -> None:
+        """Colour objects by a value; None gives them their own colours back."""
+        if self.layer is None:
+            return
+        if colormap is None:
+            if self._colours is not None:
+                self.layer.colormap = self._colours
+            self._colours = None
+            return
+        if self._colours is None:
+            self._colours = self.layer.colormap
+        self.layer.colormap = colormap
+
+    def outline(self, label: int, box: Box) -> None:
+        """Draw a line round an object in the slice that is shown; 0 takes it away."""
+        if self.layer is None or not label:
+            if self._line is not None and self._line in self.viewer.layers:
+                self.viewer.layers.remove(self._line)
+            self._line = None
+            return
+        plane = tuple(int(v) for v in self.layer.world_to_data(self.viewer.dims.point)[:-2])[-(len(box) - 2) :]
+        lines = vectors(rings(self.layer.data, label, box, plane if len(box) > 2 else ()), len(box))
+        if self._line is None or self._line not in self.viewer.layers:
+            common = {"scale": self.layer.scale, "translate": self.layer.translate, "units": self.layer.units}
+            self._line = Vectors(
+                lines, ndim=len(box), name=f"{self.layer.name} [object]", edge_color="#ffffff", vector_style="line",
+                **common,
+            )  # fmt: skip
+            with keep_active(self.viewer):
+                self.viewer.layers.append(self._line)
+        self._line.edge_width = line_width(self.viewer, float(self.layer.scale[-1]))
+        self._line.data = lines
+
+    def look_at(self, box: Box) -> None:
+        """Put the middle of an object into the middle of the view; zoom only where it would be too small to see."""
+        if self.layer is None:
+            return
+        go_to_middle(self.viewer, self.layer, box)
+        camera = _napari.camera(self.viewer)
+        longest = max((s.stop - s.start) * c for s, c in zip(box, self.layer.scale[-len(box) :], strict=True))
+        if longest * camera.zoom < SMALLEST:
+            camera.zoom = 4 * SMALLEST / longest
+
+    def _pressed(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+        """A click that paints nothing and moves nothing."""
+        dragged = False
+        yield
+        while event.type == "mouse_move":
+            dragged = True
+            yield
+        if not dragged and str(layer.mode) in QUIET:
+            found = layer.get_value(
+                event.position, view_direction=event.view_direction, dims_displayed=event.dims_displayed, world=True
+            )
+            self._clicked(int(found or 0))
+
+
+def value_colours(
+    labels: NDArray[np.int64], values: NDArray[Any], span: tuple[float, float], dtype: Any
+) -> DirectLabelColormap:
+    """A colormap by which objects show a value; may be made in any thread, and napari needs no more time for it.
+
+    Parameters
+    ----------
+    labels, values
+        (N,) each; objects whose value is not finite are grey.
+    span
+        Values of the first and the last colour.
+    dtype
+        Of the labels layer.
+    """
+    palette = ensure_colormap(COLOURS).map(np.linspace(0, 1, LEVELS)).astype(np.float32)
+    numbers = np.asarray(values, np.float64)
+    share = (np.nan_to_num(numbers) - span[0]) / ((span[1] - span[0]) or 1.0)
+    level = np.clip(share * LEVELS, 0, LEVELS - 1).astype(np.int64)
+    unknown, finite = np.array(UNKNOWN, np.float32), np.isfinite(numbers)
+    colours: dict[int | None, NDArray[np.float32]] = {None: unknown, 0: np.zeros(4, np.float32)}
+    for label, k, known in zip(labels.tolist(), level.tolist(), finite.tolist(), strict=True):
+        colours[label] = palette[k] if known else unknown
+    made = DirectLabelColormap(color_dict=colours)
+    _napari.load_colormap(made, np.dtype(dtype))
+    return made
+
+
+def rings(labels: Any, id: int, box: Box, plane: tuple[int, ...]) -> list[NDArray[Any]]:
+    """Lines round an object in one plane, (N, ndim) each; none where it is not there.
+
+    Parameters
+    ----------
+    box
+        Of the object.
+    plane
+        Slice of a volume; () of a plane.
+    """
+    rows, columns = box[-2:]
+    mask = np.pad(np.asarray(labels[(*plane, rows, columns)]) == id, 1)
+    found = (ring - 1 + (rows.start, columns.start) for ring in find_contours(mask, 0.5))
+    return [np.hstack([np.full((len(ring), len(plane)), plane, float), ring]) for ring in found]
+
+
+def vectors(lines: list[NDArray[Any]], ndim: int) -> NDArray[Any]:
+    """Lines as a vectors layer takes them, (N, 2, ndim)."""
+    nothing = np.zeros((0, 2, ndim))
+    return np.concatenate([nothing, *(np.stack([p[:-1], np.diff(p, axis=0)], axis=1) for p in lines)])
+
+
+def line_width(viewer: ViewerModel, pixel: float = 1.0) -> float:
+    """Width of a line that can be seen at this zoom, in pixels of a layer."""
+    return max(0.4, 1.5 / max(float(_napari.camera(viewer).zoom) * pixel, 0.1))
+
+
+def go_to_middle(viewer: ViewerModel, layer: Any, box: Box) -> None:
+    """Show the middle slice of a box, its middle in the middle of the view."""
+    middle = [(s.start + s.stop - 1) / 2 for s in box]
+    if len(box) == 3:
+        middle[0] = round(middle[0])
+        viewer.dims.set_point(viewer.dims.ndim - 3, float(layer.data_to_world(middle)[0]))
+    world = layer.data_to_world(middle)
+    _napari.camera(viewer).center = tuple(float(v) for v in world[-viewer.dims.ndisplay :])

@@ -1,0 +1,123 @@
+"""Step 7: the table of objects, linked with the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel
+from superqt.utils import signals_blocked
+
+from ..app.measured import MeasureView
+from ..app.view import View
+from .object_table import ObjectTable, ValuePlot, tip
+from .page import Page
+from .widgets import ActionButton, hint, row
+
+OWN = "Open image"
+FILES = "Table (*.csv *.parquet)"
+
+
+class MeasurePage(Page):
+    """Measure every object, look at the numbers in the picture, save them."""
+
+    title = "Measure"
+    about = "Sizes, shapes, neighbours and intensities of every object. Nothing is changed by measuring or colouring."
+
+    def build(self) -> None:
+        """Make the controls."""
+        measuring = self.controller.measuring
+        self.labels, self.pixels = QComboBox(), QComboBox()
+        self.labels.setToolTip("Whose objects: those of the open image, or of any labels layer.")
+        self.pixels.setToolTip("The image layer whose intensities are measured under them.")
+        self.labels.activated.connect(lambda n: measuring.choose_labels(str(self.labels.itemData(n))))
+        self.pixels.activated.connect(lambda n: measuring.choose_pixels(str(self.pixels.itemData(n))))
+        self.button = ActionButton("Measure", "Measure every object of these labels.", measuring.measure, primary=True)
+        self.button.setObjectName("Measure")
+        self.summary, self.outdated = QLabel(), QLabel()
+        self.summary.setWordWrap(True)
+        self.outdated.setWordWrap(True)
+        self.outdated.setStyleSheet("color: #f2b134; font-weight: 600;")
+        self.column = QComboBox()
+        self.column.setToolTip("The column of the histogram, and of the colours.")
+        self.column.setMinimumContentsLength(14)
+        self.column.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.column.activated.connect(lambda n: measuring.choose_column(self.column.itemText(n)))
+        self.colour = ActionButton(
+            "Colour objects", "Colour every object by this column; press again for their own colours.", self._colour
+        )
+        self.colour.setCheckable(True)
+        self.plot, self.what, self.table = ValuePlot(), hint(), ObjectTable()
+        self.table.chosen.connect(lambda label: measuring.choose_object(label, look=True))
+        self.table.column_chosen.connect(measuring.choose_column)
+        self._assemble()
+
+    def _assemble(self) -> None:
+        self.save = ActionButton("Save table...", "Write this table (.csv, .parquet).", self._save)
+        self.everything = ActionButton(
+            "All images...", "Measure all images of the project into one table, with a summary beside it.", self._all
+        )
+        self.others = row(QLabel("Labels"), self.labels, QLabel("Intensities"), self.pixels)
+        self.results = (row(self.column, self.colour), self.plot, self.what, self.table)
+        for widget in (self.others, self.button, self.summary, self.outdated, *self.results):
+            self.form.addWidget(widget)
+        self.form.addWidget(row(self.save, self.everything))
+
+    def show_view(self, view: View) -> None:
+        """Show what was measured."""
+        shown, state = view.measure, view.measure.state
+        self._show_choices(shown)
+        self.button.show_control(shown.measure)
+        self.save.show_control(shown.use)
+        self.colour.show_control(shown.use)
+        self.everything.show_control(shown.everything)
+        for label, text in ((self.summary, shown.summary), (self.outdated, shown.outdated)):
+            label.setText(text)
+            label.setVisible(bool(text))
+        for widget in self.results:
+            widget.setVisible(state.table is not None)
+        self.colour.setChecked(state.coloured)
+        self.plot.show_bins(state.bins, state.coloured)
+        self.table.show_table(state.table)
+        self.table.show_object(state.object)
+        columns = list(state.table.columns) if state.table is not None else []
+        with signals_blocked(self.column):
+            if [self.column.itemText(n) for n in range(self.column.count())] != columns:
+                self.column.clear()
+                self.column.addItems(columns)
+            self.column.setCurrentText(state.column)
+        self.what.setText(tip(state.column))
+
+    def _show_choices(self, shown: MeasureView) -> None:
+        """Which labels and intensities there are; nothing to choose where there is only the open image."""
+        state = shown.state
+        own = [(f"{OWN}: {shown.own}", "")] if shown.own else [("(choose a layer)", "")]
+        _fill(self.labels, [*own, *((n, n) for n in state.labels_there)], state.labels)
+        its = [("of the image", "")] if not state.labels else [("none", ""), *((n, n) for n in state.pixels_there)]
+        _fill(self.pixels, its, state.pixels if state.labels else "")
+        self.pixels.setEnabled(bool(state.labels))
+        self.others.setVisible(bool(state.labels_there))
+
+    def _colour(self) -> None:
+        self.controller.measuring.colour(self.colour.isChecked())
+
+    def _save(self) -> None:
+        self._ask("Save the table as", "objects.csv", self.controller.measuring.save)
+
+    def _all(self) -> None:
+        self._ask("Measure all images into", "all_objects.csv", self.controller.measuring.measure_all)
+
+    def _ask(self, question: str, name: str, then: Callable[[str], object]) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, question, name, FILES)
+        if path:
+            then(path)
+
+
+def _fill(box: QComboBox, items: list[tuple[str, str]], chosen: str) -> None:
+    with signals_blocked(box):
+        if [(box.itemText(n), box.itemData(n)) for n in range(box.count())] != items:
+            box.clear()
+            for text, data in items:
+                box.addItem(text, data)
+        box.setCurrentIndex(max(0, box.findData(chosen)))
+    box.setMinimumContentsLength(8)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
