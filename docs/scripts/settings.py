@@ -1,4 +1,4 @@
-"""Write docs/config.md and docs/shortcuts.md from the code, so that the tables cannot be out of date.
+"""Write config.md, shortcuts.md and the tables of measuring.md from the code, so that none can be out of date.
 
 usage: python docs/scripts/settings.py [--check]
 """
@@ -13,6 +13,8 @@ from napari_cellseg.config import Config, Optimiser, Predict, Sampling, Train
 from napari_cellseg.drafts import DRAFTS
 from napari_cellseg.gui.app.tools import shortcuts
 from napari_cellseg.losses import LOSSES
+from napari_cellseg.measurement import COLUMNS, FIGURES
+from napari_cellseg.measurement import GROUPS as COLUMN_GROUPS
 from napari_cellseg.models import MODELS
 from napari_cellseg.preprocess import STEPS
 from napari_cellseg.settings import Settings
@@ -71,7 +73,30 @@ def keys() -> str:
     return intro + shortcuts()
 
 
-PAGES = {TARGET: page, TARGET.with_name("shortcuts.md"): keys}
+MEASURING = TARGET.with_name("measuring.md")
+
+
+def measuring() -> str:
+    """The page of measurements with its tables as the code has them."""
+    dims = {(2,): "2D", (3,): "3D", (2, 3): "both"}
+    columns = ["| group | name | unit | of | meaning | scikit-image |", "|---|---|---|---|---|---|"]
+    for group in COLUMN_GROUPS:
+        columns += [
+            f"| {group} | `{c.name}` | {c.unit} | {dims[c.dims]} | {c.description} | {c.skimage} |"
+            for c in COLUMNS
+            if c.group == group
+        ]
+    figures = ["| name | unit | meaning |", "|---|---|---|"]
+    figures += [f"| `{f.name}` | {f.unit} | {f.description} |" for f in FIGURES]
+    text = MEASURING.read_text(encoding="utf-8")
+    for name, lines in (("columns", columns), ("summary", figures)):
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, after = text.split(begin)[0], text.split(end)[1]
+        text = f"{before}{begin}\n\n{chr(10).join(lines)}\n\n{end}{after}"
+    return text
+
+
+PAGES = {TARGET: page, TARGET.with_name("shortcuts.md"): keys, MEASURING: measuring}
 
 
 if __name__ == "__main__":

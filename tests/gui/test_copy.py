@@ -63,7 +63,7 @@ def test_every_command_is_one_that_the_command_line_knows(controller):
     from napari_cellseg.cli._parser import parser
 
     found = calls(controller.session)
-    assert set(found) == {"Image", "Predict", "Correct", "Fine-tune", "Rounds"}
+    assert set(found) == {"Image", "Predict", "Correct", "Fine-tune", "Rounds", "Measure"}
     for call in found.values():
         parser().parse_args(shlex.split(call.command)[1:])
         compile(call.python, "copied", "exec")

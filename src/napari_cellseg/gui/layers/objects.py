@@ -84,9 +84,9 @@ class ObjectView:
         lines = vectors(rings(self.layer.data, label, box, plane if len(box) > 2 else ()), len(box))
         if self._line is None or self._line not in self.viewer.layers:
             common = {"scale": self.layer.scale, "translate": self.layer.translate, "units": self.layer.units}
+            name = f"{self.layer.name.removesuffix(' [labels]')} [object]"
             self._line = Vectors(
-                lines, ndim=len(box), name=f"{self.layer.name} [object]", edge_color="#ffffff", vector_style="line",
-                **common,
+                lines, ndim=len(box), name=name, edge_color="#ffffff", vector_style="line", **common
             )  # fmt: skip
             with keep_active(self.viewer):
                 self.viewer.layers.append(self._line)

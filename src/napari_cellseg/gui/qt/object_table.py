@@ -83,8 +83,17 @@ class _Model(QAbstractTableModel):
         if order == Qt.SortOrder.DescendingOrder:
             missing = values[found] != values[found]
             found = np.concatenate([found[~missing][::-1], found[missing]])
-        self.order = found
+        self._follow(found)
         self.layoutChanged.emit()
+
+    def _follow(self, order: NDArray[np.int64]) -> None:
+        """Use another order; what is marked goes with its object."""
+        marked = self.persistentIndexList()
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        moved = [self.index(int(place[self.order[index.row()]]), index.column()) for index in marked]
+        self.order = order
+        self.changePersistentIndexList(marked, moved)
 
 
 class ObjectTable(QTableView):
@@ -97,6 +106,7 @@ class ObjectTable(QTableView):
         super().__init__()
         self._model = _Model()
         self._table: Table | None = None
+        self._column = ""
         self.setModel(self._model)
         self.setSortingEnabled(True)
         self.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
@@ -138,6 +148,12 @@ class ObjectTable(QTableView):
                     self.scrollTo(self._model.index(int(place[0]), 0))
         if (port := self.viewport()) is not None:
             port.update()
+
+    def show_column(self, name: str) -> None:
+        """Bring a column into view, when another one is chosen."""
+        if name != self._column and name in self._model.names():
+            self.scrollTo(self._model.index(max(0, self.rowAt(0)), self._model.names().index(name)))
+        self._column = name
 
     @property
     def label(self) -> int:

@@ -79,6 +79,7 @@ class MeasurePage(Page):
         self.plot.show_bins(state.bins, state.coloured)
         self.table.show_table(state.table)
         self.table.show_object(state.object)
+        self.table.show_column(state.column)
         columns = list(state.table.columns) if state.table is not None else []
         with signals_blocked(self.column):
             if [self.column.itemText(n) for n in range(self.column.count())] != columns:

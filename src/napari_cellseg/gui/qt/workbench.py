@@ -167,7 +167,7 @@ class Workbench(Dock):
         self.tabs.setExpanding(False)
         self.tabs.setUsesScrollButtons(False)
         self.tabs.setElideMode(self.tabs.elideMode().ElideNone)
-        self.tabs.setStyleSheet("QTabBar::tab { padding: 5px 6px; min-width: 0; }")
+        self.tabs.setStyleSheet("QTabBar::tab { padding: 5px 3px; min-width: 0; }")
         self.pages = [page(self.controller) for page in PAGES]
         for page in self.pages:
             self.tabs.addTab(page.title)
