@@ -32,14 +32,18 @@ PLANE = "perimeter_crofton", "eccentricity", "orientation"
 
 
 def specimen(shape: tuple[int, ...], n: int) -> np.ndarray:
-    """About n disks or balls on a lattice, each touching the next, (Y, X) or (Z, Y, X) uint32."""
+    """About n disks or balls on a lattice, each touching the next, (Y, X) or (Z, Y, X) uint32; made row by row."""
     side = round((np.prod(shape) / n) ** (1 / len(shape)))
-    places = np.indices(shape, sparse=True, dtype=np.int32)
-    squares = sum((p % side - side / 2 + 0.5) ** 2 for p in places)
-    number = np.zeros((1,) * len(shape), np.int64)
-    for p, length in zip(places, shape, strict=True):
-        number = number * -(-length // side) + p // side
-    return np.where(squares <= (0.52 * side) ** 2, number + 1, 0).astype(np.uint32)
+    labels = np.empty(shape, np.uint32)
+    for first in range(shape[0]):
+        places = np.indices((1, *shape[1:]), sparse=True, dtype=np.int32)
+        places = (places[0] + first, *places[1:])
+        squares = sum((p % side - side / 2 + 0.5) ** 2 for p in places)
+        number = np.zeros((1,) * len(shape), np.int64)
+        for p, length in zip(places, shape, strict=True):
+            number = number * -(-length // side) + p // side
+        labels[first] = np.where(squares <= (0.52 * side) ** 2, number + 1, 0)[0]
+    return labels
 
 
 def measure(name: str) -> dict[str, object]:

@@ -20,7 +20,8 @@ from napari_cellseg.cli import main
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.measured import Table, bins_of
 from napari_cellseg.gui.app.view import resolve
-from napari_cellseg.gui.layers.objects import LEVELS, UNKNOWN, value_colours
+from napari_cellseg.gui.layers import objects
+from napari_cellseg.gui.layers.objects import LEVELS, UNKNOWN, Levels, level_colours
 from napari_cellseg.gui.layers.units import spacing_um
 from napari_cellseg.gui.qt.object_table import ObjectTable, ValuePlot
 from napari_cellseg.gui.qt.page_measure import MeasurePage
@@ -116,37 +117,52 @@ def test_the_summary_is_said(controller, page):
     assert "µm²" in table.summary
 
 
+def colours_of(controller):
+    """The layer of colours; None where there is none."""
+    return next((x for x in controller.viewer.layers if x.name == f"i1 [{controller.measuring.state.column}]"), None)
+
+
 def test_colouring_touches_neither_data_nor_log(controller):
     table = measured(controller)
     store, layer = controller.store(), controller.family.labels
-    before, n, own = store.labels.copy(), store.n, layer.colormap
+    before, n, own, names = store.labels.copy(), store.n, layer.colormap, [x.name for x in controller.viewer.layers]
     controller.measuring.choose_column("solidity")
     controller.measuring.colour(True)
-    spin(controller, lambda: layer.colormap is not own)
-    values = table.values("solidity")
-    low, high = int(table.labels[values.argmin()]), int(table.labels[values.argmax()])
-    assert not np.allclose(layer.get_color(low), layer.get_color(high))
-    np.testing.assert_allclose(layer.get_color(int(store.labels.max()) + 1), UNKNOWN, atol=0.01)
-    first = np.array(layer.get_color(low))
+    spin(controller, lambda: colours_of(controller) is not None)
+    shown = colours_of(controller)
+    order = np.argsort(table.values("solidity"))
+    levels = [int(shown.data[before == table.labels[k]].max()) for k in order]
+    assert levels == sorted(levels)
+    assert (levels[0], levels[-1]) == (1, LEVELS)
+    assert ((shown.data > 0) == (before > 0)).all()
     controller.measuring.choose_column("area")
-    spin(controller, lambda: not controller.measuring.worker.busy)
-    assert not np.allclose(first, layer.get_color(low)) or values.argmin() == table.values("area").argmin()
+    spin(controller, lambda: colours_of(controller) is not None)
+    assert shown not in controller.viewer.layers
+    assert controller.viewer.layers.selection.active is layer
     controller.measuring.colour(False)
-    assert layer.colormap is own
-    assert (store.n, layer.data is store.labels) == (n, True)
+    assert [x.name for x in controller.viewer.layers] == names
+    assert (store.n, layer.data is store.labels, layer.colormap is own) == (n, True, True)
     np.testing.assert_array_equal(store.labels, before)
 
 
-def test_closing_the_image_gives_colours_back_and_drops_the_table(controller):
+def test_colours_follow_what_is_painted(controller):
     measured(controller)
-    layer = controller.family.labels
-    own = layer.colormap
     controller.measuring.colour(True)
-    spin(controller, lambda: layer.colormap is not own)
+    spin(controller, lambda: colours_of(controller) is not None)
+    shown, layer = colours_of(controller), controller.family.labels
+    layer.data_setitem((np.array([0, 1]), np.array([0, 1])), 900)
+    assert shown.data[0, 0] == shown.data[1, 1] == UNKNOWN
+    layer.data_setitem((np.array([0]), np.array([0])), 0)
+    assert (shown.data[0, 0], shown.data[1, 1]) == (0, UNKNOWN)
+
+
+def test_closing_the_image_takes_colours_and_table_away(controller):
+    measured(controller)
+    controller.measuring.colour(True)
+    spin(controller, lambda: colours_of(controller) is not None)
     controller.select_image("i2")
-    assert layer.colormap is own
     assert controller.measuring.state.table is None
-    assert [x.name for x in controller.viewer.layers if "[object]" in x.name] == []
+    assert all(x.name.startswith("i2") for x in controller.viewer.layers)
 
 
 def test_an_edit_makes_the_table_out_of_date_and_measuring_again_mends_it(controller, page):
@@ -351,12 +367,16 @@ def test_units_of_layers(units, want):
 
 def test_colours_go_from_the_first_to_the_last():
     labels, values = np.arange(1, 101), np.append(np.arange(99.0), np.nan)
-    colours = value_colours(labels, values, (0.0, 98.0), np.uint32).color_dict
-    assert len({tuple(np.round(colours[k], 4)) for k in range(1, 100)}) == LEVELS
-    np.testing.assert_allclose(colours[100], UNKNOWN, atol=0.01)
-    layer = Labels(np.arange(101, dtype=np.uint32).reshape(1, -1))
-    layer.colormap = value_colours(labels, values, (0.0, 98.0), np.uint32)
-    assert not np.allclose(layer.get_color(1), layer.get_color(99))
+    levels = Levels.by("x", labels, values, (0.0, 98.0))
+    assert set(levels.levels) == {*range(1, LEVELS + 1), UNKNOWN}
+    assert levels.levels[-1] == UNKNOWN
+    for dtype in (np.uint8, np.int32, np.uint32, np.int64):
+        shown = levels.of(np.array([[0, 1, 99, 100, 120]], dtype))
+        assert shown.tolist() == [[0, 1, LEVELS, UNKNOWN, UNKNOWN]]
+    layer = Labels(levels.of(np.arange(101).reshape(1, -1)), colormap=objects._colormap())
+    for value in (1, LEVELS, UNKNOWN):
+        np.testing.assert_allclose(layer.get_color(value), level_colours()[value], atol=0.01)
+    assert layer.get_color(0) is None or not np.any(layer.get_color(0)[3:])
 
 
 def test_a_volume_is_measured_and_looked_at(opened, tmp_path):

@@ -30,8 +30,8 @@ from ...measurement import (
     tables,
     write_table,
 )
-from ...project import Project
-from ..layers.objects import ObjectView, value_colours
+from ...project import Edit, Project
+from ..layers.objects import Levels, ObjectView
 from ..layers.overlays import is_ours
 from ..layers.units import spacing_um
 from .background import Helper
@@ -160,14 +160,14 @@ class Measuring:
         if not self.state.coloured or table is None or layer is None:
             self._view.colour(None)
             return
-        values, span, kind = table.values(column), self.state.bins.span, layer.dtype
+        levels, data = Levels.by(column, table.labels, table.values(column), self.state.bins.span), _finest(layer)
 
-        def take(colours: Any) -> None:
+        def take(pixels: Any) -> None:
             now = self.state
             if now.coloured and now.table is table and now.column == column and self._view.layer is layer:
-                self._view.colour(colours)
+                self._view.colour(levels, pixels)
 
-        self.worker.later(lambda: value_colours(table.labels, values, span, kind), take)
+        self.worker.later(lambda: levels.of(data), take)
 
     def choose_object(self, label: int, *, look: bool = False) -> None:
         """Choose an object and outline it; `look` brings it into view. 0 chooses none."""
@@ -189,10 +189,11 @@ class Measuring:
 
     # --- following --------------------------------------------------------------------------------
 
-    def edited(self, *_: Any) -> None:
+    def edited(self, edit: Edit, painted: bool = False) -> None:
         """Labels of the open image were changed."""
         if not self.state.labels:
             self._changed()
+            self._view.edited(edit.box())
 
     def closing(self) -> None:
         """The open image is being closed."""
@@ -253,7 +254,7 @@ class Measuring:
         layers = self._ws.viewer.layers
         layer = layers[self.state.labels]
         image = layers[self.state.pixels] if self.state.pixels else None
-        data = layer.data[0] if layer.multiscale else layer.data
+        data = _finest(layer)
         spacing = spacing_um(layer.scale, layer.units, data.ndim)
         if image is not None and not _fits(image, layer):
             raise CellsegError(
@@ -264,7 +265,7 @@ class Measuring:
             labels = np.array(data)
             pixels = NO_PIXELS
             if image is not None:
-                pixels = array_channels(image.data[0] if image.multiscale else image.data, labels.shape)
+                pixels = array_channels(_finest(image), labels.shape)
             return Measured(labels, spacing, *pixels)
 
         return layer.name, layer, read
@@ -322,7 +323,12 @@ class Measuring:
         self._ws.session.update(measured=replace(self.state, **values))
 
 
+def _finest(layer: Any) -> Any:
+    """The pixels of a layer; of a pyramid, its finest level."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
 def _fits(image: Image, layer: Labels) -> bool:
     """Whether an image layer has the shape of a labels layer."""
-    shapes = [(x.data[0] if x.multiscale else x.data).shape for x in (image, layer)]
+    shapes = [_finest(x).shape for x in (image, layer)]
     return bool((shapes[0][:-1] if image.rgb else shapes[0]) == shapes[1])

@@ -103,11 +103,6 @@ def load_colours() -> None:
         colours._data_to_texture(np.zeros((8, 8), kind))
 
 
-def load_colormap(colormap: Any, dtype: np.dtype[Any]) -> None:
-    """Let napari load the compiled loops and make the tables by which a colormap colours labels of a type."""
-    colormap._data_to_texture(np.zeros((8, 8), dtype))
-
-
 def canvas_size(viewer: ViewerModel) -> NDArray[Any]:
     """Height and width of the canvas in screen pixels."""
     if hasattr(viewer, "canvas"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from napari.utils.colormaps import ensure_colormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
@@ -14,9 +13,12 @@ from superqt.utils import signals_blocked
 
 from ...measurement import COLUMNS
 from ..app.measured import Bins, Table
-from ..layers.objects import COLOURS
+from ..layers.objects import Levels, level_colours
 from .widgets import ACCENT
 
+SAMPLE = 20
+"""So many rows decide how wide columns are; Qt would else ask for every cell of a thousand."""
+_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _NOTHING = QModelIndex()
 _TIPS = {c.name: f"{c.description} {f'In {c.unit}.' if c.unit else ''}".strip() for c in COLUMNS}
 
@@ -60,7 +62,7 @@ class _Model(QAbstractTableModel):
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Text of a cell."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return _RIGHT
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         return _text(self._values[index.column()][self.order[index.row()]])
@@ -119,6 +121,7 @@ class ObjectTable(QTableView):
             rows.setDefaultSectionSize(20)
         if (heads := self.horizontalHeader()) is not None:
             heads.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+            heads.setResizeContentsPrecision(SAMPLE)
             heads.sectionClicked.connect(lambda n: self.column_chosen.emit(self._model.names()[n]))
         if (selection := self.selectionModel()) is not None:
             selection.currentRowChanged.connect(self._moved)
@@ -217,8 +220,8 @@ class ValuePlot(QWidget):
 
 def _colours(values: NDArray[np.float64], span: tuple[float, float]) -> list[QColor]:
     """The colours that objects with these values have."""
-    share = np.clip((values - span[0]) / ((span[1] - span[0]) or 1.0), 0, 1)
-    return [QColor.fromRgbF(*(float(v) for v in rgba)) for rgba in ensure_colormap(COLOURS).map(share)]
+    palette, levels = level_colours(), Levels.by("", np.arange(len(values)), values, span).levels
+    return [QColor.fromRgbF(*(float(v) for v in palette[level])) for level in levels]
 
 
 def _text(value: Any) -> str:
