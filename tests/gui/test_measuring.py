@@ -229,8 +229,8 @@ def click(controller, label, *, drag=False, mode="pan_zoom"):
     place = np.argwhere(layer.data == label)[0]
     event = MagicMock(position=layer.data_to_world(place), view_direction=None, dims_displayed=[0, 1])
     event.type = "mouse_press"
-    (callback,) = [c for c in layer.mouse_drag_callbacks if "ObjectView" in getattr(c, "__qualname__", "")]
-    steps = callback(layer, event)
+    (callback,) = [c for c in controller.viewer.mouse_drag_callbacks if "ObjectView" in getattr(c, "__qualname__", "")]
+    steps = callback(controller.viewer, event)
     next(steps)
     if drag:
         event.type = "mouse_move"
@@ -246,6 +246,29 @@ def test_a_drag_or_a_stroke_chooses_nothing(controller):
     assert controller.measuring.state.object == 0
     click(controller, int(table.labels[0]), mode="paint")
     assert controller.measuring.state.object == 0
+
+
+def test_a_click_of_a_tool_is_the_tools(controller):
+    table = measured(controller)
+    controller.tools.choose("merge")
+    click(controller, int(table.labels[0]))
+    assert controller.measuring.state.object == 0
+
+
+def test_a_click_counts_whatever_layer_is_active(controller):
+    table = measured(controller)
+    controller.viewer.layers.selection.active = controller.family.image
+    click(controller, int(table.labels[0]))
+    assert controller.measuring.state.object == table.labels[0]
+
+
+def test_columns_are_explained_in_the_units_of_the_image(controller, page):
+    table = measured(controller)
+    assert table.meaning("area").endswith("Unit: µm².")
+    assert table.meaning("local_density").endswith("Unit: per mm².")
+    assert "darker" in table.meaning("intensity_p95_1")
+    assert all(table.meaning(c) for c in table.frame.columns)
+    assert page.what.text() == table.meaning("area")
 
 
 def test_sorting_keeps_rows_and_objects_together(controller, page):

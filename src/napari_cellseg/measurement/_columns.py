@@ -52,6 +52,11 @@ class Column:
     dims: tuple[int, ...] = BOTH
     skimage: str = ""
 
+    def unit_in(self, unit: str, ndim: int) -> str:
+        """Its unit where lengths are in `unit`, in planes (2) or volumes (3): ``um^2``."""
+        flat, _, deep = self.unit.partition(" (3D: ")
+        return (deep.rstrip(")") if deep and ndim == 3 else flat).replace("unit", unit)
+
 
 def _ratio(a: Values, b: Values) -> Values:
     """One by the other, NaN where that is 0."""
@@ -210,7 +215,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("nearest_distance", "unit", "neighbours", "Distance to the nearest other centre.", lambda f: f.nearest[0]),
     Column(
-        "local_density", "per mm^2 (3D: mm^3)", "neighbours", _DENSITY, lambda f: f.nearest[1] * 1000.0**f.ndim,
+        "local_density", "per mm^2 (3D: per mm^3)", "neighbours", _DENSITY, lambda f: f.nearest[1] * 1000.0**f.ndim,
     ),
     Column("intensity_mean", "", "intensity", "Mean intensity.", _figure(0), BOTH, "intensity_mean"),
     Column("intensity_sd", "", "intensity", "Their standard deviation.", _figure(1), BOTH, "intensity_std"),

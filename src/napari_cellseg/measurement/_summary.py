@@ -37,7 +37,7 @@ FIGURES = (
     Figure("dimensions", "", "2 for areas, 3 for volumes."),
     Figure("valid", "unit^2 (3D: unit^3)", "Area or volume of the images, less what is not finite."),
     Figure(
-        "density", "per mm^2 (3D: mm^3)",
+        "density", "per mm^2 (3D: per mm^3)",
         "Objects per valid area or volume; without a pixel size per million pixels or billion voxels.",
     ),
     Figure("confluency", "%", "Share of the valid area or volume that objects cover."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...measurement import Objects, summarise
+from ...measurement import COLUMNS, Objects, summarise
 from .items import Control
 
 if TYPE_CHECKING:
@@ -69,6 +69,18 @@ class Table:
     def values(self, column: str) -> NDArray[np.float64]:
         """A column as numbers."""
         return np.asarray(self.frame[column], np.float64)
+
+    def meaning(self, column: str) -> str:
+        """What a column is, with its unit; of intensities the channel follows the name. "" of no column."""
+        found = [c for c in COLUMNS if column == c.name or (c.group == "intensity" and column.startswith(f"{c.name}_"))]
+        if not found:
+            return ""
+        unit = found[0].unit_in(self.objects.unit, self.objects.ndim)
+        if self.objects.unit == "px" and unit.startswith("per mm"):
+            unit = ""  # the description says what it is then
+        for plain, shown in (("um", "µm"), ("^2", "²"), ("^3", "³")):
+            unit = unit.replace(plain, shown)
+        return f"{found[0].description} Unit: {unit}." if unit else found[0].description
 
     @cached_property
     def summary(self) -> str:

@@ -58,7 +58,7 @@ class Measuring:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
         self.worker = Helper(workspace.session)
-        self._view = ObjectView(workspace.viewer, self.choose_object)
+        self._view = ObjectView(workspace.viewer, self._clicked)
         self._stop = threading.Event()
         self._done: list[str] = []
         self._listened: Labels | None = None
@@ -308,6 +308,11 @@ class Measuring:
             if layer is not None:
                 getattr(layer.events, event).connect(self._changed)
         self._listened = layer
+
+    def _clicked(self, label: int) -> None:
+        """An object was clicked on; a tool's click is meant otherwise."""
+        if not self._ws.session.tool:
+            self.choose_object(label)
 
     def _changed(self, event: Any = None) -> None:
         self._edits += 1

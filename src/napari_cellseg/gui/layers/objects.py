@@ -39,7 +39,7 @@ class ObjectView:
     Parameters
     ----------
     clicked
-        Called with the label under a click, while a layer is watched.
+        Called with the label under a click, whatever layer is active, while one is watched.
     """
 
     def __init__(self, viewer: ViewerModel, clicked: Callable[[int], None]) -> None:
@@ -54,7 +54,7 @@ class ObjectView:
         if layer is not self.layer:
             self.leave()
             self.layer = layer
-            layer.mouse_drag_callbacks.append(self._pressed)
+            self.viewer.mouse_drag_callbacks.append(self._pressed)
 
     def leave(self) -> None:
         """Give the layer back as it was."""
@@ -62,8 +62,8 @@ class ObjectView:
         if self._line is not None and self._line in self.viewer.layers:
             self.viewer.layers.remove(self._line)
         self._line = None
-        if self.layer is not None and self._pressed in self.layer.mouse_drag_callbacks:
-            self.layer.mouse_drag_callbacks.remove(self._pressed)
+        if self._pressed in self.viewer.mouse_drag_callbacks:
+            self.viewer.mouse_drag_callbacks.remove(self._pressed)
         self.layer = None
 
     def colour(self, levels: Levels | None, pixels: NDArray[np.uint8] | None = None) -> None:
@@ -74,7 +74,7 @@ class ObjectView:
         if levels is None or pixels is None or self.layer is None:
             return
         self._colours = Labels(
-            pixels, name=f"{self._name} [{levels.name}]", colormap=_colormap(), opacity=0.75, **self._place()
+            pixels, name=f"{self._name} [{levels.name}]", colormap=_colormap(), opacity=1.0, **self._place()
         )  # fmt: skip
         self._colours.editable = False
         layers = self.viewer.layers
@@ -125,15 +125,16 @@ class ObjectView:
         common = {name: getattr(self.layer, name) for name in ("scale", "translate", "units", "axis_labels")}
         return {**common, "metadata": {OURS: self._name}}
 
-    def _pressed(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+    def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
         """A click that paints nothing and moves nothing."""
         dragged = False
         yield
         while event.type == "mouse_move":
             dragged = True
             yield
-        if not dragged and str(layer.mode) in QUIET:
-            found = layer.get_value(
+        active = self.viewer.layers.selection.active
+        if not dragged and self.layer is not None and str(getattr(active, "mode", QUIET[0])) in QUIET:
+            found = self.layer.get_value(
                 event.position, view_direction=event.view_direction, dims_displayed=event.dims_displayed, world=True
             )
             self._clicked(int(found or 0))

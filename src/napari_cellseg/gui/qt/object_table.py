@@ -11,7 +11,6 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QHeaderView, QTableView, QWidget
 from superqt.utils import signals_blocked
 
-from ...measurement import COLUMNS
 from ..app.measured import Bins, Table
 from ..layers.objects import Levels, level_colours
 from .widgets import ACCENT
@@ -20,12 +19,6 @@ SAMPLE = 20
 """So many rows decide how wide columns are; Qt would else ask for every cell of a thousand."""
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _NOTHING = QModelIndex()
-_TIPS = {c.name: f"{c.description} {f'In {c.unit}.' if c.unit else ''}".strip() for c in COLUMNS}
-
-
-def tip(column: str) -> str:
-    """What a column of the table is; of intensities the channel follows the name."""
-    return next((text for name, text in _TIPS.items() if column == name or column.startswith(f"{name}_")), "")
 
 
 class _Model(QAbstractTableModel):
@@ -35,12 +28,14 @@ class _Model(QAbstractTableModel):
         super().__init__()
         self._values: list[NDArray[Any]] = []
         self._names: list[str] = []
+        self._table: Table | None = None
         self.labels: NDArray[np.int64] = np.zeros(0, np.int64)
         self.order: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def load(self, table: Table | None) -> None:
         """Show another table."""
         self.beginResetModel()
+        self._table = table
         self._names = [] if table is None else list(table.frame.columns)
         self._values = [] if table is None else [table.frame[name].to_numpy() for name in self._names]
         self.labels = np.zeros(0, np.int64) if table is None else table.labels
@@ -72,7 +67,7 @@ class _Model(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.ToolTipRole:
-            return tip(self._names[section])
+            return self._table.meaning(self._names[section]) if self._table is not None else ""
         return self._names[section] if role == Qt.ItemDataRole.DisplayRole else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
 from ..app.measured import MeasureView
 from ..app.view import View
-from .object_table import ObjectTable, ValuePlot, tip
+from .object_table import ObjectTable, ValuePlot
 from .page import Page
 from .widgets import ActionButton, hint, row
 
@@ -39,8 +39,8 @@ class MeasurePage(Page):
         self.outdated.setStyleSheet("color: #f2b134; font-weight: 600;")
         self.column = QComboBox()
         self.column.setToolTip("The column of the histogram, and of the colours.")
-        self.column.setMinimumContentsLength(14)
-        self.column.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        for box in (self.labels, self.pixels, self.column):  # they share what there is; none makes the dock wider
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.column.activated.connect(lambda n: measuring.choose_column(self.column.itemText(n)))
         self.colour = ActionButton(
             "Colour objects", "Colour every object by this column; press again for their own colours.", self._colour
@@ -56,7 +56,11 @@ class MeasurePage(Page):
         self.everything = ActionButton(
             "All images...", "Measure all images of the project into one table, with a summary beside it.", self._all
         )
-        self.others = row(QLabel("Labels"), self.labels, QLabel("Intensities"), self.pixels)
+        self.others = QWidget()
+        choices = QFormLayout(self.others)
+        choices.setContentsMargins(0, 0, 0, 0)
+        choices.addRow("Labels", self.labels)
+        choices.addRow("Intensities", self.pixels)
         self.results = (row(self.column, self.colour), self.plot, self.what, self.table)
         for widget in (self.others, self.button, self.summary, self.outdated, *self.results):
             self.form.addWidget(widget)
@@ -86,7 +90,7 @@ class MeasurePage(Page):
                 self.column.clear()
                 self.column.addItems(columns)
             self.column.setCurrentText(state.column)
-        self.what.setText(tip(state.column))
+        self.what.setText(state.table.meaning(state.column) if state.table is not None else "")
 
     def _show_choices(self, shown: MeasureView) -> None:
         """Which labels and intensities there are; nothing to choose where there is only the open image."""
@@ -120,5 +124,3 @@ def _fill(box: QComboBox, items: list[tuple[str, str]], chosen: str) -> None:
             for text, data in items:
                 box.addItem(text, data)
         box.setCurrentIndex(max(0, box.findData(chosen)))
-    box.setMinimumContentsLength(8)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
