@@ -16,12 +16,17 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-SIZES = {"plane": ((1536, 2048), 5_000), "volume": ((64, 1024, 1024), 5_000), "large plane": ((8192, 8192), 65_536)}
+SIZES = {
+    "plane": ((1536, 2048), 5_000), "volume": ((64, 1024, 1024), 5_000), "large plane": ((8192, 8192), 65_536),
+    "large plane in zarr": ((8192, 8192), 65_536), "four times as large, in zarr": ((16_384, 16_384), 262_144),
+}  # fmt: skip
 PARTS = {"plane": 1, "volume": 16, "large plane": 16}
 PLAIN = (
     "label", "num_pixels", "area", "bbox", "centroid", "equivalent_diameter_area", "feret_diameter_max",
@@ -31,13 +36,17 @@ PLAIN = (
 PLANE = "perimeter_crofton", "eccentricity", "orientation"
 
 
-def specimen(shape: tuple[int, ...], n: int) -> np.ndarray:
-    """About n disks or balls on a lattice, each touching the next, (Y, X) or (Z, Y, X) uint32; made row by row."""
+def specimen(shape: tuple[int, ...], n: int, span: tuple[int, int] | None = None) -> np.ndarray:
+    """About n disks or balls on a lattice, each touching the next, (Y, X) or (Z, Y, X) uint32; made row by row.
+
+    Of `span`, only these rows or planes.
+    """
     side = round((np.prod(shape) / n) ** (1 / len(shape)))
-    labels = np.empty(shape, np.uint32)
-    for first in range(shape[0]):
+    start, stop = span or (0, shape[0])
+    labels = np.empty((stop - start, *shape[1:]), np.uint32)
+    for first in range(stop - start):
         places = np.indices((1, *shape[1:]), sparse=True, dtype=np.int32)
-        places = (places[0] + first, *places[1:])
+        places = (places[0] + start + first, *places[1:])
         squares = sum((p % side - side / 2 + 0.5) ** 2 for p in places)
         number = np.zeros((1,) * len(shape), np.int64)
         for p, length in zip(places, shape, strict=True):
@@ -51,32 +60,44 @@ def measure(name: str) -> dict[str, object]:
     import napari_cellseg as cs
 
     shape, n = SIZES[name]
-    labels = specimen(shape, n)
-    image = np.random.default_rng(0).integers(0, 4096, shape, np.uint16)
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        table = cs.measure(labels, image, spacing_um=(0.5,) * len(shape))
-        seconds.append(time.perf_counter() - start)
-    peak = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line).split()[1])
-    parts = PARTS[name]
-    cut = int(parts**0.5)
-    part = tuple(slice(0, n // (cut if axis >= len(shape) - 2 else 1)) for axis, n in enumerate(shape))
-    again, plain = _beside(labels, image, part)
-    return {
-        "shape": shape, "objects": len(table), "columns": len(table.columns),
-        "first_s": seconds[0], "again_s": min(seconds[1:]), "peak_mb": peak / 1024,
-        "part": f"1/{parts}", "part_s": again, "scikit_image_part_s": plain, "scikit_image_s": plain * parts,
-        "ratio": plain / again,
-    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        labels, image = _arrays(shape, n, Path(folder) if "zarr" in name else None)
+        seconds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            table = cs.measure(labels, image, spacing_um=(0.5,) * len(shape))
+            seconds.append(time.perf_counter() - start)
+        peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line).split()[1]
+        found: dict[str, object] = {
+            "shape": shape, "objects": len(table), "columns": len(table.columns), "first_s": seconds[0],
+            "again_s": min(seconds[1:]), "peak_mb": int(peak) / 1024,
+        }  # fmt: skip
+        return found if name not in PARTS else found | _beside(labels, image, PARTS[name])
 
 
-def _beside(labels: np.ndarray, image: np.ndarray, part: tuple[slice, ...]) -> tuple[float, float]:
+def _arrays(shape: tuple[int, ...], n: int, folder: Path | None) -> tuple[Any, Any]:
+    """Labels and intensities in memory, or in zarr with chunks of 512 rows of 512."""
+    noise = np.random.default_rng(0)
+    if folder is None:
+        return specimen(shape, n), noise.integers(0, 4096, shape, np.uint16)
+    import zarr
+
+    labels = zarr.create_array(folder / "labels.zarr", shape=shape, chunks=(512, 512), dtype="uint32")
+    image = zarr.create_array(folder / "image.zarr", shape=shape, chunks=(512, 512), dtype="uint16")
+    for start in range(0, shape[0], 512):
+        labels[start : start + 512] = specimen(shape, n, (start, start + 512))
+        image[start : start + 512] = noise.integers(0, 4096, (512, *shape[1:]), np.uint16)
+    return labels, image
+
+
+def _beside(labels: np.ndarray, image: np.ndarray, parts: int) -> dict[str, float | str]:
     """Seconds of both ways for a part of the specimen, one right after the other."""
     from skimage.measure import regionprops_table
 
     import napari_cellseg as cs
 
+    cut, flat = int(parts**0.5), labels.ndim - 2
+    part = tuple(slice(0, n // (cut if axis >= flat else 1)) for axis, n in enumerate(labels.shape))
     labels, image = np.ascontiguousarray(labels[part]), np.ascontiguousarray(image[part])
     spacing = (0.5,) * labels.ndim
     start = time.perf_counter()
@@ -85,7 +106,11 @@ def _beside(labels: np.ndarray, image: np.ndarray, part: tuple[slice, ...]) -> t
     names = (*PLAIN, *(PLANE if labels.ndim == 2 else ()))
     start = time.perf_counter()
     regionprops_table(labels.astype(np.int32), image, properties=names, spacing=spacing)
-    return own, time.perf_counter() - start
+    plain = time.perf_counter() - start
+    return {
+        "part": f"1/{parts}", "part_s": own, "scikit_image_part_s": plain, "scikit_image_s": plain * parts,
+        "ratio": plain / own,
+    }  # fmt: skip
 
 
 def main() -> None:

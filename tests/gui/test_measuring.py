@@ -222,11 +222,11 @@ def test_a_row_shows_its_object_and_a_click_finds_the_row(controller, page):
     assert controller.measuring.state.object == page.table.label == 0
 
 
-def click(controller, label, *, drag=False, mode="pan_zoom"):
+def click(controller, label, *, drag=False, mode="pan_zoom", place=None):
     """Press and release on an object as napari tells it."""
     layer = controller.family.labels
     layer.mode = mode
-    place = np.argwhere(layer.data == label)[0]
+    place = np.argwhere(layer.data == label)[0] if place is None else place
     event = MagicMock(position=layer.data_to_world(place), view_direction=None, dims_displayed=[0, 1])
     event.type = "mouse_press"
     (callback,) = [c for c in controller.viewer.mouse_drag_callbacks if "ObjectView" in getattr(c, "__qualname__", "")]
@@ -327,6 +327,31 @@ def test_the_dock_chooses_among_the_declared_columns(controller, page):
         "class",
         "touches_border",
     }
+
+
+def test_in_a_project_of_classes_rows_are_regions(opened, tmp_path):
+    classes = np.zeros((40, 50), np.uint32)
+    classes[5:15, 5:20], classes[20:30, 5:9], classes[20:35, 30:45] = 1, 1, 2
+    tifffile.imwrite(tmp_path / "i1.tif", np.arange(2000, dtype=np.uint16).reshape(40, 50))
+    with cs.new(tmp_path / "c", "semantic", ["nucleus", "debris"], model="none") as project:
+        project.add(tmp_path / "i1.tif", classes)
+        path = project.path
+    controller = opened(path, engine=False)
+    table = measured(controller)
+    assert table.frame["class"].tolist() == [1, 1, 2]
+    assert controller.family.labels.features.empty
+    small = int(table.labels[table.values("pixels").argmin()])
+    click(controller, 1, place=(25, 6))
+    assert controller.measuring.state.object == small
+    (line,) = [x for x in controller.viewer.layers if x.name == "i1 [object]"]
+    assert line.data[:, 0, 0].min() > 18
+    controller.measuring.colour(True)
+    spin(controller, lambda: colours_of(controller) is not None)
+    shown = colours_of(controller).data
+    assert len({int(shown[10, 10]), int(shown[25, 6]), int(shown[30, 40])}) == 3
+    controller.close()
+    with cs.open(path) as project:
+        pd.testing.assert_frame_equal(project.measure().table.drop(columns="image"), table.frame)
 
 
 # --- layers that are not ours -----------------------------------------------------------------------

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._types import Spacing
+from ..errors import CellsegError
+from ..images import memory_left
 from ._blocks import BLOCK_BYTES, Block, Stop, blocks, check_labels, own
 from ._lines import weights
 
 NEAREST = 5
 """Local density is that of so many nearest neighbours."""
-Column = NDArray[Any]
+SMALL = 1 << 30
+"""Bytes that are always tried."""
 
 
 class Facts:
@@ -184,12 +187,22 @@ class Facts:
         skip = 3 - self.ndim
         self.counts, self.edited, self.low, self.high = counts, edited, low[:, skip:], high[:, skip:]
         top = int(self.ids[-1]) if n else 0
-        self._sparse = top > 4 * int(counts.sum()) + 1_000_000  # else a table of all ids is the faster way
+        self._sparse = top > 64 * n + 1_000_000  # else a table of all ids is the faster way
+
+    def _check_boxes(self) -> None:
+        """Rows of boxes are kept: of many objects that are each scattered over the image they would not fit."""
+        needed, left = int(self.sides[:, :-1].prod(axis=1).sum()) * 8, memory_left()
+        if needed > max(left, SMALL):
+            raise CellsegError(
+                f"The boxes of these {len(self):,} objects take {needed / 1e9:.1f} GB; {left / 1e9:.1f} GB are free.",
+                "Their pixels lie far apart: number connected pieces, for example with skimage.measure.label.",
+            )
 
     @cached_property
     def _summed(self) -> tuple[Any, NDArray[np.int64]]:
         from ..kernels.boundary import DIRECTIONS, add_boundaries, add_runs, empty_sums, no_pairs
 
+        self._check_boxes()
         boxes = np.zeros((2, len(self), 3), np.int32)
         boxes[0, :, 3 - self.ndim :], boxes[1, :, 3 - self.ndim :] = self.low, self.high
         steps = DIRECTIONS[: 4 if self.ndim == 2 else 13]

@@ -32,10 +32,13 @@ class Table:
         Of the image, or of the layer.
     objects
         What was measured.
+    regions
+        The objects as labels, where those of the layer are classes.
     """
 
     name: str
     objects: Objects
+    regions: NDArray[np.uint32] | None = None
 
     @property
     def frame(self) -> DataFrame:

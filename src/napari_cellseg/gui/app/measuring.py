@@ -22,7 +22,6 @@ from ...events import ObjectsMeasured
 from ...measurement import (
     NO_PIXELS,
     Measured,
-    Objects,
     array_channels,
     channels_of,
     image_of_project,
@@ -31,7 +30,7 @@ from ...measurement import (
     write_table,
 )
 from ...project import Edit, Project
-from ..layers.objects import Levels, ObjectView
+from ..layers.objects import Levels, ObjectView, finest
 from ..layers.overlays import is_ours
 from ..layers.units import spacing_um
 from .background import Helper
@@ -110,12 +109,17 @@ class Measuring:
         self._listen(layer if self.state.labels else None)
         stop, edits = self._begin("measure", "Measuring..."), self._edits
 
-        def take(found: Objects) -> None:
+        def work() -> Table:
+            what = read()
+            regions = what.labels if what.classes is not None else None
+            return Table(name, measure_objects(what, stop=stop.is_set), regions)
+
+        def take(table: Table) -> None:
             ws.session.update(progress=None)
             if layer in ws.viewer.layers:
-                self._take(layer, Table(name, found), stale=self._edits != edits)
+                self._take(layer, table, stale=self._edits != edits)
 
-        self._later(lambda: measure_objects(read(), stop=stop.is_set), take)
+        self._later(work, take)
 
     @report_errors
     def measure_all(self, path: str | Path) -> None:
@@ -160,7 +164,7 @@ class Measuring:
         if not self.state.coloured or table is None or layer is None:
             self._view.colour(None)
             return
-        levels, data = Levels.by(column, table.labels, table.values(column), self.state.bins.span), _finest(layer)
+        levels, data = Levels.by(column, table.labels, table.values(column), self.state.bins.span), self._view.pixels
 
         def take(pixels: Any) -> None:
             now = self.state
@@ -254,7 +258,7 @@ class Measuring:
         layers = self._ws.viewer.layers
         layer = layers[self.state.labels]
         image = layers[self.state.pixels] if self.state.pixels else None
-        data = _finest(layer)
+        data = finest(layer)
         spacing = spacing_um(layer.scale, layer.units, data.ndim)
         if image is not None and not _fits(image, layer):
             raise CellsegError(
@@ -265,7 +269,7 @@ class Measuring:
             labels = np.array(data)
             pixels = NO_PIXELS
             if image is not None:
-                pixels = array_channels(_finest(image), labels.shape)
+                pixels = array_channels(finest(image), labels.shape)
             return Measured(labels, spacing, *pixels)
 
         return layer.name, layer, read
@@ -291,8 +295,9 @@ class Measuring:
     def _take(self, layer: Labels, table: Table, *, stale: bool) -> None:
         """Show what was measured."""
         coloured, column = self.state.coloured, self.state.column
-        self._view.watch(layer)
-        layer.features = as_features(table.frame)
+        self._view.watch(layer, table.regions)
+        if table.regions is None:  # features are by label, and there labels are classes
+            layer.features = as_features(table.frame)
         self._say(table=table, stale=stale)
         self.choose_object(0)
         self.choose_column(column if column in table.columns else next(c for c in FIRST if c in table.columns))
@@ -328,12 +333,7 @@ class Measuring:
         self._ws.session.update(measured=replace(self.state, **values))
 
 
-def _finest(layer: Any) -> Any:
-    """The pixels of a layer; of a pyramid, its finest level."""
-    return layer.data[0] if layer.multiscale else layer.data
-
-
 def _fits(image: Image, layer: Labels) -> bool:
     """Whether an image layer has the shape of a labels layer."""
-    shapes = [_finest(x).shape for x in (image, layer)]
+    shapes = [finest(x).shape for x in (image, layer)]
     return bool((shapes[0][:-1] if image.rgb else shapes[0]) == shapes[1])

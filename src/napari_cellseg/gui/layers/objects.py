@@ -47,14 +47,23 @@ class ObjectView:
         self.layer: Labels | None = None
         self._colours: Labels | None = None
         self._levels: Levels | None = None
+        self._regions: Any = None
         self._line: Vectors | None = None
 
-    def watch(self, layer: Labels) -> None:
-        """Follow clicks on a layer, and on no other."""
+    def watch(self, layer: Labels, regions: Any = None) -> None:
+        """Follow clicks on a layer, and on no other; `regions` are the objects where its labels are classes."""
         if layer is not self.layer:
             self.leave()
             self.layer = layer
             self.viewer.mouse_drag_callbacks.append(self._pressed)
+        self._regions = regions
+
+    @property
+    def pixels(self) -> Any:
+        """The objects that rows of a table are of, as labels."""
+        if self._regions is not None or self.layer is None:
+            return self._regions
+        return finest(self.layer)
 
     def leave(self) -> None:
         """Give the layer back as it was."""
@@ -83,8 +92,8 @@ class ObjectView:
 
     def edited(self, box: Box) -> None:
         """Labels inside a box have changed."""
-        if self._colours is not None and self._levels is not None and self.layer is not None:
-            self._colours.data[box] = self._levels.of(self.layer.data[box])
+        if self._colours is not None and self._levels is not None and self._regions is None:
+            self._colours.data[box] = self._levels.of(self.pixels[box])
             _napari.repaint(self._colours, box)
 
     def outline(self, label: int, box: Box) -> None:
@@ -94,7 +103,7 @@ class ObjectView:
                 self._line.data = np.zeros((0, 2, self._line.ndim))
             return
         plane = tuple(int(v) for v in self.layer.world_to_data(self.viewer.dims.point)[:-2])[-(len(box) - 2) :]
-        lines = vectors(rings(self.layer.data, label, box, plane if len(box) > 2 else ()), len(box))
+        lines = vectors(rings(self.pixels, label, box, plane if len(box) > 2 else ()), len(box))
         if self._line is None or self._line not in self.viewer.layers:
             name = f"{self._name} [object]"
             self._line = Vectors(
@@ -134,10 +143,22 @@ class ObjectView:
             yield
         active = self.viewer.layers.selection.active
         if not dragged and self.layer is not None and str(getattr(active, "mode", QUIET[0])) in QUIET:
-            found = self.layer.get_value(
-                event.position, view_direction=event.view_direction, dims_displayed=event.dims_displayed, world=True
-            )
-            self._clicked(int(found or 0))
+            self._clicked(self._label_at(event) if self._regions is None else self._region_at(event))
+
+    def _label_at(self, event: Any) -> int:
+        assert self.layer is not None
+        found = self.layer.get_value(
+            event.position, view_direction=event.view_direction, dims_displayed=event.dims_displayed, world=True
+        )
+        found = found[-1] if isinstance(found, tuple) else found  # of a pyramid, its level and the label
+        return int(found or 0)
+
+    def _region_at(self, event: Any) -> int:
+        """In a plane; in a view of a volume nobody can tell which region is seen."""
+        assert self.layer is not None
+        place = tuple(round(float(v)) for v in self.layer.world_to_data(event.position))
+        inside = all(0 <= p < n for p, n in zip(place, self._regions.shape, strict=True))
+        return int(self._regions[place]) if inside and len(event.dims_displayed) == 2 else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +200,11 @@ def level_colours() -> NDArray[np.float64]:
 
 def _colormap() -> CyclicLabelColormap:
     return CyclicLabelColormap(colors=level_colours())
+
+
+def finest(layer: Any) -> Any:
+    """The pixels of a layer; of a pyramid, its finest level."""
+    return layer.data[0] if layer.multiscale else layer.data
 
 
 def rings(labels: Any, id: int, box: Box, plane: tuple[int, ...]) -> list[NDArray[Any]]:
