@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Labels
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QFileDialog
 
 import napari_cellseg as cs
@@ -288,6 +288,26 @@ def test_sorting_keeps_rows_and_objects_together(controller, page):
         assert controller.measuring.state.object == page.table.label
 
 
+def test_measuring_again_keeps_the_order_and_the_colours(controller, page):
+    table = measured(controller)
+    area = list(table.frame.columns).index("area")
+    page.table.sortByColumn(area, Qt.SortOrder.DescendingOrder)
+    controller.measuring.choose_column("area")
+    controller.measuring.colour(True)
+    spin(controller, lambda: colours_of(controller) is not None)
+    before = colours_of(controller)
+    controller.family.labels.data_setitem((np.array([0, 0, 0]), np.array([0, 1, 2])), 900)
+    table = measured(controller)
+    spin(controller, lambda: not controller.measuring.worker.busy)
+    shown = colours_of(controller)
+    assert before not in controller.viewer.layers
+    assert 0 < shown.data[0, 0] < UNKNOWN
+    model = page.table.model()
+    areas = [float(model.data(model.index(n, area))) for n in range(model.rowCount())]
+    assert areas == sorted(areas, reverse=True)
+    assert len(areas) == len(table.labels)
+
+
 def test_objects_without_a_value_come_last(qtbot):
     labels = np.zeros((9, 9), np.uint32)
     labels[0, 0], labels[3:5, 3:8] = 1, 2
@@ -300,6 +320,33 @@ def test_objects_without_a_value_come_last(qtbot):
         view.sortByColumn(column, order)
         view.selectRow(1)
         assert view.label == 1
+
+
+def test_a_loop_round_points_chooses_their_objects(controller, page, qtbot):
+    table = measured(controller)
+    page.against.setCurrentText("perimeter")
+    page.against.activated.emit(page.against.currentIndex())
+    plot = page.scatter
+    plot.resize(300, 190)
+    areas, middle = table.values("area"), np.median(table.values("area"))
+    x = 8 + (middle + 1e-6 - areas.min()) / np.ptp(areas) * (300 - 16)
+    for place, step in (((x, 0), qtbot.mousePress), ((400, 0), None), ((400, 400), None), ((x, 400), None)):
+        point = QPoint(int(np.ceil(place[0])), int(place[1]))
+        (step or qtbot.mouseMove)(plot, *([Qt.MouseButton.LeftButton] if step else []), pos=point)
+    qtbot.mouseRelease(plot, Qt.MouseButton.LeftButton)
+    chosen = controller.measuring.state.chosen
+    assert areas[chosen.marked].min() > areas[~chosen.marked].max()
+    assert page.table.model().rowCount() == len(chosen) < len(areas)
+    assert f"{len(chosen)} of {len(areas)} objects" in page.several.text()
+    spin(controller, lambda: colours_of(controller) is not None)
+    shown, labels = colours_of(controller).data, controller.store().labels
+    grey = {int(shown[labels == label].max()) == UNKNOWN for label in table.labels[~chosen.marked]}
+    assert grey == {True}
+    page.everyone.click()
+    assert controller.measuring.state.chosen is None
+    assert page.table.model().rowCount() == len(areas)
+    assert plot.inside(np.array([(0, 0), (400, 0), (400, 400), (0, 400)])).tolist() == list(range(len(areas)))
+    assert plot.grab().toImage().size().height() == 190
 
 
 def test_the_histogram_counts_every_object(controller, page, qtbot):

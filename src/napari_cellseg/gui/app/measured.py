@@ -23,6 +23,16 @@ NOT_SHOWN = ("label", "unit", "class", "touches_border")
 
 
 @dataclass(frozen=True, eq=False)
+class Chosen:
+    """Which rows of a table were chosen together, (N,) bool."""
+
+    marked: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.marked.sum())
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """The objects of one labels layer as they were measured.
 
@@ -68,6 +78,14 @@ class Table:
         line = self.frame.iloc[row]
         axes = "zyx"[3 - self.objects.ndim :]
         return tuple(slice(int(line[f"bbox_min_{a}"]), int(line[f"bbox_max_{a}"])) for a in axes)
+
+    def chosen(self, rows: NDArray[np.int64] | None) -> Chosen | None:
+        """Some of the objects; None where they are all, or none."""
+        if rows is None or len(rows) in (0, len(self.labels)):
+            return None
+        marked = np.zeros(len(self.labels), np.bool_)
+        marked[rows] = True
+        return Chosen(marked)
 
     def values(self, column: str) -> NDArray[np.float64]:
         """A column as numbers."""
@@ -131,6 +149,8 @@ class MeasureState:
     coloured: bool = False
     object: int = 0
     """The label of the row that is chosen; 0: none."""
+    chosen: Chosen | None = None
+    """Objects that were chosen together; None: all of them count."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +160,8 @@ class MeasureView:
     state: MeasureState
     summary: str
     outdated: str
+    several: str
+    """How many objects are chosen together; "" where none were."""
     own: str
     """What stands for the open image among the labels that can be measured; "" where none is open."""
     measure: Control
@@ -157,6 +179,7 @@ def measure_view(state: MeasureState, image: str, everything: Control, idle: Con
         state,
         summary=table.summary if table is not None else "",
         outdated="Labels were edited since: measure again." if table is not None and state.stale else "",
+        several=f"{len(state.chosen):,} of {len(table.labels):,} objects are chosen." if table and state.chosen else "",
         own=image,
         measure=next((c for c in (some, idle) if not c.enabled), some),
         use=Control(table is not None, "" if table is not None else "Press Measure first."),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
+from numpy.typing import NDArray
 
 from ...api import Measurements
 from ...api import open as open_project
@@ -164,12 +165,19 @@ class Measuring:
         if not self.state.coloured or table is None or layer is None:
             self._view.colour(None)
             return
-        levels, data = Levels.by(column, table.labels, table.values(column), self.state.bins.span), self._view.pixels
+        values, chosen, edits, data = table.values(column), self.state.chosen, self._edits, self._view.pixels
+        values = values if chosen is None else np.where(chosen.marked, values, np.nan)
+        levels = Levels.by(column, table.labels, values, self.state.bins.span)
 
         def take(pixels: Any) -> None:
             now = self.state
-            if now.coloured and now.table is table and now.column == column and self._view.layer is layer:
+            wanted = now.coloured and (now.table, now.column, now.chosen) == (table, column, chosen)
+            if not wanted or self._view.layer is not layer:
+                return
+            if self._edits == edits:
                 self._view.colour(levels, pixels)
+            else:  # they are of labels as they were before
+                self.colour(True)
 
         self.worker.later(lambda: levels.of(data), take)
 
@@ -181,6 +189,13 @@ class Measuring:
         if box and look:
             self._view.look_at(box)
         self._view.outline(label if box else 0, box)
+
+    def choose_rows(self, rows: NDArray[np.int64] | None) -> None:
+        """Choose several objects: only these keep a colour and a row; None, none or all of them choose all again."""
+        table = self.state.table
+        if table is not None:
+            self._say(chosen=table.chosen(rows))
+            self.colour(self.state.coloured or self.state.chosen is not None)
 
     @report_errors
     def save(self, path: str | Path) -> None:
@@ -211,7 +226,7 @@ class Measuring:
         """The table is of something else."""
         self._view.leave()
         self._listen(None)
-        self._say(table=None, stale=False, column="", bins=Bins(), coloured=False, object=0)
+        self._say(table=None, stale=False, column="", bins=Bins(), coloured=False, object=0, chosen=None)
 
     def cancel(self) -> None:
         """Measure no more."""
@@ -294,16 +309,14 @@ class Measuring:
 
     def _take(self, layer: Labels, table: Table, *, stale: bool) -> None:
         """Show what was measured."""
-        coloured, column = self.state.coloured, self.state.column
+        column = self.state.column
         self._view.watch(layer, table.regions)
         if table.regions is None:  # features are by label, and there labels are classes
             layer.features = as_features(table.frame)
-        self._say(table=table, stale=stale)
+        self._say(table=table, stale=stale, chosen=None)
         self.choose_object(0)
         self.choose_column(column if column in table.columns else next(c for c in FIRST if c in table.columns))
         self._ws.session.update(status=f"Measured {len(table.labels)} objects.")
-        if coloured:
-            self.colour(True)
 
     def _listen(self, layer: Labels | None) -> None:
         """Follow edits of a layer that is not ours."""

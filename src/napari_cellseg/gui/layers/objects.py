@@ -102,8 +102,7 @@ class ObjectView:
             if self._line is not None:
                 self._line.data = np.zeros((0, 2, self._line.ndim))
             return
-        plane = tuple(int(v) for v in self.layer.world_to_data(self.viewer.dims.point)[:-2])[-(len(box) - 2) :]
-        lines = vectors(rings(self.pixels, label, box, plane if len(box) > 2 else ()), len(box))
+        lines = vectors(rings(self.pixels, label, box, self._plane(len(box))), len(box))
         if self._line is None or self._line not in self.viewer.layers:
             name = f"{self._name} [object]"
             self._line = Vectors(
@@ -123,6 +122,12 @@ class ObjectView:
         longest = max((s.stop - s.start) * c for s, c in zip(box, self.layer.scale[-len(box) :], strict=True))
         if longest * camera.zoom < SMALLEST:
             camera.zoom = 4 * SMALLEST / longest
+
+    def _plane(self, ndim: int) -> tuple[int, ...]:
+        """The slice of a volume that is shown; () of a plane."""
+        assert self.layer is not None
+        place = self.layer.world_to_data(self.viewer.dims.point)[-ndim:-2]
+        return tuple(int(np.clip(round(float(v)), 0, n - 1)) for v, n in zip(place, self.pixels.shape, strict=False))
 
     @property
     def _name(self) -> str:

@@ -29,6 +29,8 @@ class _Model(QAbstractTableModel):
         self._values: list[NDArray[Any]] = []
         self._names: list[str] = []
         self._table: Table | None = None
+        self._sorted = (0, Qt.SortOrder.AscendingOrder)
+        self._marked: NDArray[np.bool_] | None = None
         self.labels: NDArray[np.int64] = np.zeros(0, np.int64)
         self.order: NDArray[np.int64] = np.zeros(0, np.int64)
 
@@ -39,8 +41,16 @@ class _Model(QAbstractTableModel):
         self._names = [] if table is None else list(table.frame.columns)
         self._values = [] if table is None else [table.frame[name].to_numpy() for name in self._names]
         self.labels = np.zeros(0, np.int64) if table is None else table.labels
-        self.order = np.arange(len(self.labels))
+        self.order, self._marked = np.arange(len(self.labels)), None
         self.endResetModel()
+
+    def show_only(self, marked: NDArray[np.bool_] | None) -> None:
+        """Show only some of the rows; None shows all."""
+        if marked is not self._marked:
+            self.beginResetModel()
+            self._marked = marked
+            self.order = self._ordered()
+            self.endResetModel()
 
     def names(self) -> list[str]:
         """Of the columns."""
@@ -74,19 +84,26 @@ class _Model(QAbstractTableModel):
         """Order rows by a column; those without a value come last either way."""
         if not 0 <= column < len(self._values):
             return
+        self._sorted = column, order
         self.layoutAboutToBeChanged.emit()
+        self._follow(self._ordered())
+        self.layoutChanged.emit()
+
+    def _ordered(self) -> NDArray[np.int64]:
+        column, order = self._sorted
+        if not 0 <= column < len(self._values):
+            return np.zeros(0, np.int64)
         values = self._values[column]
         found = np.argsort(values.astype(str) if values.dtype == object else values, kind="stable")
         if order == Qt.SortOrder.DescendingOrder:
             missing = values[found] != values[found]
             found = np.concatenate([found[~missing][::-1], found[missing]])
-        self._follow(found)
-        self.layoutChanged.emit()
+        return found if self._marked is None else found[self._marked[found]]
 
     def _follow(self, order: NDArray[np.int64]) -> None:
         """Use another order; what is marked goes with its object."""
         marked = self.persistentIndexList()
-        place = np.empty(len(order), np.int64)
+        place = np.empty(len(self.labels), np.int64)
         place[order] = np.arange(len(order))
         moved = [self.index(int(place[self.order[index.row()]]), index.column()) for index in marked]
         self.order = order
@@ -122,13 +139,20 @@ class ObjectTable(QTableView):
             selection.currentRowChanged.connect(self._moved)
 
     def show_table(self, table: Table | None) -> None:
-        """Show another table, in the order of its labels."""
+        """Show another table: in the order of the one before where it has the same columns, else of its labels."""
         if table is self._table:
             return
-        self._table = table
+        self._table, before, heads = table, self._model.names(), self.horizontalHeader()
         self._model.load(table)
+        if heads is not None and before and before == self._model.names():
+            self.sortByColumn(heads.sortIndicatorSection(), heads.sortIndicatorOrder())
+            return
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.resizeColumnsToContents()
+
+    def show_only(self, marked: NDArray[np.bool_] | None) -> None:
+        """Show only the marked objects; None shows all."""
+        self._model.show_only(marked)
 
     def show_object(self, label: int) -> None:
         """Mark the row of an object and bring it into view; 0 marks none."""

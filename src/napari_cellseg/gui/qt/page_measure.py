@@ -7,10 +7,11 @@ from collections.abc import Callable
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
-from ..app.measured import MeasureView
+from ..app.measured import MeasureState, MeasureView
 from ..app.view import View
 from .object_table import ObjectTable, ValuePlot
-from .page import Page
+from .page import Page, more
+from .scatter_plot import ScatterPlot
 from .widgets import ActionButton, hint, row
 
 OWN = "Open image"
@@ -47,9 +48,25 @@ class MeasurePage(Page):
         )
         self.colour.setCheckable(True)
         self.plot, self.what, self.table = ValuePlot(), hint(), ObjectTable()
+        self._make_scatter()
         self.table.chosen.connect(lambda label: measuring.choose_object(label, look=True))
         self.table.column_chosen.connect(measuring.choose_column)
         self._assemble()
+
+    def _make_scatter(self) -> None:
+        """The chosen column against another one."""
+        measuring = self.controller.measuring
+        self.against, self.scatter = QComboBox(), ScatterPlot()
+        self.against.setToolTip("The column that goes upwards; the chosen one goes to the right.")
+        self.against.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.against.activated.connect(lambda _: self._show_scatter(self.view.measure.state))
+        self.scatter.chosen.connect(measuring.choose_rows)
+        self.several = QLabel()
+        self.everyone = ActionButton(
+            "Choose all", "All objects have rows and colours again.", lambda: measuring.choose_rows(None)
+        )
+        self.some = row(self.several, self.everyone, first=2)
+        self.pair = more("More: two columns, and a loop round objects", self.against, self.scatter)
 
     def _assemble(self) -> None:
         self.save = ActionButton("Save table...", "Write this table (.csv, .parquet).", self._save)
@@ -61,7 +78,7 @@ class MeasurePage(Page):
         choices.setContentsMargins(0, 0, 0, 0)
         choices.addRow("Labels", self.labels)
         choices.addRow("Intensities", self.pixels)
-        self.results = (row(self.column, self.colour), self.plot, self.what, self.table)
+        self.results = (row(self.column, self.colour), self.plot, self.what, self.pair, self.some, self.table)
         for widget in (self.others, self.button, self.summary, self.outdated, *self.results):
             self.form.addWidget(widget)
         self.form.addWidget(row(self.save, self.everything))
@@ -82,15 +99,23 @@ class MeasurePage(Page):
         self.colour.setChecked(state.coloured)
         self.plot.show_bins(state.bins, state.coloured)
         self.table.show_table(state.table)
+        self.table.show_only(state.chosen.marked if state.chosen is not None else None)
         self.table.show_object(state.object)
         self.table.show_column(state.column)
         columns = list(state.table.columns) if state.table is not None else []
-        with signals_blocked(self.column):
-            if [self.column.itemText(n) for n in range(self.column.count())] != columns:
-                self.column.clear()
-                self.column.addItems(columns)
-            self.column.setCurrentText(state.column)
+        for box in (self.column, self.against):
+            _fill(box, [(name, name) for name in columns], state.column if box is self.column else box.currentText())
+        self._show_scatter(state)
+        self.several.setText(shown.several)
+        self.some.setVisible(bool(shown.several))
         self.what.setText(state.table.meaning(state.column) if state.table is not None else "")
+
+    def _show_scatter(self, state: MeasureState) -> None:
+        against = self.against.currentText()
+        if state.table is not None and state.column and against:
+            marked = state.chosen.marked if state.chosen is not None else None
+            values = [state.table.values(name) for name in (state.column, against)]
+            self.scatter.show_values(values[0], values[1], (state.column, against), marked)
 
     def _show_choices(self, shown: MeasureView) -> None:
         """Which labels and intensities there are; nothing to choose where there is only the open image."""
