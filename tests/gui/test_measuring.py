@@ -322,6 +322,18 @@ def test_objects_without_a_value_come_last(qtbot):
         assert view.label == 1
 
 
+def test_the_chosen_column_and_object_are_in_view_together(controller, page, qtbot):
+    table = measured(controller)
+    page.resize(360, 700)
+    page.show()
+    qtbot.waitExposed(page)
+    controller.measuring.choose_column(table.columns[-1])
+    place = page.table.horizontalScrollBar().value()
+    assert place > 0
+    controller.measuring.choose_object(int(table.labels[-1]))
+    assert page.table.horizontalScrollBar().value() > place / 2
+
+
 def test_a_loop_round_points_chooses_their_objects(controller, page, qtbot):
     table = measured(controller)
     page.against.setCurrentText("perimeter")

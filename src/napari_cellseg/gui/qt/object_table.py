@@ -167,7 +167,7 @@ class ObjectTable(QTableView):
                 place = np.flatnonzero(self._model.labels[self._model.order] == label)
                 if place.size:
                     self.selectRow(int(place[0]))
-                    self.scrollTo(self._model.index(int(place[0]), 0))
+                    self.scrollTo(self._model.index(int(place[0]), max(0, self.columnAt(self.width() // 2))))
         if (port := self.viewport()) is not None:
             port.update()
 
