@@ -1,6 +1,6 @@
 """Convex hulls of many objects, from the outermost pixels of their rows, in whole numbers and therefore exact.
 
-A pixel is the octahedron (in a plane: the diamond) between the middles of its faces, as in
+A pixel is the diamond (a voxel: the octahedron) between the middles of its faces, as in
 ``skimage.morphology.convex_hull_image``. Coordinates are doubled, so that these middles are whole numbers: pixel n of
 a row of pixels lies at 2 n + 1.
 """

@@ -29,9 +29,8 @@ def hull_faces(points: Any) -> Any:
     planes, alive, seen = np.empty((room, 4), np.int64), np.zeros(room, np.bool_), np.zeros(room, np.bool_)
     outside, after = np.full(room, NOTHING), np.full(n, NOTHING)  # of triangles, their points as chains
     mesh = corners, across, planes, alive, seen, outside, after
-    free, gone, made, ends = np.arange(room)[::-1].copy(), np.empty(room, np.int64), np.empty(n, np.int64), (
-        np.empty(n, np.int64), np.empty(n, np.int64)
-    )  # fmt: skip
+    free, gone, made = np.arange(room)[::-1].copy(), np.empty(room, np.int64), np.empty(n, np.int64)
+    begins, ends = np.empty(n, np.int64), np.empty(n, np.int64)
     left, used, f = room - 4, 4, 0
     _begin(points, mesh)
     while f < used:
@@ -40,7 +39,7 @@ def hull_faces(points: Any) -> Any:
             continue
         p = _furthest(points, f, mesh)
         n_gone = _visible(points[p], f, mesh, gone)
-        n_made = _raise(points, p, gone[:n_gone], mesh, (free[:left], made, *ends))
+        n_made = _raise(points, p, gone[:n_gone], mesh, (free[:left], made, begins, ends))
         left -= n_made
         for old in gone[:n_gone]:
             _hand_on(points, old, made[:n_made], mesh)

@@ -63,6 +63,7 @@ class Measuring:
         self._done: list[str] = []
         self._listened: Labels | None = None
         self._edits = 0
+        self._patience = " (the first time on a machine takes a while)"  # its loops are compiled then, once
 
     @property
     def state(self) -> MeasureState:
@@ -108,7 +109,7 @@ class Measuring:
         ws.check_idle()
         name, layer, read = self._foreign() if self.state.labels else self._own()
         self._listen(layer if self.state.labels else None)
-        stop, edits = self._begin("measure", "Measuring..."), self._edits
+        stop, edits = self._begin("measure", f"Measuring {name}{self._patience}..."), self._edits
 
         def work() -> Table:
             what = read()
@@ -116,6 +117,7 @@ class Measuring:
             return Table(name, measure_objects(what, stop=stop.is_set), regions)
 
         def take(table: Table) -> None:
+            self._patience = ""
             ws.session.update(progress=None)
             if layer in ws.viewer.layers:
                 self._take(layer, table, stale=self._edits != edits)
