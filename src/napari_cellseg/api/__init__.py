@@ -20,6 +20,7 @@ from ._results import (
     Exports,
     Measurements,
     Predictions,
+    Reported,
     SystemsCompared,
     Training,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Measurements",
     "OpenProject",
     "Predictions",
+    "Reported",
     "Run",
     "SystemsCompared",
     "Training",

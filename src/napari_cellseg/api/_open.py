@@ -48,7 +48,19 @@ from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measure import Measuring, measure_project
 from ._predict import Predicting, export_images, predict_images
-from ._results import Additions, Agreement, Drafts, Evaluation, Experiment, Exports, Measurements, Predictions, Training
+from ._report import report_project
+from ._results import (
+    Additions,
+    Agreement,
+    Drafts,
+    Evaluation,
+    Experiment,
+    Exports,
+    Measurements,
+    Predictions,
+    Reported,
+    Training,
+)
 from ._work import OnEvent, Stop, Work, method, never
 
 Several = str | Sequence[str] | None
@@ -539,6 +551,43 @@ class OpenProject:
         """
         how = Evaluating(split, model, systems, frozenset(exclude), Path(figures) if figures else None, settings)
         return evaluate_project(self.project, how, stop)
+
+    @method
+    def report(
+        self,
+        path: str | Path,
+        *,
+        cases: int = 6,
+        as_numbers: str | Path | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Reported]:
+        """Write what was done and what came of it as one HTML file that needs nothing beside it.
+
+        Rounds before and after, the work by tool and person, how much had to be corrected, the worst cases, a paragraph
+        of methods, models and their configuration.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, ``NAME.html``.
+        cases : int
+            So many held-out objects that the newest judged model has worst are shown; its images are predicted for it.
+        as_numbers : str or Path
+            A JSON file for the same as plain numbers.
+        on_event, stop : callable
+            Called with every event; asked before every image whether to end, then without the worst cases.
+
+        Returns
+        -------
+        Reported
+
+        Raises
+        ------
+        CellsegError
+            When a file cannot be written.
+        """
+        return report_project(self.project, Path(path), cases, Path(as_numbers) if as_numbers else None, stop)
 
     def ensemble(
         self,

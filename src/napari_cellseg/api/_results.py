@@ -163,6 +163,15 @@ class SystemsCompared:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """The files of a report, and how many rounds and worst cases it tells."""
+
+    files: tuple[Path, ...]
+    rounds: int
+    cases: int
+
+
+@dataclass(frozen=True)
 class Exports:
     """Which file holds the labels of which image, and which images could not be written."""
 

@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, _evaluate, _study, _simulate, _measure,
-        _export, _compare, _history, _compact, _recover, _gui, _demo,
+        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, _evaluate, _report, _study, _simulate,
+        _measure, _export, _compare, _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -220,6 +220,19 @@ def _evaluate(verbs: Any) -> None:
     sub.add_argument(
         "--figures", metavar="DIR", help="write a strip for every image: picture, truth, errors in colours"
     )
+    _progress(sub)
+
+
+def _report(verbs: Any) -> None:
+    sub = _verb(verbs, "report", "Write what was done and what came of it as one HTML file.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--out", required=True, metavar="FILE.html")
+    sub.add_argument(
+        "--cases", type=int, default=6, metavar="N",
+        help="so many held-out objects that the newest judged model has worst are shown; 0: none, and nothing is "
+        "predicted (default 6)",
+    )  # fmt: skip
+    sub.add_argument("--json", metavar="FILE", help="write the same as plain numbers")
     _progress(sub)
 
 

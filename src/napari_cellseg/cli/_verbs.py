@@ -120,6 +120,23 @@ def export(options: Namespace) -> int:
     return status(done.left_out)
 
 
+def report(options: Namespace) -> int:
+    """Write the report."""
+    with Printer(options.events) as printer:
+
+        def show(event: Event) -> None:
+            if not isinstance(event, Exported):
+                printer.show(event)
+
+        with opened(options.project) as project:
+            done = project.report(
+                options.out, cases=options.cases, as_numbers=options.json, on_event=show, stop=printer.stopped
+            )
+    for file in done.files:
+        print(file)
+    return status((), stopped=printer.stopped())
+
+
 def gui(options: Namespace) -> int:
     """Open napari."""
     from ..gui import launch

@@ -305,7 +305,7 @@ def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
     before: dict[str, list[Metrics]] = {}
     after: dict[str, list[Metrics]] = {}
     for record in [r for r in project.images() if r.id in held and r.split != "test"]:
-        truth, known = _held_out(project, record, margin)
+        truth, known = held_out(project, record, margin)
         if not known.any():
             continue
         kind = kinds[record.id]
@@ -353,7 +353,8 @@ def _predicted(project: Project, record: ImageRecord, model: str, *, live: bool 
     return next(e for e in events if isinstance(e, Predicted))
 
 
-def _held_out(project: Project, record: ImageRecord, margin: int) -> tuple[Any, Any]:
+def held_out(project: Project, record: ImageRecord, margin: int) -> tuple[Any, Any]:
+    """The labels of an image that judges, and where they are known and held out (bool)."""
     labels, state = project.load_labels(record.id)
     known = known_mask(labels, state, margin, instances=project.task == "instance")
     return labels, known & holdout_mask(record, project.db.holdouts()[record.id])

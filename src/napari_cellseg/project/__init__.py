@@ -37,6 +37,7 @@ from ._records import (
     ModelCard,
     ReviewRecord,
     RoundRecord,
+    entries,
     frames_beside,
     write_history,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "decode_edit",
     "difference",
     "encode_edit",
+    "entries",
     "export_labels",
     "find_model",
     "fitted_target",

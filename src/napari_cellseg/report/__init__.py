@@ -1,8 +1,34 @@
-"""What goes into a report: curves of rounds, labels before and after, strips of errors, tables as files."""
+"""What others are shown: the report of a project, curves, labels before and after, strips of errors, tables as files.
+
+Data flow of the report: project folder -> `tell` -> `Story`, plain values -> curves, methods in words, one HTML page.
+"""
 
 from __future__ import annotations
 
-from ._figures import plot_before_after, plot_curve, plot_strips
+from ._effort import Action, Effort, actions, summed
+from ._figures import plot_before_after, plot_curve, plot_strips, strips_png
+from ._methods import methods
+from ._page import Case, page, write_page
+from ._story import Story, Stretch, as_json, tell
 from ._tables import markdown, write_csv
 
-__all__ = ["markdown", "plot_before_after", "plot_curve", "plot_strips", "write_csv"]
+__all__ = [
+    "Action",
+    "Case",
+    "Effort",
+    "Story",
+    "Stretch",
+    "actions",
+    "as_json",
+    "markdown",
+    "methods",
+    "page",
+    "plot_before_after",
+    "plot_curve",
+    "plot_strips",
+    "strips_png",
+    "summed",
+    "tell",
+    "write_csv",
+    "write_page",
+]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from ..events import RoundScored
 from ..files import whole
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Rows = Sequence[Sequence[tuple[str, NDArray[np.uint8]]]]
 _RIGHT, _WRONG, _MISSED = "#2ca25f", "#e34a33", "#ffd92f"
 
 
@@ -59,9 +64,7 @@ def plot_before_after(
     return path
 
 
-def plot_strips(
-    rows: Sequence[Sequence[tuple[str, NDArray[np.uint8]]]], path: Path, legend: dict[str, str], note: str = ""
-) -> Path:
+def plot_strips(rows: Rows, path: Path, legend: dict[str, str], note: str = "") -> Path:
     """Draw pictures side by side, row under row, with what their colours mean; writes a PNG.
 
     Parameters
@@ -73,6 +76,19 @@ def plot_strips(
     note
         Said beside the legend.
     """
+    with whole(path) as part:
+        _strips(rows, legend, note).savefig(part, dpi=130)
+    return path
+
+
+def strips_png(rows: Rows, legend: dict[str, str], note: str = "") -> bytes:
+    """The same as `plot_strips`, as the bytes of a PNG."""
+    file = io.BytesIO()
+    _strips(rows, legend, note).savefig(file, format="png", dpi=130)
+    return file.getvalue()
+
+
+def _strips(rows: Rows, legend: dict[str, str], note: str) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -90,9 +106,7 @@ def plot_strips(
         handles=patches, loc="outside lower center", ncols=len(patches), fontsize=8, frameon=False, title=note or None,
         title_fontsize=8,
     )  # fmt: skip
-    with whole(path) as part:
-        figure.savefig(part, dpi=130)
-    return path
+    return figure
 
 
 def _overlay(image: NDArray[Any], labels: NDArray[np.uint32], truth: NDArray[np.uint32]) -> NDArray[np.float64]:

@@ -47,6 +47,7 @@ from .project_place import ProjectPlace
 from .projects import Projects
 from .recent import RecentProjects
 from .report_errors import after_settling, report_errors
+from .report_file import ReportFile
 from .review import Review
 from .session import Session
 from .state_view import StateView
@@ -87,7 +88,7 @@ class Controller:
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
         self.training = Training(ws, self.projects)
-        self.masks, self.guidelines = Masks(ws, self.writer), Guidelines(ws)
+        self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring = Measuring(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)

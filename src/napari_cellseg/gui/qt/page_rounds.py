@@ -77,6 +77,13 @@ class RoundsPage(Page):
         self._make_errors()
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
+        self.report = ActionButton(
+            "Write report...",
+            "One file for a browser: rounds, work by tool and person, images, a paragraph of methods, models. "
+            "napari-cellseg report adds the worst cases.",
+            self._write_report,
+        )
+        self.form.addWidget(self.report)
 
     def _make_held(self) -> None:
         """What judges in the open image, and what may judge."""
@@ -127,6 +134,7 @@ class RoundsPage(Page):
     def show_view(self, view: View) -> None:
         """Show the rounds."""
         self._show_errors(view)
+        self.report.show_control(view.needs_project)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
         self.table.setVisible(bool(view.rounds))
@@ -160,6 +168,11 @@ class RoundsPage(Page):
     def _looker(self, side: Side) -> ActionButton:
         tip = f"Outlines of what the {side} model finds in view. Press again to hide them."
         return ActionButton(side.capitalize(), tip, lambda: self.controller.look_with(self._other(side)))
+
+    def _write_report(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Report of this project", "report.html", "Web pages (*.html)")
+        if path:
+            self.controller.report.write(path)
 
     def _judge(self) -> None:
         self.controller.training.judge(self._unjudged)

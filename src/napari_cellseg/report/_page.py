@@ -1,0 +1,229 @@
+"""The report as one HTML file that needs nothing beside it: no script, no font, no picture from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..files import write_text
+from ._effort import Effort
+from ._methods import methods
+from ._plots import accuracy_plot, correction_plot
+from ._story import MEASURED, Story, Stretch
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#1a202c;max-width:1000px;margin:2em auto;padding:0 1.2em}
+h1{font-size:1.7em;margin-bottom:0}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #cbd5e0}
+table{border-collapse:collapse;margin:.8em 0}td,th{padding:.25em .8em;border-bottom:1px solid #e2e8f0;text-align:left}
+th{font-weight:600;background:#f7fafc}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.quiet{color:#4a5568;font-size:.92em}.row{display:flex;flex-wrap:wrap;gap:1.2em}
+.row figure{flex:1 1 420px;margin:.5em 0}
+img{max-width:100%}figcaption{color:#4a5568;font-size:.9em}pre{background:#f7fafc;padding:1em;overflow:auto}
+.facts{display:flex;flex-wrap:wrap;gap:.4em 2em;margin:1em 0}.facts b{display:block;font-size:1.4em;font-weight:600}
+blockquote{border-left:3px solid #2b6cb0;margin:1em 0;padding:.2em 1em;background:#f7fafc}
+@media print{details>*{display:block}body{margin:0}}
+"""
+Case = tuple[str, bytes]
+"""What a strip shows, in words, and its PNG."""
+
+
+def write_page(story: Story, path: Path, cases: Sequence[Case] = ()) -> Path:
+    """Write the report.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be written; the file appears whole or not at all.
+    """
+    write_text(path, page(story, cases))
+    return path
+
+
+def page(story: Story, cases: Sequence[Case] = ()) -> str:
+    """The whole page."""
+    parts = (
+        _head(story), _rounds(story), _before_after(story), _cases(cases), _work(story), _images(story),
+        _methods(story), _lineage(story),
+    )  # fmt: skip
+    title = html.escape(story.name)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} - report</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _head(story: Story) -> str:
+    looked = [story.statuses[r.id].word for r in story.images]
+    minutes = sum(e.seconds for e in story.by_person.values()) / 60
+    facts = {
+        "images": str(len(story.images)),
+        "corrected or approved": str(sum(word in ("corrected", "approved") for word in looked)),
+        "actions by hand": f"{sum(e.actions for e in story.by_person.values()):,}",
+        "minutes of annotation": f"{minutes:.0f}",
+        "rounds": str(len(story.rounds)),
+        "model in use": story.current or "none",
+    }
+    shown = "".join(f"<div><b>{html.escape(v)}</b>{html.escape(k)}</div>" for k, v in facts.items())
+    when = f"{_day(story.begun)} to {_day(story.ended)}" if story.begun and story.ended else "nothing done by hand yet"
+    return f'<h1>{html.escape(story.name)}</h1><p class="quiet">{when}</p><div class="facts">{shown}</div>'
+
+
+def _rounds(story: Story) -> str:
+    if not story.rounds:
+        return "<h2>Rounds</h2><p>No network has been trained yet.</p>"
+    heads = [
+        "Round",
+        "Measured against",
+        "New model",
+        "By hand",
+        "Minutes",
+        "Corrected",
+        *MEASURED.values(),
+        "",
+    ]
+    rows = [_round(s) for s in story.rounds]
+    note = (
+        '<p class="quiet">Before → after, on what neither model had learnt from. <i>Corrected</i>: of what a person '
+        "looked at since the training before, the share whose label had to be changed, by voxels.</p>"
+    )
+    if story.own_truth:
+        where = f"In {story.own_truth} round{'s' if story.own_truth > 1 else ''}"
+        note += (
+            f"<p><b>{where} the older model's own masks were the truth</b>, approved as they were: nothing can do "
+            "better on them, so these figures say little.</p>"
+        )
+    plots = [
+        (accuracy_plot(story), "Accuracy over the work that it took. Hollow: a model that was not kept."),
+        (correction_plot(story), "How much of what was looked at had to be corrected before each training."),
+    ]
+    figures = "".join(_figure(png, text) for png, text in plots if png is not None)
+    return f'<h2>Rounds</h2>{_table(heads, rows)}{note}<div class="row">{figures}</div>'
+
+
+def _round(stretch: Stretch) -> list[str]:
+    r = stretch.round
+    if r is None:
+        return []
+    said = {"keep": "kept", "roll back": "rolled back"}.get(r.decision, "not decided")
+    metrics = [f"{_num(stretch.metric(n, 'before'))} → {_num(stretch.metric(n, 'after'))}" for n in MEASURED]
+    share = "" if stretch.share is None else f"{stretch.share:.0%}"
+    against = r.parent or ("draft" if r.before else "nothing")
+    return [str(r.n), against, r.child, f"{stretch.effort.actions:,}", _minutes(stretch.effort), share, *metrics, said]
+
+
+def _before_after(story: Story) -> str:
+    """Before, after, absolute, relative: the form of Aziz et al. 2026, Table 4."""
+    kept = [s for s in story.rounds if s.round is not None and s.round.decision == "keep"]
+    if not kept:
+        return ""
+    rows = []
+    for name, title in MEASURED.items():
+        before, after = story.rounds[0].metric(name, "before"), kept[-1].metric(name, "after")
+        if before is None or after is None:
+            continue
+        relative = f"{(after - before) / before:+.1%}" if before else ""
+        rows.append([title, _num(before), _num(after), f"{after - before:+.3f}", relative])
+    if not rows:
+        return ""
+    text = (
+        "Before the first round against after the last one that was kept. What is held out may have grown in between, "
+        "so the two were not measured on the very same objects; each line of the table above was."
+    )
+    heads = ["", "Before", "After", "Absolute", "Relative"]
+    return f'<h2>Before and after</h2>{_table(heads, rows)}<p class="quiet">{text}</p>'
+
+
+def _cases(cases: Sequence[Case]) -> str:
+    if not cases:
+        return ""
+    shown = "".join(_figure(png, text) for text, png in cases)
+    return f"<h2>Worst cases</h2>{shown}"
+
+
+def _work(story: Story) -> str:
+    if not story.by_tool:
+        return ""
+    text = "An action takes the time since the one before it of the same person; if that is above 20 s, none."
+    tables = "".join(
+        f"<div>{_table([title, 'Actions', 'Minutes', 'Seconds each', 'Voxels'], _efforts(efforts))}</div>"
+        for title, efforts in (("Tool", story.by_tool), ("Person", story.by_person))
+    )
+    return f'<h2>Work</h2><div class="row">{tables}</div><p class="quiet">{text}</p>'
+
+
+def _efforts(efforts: Mapping[str, Effort]) -> list[list[str]]:
+    return [
+        [name, f"{e.actions:,}", _minutes(e), "" if e.each is None else f"{e.each:.1f}", f"{e.voxels:,}"]
+        for name, e in efforts.items()
+    ]
+
+
+def _images(story: Story) -> str:
+    words = {"train": "training", "val": "judging", "test": "test"}
+    rows = []
+    for record in story.images:
+        status = story.statuses[record.id]
+        size = " x ".join(map(str, record.shape))
+        spacing = " x ".join(f"{s:g}" for s in record.spacing_um) if record.spacing_um else "unknown"
+        shares = f"{status.corrected:.1%} / {status.approved:.1%}"
+        rows.append([record.id, size, spacing, words.get(record.split, record.split), status.word, shares])
+    heads = ["Image", "Pixels", "Voxel (µm)", "Used for", "Status", "Corrected / approved"]
+    return f"<h2>Images</h2>{_table(heads, rows)}"
+
+
+def _methods(story: Story) -> str:
+    return f"<h2>Methods, to paste</h2><blockquote>{html.escape(methods(story))}</blockquote>"
+
+
+def _lineage(story: Story) -> str:
+    rows = [
+        [
+            m.id + (" (in use)" if m.id == story.current else ""), m.parent or "", _day(m.created), f"{m.steps:,}",
+            f"{m.seconds / 60:.1f}", str(len(m.images)), str(m.seed), m.stopped_by,
+        ]
+        for m in sorted(story.models, key=lambda m: m.created)
+    ]  # fmt: skip
+    heads = ["Model", "Parent", "When", "Steps", "Minutes", "Images", "Seed", "Ended by"]
+    table = _table(heads, rows) if rows else "<p>There is no model yet.</p>"
+    config = f"<details><summary>Configuration</summary><pre>{html.escape(story.config.to_toml())}</pre></details>"
+    return f"<h2>Models</h2>{table}{config}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns whose cells are numbers stand at the right."""
+    rows = [list(row) for row in rows]
+    right = [bool(rows) and all(_is_number(row[k]) for row in rows) for k in range(len(heads))]
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        inner = (f"<{tag}{' class=n' if r else ''}>{html.escape(c)}</{tag}>" for c, r in zip(cells, right, strict=True))
+        return f"<tr>{''.join(inner)}</tr>"
+
+    return f"<table>{line(heads, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
+
+
+def _is_number(text: str) -> bool:
+    return not text.strip("0123456789.,%+-→ ") and not any(c.isalpha() for c in text)
+
+
+def _figure(png: bytes, text: str) -> str:
+    data = base64.b64encode(png).decode()
+    caption = html.escape(text)
+    return (
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def _num(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _minutes(effort: Effort) -> str:
+    return f"{effort.seconds / 60:.1f}"
+
+
+def _day(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
