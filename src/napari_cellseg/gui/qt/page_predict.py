@@ -110,17 +110,17 @@ class PredictPage(Page):
         self.form.addWidget(more("More: tiles, memory, volumes", self.options))
         self.form.addWidget(self.ensemble)
         self.start = self._make_start()
-        self.forest = ActionButton(
+        forest = ActionButton(
             "Draft by random forest",
             "Learns from everything corrected and approved in the training images, in seconds, then labels this one.",
             lambda: self.controller.draft("forest"),
         )
-        self.added = [
-            ActionButton(f"Draft: {cls.label()}", cls.summary(), partial(self.controller.draft, kind))
+        self.drafts = {"forest": forest} | {
+            kind: ActionButton(f"Draft: {cls.label()}", cls.summary(), partial(self.controller.draft, kind))
             for kind, cls in DRAFTS.items()
             if kind not in ("otsu", "forest")
-        ]
-        self.form.addWidget(more("More: other ways to begin", self.start, self.forest, *self.added))
+        }
+        self.form.addWidget(more("More: other ways to begin", self.start, *self.drafts.values()))
 
     def _make_start(self) -> QWidget:
         """A menu of what a project can start from."""
@@ -144,10 +144,10 @@ class PredictPage(Page):
         options = view.config.predict
         self.predict.setText(view.predict_text)
         self.predict.show_control(view.predict)
-        for draft in (self.draft, *self.added):
-            draft.show_control(view.predict)
+        self.draft.show_control(view.predict)
+        for kind, button in self.drafts.items():
+            button.show_control(view.forest if kind == "forest" else view.predict)
         self.draft.setVisible(bool(view.current_model))
-        self.forest.show_control(view.forest)
         self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)
         self.model.setText(
             f"Model {view.current_model}. Press Predict again after every round."

@@ -39,33 +39,10 @@ class RoundsPage(Page):
     def build(self) -> None:
         """Make the controls."""
         self.verdict = hint()
-        self.table = QTableWidget(0, 3)
-        self.table.setHorizontalHeaderLabels(["", "before", "after"])
-        for header, shown in ((self.table.verticalHeader(), False), (self.table.horizontalHeader(), True)):
-            if header is not None:
-                header.setVisible(shown)
-                header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
-        self.table.setMinimumHeight(190)
-        self.keep = ActionButton("Keep", "Go on with the new model.", self.controller.training.keep, primary=True)
-        self.back = ActionButton(
-            "Roll back", "Go back to the parent; the new model stays on disk.", self.controller.training.roll_back
-        )
-        self.old, self.new = self._looker("old"), self._looker("new")
-        for button in (self.old, self.new):
-            button.setCheckable(True)
+        self._make_table()
+        self._make_decision()
         self._make_held()
-        self.side = hint()
-        self._side = ""
-        self.list = QListWidget()
-        self.list.setMinimumHeight(90)
-        self.list.currentRowChanged.connect(self._choose)
-        self._rounds: tuple[Item, ...] = ()
-        self.judge = ActionButton(
-            "Judge", "Measure a model that was trained before the window closed, against its parent.", self._judge
-        )
-        self._unjudged = ""
+        self._make_history()
         self.form.addWidget(self.judge)
         self.form.addWidget(self.verdict)
         self.form.addWidget(self.table)
@@ -77,13 +54,48 @@ class RoundsPage(Page):
         self._make_errors()
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
+        self.form.addWidget(self.report)
+
+    def _make_table(self) -> None:
+        """Metrics before and after."""
+        self.table = QTableWidget(0, 3)
+        self.table.setHorizontalHeaderLabels(["", "before", "after"])
+        for header, shown in ((self.table.verticalHeader(), False), (self.table.horizontalHeader(), True)):
+            if header is not None:
+                header.setVisible(shown)
+                header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setMinimumHeight(190)
+
+    def _make_decision(self) -> None:
+        """Keep or go back, after a look at both; or judge first."""
+        self.keep = ActionButton("Keep", "Go on with the new model.", self.controller.training.keep, primary=True)
+        self.back = ActionButton(
+            "Roll back", "Go back to the parent; the new model stays on disk.", self.controller.training.roll_back
+        )
+        self.old, self.new = self._looker("old"), self._looker("new")
+        for button in (self.old, self.new):
+            button.setCheckable(True)
+        self.side = hint()
+        self._side = ""
+        self.judge = ActionButton(
+            "Judge", "Measure a model that was trained before the window closed, against its parent.", self._judge
+        )
+        self._unjudged = ""
+
+    def _make_history(self) -> None:
+        """All rounds, and their report."""
+        self.list = QListWidget()
+        self.list.setMinimumHeight(90)
+        self.list.currentRowChanged.connect(self._choose)
+        self._rounds: tuple[Item, ...] = ()
         self.report = ActionButton(
             "Write report...",
             "One file for a browser: rounds, work by tool and person, images, a paragraph of methods, models. "
             "napari-cellseg report adds the worst cases.",
             self._write_report,
         )
-        self.form.addWidget(self.report)
 
     def _make_held(self) -> None:
         """What judges in the open image, and what may judge."""
