@@ -47,6 +47,8 @@ class View:
     images: tuple[Item, ...]
     image: str
     removed: tuple[Item, ...]
+    splits: dict[str, str]
+    """What each image is for: train, val or test."""
     change_images: Control
     summary: str
     predict_all: Control
@@ -226,6 +228,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
     return {
         "images": tuple(Item(r.id, r.id, size_text(r.shape, r.split), *marks.get(r.id, ("", ""))) for r in s.images),
         "removed": s.removed,
+        "splits": {r.id: r.split for r in s.images},
         "change_images": _first(project, writable, idle),
         "summary": summary(s, known),
         "predict_all": _first(some, writable, model, idle),

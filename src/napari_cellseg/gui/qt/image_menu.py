@@ -61,14 +61,13 @@ class ImageMenu(QToolButton):
         """The entries for an image ("": none) and what can be restored."""
         menu.clear()
         changes, view = self.controller.images, self._view
-        record = next((r for r in self.controller.session.images if r.id == id), None)
-        if record is not None:
+        if id in view.splits:
             menu.addAction(f"Rename {id}...", lambda: self._ask_name(id))
             for split in get_args(Split):
                 entry = menu.addAction(SPLITS[split], partial(changes.move, id, split))
                 if entry is not None:
                     entry.setCheckable(True)
-                    entry.setChecked(record.split == split)
+                    entry.setChecked(view.splits[id] == split)
             menu.addSeparator()
             goes = changes.what_goes(id) or "it cannot be read"
             gone = menu.addAction(f"Remove {id} ({goes})", partial(changes.remove, id))
