@@ -73,9 +73,9 @@ def test_what_was_taken_back_is_no_work_and_what_was_done_again_is(project: Proj
     for at in (0, 4, 8):
         clock.after(2)
         paint(project, image, at, "Ada")
-    store.step("undo")
-    store.step("undo")
-    store.step("redo")
+    store.undo()
+    store.undo()
+    store.redo()
     assert [a.voxels for a in actions(project)] == [4, 4]
     project.draft_labels(image, np.ones(store.labels.shape, np.uint32))
     assert len(actions(project)) == 2  # a draft is nobody's work
