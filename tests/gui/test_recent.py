@@ -101,3 +101,12 @@ def test_a_place_that_cannot_be_written_stops_nothing(controller, file, project)
     assert controller.session.problem is None
     assert controller.session.image == "cells"
     assert [i.text for i in resolve(controller.session).recent] == ["p"]
+
+
+def test_nothing_is_wrong_at_the_first_start():
+    """Every part follows every tick, also before there is a project."""
+    controller = Controller(ViewerModel())
+    for _ in range(3):
+        controller.tick()
+    assert controller.session.problem is None
+    controller.close()

@@ -231,6 +231,8 @@ class Strokes:
 
     def _text(self, act: Act | None) -> str:
         """What an act is; one small edit of a person is read to see which object it is of."""
-        read = act is not None and len(act.meant) == 1 and act.meant[0].by_hand and act.meant[0].voxels <= LARGEST
-        edit = self._ws.store().edit(act.meant[0].n) if read and act is not None else None
+        if act is None:
+            return ""
+        small = len(act.meant) == 1 and act.meant[0].by_hand and act.meant[0].voxels <= LARGEST
+        edit = self._ws.store().edit(act.meant[0].n) if small else None
         return act_text(act, edit, self._ws.project().meanings)
