@@ -23,7 +23,7 @@ from napari_cellseg.project import Project, difference
 
 DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[3] / "shared" / "data")) / "dsb2018"
 OUT = Path(__file__).parents[1] / "images" / "report.png"
-STEPS = int(os.environ.get("STEPS_TO_TRAIN", "100"))
+STEPS = int(os.environ.get("STEPS_TO_TRAIN", "40"))
 RIGHT = 0.8
 """An object is approved where the model's overlaps it so well (IoU)."""
 

@@ -68,7 +68,8 @@ def keys() -> str:
     intro = (
         "# Keys\n\nMade from the code by `docs/scripts/settings.py`. H works everywhere, the others while layers of "
         "the open image are selected; none takes the place of one of napari's own.\nA key of a tool that needs an "
-        "object acts on the one under the cursor.\n\n"
+        "object acts on the one under the cursor. Other keys for tools: napari's preferences, "
+        "*Plugins* > *Cellseg* > *Keys*, for example `Merge=Control-M, Split=Shift-X`.\n\n"
     )
     return intro + shortcuts()
 

@@ -151,6 +151,7 @@ class Controller:
         if preferences is not None:
             self.projects.author, self.engine.device = preferences.author, preferences.device
             self.session.update(live=preferences.live)
+            self.tools.take_keys(preferences.keys)
             self.recent.file = preferences.recent
             self.recent.show()
         warm_up()

@@ -22,6 +22,8 @@ class Preferences:
         Where networks run: "auto" or "cpu".
     live
         Whether learning after every correction is on when a window opens.
+    keys
+        Keys of tools that differ from ours: ``Merge=Control-M, Split=Shift-X``.
     recent
         The file that remembers which projects were open; None: none is remembered.
     """
@@ -29,6 +31,7 @@ class Preferences:
     author: str = ""
     device: str = "auto"
     live: bool = True
+    keys: str = ""
     recent: Path | None = None
 
 
@@ -40,4 +43,5 @@ def preferences() -> Preferences:
         kept = get_plugin_settings(PLUGIN).workbench
     except (ImportError, KeyError, AttributeError):
         return Preferences(recent=recent_file())
-    return Preferences(str(kept.author).strip(), str(kept.device), bool(kept.live), recent_file())
+    keys = str(getattr(kept, "keys", ""))
+    return Preferences(str(kept.author).strip(), str(kept.device), bool(kept.live), keys, recent_file())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,6 +204,7 @@ class Session:
     kept: bool = False
     """Whether probabilities of the open image are kept, so that thresholds act at once."""
     tool: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
     choices: Choices = field(default_factory=Choices)
     queue: tuple[Item, ...] = ()
     """Places to review, in their order."""

@@ -16,6 +16,7 @@ from ... import edits
 from ...errors import CellsegError, NothingThere
 from ..layers import _napari
 from ..layers.image_layers import ImageLayers
+from .own_keys import read_keys
 from .report_errors import report_errors
 from .tool import Gesture, Tool
 from .tool_actions import IN_SLICES, ToolActions, on_piece
@@ -88,13 +89,21 @@ class Tools:
 
     def __init__(self, workspace: Workspace, actions: ToolActions, keys: Mapping[str, Callable[[], object]]) -> None:
         self._ws, self._actions = workspace, actions
-        own: dict[str, Callable[[], object]] = {
-            "Shift-N": self.take_for_brush,
-            **{t.key: partial(self._pressed, t) for t in TOOLS},
-        }
-        self.keys = ToolKeys(workspace, {**keys, **own})
+        self._others = {**keys, "Shift-N": self.take_for_brush}
+        self.keys = ToolKeys(workspace, self._bound({}))
         self.family: ImageLayers | None = None
         self._choosing = False
+
+    def take_keys(self, text: str) -> None:
+        """Bind other keys to tools, as a person's preferences say; before an image is open."""
+        tools = {t.name: (t.title, t.key) for t in TOOLS}
+        try:
+            chosen = read_keys(text, tools, [*OTHER_KEYS])
+        except CellsegError as error:
+            self._ws.fail(error)
+            return
+        self.keys = ToolKeys(self._ws, self._bound(chosen))
+        self._ws.session.update(keys=chosen)
 
     def attach(self) -> None:
         """Bind keys and mouse of a new image."""
@@ -155,6 +164,10 @@ class Tools:
         self._ws.session.update(tool="", status=f"Paint more of object {id}." if self._ws.instances else "")
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _bound(self, chosen: Mapping[str, str]) -> dict[str, Callable[[], object]]:
+        """What every key does, with the keys that a person has chosen for some tools."""
+        return {**self._others, **{chosen.get(t.name, t.key): partial(self._pressed, t) for t in TOOLS}}
 
     def _cursor(self) -> Any:
         """Where the mouse is, in world coordinates of the image's axes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ class View:
     live_control: Control
     live_learnt: str
     tool: str
+    keys: Mapping[str, str]
     preview: bool
     split: float
     histogram: Histogram
@@ -332,6 +334,7 @@ def _reviewing(s: Session) -> dict[str, Any]:
     return {
         "choices": s.choices,
         "tool": s.tool,
+        "keys": s.keys,
         "volume": s.record is not None and len(s.record.shape) == 3,
         "semantic": s.project is not None and s.project.task == "semantic",
         "classes": s.project.classes if s.project is not None else (),

@@ -6,6 +6,7 @@ Facts behind every line: `docs/architecture.md`, section *Logging label edits*.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,17 @@ _NEEDED = (
 def missing_names(layer: Labels) -> list[str]:
     """Private names this module uses that the installed napari does not have."""
     return [name for name in _NEEDED if not hasattr(layer, name)]
+
+
+def own_keys() -> set[str]:
+    """The keys that napari itself binds in the viewer and on labels, as the person has set them: ``"Shift+V"``."""
+    from napari.settings import get_settings
+    from napari.utils.action_manager import action_manager
+
+    import_module("napari.components._viewer_key_bindings")  # registers its actions, which a window does otherwise
+    bound = get_settings().shortcuts.shortcuts
+    ours = {name for name, action in action_manager._actions.items() if action.keymapprovider in (Labels, ViewerModel)}
+    return {str(key) for name in ours for key in bound.get(name, ())}
 
 
 def own_history(layer: Labels, undo: Callable[[], None], redo: Callable[[], None]) -> None:

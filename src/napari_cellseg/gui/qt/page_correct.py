@@ -147,6 +147,7 @@ class CorrectPage(Page):
         for tool in TOOLS:
             choice = self._buttons[tool.name]
             choice.setEnabled(view.correct.enabled)
+            self._name(choice, tool, view.keys.get(tool.name, tool.key))
             choice.setChecked(view.tool == tool.name)
             there = {"volume": view.volume, "classes": view.semantic, "objects": not view.semantic}
             choice.setVisible(all(there[only] for only in tool.only))
@@ -188,14 +189,18 @@ class CorrectPage(Page):
             column += 1
         return box
 
+    @staticmethod
+    def _name(button: QPushButton, tool: Tool, key: str) -> None:
+        """Say what a tool is and which key it has; a person may have chosen another."""
+        if button.text() != (label := _label(tool, key)):
+            button.setText(label)
+            button.setToolTip(f"{tool.tip} {_DOES.get(tool.gesture, '')}\nKey: {key}; Esc leaves the tool.")
+
     def _button(self, tool: Tool, *, large: bool = False) -> QPushButton:
-        button = self._buttons[tool.name] = QPushButton(_label(tool, "\n" if large else "  "))
+        button = self._buttons[tool.name] = QPushButton()
+        self._name(button, tool, tool.key)
         button.setObjectName(tool.title)
         button.setCheckable(tool.gesture != "now")
-        does = {
-            "object": "Click objects; the key acts on the one under the cursor.", "now": "Acts at once.",
-        }.get(tool.gesture, "")  # fmt: skip
-        button.setToolTip(f"{tool.tip} {does}\nKey: {tool.key}; Esc leaves the tool.")
         button.setStyleSheet(f"QPushButton {{ padding: {'7px 2px; font-weight: 600' if large else '3px 2px'}; }}")
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         button.clicked.connect(
@@ -204,9 +209,12 @@ class CorrectPage(Page):
         return button
 
 
-def _label(tool: Tool, between: str) -> str:
-    """``Merge  G``."""
-    return f"{tool.title}{between}{tool.key.replace('Shift-', '⇧')}"
+_DOES = {"object": "Click objects; the key acts on the one under the cursor.", "now": "Acts at once."}
+
+
+def _label(tool: Tool, key: str) -> str:
+    """``Merge  G``; of the large buttons the key stands below."""
+    return f"{tool.title}{chr(10) if tool.main else '  '}{key.replace('Shift-', '⇧').replace('Control-', '^')}"
 
 
 class HintRow(QWidget):
