@@ -256,6 +256,15 @@ class ObjectsMeasured(Event):
 
 
 @dataclass(frozen=True)
+class Explaining(Event):
+    """How far the explanation of an image is: passes through the network."""
+
+    image: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class RoundScored(Event):
     """A round of `simulate` (or a baseline, round 0) on the test images: mean metrics, objects mended, seconds."""
 
