@@ -7,7 +7,8 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 from __future__ import annotations
 
 from ._evaluate import compare_systems, evaluate, metrics
-from ._loose import LoadedModel, load_model, predict, predict_files
+from ._explain import Explained
+from ._loose import LoadedModel, explain, load_model, predict, predict_files
 from ._measure import measure, measure_files
 from ._open import OpenProject, new, open, recover
 from ._results import (
@@ -33,6 +34,7 @@ __all__ = [
     "Drafts",
     "Evaluation",
     "Experiment",
+    "Explained",
     "Exports",
     "LoadedModel",
     "Measurements",
@@ -45,6 +47,7 @@ __all__ = [
     "Verb",
     "compare_systems",
     "evaluate",
+    "explain",
     "load_model",
     "measure",
     "measure_files",

@@ -17,6 +17,7 @@ from ..engine import Stop, decoded_with, load_folder, loaded_models, options_of
 from ..errors import CellsegError
 from ..events import Predicted, Skipped, Stopped
 from ..project import Project, find_model, names_for, read_card, read_model_config
+from ._explain import Asking, Explained, explain_picture, method_of
 from ._predict import Predicting, check_request, check_size, for_prediction, write_probabilities
 from ._results import Predictions
 from ._work import OnEvent, Work, never, verb
@@ -224,6 +225,64 @@ def predict_files(
                 left_out.append(Skipped(stem, error.message, error.hint))
                 yield left_out[-1]
     return Predictions(labelling.names, objects, (), tuple(left_out), tuple(files), stopped)
+
+
+@verb
+def explain(
+    picture: Any,
+    model: Source = "cells",
+    method: str = "gradcam",
+    *,
+    labels: Labels | Source | None = None,
+    object: int | None = None,
+    point: tuple[int, ...] = (),
+    box: Span = (),
+    class_: str | int | None = None,
+    layer: str = "",
+    object_size: float = 0.0,
+    settings: Values = (),
+    filters: int = 0,
+    out: Source | None = None,
+    axes: str | None = None,
+    series: str | None = None,
+    on_event: OnEvent = None,
+    stop: Stop = never,
+) -> Work[Explained]:
+    """Where in a picture a model's prediction comes from, without a project.
+
+    Parameters
+    ----------
+    picture : array, str or Path
+        Intensities, or a file that can be read; one time point.
+    model : str or Path
+        Name of a base model, a model folder, or a project, whose current model is meant (as it was trained).
+    labels : array, str or Path
+        (Z, Y, X) or (Y, X) ids, for `object` and to tell inside from outside; for `object` alone they are predicted.
+    method, object, point, box, class_, layer, settings, filters, out, on_event, stop
+        As for `OpenProject.explain`.
+    object_size : float
+        Diameter of typical objects in pixels; 0: estimated from the picture.
+    axes, series
+        As for `predict`.
+
+    Returns
+    -------
+    Explained
+
+    Raises
+    ------
+    CellsegError
+        Before anything is written: when picture and model do not fit, or what is asked about is not there.
+    """
+    how = Asking(method, object, tuple(point), tuple(box), class_, layer, filters, settings, Path(out) if out else None)
+    method_of(how)  # what cannot be asked is said before anything is read or predicted
+    image = _image(picture, axes, None, series)
+    name = image.source.stem if image.source else "picture"
+    if isinstance(labels, str | Path):
+        labels = images.read_labels(labels)
+    if object is not None and labels is None:
+        labels = predict(image, model, object_size=object_size, stop=stop)
+    return (yield from explain_picture(image, model, how, labels, (name, check_size(object_size)), stop))
 
 
 # --- inside ---------------------------------------------------------------------------------------

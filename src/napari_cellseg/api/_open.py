@@ -44,6 +44,7 @@ from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._agree import compare_annotators
 from ._draft import draft_images, draft_method
 from ._evaluate_project import Evaluating, Systems, evaluate_project
+from ._explain import Asking, Explained, explain_image
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measure import Measuring, measure_project
@@ -588,6 +589,67 @@ class OpenProject:
             When a file cannot be written.
         """
         return report_project(self.project, Path(path), cases, Path(as_numbers) if as_numbers else None, stop)
+
+    @method
+    def explain(
+        self,
+        image: str,
+        method: str = "gradcam",
+        *,
+        model: str | None = None,
+        object: int | None = None,
+        point: tuple[int, ...] = (),
+        box: Span = (),
+        class_: str | int | None = None,
+        layer: str = "",
+        settings: Values = (),
+        filters: int = 0,
+        out: str | Path | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Explained]:
+        """Where in an image a model's prediction comes from: a map, and numbers about it. Labels stay as they are.
+
+        Parameters
+        ----------
+        image : str
+            Id of the image.
+        method : str
+            ``"gradcam"``, ``"lrp"`` (needs zennit) or ``"occlusion"``.
+        model : str
+            Id of a model, as it was trained (without what was learnt live); the current one where not given.
+        object : int
+            Id in the labels of the image; without object, point or box: everything that the model predicts.
+        point : tuple of int
+            A voxel, (Z,) Y, X.
+        box : tuple of (int, int)
+            (start, stop) in voxels for each spatial axis.
+        class_ : str or int
+            Name or number of a class, in a project of classes.
+        layer : str
+            The layer that Grad-CAM looks at; the last before the 1 x 1 convolution where not given.
+        settings : dict or list of str
+            Of the method: ``{"window": 24, "stride": 12}``.
+        filters : int
+            With `out`, also write the filters and feature maps of this convolution, counted from 1.
+        out : str or Path
+            A folder for the map (float32 TIFF), the map over the picture (PNG) and the numbers (JSON).
+        on_event, stop : callable
+            Called with every event; asked again and again whether to end.
+
+        Returns
+        -------
+        Explained
+
+        Raises
+        ------
+        CellsegError
+            Before anything is written: when there is no such image, model, object, layer or class, or the method cannot
+            explain this network.
+        """
+        where = Path(out) if out else None
+        how = Asking(method, object, tuple(point), tuple(box), class_, layer, filters, settings, where)
+        return explain_image(self.project, image, model, how, stop)
 
     def ensemble(
         self,

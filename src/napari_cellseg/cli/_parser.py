@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, _evaluate, _report, _study, _simulate,
-        _measure, _export, _compare, _history, _compact, _recover, _gui, _demo,
+        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, _evaluate, _explain, _report, _study,
+        _simulate, _measure, _export, _compare, _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -220,6 +220,40 @@ def _evaluate(verbs: Any) -> None:
     sub.add_argument(
         "--figures", metavar="DIR", help="write a strip for every image: picture, truth, errors in colours"
     )
+    _progress(sub)
+
+
+def _explain(verbs: Any) -> None:
+    sub = _verb(
+        verbs, "explain", "Where in an image a model's prediction comes from: maps, overlays and numbers.", "_explain"
+    )
+    sub.add_argument("path", metavar="PROJECT|IMAGE")
+    sub.add_argument(
+        "--model", metavar="ID|DIR",
+        help="instead of the current model; without a project a base model's name, a model folder or a project",
+    )  # fmt: skip
+    sub.add_argument(
+        "--method", choices=("gradcam", "lrp", "occlusion"), default="gradcam",
+        help="Grad-CAM (default), layer-wise relevance propagation (needs zennit), or occlusion",
+    )  # fmt: skip
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images of the project")
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument("--object", type=_positive, metavar="ID", help="this object; default: everything predicted")
+    what.add_argument("--point", type=_point, default=(), metavar="Y,X", help="this voxel, (Z,)Y,X from 0")
+    what.add_argument(
+        "--box", type=_region, default=(), metavar="A:B,C:D", help="this box, start:stop per axis (Z,)Y,X"
+    )
+    sub.add_argument("--class", dest="class_", metavar="NAME", help="this class, in a project of classes")
+    sub.add_argument("--layer", default="", metavar="NAME", help="that Grad-CAM looks at (a wrong one lists some)")
+    sub.add_argument("--labels", metavar="FILE", help="of an image without a project; for --object else predicted")
+    sub.add_argument(
+        "--filters", type=_positive, default=0, metavar="N", help="also show the N-th convolution's filters"
+    )
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
+        help="of the method: tile=256, window=24, stride=12, gamma=0.5...",
+    )  # fmt: skip
+    sub.add_argument("--out", required=True, metavar="DIR", help="write maps, overlays and numbers here")
     _progress(sub)
 
 
@@ -431,6 +465,13 @@ def _region(text: str) -> tuple[tuple[int, int], ...]:
     if len(spans) not in (2, 3) or any(not 0 <= a < b for a, b in spans):
         raise CellsegError(f"{text!r} is not a region.", "Write start:stop for (Z,) Y and X, start below stop.")
     return spans
+
+
+def _point(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if len(parts) not in (2, 3) or not all(p.strip().isdigit() for p in parts):
+        raise CellsegError(f"{text!r} is not a point.", "Write voxels from 0: --point 120,64 (or Z,Y,X).")
+    return tuple(int(p) for p in parts)
 
 
 def _diameter(text: str) -> float:

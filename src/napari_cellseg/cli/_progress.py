@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..events import (
     Evaluated,
     Event,
+    Explaining,
     Judged,
     Notice,
     ObjectsMeasured,
@@ -60,6 +61,8 @@ class Printer:
             self._advance(event.elapsed, event.elapsed + event.remaining, f"loss {event.loss:.3f}", "s")
         elif isinstance(event, TileDone):
             self._advance(event.done, event.total, event.image, "tile")
+        elif isinstance(event, Explaining):
+            self._advance(event.done, event.total, event.image, "pass")
         elif line := _line(event):
             self._close()
             print(line, flush=True)

@@ -84,6 +84,11 @@ def write_probabilities(path: str | Path, probabilities: Any, spacing_um: tuple[
     return _write(Path(path), probabilities, np.dtype(np.float32), axes, spacing_um)
 
 
+def write_map(path: str | Path, values: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
+    """Write one value per voxel, (Z, Y, X) or (Y, X), as float32."""
+    return _write(Path(path), values, np.dtype(np.float32), "ZYX"[-len(values.shape) :], spacing_um)
+
+
 def _write(
     path: Path,
     data: Any,
