@@ -291,6 +291,16 @@ def test_the_part_is_round_the_object_on_the_grid_of_the_network():
         assert window.chosen(What(point=(410, 620)), None).any()
 
 
+def test_of_everything_in_a_large_image_a_part_with_objects_is_seen():
+    labels = np.zeros((700, 900), np.uint32)
+    labels[20:60, 800:840], labels[600:640, 10:50] = 1, 2
+    image = from_array(np.zeros((700, 900), np.uint8), "YX")
+    window = window_for(image, What(), labels, (cs.Config(), Zoom(), 128))
+    assert labels[window.box].any()
+    assert max(window.sides) <= 128 + 32
+    assert window_for(image, What(), labels, (cs.Config(), Zoom(), 1024)).sides == (700, 900)
+
+
 def test_of_a_volume_a_2d_network_sees_the_slice_with_most_of_the_object():
     labels = np.zeros((5, 96, 96), np.uint32)
     labels[1, 40:45, 40:45], labels[3, 30:60, 30:60] = 2, 2

@@ -79,8 +79,6 @@ def explain_image(project: Project, image: str, model: str | None, how: Asking, 
     chosen = learnt(project.model_path(id))
     what = _what(how, chosen, project.classes)
     picture, labels = project.read_image(record.id), project.load_labels(record.id)[0]
-    if not labels.any() and how.object is None:
-        labels = None
     zoom = _zoom(picture, project.model_path(id), known_size(project, record.id))
     return (yield from explained(picture, chosen, (method, what, how), labels, (record.id, zoom), stop))
 

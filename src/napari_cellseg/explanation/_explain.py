@@ -206,7 +206,7 @@ def _told(
     inside = window.back(np.ascontiguousarray(answer.predicted[inner], np.float32)) > 0.5
     if labels is not None and labels[window.box].any():
         inside = labels[window.box] > 0
-    greatest = max(float(np.abs(part).max()), np.finfo(np.float32).tiny)
+    greatest = max(float(np.abs(part).max()), float(np.finfo(np.float32).tiny))
     whole = np.zeros(image.spatial_shape, np.float32)
     whole[window.box] = part
     name, id, method, what = about

@@ -17,7 +17,7 @@ class MethodBase(Settings):
     source: ClassVar[str] = ""
     """Where it was published."""
     tile: int = Field(
-        512,
+        1024,
         ge=64,
         le=4096,
         description="Side of the part that is explained where the image is larger (pixels as the network sees them).",
@@ -59,6 +59,12 @@ class Lrp(MethodBase):
     title: ClassVar[str] = "LRP"
     source: ClassVar[str] = "Bach et al. 2015; rules: Montavon et al. 2019; computed by zennit (Anders et al. 2021)"
     kind: Literal["lrp"] = "lrp"
+    tile: int = Field(
+        768,
+        ge=64,
+        le=4096,
+        description="Side of the part that is explained where the image is larger (pixels as the network sees them).",
+    )
     epsilon: float = Field(
         1e-6, gt=0, le=1, description="Of the epsilon rule, as a share of the greatest activation of a layer."
     )

@@ -82,7 +82,9 @@ class Window:
         """([Z], Y, X) on the grid of `pixels`, perhaps padded -> the window's own shape."""
         if self.dimensions == 3:
             return values.reshape(values.shape[-len(self.box) :]) if len(self.box) == 3 else values[0]
-        return self.zoom.back(values[None], self.sides)[0].reshape(tuple(s.stop - s.start for s in self.box))
+        return np.asarray(
+            self.zoom.back(values[None], self.sides)[0].reshape(tuple(s.stop - s.start for s in self.box))
+        )
 
     def _zoomed(self, plane: Mask) -> Mask:
         """Where at least half is covered; else, of what is too small for that, where most of it is."""
@@ -93,7 +95,7 @@ class Window:
 
 
 def window_for(image: Image, what: What, labels: Labels | None, seen: tuple[Config, Zoom, int]) -> Window:
-    """The part round what is asked about, or the middle; `seen` has the model's settings, the zoom and the tile.
+    """The part round what is asked about, or near the middle; `seen` has the model's settings, the zoom and the tile.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def ready(pixels: Float, strides: tuple[int, ...], device: Any) -> torch.Tensor:
 
 
 def _wanted(what: What, shape: tuple[int, ...], labels: Labels | None) -> Box:
-    """The box of what is asked about, in voxels; of everything, all."""
+    """The box of what is asked about, in voxels; of everything, all, or the labelled voxel nearest to the middle."""
     text = " x ".join(map(str, shape))
     if what.object is not None:
         where = None if labels is None else np.nonzero(labels == what.object)
@@ -148,15 +150,27 @@ def _wanted(what: What, shape: tuple[int, ...], labels: Labels | None) -> Box:
         if not fits or any(not 0 <= a < b <= n for (a, b), n in zip(what.box, shape, strict=True)):
             raise CellsegError(f"The box does not fit the image ({text}).", "Give start:stop per axis, in voxels.")
         return tuple(slice(a, b) for a, b in what.box)
-    return tuple(slice(0, n) for n in shape)
+    return tuple(slice(p, p + 1) for p in _labelled(shape, labels)) or tuple(slice(0, n) for n in shape)
+
+
+def _labelled(shape: tuple[int, ...], labels: Labels | None) -> tuple[int, ...]:
+    """A labelled voxel near the middle, so that a part of a large image is not an empty one; () where there is none."""
+    if labels is None:
+        return ()
+    steps = [max(1, n // 512) for n in shape]  # every few voxels are enough
+    places = np.argwhere(labels[tuple(slice(None, None, s) for s in steps)]) * steps
+    if not len(places):
+        return ()
+    nearest = places[((places - np.array(shape) / 2) ** 2).sum(1).argmin()]
+    return tuple(int(p) for p in nearest)
 
 
 def _plane(what: What, span: slice, labels: Labels | None) -> int:
     """The slice that a 2D network looks at: where an object is largest, else the middle."""
     if what.object is None or labels is None:
-        return (span.start + span.stop) // 2
+        return int(span.start + span.stop) // 2
     sizes = (labels[span] == what.object).sum((1, 2))
-    return span.start + int(np.argmax(sizes))
+    return int(span.start) + int(np.argmax(sizes))
 
 
 def _centred(n: int, centre: int, side: int, step: int) -> slice:
