@@ -19,10 +19,12 @@ from napari_cellseg.errors import CellsegError
 from napari_cellseg.explanation import (
     METHODS,
     GradCam,
+    Learnt,
     Lrp,
     Occlusion,
     Output,
     What,
+    explain,
     filters,
     overlay,
     subject_of,
@@ -41,6 +43,7 @@ from napari_cellseg.models import (
     UNet,
     UNet3D,
 )
+from napari_cellseg.project import ModelCard
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.zoom import Zoom
 
@@ -308,6 +311,46 @@ def test_of_a_volume_a_2d_network_sees_the_slice_with_most_of_the_object():
     window = window_for(image, What(object=2), labels, (cs.Config(), Zoom(), 512))
     assert window.box[0] == slice(3, 4)
     assert window.chosen(What(object=2), labels).sum() == 900
+
+
+def model_of(values, out_channels, n_classes=1):
+    config = cs.Config().with_values(values)
+    torch.manual_seed(1)
+    network = config.model.build(1, out_channels).eval()
+    return Learnt("m", network, config, ModelCard("m", None, 0.0, 1, out_channels, n_classes, 0))
+
+
+@pytest.mark.parametrize("method", [GradCam(tile=64), Lrp(tile=64), Occlusion(tile=64, window=32, stride=32, depth=8)])
+def test_a_volume_seen_by_a_3d_network(method):
+    model = model_of(["model.kind=unet3d", "model.width=2", "model.levels=2", "recipe.steps=[]"], 2)
+    volume = np.random.default_rng(0).random((40, 120, 130), np.float32)
+    found = result(explain(from_array(volume, "ZYX"), model, method, What(point=(30, 20, 100)), None, ("v", Zoom())))
+    assert found.map.shape == volume.shape
+    box = tuple(slice(a, b) for a, b in found.box)
+    assert found.map[box].any()
+    outside = np.ones(volume.shape, bool)
+    outside[box] = False
+    assert outside.any()
+    assert not found.map[outside].any()
+    assert all(a <= p < b for (a, b), p in zip(found.box, (30, 20, 100), strict=True))
+
+
+def test_a_class_in_one_slice_of_a_volume():
+    values = ["model.kind=unet", "model.width=4", "model.levels=2", "target.kind=semantic", "recipe.steps=[]"]
+    model = model_of(values, 4, 3)
+    volume = np.random.default_rng(0).random((5, 96, 100), np.float32)
+    maps = []
+    for channel in (1, 2):
+        what = What(box=((1, 2), (10, 60), (10, 60)), channel=channel, channel_name=f"class {channel}")
+        found = result(
+            explain(from_array(volume, "ZYX"), model, Occlusion(window=32, stride=32), what, None, ("v", Zoom()))
+        )
+        assert found.of.endswith(f"class {channel}")
+        assert found.box[0] == (1, 2)
+        assert found.map[1].any()
+        assert not found.map[[0, 2, 3, 4]].any()
+        maps.append(found.map)
+    assert not np.allclose(*maps)
 
 
 def test_filters_are_counted_as_they_are_computed():

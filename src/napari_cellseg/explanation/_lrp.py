@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import CellsegError
+from ..nets.smp import library
 from ._layers import CONVOLUTIONS, Call, calls
 from ._rules import Rules, stabilised
 from ._subject import Seen, Subject
@@ -105,6 +106,7 @@ def _space(pixels: torch.Tensor) -> tuple[int, ...]:
 
 
 def _zennit() -> ModuleType:
+    library()  # zennit imports torchvision, which does not load beside every torch: see there
     try:
         import zennit
         import zennit.canonizers
