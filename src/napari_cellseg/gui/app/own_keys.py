@@ -1,4 +1,4 @@
-"""Keys that a person has chosen for tools, as text in napari's preferences: ``Merge=Control-M, Split=Shift-X``. No Qt."""
+"""Keys that a person chose for tools, as text in napari's preferences: ``Merge=Control-M, Split=Shift-X``. No Qt."""
 
 from __future__ import annotations
 
