@@ -1,0 +1,174 @@
+"""Arguments of the verbs that judge, measure and tell: their results are tables, pictures and pages."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ._arguments import config, names, numbers, point, positive, progress, region, span, verb
+
+
+def evaluate(verbs: Any) -> None:
+    sub = verb(
+        verbs, "evaluate", "Measure models, or the masks of any tool, against the truth: approved labels of a project, "
+        "or files (--truth, --predictions).", "_evaluate",
+    )  # fmt: skip
+    sub.add_argument("project", nargs="?", metavar="PROJECT")
+    sub.add_argument("--split", choices=("train", "val", "test"), default="test", help="images of the project")
+    sub.add_argument("--model", metavar="ID", help="instead of the project's current model")
+    sub.add_argument(
+        "--truth", nargs="+", action="append", default=[], metavar="[NAME=]DIR|FILE",
+        help="without a project: masks that are right, a folder or files; given again with names, several truths",
+    )  # fmt: skip
+    sub.add_argument(
+        "--predictions", nargs="+", default=[], metavar="NAME=DIR",
+        help="masks of a tool, called like those of the truth; of a project, also NAME=ID of a model",
+    )  # fmt: skip
+    sub.add_argument("--pictures", nargs="+", default=[], metavar="DIR|FILE", help="for --figures and voxel sizes")
+    sub.add_argument("--classes", type=names, metavar="A,B,C", help="labels are these classes, not objects")
+    sub.add_argument("--spacing", type=numbers, metavar="Z,Y,X", help="voxel size in um; else those of the files")
+    sub.add_argument("--group-by", metavar="REGEX", help="what it matches in the name of an image is its group")
+    sub.add_argument("--exclude", metavar="FILE", help="names of images to leave out, one a line")
+    _evaluate_how(sub)
+    sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")
+    sub.add_argument(
+        "--csv", metavar="FILE", help="write the table of images; the others beside it: FILE_objects.csv..."
+    )
+    sub.add_argument("--markdown", metavar="FILE", help="write statistics and tests as tables for a text")
+    sub.add_argument(
+        "--figures", metavar="DIR", help="write a strip for every image: picture, truth, errors in colours"
+    )
+    progress(sub)
+
+
+def explain(verbs: Any) -> None:
+    sub = verb(
+        verbs, "explain", "Where in an image a model's prediction comes from: maps, overlays and numbers.", "_explain"
+    )
+    sub.add_argument("path", metavar="PROJECT|IMAGE")
+    sub.add_argument(
+        "--model", metavar="ID|DIR",
+        help="instead of the current model; without a project a base model's name, a model folder or a project",
+    )  # fmt: skip
+    sub.add_argument(
+        "--method", choices=("gradcam", "lrp", "occlusion"), default="gradcam",
+        help="Grad-CAM (default), layer-wise relevance propagation (needs zennit), or occlusion",
+    )  # fmt: skip
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images of the project")
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument("--object", type=positive, metavar="ID", help="this object; default: everything predicted")
+    what.add_argument("--point", type=point, default=(), metavar="Y,X", help="this voxel, (Z,)Y,X from 0")
+    what.add_argument("--box", type=region, default=(), metavar="A:B,C:D", help="this box, start:stop per axis (Z,)Y,X")
+    sub.add_argument("--class", dest="class_", metavar="NAME", help="this class, in a project of classes")
+    sub.add_argument("--layer", default="", metavar="NAME", help="that Grad-CAM looks at (a wrong one lists some)")
+    sub.add_argument("--labels", metavar="FILE", help="of an image without a project; for --object else predicted")
+    sub.add_argument(
+        "--filters", type=positive, default=0, metavar="N", help="also show the N-th convolution's filters"
+    )
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
+        help="of the method: tile=256, window=24, stride=12, gamma=0.5...",
+    )  # fmt: skip
+    sub.add_argument("--out", required=True, metavar="DIR", help="write maps, overlays and numbers here")
+    progress(sub)
+
+
+def report(verbs: Any) -> None:
+    sub = verb(verbs, "report", "Write what was done and what came of it as one HTML file.")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--out", required=True, metavar="FILE.html")
+    sub.add_argument(
+        "--cases", type=int, default=6, metavar="N",
+        help="so many held-out objects that the newest judged model has worst are shown; 0: none, and nothing is "
+        "predicted (default 6)",
+    )  # fmt: skip
+    sub.add_argument("--json", metavar="FILE", help="write the same as plain numbers")
+    progress(sub)
+
+
+def _evaluate_how(sub: argparse.ArgumentParser) -> None:
+    """What is a field of `evaluation.Comparing`; what was not given stays as it is there."""
+    sub.add_argument("--metrics", type=names, metavar="A,B,C", help="metrics, or groups of them; a wrong one lists all")
+    sub.add_argument("--threshold", type=float, metavar="IOU", help="from which two objects match (default 0.5)")
+    sub.add_argument("--tolerance", type=float, metavar="UM", help="of the F1 of boundaries (default: two pixels)")
+    sub.add_argument(
+        "--empty", choices=("zero", "one", "skip"),
+        help="what an image or slice counts where neither truth nor prediction has anything (default one)",
+    )  # fmt: skip
+    sub.add_argument("--slices", type=span, metavar="A:B", help="of volumes only these, from 1 and inclusive")
+    sub.add_argument(
+        "--connectivity", type=int, choices=(6, 26), help="objects are connected pieces, by faces or corners, too"
+    )
+    sub.add_argument("--against", type=float, metavar="VALUE", help="threshold of the one-sample test (default 0.75)")
+    sub.add_argument("--seed", type=int, metavar="N", help="of the bootstrap (default 0)")
+
+
+def measure(verbs: Any) -> None:
+    sub = verb(
+        verbs,
+        "measure",
+        "Sizes, shapes, neighbours and intensities of every object, and densities of images.",
+        "_measure",
+    )
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|LABELS", help="a project, or files of masks of any tool")
+    sub.add_argument("--csv", metavar="FILE", help="write the table of objects (.csv, or .parquet with pyarrow)")
+    sub.add_argument("--summary", metavar="FILE", help="write counts, densities and sizes of images and groups")
+    sub.add_argument(
+        "--columns", type=names, default=(), metavar="A,B,C",
+        help="only these: names, or the groups size, shape, place, neighbours, intensity, state",
+    )  # fmt: skip
+    sub.add_argument(
+        "--group-by", default="", metavar="REGEX",
+        help="groups of images: the first bracket of the expression, or all that matches, in their names",
+    )  # fmt: skip
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
+    sub.add_argument(
+        "--intensity", nargs="+", default=[], metavar="IMAGE", help="the pictures of loose labels, in the same order"
+    )
+    sub.add_argument("--spacing", type=numbers, metavar="Z,Y,X", help="pixel size of loose labels in um")
+    progress(sub)
+
+
+def study(verbs: Any) -> None:
+    sub = verb(
+        verbs, "study", "What preprocessing and corrected labels are worth: the same training under each.", "_learn"
+    )
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--factors", type=names, default=("recipe", "labels"), metavar="recipe,labels")
+    sub.add_argument("--repeats", type=positive, default=3, metavar="R", help="trainings with different seeds")
+    sub.add_argument("--table", metavar="FILE.md|FILE.csv", help="write the table")
+    sub.add_argument("--json", metavar="FILE")
+    config(sub)
+    progress(sub)
+
+
+def simulate(verbs: Any) -> None:
+    sub = verb(verbs, "simulate", "Let a perfect annotator work through the loop and plot the curve.", "_learn")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--rounds", type=positive, default=5, metavar="N")
+    sub.add_argument("--objects", type=positive, default=200, metavar="K", help="objects mended per round")
+    sub.add_argument("--order", choices=("queue", "random", "worst"), default="queue", help="worst: an oracle's")
+    sub.add_argument("--seconds", type=float, default=600.0, metavar="S", help="training time in all")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument(
+        "--model", metavar="MODEL", default="base", help="what the loop begins with: base, any model, or none"
+    )
+    sub.add_argument("--json", metavar="FILE")
+    sub.add_argument("--figure", metavar="FILE.png", help="the curve")
+    config(sub)
+    progress(sub)
+
+
+def compare(verbs: Any) -> None:
+    sub = verb(
+        verbs, "compare", "How far annotators agree on one image: Dice, kappa, differences, consensus.", "_agree"
+    )
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--image", required=True, metavar="ID")
+    sub.add_argument(
+        "--labels", nargs="+", required=True, metavar="LABELS",
+        help="other annotators: mask files, or their copies of the project",
+    )  # fmt: skip
+    sub.add_argument("--map", metavar="FILE.tif", help="1 first alone, 2 second alone, 3 both, 4 different objects")
+    sub.add_argument("--consensus", metavar="FILE", help="write what most of them say")
+    sub.add_argument("--json", metavar="FILE")
