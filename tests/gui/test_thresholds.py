@@ -66,8 +66,7 @@ def test_thresholds_are_fitted_to_corrections_and_applied_when_asked(controller,
     controller.retarget(controller.session.own.model_copy(update={"threshold": 0.98}))
     before = controller.session.store.labels.copy()
     controller.fit_thresholds()
-    spin(controller, lambda: "Fitted to" in controller.session.status)
-    assert controller.session.target.threshold < 0.9
+    spin(controller, lambda: controller.session.target.threshold < 0.9)
     np.testing.assert_array_equal(controller.session.store.labels, before)
     assert resolve(controller.session).reset.enabled
     controller.prediction.reset()
