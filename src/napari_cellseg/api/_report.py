@@ -34,6 +34,7 @@ class _Worst:
     """A held-out object, and how well the newer model has it."""
 
     iou: float
+    size: int
     image: str
     id: int
     box: Box
@@ -76,11 +77,13 @@ def _worst_cases(project: Project, round_: RoundRecord, n: int, stop: Stop) -> W
             elif isinstance(event, Stopped):
                 return []
             yield event
-    margin = project.model_config(round_.child).train.margin
+    config = project.model_config(round_.child)
+    margin, smallest = config.train.margin, config.target.min_size
     worst: list[_Worst] = []
     for id, by_model in found.items():
         if round_.child in by_model:
-            worst += _objects(project, records[id], by_model[round_.child], margin)
+            found_there = _objects(project, records[id], by_model[round_.child], margin)
+            worst += [w for w in found_there if w.size >= smallest]  # debris that no network may find
     worst.sort(key=lambda w: w.iou)
     return [_case(project, w, found[w.image], names, margin) for w in worst[:n]]
 
@@ -94,9 +97,10 @@ def _objects(project: Project, record: ImageRecord, predicted: Labels, margin: i
     best, judged = both.of_left[0], mostly_known(truth, known, both.left_ids)
     numbers, behind = numbered(truth)
     spans = ndi.find_objects(numbers)
-    for id, iou, counts in zip(both.left_ids.tolist(), best.tolist(), judged.tolist(), strict=True):
+    sizes = both.left_sizes.tolist()
+    for id, iou, size, counts in zip(both.left_ids.tolist(), best.tolist(), sizes, judged.tolist(), strict=True):
         if counts and iou < 1:
-            yield _Worst(iou, record.id, id, tuple(spans[int(np.searchsorted(behind, id)) - 1]))
+            yield _Worst(iou, size, record.id, id, tuple(spans[int(np.searchsorted(behind, id)) - 1]))
 
 
 def _case(project: Project, worst: _Worst, by_model: dict[str, Labels], names: list[str], margin: int) -> Case:

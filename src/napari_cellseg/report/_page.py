@@ -19,6 +19,7 @@ body{font:15px/1.5 system-ui,sans-serif;color:#1a202c;max-width:1000px;margin:2e
 h1{font-size:1.7em;margin-bottom:0}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #cbd5e0}
 table{border-collapse:collapse;margin:.8em 0}td,th{padding:.25em .8em;border-bottom:1px solid #e2e8f0;text-align:left}
 th{font-weight:600;background:#f7fafc}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+table.wide{font-size:.8em}.wide td,.wide th{padding:.25em .5em}
 .quiet{color:#4a5568;font-size:.92em}.row{display:flex;flex-wrap:wrap;gap:1.2em}
 .row figure{flex:1 1 420px;margin:.5em 0}
 img{max-width:100%}figcaption{color:#4a5568;font-size:.9em}pre{background:#f7fafc;padding:1em;overflow:auto}
@@ -101,7 +102,7 @@ def _rounds(story: Story) -> str:
         (correction_plot(story), "How much of what was looked at had to be corrected before each training."),
     ]
     figures = "".join(_figure(png, text) for png, text in plots if png is not None)
-    return f'<h2>Rounds</h2>{_table(heads, rows)}{note}<div class="row">{figures}</div>'
+    return f'<h2>Rounds</h2>{_table(heads, rows, " class=wide")}{note}<div class="row">{figures}</div>'
 
 
 def _round(stretch: Stretch) -> list[str]:
@@ -193,7 +194,7 @@ def _lineage(story: Story) -> str:
     return f"<h2>Models</h2>{table}{config}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], how: str = "") -> str:
     """Columns whose cells are numbers stand at the right."""
     rows = [list(row) for row in rows]
     right = [bool(rows) and all(_is_number(row[k]) for row in rows) for k in range(len(heads))]
@@ -202,7 +203,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         inner = (f"<{tag}{' class=n' if r else ''}>{html.escape(c)}</{tag}>" for c, r in zip(cells, right, strict=True))
         return f"<tr>{''.join(inner)}</tr>"
 
-    return f"<table>{line(heads, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
+    return f"<table{how}>{line(heads, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
 
 
 def _is_number(text: str) -> bool:
