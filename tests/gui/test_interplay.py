@@ -529,8 +529,9 @@ def answer(controller: Controller, labels: np.ndarray) -> None:
 
 def test_a_comparison_with_the_model_that_nobody_waits_for_changes_nothing(drafted, monkeypatch):
     before = drafted.session.store.labels.copy()
-    drafted.workspace.job = drafted.comparison.job = 5
-    drafted.comparison._waits = True
+    asked = drafted.comparison._model
+    drafted.workspace.job = asked._job = 5
+    asked._then = drafted.comparison.show
     drafted.review.stop()  # something else was begun before the answer came
     answer(drafted, MOVED["elsewhere"])
     assert not drafted.helper.busy
@@ -541,8 +542,8 @@ def test_a_comparison_with_the_model_that_nobody_waits_for_changes_nothing(draft
     answer(drafted, MOVED["elsewhere"])
     spin(drafted, lambda: not drafted.helper.busy and not drafted.writer.pieces)
     assert (drafted.session.store.labels != before).any()
-    drafted.workspace.job = drafted.comparison.job = 7
-    drafted.comparison._waits = True
+    drafted.workspace.job = asked._job = 7
+    asked._then = drafted.comparison.show
     answer(drafted, before)
     spin(drafted, lambda: bool(drafted.session.compared))
     drafted.workspace.job = None

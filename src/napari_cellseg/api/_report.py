@@ -14,7 +14,7 @@ from .._types import Box, Labels
 from ..boxes import grown
 from ..engine import EvaluateJob, held_out, run
 from ..errors import CellsegError
-from ..evaluation import ERROR_COLOURS, ERROR_NAMES, error_map, grey, painted_errors
+from ..evaluation import ERROR_COLOURS, ERROR_NAMES, borders, error_map, grey, painted_errors
 from ..events import Evaluated, Exported, Stopped
 from ..files import write_text
 from ..matching import mostly_known, numbered, overlaps
@@ -133,7 +133,9 @@ def _errors(
     truth: Labels, labels: Labels, known: NDArray[np.bool_], plane: int | None, box: Box, picture: NDArray[np.generic]
 ) -> NDArray[np.uint8]:
     t, p, k = (_plane(values, plane, box) for values in (truth, labels, known))
-    return painted_errors(picture, error_map(t, p, k), "objects")
+    panel = painted_errors(picture, error_map(t, p, k), "objects")
+    panel[borders(np.where(k, p, 0).astype(np.uint32))] = 0  # else merged and touching look alike
+    return panel
 
 
 def _plane(values: NDArray[Any], plane: int | None, box: Box) -> NDArray[Any]:
