@@ -19,7 +19,7 @@ body{font:15px/1.5 system-ui,sans-serif;color:#1a202c;max-width:1000px;margin:2e
 h1{font-size:1.7em;margin-bottom:0}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #cbd5e0}
 table{border-collapse:collapse;margin:.8em 0}td,th{padding:.25em .8em;border-bottom:1px solid #e2e8f0;text-align:left}
 th{font-weight:600;background:#f7fafc}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-table.wide{font-size:.8em}.wide td,.wide th{padding:.25em .5em}
+table.wide{font-size:.8em}.wide td,.wide th{padding:.25em .45em}.wide td{white-space:nowrap}
 .quiet{color:#4a5568;font-size:.92em}.row{display:flex;flex-wrap:wrap;gap:1.2em}
 .row figure{flex:1 1 420px;margin:.5em 0}
 img{max-width:100%}figcaption{color:#4a5568;font-size:.9em}pre{background:#f7fafc;padding:1em;overflow:auto}
