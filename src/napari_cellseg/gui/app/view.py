@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ...config import Config
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
-from ...events import TrainingShown
-from ...preprocess import Recipe
-from ...targets import Target
-from .copy_text import Call, calls
+from .copy_text import calls
 from .image_status import mark, statuses, summary
 from .items import Control, Item, Step
-from .measured import MeasureView, measure_view
+from .measured import measure_view
 from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
-from .session import Choices, Curve, Histogram, Problem, Progress, Session
+from .session import Session
+from .view_values import View
 from .words import (
     counts_text,
     forecast_text,
@@ -30,123 +24,9 @@ from .words import (
     size_text,
 )
 
+__all__ = ["TITLES", "View", "resolve"]
 TITLES = "Image", "Preprocess", "Predict", "Correct", "Fine-tune", "Rounds", "Measure"
 """Of the steps, in their order."""
-
-
-@dataclass(frozen=True)
-class View:
-    """Everything that a Workbench shows, as plain values."""
-
-    project: str
-    recent: tuple[Item, ...]
-    folder: Path | None
-    guidelines: str
-    config: Config
-    saved: str
-    image_position: str
-    images: tuple[Item, ...]
-    image: str
-    removed: tuple[Item, ...]
-    splits: dict[str, str]
-    """What each image is for: train, val or test."""
-    change_images: Control
-    summary: str
-    predict_all: Control
-    export_all: Control
-    open_images: tuple[str, ...]
-    channels: int
-    channel: int
-    calls: dict[str, Call]
-    """What each step does, to be copied as a command or as Python."""
-    steps: dict[str, Step]
-    """How far each step is, by its title."""
-    undo: str
-    redo: str
-    undo_takes_all: bool
-    answered: bool
-    status: str
-    notice: str
-    problem: Problem | None
-    progress: Progress | None
-    remaining: str
-    progress_kind: str
-    """What runs, without numbers; "" while nothing does."""
-    engine: str
-    silent: str
-    models: tuple[Item, ...]
-    current_model: str
-    counts: str
-    curve: Curve
-    training: TrainingShown | None
-    network: str
-    resume: Control
-    unjudged: str
-    judge: Control
-    unfinished: str
-    forecast: str
-    rounds: tuple[Item, ...]
-    verdict: str
-    side: str
-    side_text: str
-    held: Control
-    change_held: Control
-    held_shown: bool
-    errors: str
-    error_colours: tuple[str, ...]
-    """Of what was found, false and missed."""
-    errors_of_model: Control
-    errors_against_file: Control
-    look_old: Control
-    look_new: Control
-    better: bool
-    by_state: bool
-    hint: int
-    hinted: bool
-    live: bool
-    live_control: Control
-    live_learnt: str
-    tool: str
-    keys: Mapping[str, str]
-    preview: bool
-    split: float
-    histogram: Histogram
-    recipe: Recipe
-    plan: str
-    object_size: float
-    given_size: float
-    field_only: bool
-    decoded: str
-    decoding: Target | None
-    together: tuple[str, ...]
-    thresholds: Control
-    apply: Control
-    reset: Control
-    fit: Control
-    forest: Control
-    fitted: bool
-    predict_text: str
-    choices: Choices
-    volume: bool
-    semantic: bool
-    classes: tuple[str, ...]
-    class_colours: tuple[str, ...]
-    brush_class: int
-    place: str
-    reviewing: Control
-    order: str
-    compared: str
-    compare_model: Control
-    edits: int
-    needs_project: Control
-    needs_image: Control
-    predict: Control
-    measure: MeasureView
-    cancel: Control
-    correct: Control
-    fine_tune: Control
-    decide: Control
-    gone: bool
 
 
 def resolve(s: Session) -> View:
