@@ -94,7 +94,7 @@ def test_the_model_against_what_is_approved_as_evaluate_measures_it(tmp_path, op
     assert "Nothing of this image is known" in controller.session.problem.message
     controller.dismiss()
     controller.masks.take(write_labels(tmp_path / "truth.tif", truth), approved=True)
-    spin(controller, lambda: bool((controller.store().state == 2).all()))  # a status may be followed by another
+    spin(controller, lambda: bool((controller.store().state == 2).all()) and not controller.busy)
     controller.errors.of_model()
     spin(controller, lambda: bool(controller.session.errors))
     with cs.open(path) as project:
