@@ -9,10 +9,12 @@ from ._effort import Action, Effort, actions, summed
 from ._figures import plot_before_after, plot_curve, plot_strips, strips_png
 from ._methods import methods
 from ._page import Case, page, write_page
-from ._story import Story, Stretch, as_json, tell
+from ._story import MEASURED, OWN, Story, Stretch, as_json, measured_against, tell
 from ._tables import markdown, write_csv
 
 __all__ = [
+    "MEASURED",
+    "OWN",
     "Action",
     "Case",
     "Effort",
@@ -21,6 +23,7 @@ __all__ = [
     "actions",
     "as_json",
     "markdown",
+    "measured_against",
     "methods",
     "page",
     "plot_before_after",

@@ -12,7 +12,7 @@ from ..files import write_text
 from ._effort import Effort
 from ._methods import methods
 from ._plots import accuracy_plot, correction_plot
-from ._story import MEASURED, Story, Stretch
+from ._story import MEASURED, Story, Stretch, measured_against
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1a202c;max-width:1000px;margin:2em auto;padding:0 1.2em}
@@ -112,8 +112,16 @@ def _round(stretch: Stretch) -> list[str]:
     said = {"keep": "kept", "roll back": "rolled back"}.get(r.decision, "not decided")
     metrics = [f"{_num(stretch.metric(n, 'before'))} → {_num(stretch.metric(n, 'after'))}" for n in MEASURED]
     share = "" if stretch.share is None else f"{stretch.share:.0%}"
-    against = r.parent or ("draft" if r.before else "nothing")
-    return [str(r.n), against, r.child, f"{stretch.effort.actions:,}", _minutes(stretch.effort), share, *metrics, said]
+    return [
+        str(r.n),
+        measured_against(r),
+        r.child,
+        f"{stretch.effort.actions:,}",
+        _minutes(stretch.effort),
+        share,
+        *metrics,
+        said,
+    ]
 
 
 def _before_after(story: Story) -> str:

@@ -15,7 +15,7 @@ from ..config import Config
 from ..project import ImageRecord, ImageStatus, ModelCard, Project, RoundRecord, image_statuses
 from ._effort import Action, Effort, actions, summed
 
-MEASURED = {"iou": "IoU", "dice": "Dice", "precision": "Precision", "recall": "Recall", "ap50": "AP@0.5"}
+MEASURED = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall", "ap50": "AP@0.5"}
 """What rounds are judged by, in this order."""
 
 
@@ -122,6 +122,11 @@ def tell(project: Project) -> Story:
         begun=done[0].time if done else None,
         ended=done[-1].time if done else None,
     )
+
+
+def measured_against(round_: RoundRecord) -> str:
+    """What a round was measured against: the parent, or what was on the screen before any model."""
+    return round_.parent or ("draft" if round_.before else "nothing")
 
 
 def _stretches(done: Sequence[Action], rounds: Sequence[RoundRecord], cards: dict[str, ModelCard]) -> list[Stretch]:

@@ -7,13 +7,11 @@ from typing import Any
 
 from ...evaluation import headline
 from ...project import RoundRecord
+from ...report import MEASURED, OWN, measured_against
 from .items import Item
 
-METRICS = (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("recall", "recall"), ("ap50", "AP@0.5"))
 FEW = 10
 """Below so many held-out objects a verdict says how little they tell."""
-OWN = 0.999
-"""An old model that agrees so well (IoU) with what judges has made it."""
 SAME = 0.005
 """Metrics that differ less are called the same."""
 
@@ -21,17 +19,12 @@ SAME = 0.005
 def describe_round(r: RoundRecord) -> Item:
     """A round as a line, with one line of detail per metric (name|before|after)."""
     lines = []
-    for key, name in METRICS:
+    for key, name in MEASURED.items():
         if key in r.after:
             old = f"{r.before[key]:.3f}" if key in r.before else "-"
             lines.append(f"{name}|{old}|{r.after[key]:.3f}")
     said = {"keep": "kept", "roll back": "rolled back", "open": "not decided"}[r.decision]
-    return Item(str(r.n), f"Round {r.n}: {before_name(r)} → {r.child} ({said})", "\n".join(lines))
-
-
-def before_name(r: RoundRecord) -> str:
-    """What a round was measured against: the parent, or what was on the screen before any model."""
-    return r.parent or ("draft" if r.before else "nothing")
+    return Item(str(r.n), f"Round {r.n}: {measured_against(r)} → {r.child} ({said})", "\n".join(lines))
 
 
 def verdict(r: RoundRecord, current: str | None) -> str:
@@ -44,7 +37,7 @@ def verdict(r: RoundRecord, current: str | None) -> str:
         )
     if not r.before:
         return f"{r.child} is the first model, and no draft was there before it: look at what it finds, then decide."
-    pairs = [(name, r.before[k], r.after[k]) for k, name in METRICS if k in r.before and k in r.after]
+    pairs = [(name, r.before[k], r.after[k]) for k, name in MEASURED.items() if k in r.before and k in r.after]
     better = [name for name, b, a in pairs if a > b + SAME]
     worse = [name for name, b, a in pairs if a < b - SAME]
     proved = r.child == current
