@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,6 @@ def report_project(project: Project, path: Path, cases: int, as_numbers: Path | 
     story = tell(project)
     written = [write_page(story, path, shown)]
     if as_numbers is not None:
-        import json
-
         written.append(write_text(as_numbers, json.dumps(as_json(story), indent=1) + "\n"))
     for file in written:
         yield Exported("", str(file))
@@ -67,7 +66,8 @@ def report_project(project: Project, path: Path, cases: int, as_numbers: Path | 
 
 def _worst_cases(project: Project, round_: RoundRecord, n: int, stop: Stop) -> Work[list[Case]]:
     """The held-out objects that the newer model of a round has worst: image, truth, old and new."""
-    records = {r.id: r for r in project.images() if r.id in project.db.holdouts() and r.split != "test"}
+    held = project.db.holdouts()
+    records = {r.id: r for r in project.images() if r.id in held and r.split != "test"}
     names = [m for m in (round_.parent, round_.child) if m is not None and _is_there(project, m)]
     found: dict[str, dict[str, Labels]] = {}
     for name in names:
