@@ -41,7 +41,9 @@ def test_a_weak_child_gets_a_rival_of_as_many_steps(started, small_config, monke
     assert events[at].dice < _trial.ENOUGH
     for part in (first, second):
         assert [e.step for e in part if isinstance(e, StepDone)] == list(range(1, 13))
-    assert sum(isinstance(e, Saved) for e in events) == 1
+    (saved,) = (e for e in events if isinstance(e, Saved))
+    spent = [[e.elapsed for e in part if isinstance(e, StepDone)][-1] for part in (first, second)]
+    assert saved.seconds == pytest.approx(sum(spent), abs=0.01)
     judged = events[-1]
     assert isinstance(judged, Judged)
     assert judged.parent == started.current_model  # whoever began it, it is judged against what is used

@@ -81,6 +81,7 @@ def better_of(
     folder.end_trial(won)
     old, new = first.at.best_loss, second.at.best_loss
     chosen = second if won else first
+    chosen.at.elapsed = first.at.elapsed + second.at.elapsed  # what the model took
     chosen.trial = {"objects": patches.count_objects()[0], "parent": old}
     if math.isfinite(new):
         chosen.trial["new weights"] = new
