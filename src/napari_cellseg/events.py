@@ -275,6 +275,33 @@ class Explaining(Event):
     total: int
 
 
+@dataclass(frozen=True, eq=False)
+class MapFound(Event):
+    """Where a prediction comes from: a map (float32) of a box of an image, and its numbers (see `Explanation`)."""
+
+    image: str
+    model: str
+    of: str
+    map: NDArray[np.float32]
+    box: Span
+    numbers: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ReasonsFound(Event):
+    """Why something was found or missed at a voxel: in words, and as numbers (see `Reasons`).
+
+    `profile`: foreground probabilities (float32) along X through the voxel, which is in the middle.
+    """
+
+    image: str
+    model: str
+    point: tuple[int, ...]
+    sentences: tuple[str, ...]
+    profile: NDArray[np.float32]
+    numbers: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class RoundScored(Event):
     """A round of `simulate` (or a baseline, round 0) on the test images: mean metrics, objects mended, seconds."""

@@ -13,11 +13,11 @@ import numpy as np
 from .. import images
 from .._types import Labels, Span
 from ..config import Config, Values
-from ..engine import Stop, decoded_with, load_folder, loaded_models, options_of
+from ..engine import Asking, Stop, decoded_with, load_folder, loaded_models, method_of, options_of
 from ..errors import CellsegError
 from ..events import Predicted, Skipped, Stopped
 from ..project import Project, find_model, names_for, read_card, read_model_config
-from ._explain import Asking, Explained, explain_picture, method_of
+from ._explain import Explained, explain_picture
 from ._predict import Predicting, check_request, check_size, for_prediction, write_probabilities
 from ._results import Predictions
 from ._work import OnEvent, Work, never, verb

@@ -10,12 +10,13 @@ from typing import Literal
 from .._types import Labels, Span, State
 from ..config import Config, Values
 from ..drafts import Unlearnt
-from ..engine import Keep
+from ..engine import Asking, Keep
 from ..errors import CellsegError
 from ..events import RoundScored, StudyScored
 from ..experiments import Simulation, Study
 from ..experiments import simulate as run_simulation
 from ..experiments import study as run_study
+from ..explanation import Reasons
 from ..project import (
     Compacted,
     EditRow,
@@ -44,7 +45,7 @@ from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._agree import compare_annotators
 from ._draft import draft_images, draft_method
 from ._evaluate_project import Evaluating, Systems, evaluate_project
-from ._explain import Asking, Explained, explain_image
+from ._explain import Explained, explain_image, why_there
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measure import Measuring, measure_project
@@ -650,6 +651,41 @@ class OpenProject:
         where = Path(out) if out else None
         how = Asking(method, object, tuple(point), tuple(box), class_, layer, filters, settings, where)
         return explain_image(self.project, image, model, how, stop)
+
+    @method
+    def why(
+        self,
+        image: str,
+        point: tuple[int, ...],
+        *,
+        model: str | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Reasons]:
+        """Why a model found, or missed, what is at a voxel: in words, and as numbers. Labels stay as they are.
+
+        Parameters
+        ----------
+        image : str
+            Id of the image.
+        point : tuple of int
+            A voxel, (Z,) Y, X.
+        model : str
+            Id of a model, as it was trained (without what was learnt live); the current one where not given.
+        on_event, stop : callable
+            Called with every event; asked again and again whether to end.
+
+        Returns
+        -------
+        Reasons
+            What the network says there and which objects it learnt from are like it; `sentences` for people.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such image or model, the model is an ensemble, or the point does not lie in the image.
+        """
+        return why_there(self.project, image, model, tuple(point), stop)
 
     def ensemble(
         self,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from pathlib import Path
 
 from .. import api
 from ..errors import CellsegError
+from ..files import write_text
 from ._opened import DONE, opened
 from ._progress import Printer
 
@@ -14,12 +16,16 @@ _WHAT = ("method", "object", "point", "box", "class_", "layer", "filters", "out"
 
 
 def explain(options: Namespace) -> int:
-    """Explain images of a project, or a loose one."""
+    """Explain images of a project, or a loose one; or one place."""
     what = {name: getattr(options, name) for name in _WHAT} | {"settings": options.values}
     path = Path(options.path)
     loose = not (path / "project.toml").is_file()
     if loose and options.image:
         raise CellsegError(f"{path} is not a project.", "--image chooses among the images of a project.")
+    if options.why:
+        return _why(options, path, loose)
+    if not options.out:
+        raise CellsegError("Nothing says where to write.", "Name a folder: --out DIR (or ask --why).")
     if not loose and options.labels:
         raise CellsegError("--labels is for an image without a project.", "The project has labels itself.")
     with Printer(options.events) as printer:
@@ -33,6 +39,27 @@ def explain(options: Namespace) -> int:
                 raise CellsegError("An object, a point or a box is one image's.", "Say which: --image ID.")
             for id in ids:
                 _tell(project.explain(id, model=options.model, **common))
+    return DONE
+
+
+def _why(options: Namespace, path: Path, loose: bool) -> int:
+    """Why something was found, or missed, at a place."""
+    if loose or len(options.image) != 1 or not options.point:
+        raise CellsegError(
+            "--why is asked of a place in an image of a project.",
+            "For example: napari-cellseg explain P --image ID --point 120,64 --why",
+        )
+    (id,) = options.image
+    with Printer(options.events) as printer, opened(path) as project:
+        found = project.why(
+            id, options.point, model=options.model, on_event=printer.show, stop=printer.stopped
+        )  # fmt: skip
+    print(f"{id} at {','.join(map(str, found.point))}, {found.model}:")
+    for sentence in found.sentences:
+        print(f"  {sentence}")
+    if options.out:
+        at = "_".join(map(str, found.point))
+        print(f"  {write_text(Path(options.out) / f'{id}_why_{at}.json', json.dumps(found.numbers, indent=2))}")
     return DONE
 
 

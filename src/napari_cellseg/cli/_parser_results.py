@@ -69,7 +69,12 @@ def explain(verbs: Any) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
         help="of the method: tile=256, window=24, stride=12, gamma=0.5...",
     )  # fmt: skip
-    sub.add_argument("--out", required=True, metavar="DIR", help="write maps, overlays and numbers here")
+    sub.add_argument("--out", metavar="DIR", help="write maps, overlays and numbers here")
+    sub.add_argument(
+        "--why", action="store_true",
+        help="tell instead why something was found or missed at --point: what the model says and sees there, and which "
+        "corrected objects are like it",
+    )  # fmt: skip
     progress(sub)
 
 

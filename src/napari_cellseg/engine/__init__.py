@@ -7,6 +7,16 @@ up. The child survives any job's error, the parent survives any child's death.
 from __future__ import annotations
 
 from ._client import Engine, Reply
+from ._explain import (
+    Asking,
+    ExplainJob,
+    WhyJob,
+    method_of,
+    model_of,
+    reasons_in,
+    what_of,
+    zoom_of_picture,
+)
 from ._jobs import (
     DecodeJob,
     EvaluateJob,
@@ -30,9 +40,11 @@ from ._rounds import Keep, decide, judged_better, open_round, record_round, sett
 from ._written import note_predicted, target_of, unpredicted, write_prediction
 
 __all__ = [
+    "Asking",
     "DecodeJob",
     "Engine",
     "EvaluateJob",
+    "ExplainJob",
     "FitJob",
     "Job",
     "JudgeJob",
@@ -44,6 +56,7 @@ __all__ = [
     "ShowTrainingJob",
     "Stop",
     "TrainJob",
+    "WhyJob",
     "decide",
     "decoded_with",
     "held_out",
@@ -51,14 +64,19 @@ __all__ = [
     "live_reason",
     "load_folder",
     "loaded_models",
+    "method_of",
+    "model_of",
     "note_predicted",
     "open_round",
     "options_of",
+    "reasons_in",
     "record_round",
     "run",
     "settle_round",
     "target_of",
     "unjudged_models",
     "unpredicted",
+    "what_of",
     "write_prediction",
+    "zoom_of_picture",
 ]

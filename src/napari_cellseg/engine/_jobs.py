@@ -31,6 +31,7 @@ from ..project import (
     reading,
 )
 from ..targets import Target
+from ._explain import ExplainJob, WhyJob, explaining
 from ._live import LiveJob, live, network_with_features, refit
 from ._rounds import judged_better
 from ._thresholds import fit_thresholds
@@ -144,7 +145,8 @@ class JudgeJob:
     model: str
 
 
-Job = PredictJob | TrainJob | JudgeJob | EvaluateJob | PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob
+LookingJob = PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob | ExplainJob | WhyJob
+Job = PredictJob | TrainJob | JudgeJob | EvaluateJob | LookingJob
 Look = Callable[[], tuple[float, ...] | None]
 """Answers where the person looks now, in voxels; None if nobody said."""
 
@@ -161,22 +163,8 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
     """
     with Project.open(job.project) as project:
         kind = type(job).__name__
-        if isinstance(job, PlanJob):
-            yield _plan(project, job)
-            return
-        if isinstance(job, ShowTrainingJob):
-            from ..train import show_training
-
-            yield show_training(project, job.config)
-            return
-        if isinstance(job, DecodeJob):
-            yield _decode(project, job, stop)
-            return
-        if isinstance(job, FitJob):
-            yield fit_thresholds(project, job.image, job.models, job.target)
-            return
-        if isinstance(job, LiveJob):
-            yield from live(project, job)
+        if not isinstance(job, PredictJob | TrainJob | JudgeJob | EvaluateJob):
+            yield from _looking(project, job, stop)
             return
         if isinstance(job, TrainJob) and not _tells():  # helps another process to train, which notes the run
             yield from _events(project, job, stop, look)
@@ -195,6 +183,24 @@ def run(job: Job, stop: Stop = lambda: False, look: Look = lambda: None) -> Iter
             raise
         finally:
             project.db.finish_run(number, outcome)
+
+
+def _looking(project: Project, job: LookingJob, stop: Stop) -> Iterator[Event]:
+    """Jobs that answer a question, and change nothing."""
+    if isinstance(job, PlanJob):
+        yield _plan(project, job)
+    elif isinstance(job, ShowTrainingJob):
+        from ..train import show_training
+
+        yield show_training(project, job.config)
+    elif isinstance(job, DecodeJob):
+        yield _decode(project, job, stop)
+    elif isinstance(job, FitJob):
+        yield fit_thresholds(project, job.image, job.models, job.target)
+    elif isinstance(job, LiveJob):
+        yield from live(project, job)
+    else:
+        yield from explaining(project, job, stop)
 
 
 def _tells() -> bool:

@@ -31,6 +31,7 @@ from .comparison import Comparison
 from .engine_events import EngineEvents
 from .engine_pulse import EnginePulse
 from .errors_shown import ErrorsShown
+from .explaining import Explanations
 from .external_edits import ExternalEdits
 from .guidelines import Guidelines
 from .hint_strokes import HintStrokes
@@ -60,6 +61,8 @@ from .warm_up import warm_up
 from .window_state import WindowState
 from .workspace import Workspace
 
+AROUND = 60
+"""Voxels on every side of a place that is looked at."""
 BUDGET_S = 0.012
 """A tick stops taking work after this long."""
 
@@ -81,7 +84,7 @@ class Controller:
         self.actions = ToolActions(ws, self.writer, self.prediction)
         self.review = Review(ws, self.writer, self.strokes)
         self.comparison = Comparison(ws, self.writer, self.review)
-        self.errors = ErrorsShown(ws)
+        self.errors, self.explaining = ErrorsShown(ws), Explanations(ws)
         self.tools = Tools(ws, self.actions, self._keys())
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
@@ -120,6 +123,9 @@ class Controller:
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)
+        _follow(ws.image_closing, self.explaining.stop)
+        _follow(ws.model_changed, self.explaining.stop)
+        _follow(self.actions.asked, self.explaining.why)
         _follow(ws.edited, self.errors.edited)
         _follow(ws.model_changed, self.prediction.opened, self.live.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
@@ -262,6 +268,13 @@ class Controller:
         """Move the view to a box of the open image."""
         if self.family is not None:
             self.family.look_at(tuple(slice(a, b) for a, b in box))
+
+    def look_at_object(self, image: str, centre: tuple[int, ...]) -> None:
+        """Open an image where it is not, and look at a place of it."""
+        if image != self.session.image:
+            self.select_image(image)
+        if image == self.session.image:
+            self.look_at(tuple((max(0, c - AROUND), c + AROUND) for c in centre))
 
     def want(
         self,
@@ -428,8 +441,8 @@ class Controller:
 
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""
-        askers = (self.prediction, self.live, self.old_and_new, self.all_images, self.comparison, self.errors)
-        if not any(part.take(reply) for part in askers):
+        first, then = (self.prediction, self.live, self.old_and_new), (self.all_images, self.comparison, self.errors)
+        if not any(part.take(reply) for part in (*first, *then, self.explaining)):
             self.engine_events.handle(reply)
 
     def restart_engine(self) -> None:

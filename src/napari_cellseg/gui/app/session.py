@@ -16,6 +16,7 @@ from ...evaluation import Item
 from ...events import Planned, TrainingShown
 from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
 from ...targets import Target
+from .explained import ExplainState
 from .items import Item as Line
 from .measured import MeasureState
 
@@ -170,6 +171,8 @@ class Session:
     """What of each image judges."""
     errors: str = ""
     """Which errors are shown over the open image, and how many; "" while none are."""
+    explained: ExplainState = field(default_factory=ExplainState)
+    """What was found of why the model says what it says."""
     held_shown: bool = False
     """Whether boxes show what is held out."""
     given_size: float = 0.0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from ... import edits
 from ..._types import Box
@@ -36,6 +37,9 @@ IN_SLICES = "Switch to the 2D view (Ctrl+Y). Merge, Delete, Approve and the like
 
 class ToolActions:
     """What tools do to the open image; `at`, `along`, `inside` and `now` are the gestures that call the others."""
+
+    asked = Signal(tuple)
+    """Somebody wants to know why the model says what it says at a voxel."""
 
     def __init__(self, workspace: Workspace, writer: LabelWriter, prediction: Prediction) -> None:
         self._ws, self._writer, self._prediction = workspace, writer, prediction
@@ -82,6 +86,10 @@ class ToolActions:
     def now(self, tool: Tool) -> None:
         """A tool that needs no place acts on what is in view."""
         tool.inside(self, self.in_slices().visible_box())
+
+    def why(self, context: EditContext, point: Point) -> None:
+        """Ask why; nothing is changed."""
+        self.asked.emit(point)
 
     # --- approving ------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ TOOLS = (
     Tool("convex polygon", "Convex", "Shift-U", "loop", "Draw roughly round an object.", "Draw",
          along=_A.convex_polygon),
     Tool("predict box", "Box", "Q", "box", "Draw a box; it is labelled again.", "Draw", inside=_A.predict_inside),
+    Tool("why", "Why?", "Shift-Q", "object", "Ask why the model found, or missed, what is here.", "Look", _A.why),
     Tool("copy up", "Copy on", "C", "object", "Copy it to the next slice.", "Slices", _A.copy_up, only=("volume",)),
     Tool("copy down", "Copy back", "Shift-C", "object", "Copy it to the slice before.", "Slices",
          _A.copy_down, only=("volume",)),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
+from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
+from .explained import ExplainView
 from .image_status import mark, statuses, summary
 from .items import Control, Item, Step
 from .measured import measure_view
@@ -169,6 +171,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "change_held": _first(*allowed, Control(s.store is not None, "Open an image first.")),
         "held_shown": s.held_shown,
         **_errors(s),
+        "explain": _explain(s),
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,
@@ -187,6 +190,16 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "unfinished": s.unfinished,
         "forecast": forecast_text(s),
     }
+
+
+def _explain(s: Session) -> ExplainView:
+    """What the dock Explain shows."""
+    image = Control(s.store is not None, "Open an image first (step Image).")
+    model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
+    idle = Control(s.progress is None, "Something is running: wait, or cancel it.")
+    objects = Control(s.project is None or s.project.task == "instance", "This project has classes, not objects.")
+    asked = _first(image, model, idle)
+    return ExplainView(s.explained, asked, _first(asked, objects), s.tool == "why", EXPLANATION_COLOURS)
 
 
 def _errors(s: Session) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
 from .copy_text import Call
+from .explained import ExplainView
 from .items import Control, Item, Step
 from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
@@ -74,6 +75,7 @@ class View:
     held: Control
     change_held: Control
     held_shown: bool
+    explain: ExplainView
     errors: str
     error_colours: tuple[str, ...]
     """Of what was found, false and missed."""

@@ -29,6 +29,7 @@ RUNNING = {
     "train": "Fine-tuning",
     "show": "Cutting patches",
     "judge": "Judging on held-out corrections",
+    "explain": "Explaining",
 }
 """What the status line says of a job, by its kind."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Shapes
-from napari.utils.colormaps import CyclicLabelColormap
+from napari.utils.colormaps import Colormap, CyclicLabelColormap
 from numpy.typing import NDArray
 
 from ..._types import Span
@@ -24,6 +24,9 @@ HINT_COLOURS = ("transparent", "#d1495b", "#ffd23f", "#3b8ee0", "#35b779", "#b07
 AGREEMENT_COLOURS = ("transparent", "#3b8ee0", "#d1495b", "#9aa4af", "#e6c229")
 """Of the values 0 to 4: nothing, mine alone, theirs alone, both, both but as different objects."""
 
+EXPLANATION_COLOURS = ("#ff7a1a", "#3b8ee0")
+"""Of what speaks for a prediction, and against it; nothing is seen through."""
+
 
 class Overlays:
     """Made when first shown, updated in place, never in the way of the person's own choice of layer."""
@@ -35,6 +38,7 @@ class Overlays:
         self.outlines: Labels | None = None
         self.agreement: Labels | None = None
         self.errors: Labels | None = None
+        self.explanation: Image | None = None
         self.held: Shapes | None = None
         self.hints: Labels | None = None
 
@@ -46,6 +50,7 @@ class Overlays:
                 self.hints,
                 self.held,
                 self.errors,
+                self.explanation,
                 self.agreement,
                 self.outlines,
                 *self.maps.values(),
@@ -107,6 +112,21 @@ class Overlays:
     def show_errors(self, values: NDArray[np.uint8] | None, colours: tuple[str, ...] = ()) -> None:
         """Show what was found, false and missed, one colour per value, that of 0 first; None clears."""
         self.errors = self._swap(self.errors, values, "errors", colours, 0.85)
+
+    def show_explanation(self, values: NDArray[np.float32] | None, box: tuple[slice, ...] = ()) -> None:
+        """Show what speaks for a prediction (above 0) and against it in a box; None clears."""
+        if self.explanation is not None and self.explanation in self.viewer.layers:
+            self.viewer.layers.remove(self.explanation)
+        self.explanation = None
+        if values is None:
+            return
+        most = max(float(np.percentile(np.abs(values), 99.8)), float(np.finfo(np.float32).tiny))
+        shift = np.array([s.start for s in box], float) * (self.record.spacing_um or 1.0)
+        self.explanation = Image(
+            values, name=f"{self.record.id} [explanation]", translate=shift, contrast_limits=(-most, most),
+            colormap=_for_and_against(), blending="translucent_no_depth", opacity=0.9, **geometry(self.record),
+        )  # fmt: skip
+        self._put(self.explanation, self.labels, 1)
 
     def _swap(
         self, old: Labels | None, values: NDArray[np.uint8] | None, what: str, colours: tuple[str, ...],
@@ -200,6 +220,12 @@ class Overlays:
         layers = self.viewer.layers
         with keep_active(self.viewer):
             layers.insert(layers.index(neighbour) + above if neighbour in layers else len(layers), layer)
+
+
+def _for_and_against() -> Colormap:
+    """Blue, nothing, orange."""
+    on, against = ([int(c[k : k + 2], 16) / 255 for k in (1, 3, 5)] for c in EXPLANATION_COLOURS)
+    return Colormap([[*against, 1], [*against, 0], [*on, 0], [*on, 1]], controls=[0, 0.5, 0.5, 1], name="explanation")
 
 
 def _rectangles(box: Span) -> list[NDArray[np.float64]]:

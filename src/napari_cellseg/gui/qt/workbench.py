@@ -31,6 +31,7 @@ from ..app.view import View
 from ..app.view_updates import Part
 from .page import Page
 from .page_correct import CorrectPage
+from .page_explain import ExplainPage
 from .page_finetune import FineTunePage
 from .page_guidelines import GuidelinesPage
 from .page_image import ImagePage
@@ -317,6 +318,12 @@ class MeasureDock(StepDock):
     """The table of objects."""
 
     page_type = MeasurePage
+
+
+class ExplainDock(StepDock):
+    """Why the model says what it says."""
+
+    page_type = ExplainPage
 
 
 class GuidelinesDock(StepDock):

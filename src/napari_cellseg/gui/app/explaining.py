@@ -1,0 +1,121 @@
+"""Why the model says what it says: maps over the open image, and reasons at a place. No Qt.
+
+Data flow: a click, an object or the view -> `ExplainJob` or `WhyJob` -> the child -> a layer and sentences. No label
+is changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..._types import Span
+from ...engine import Asking, ExplainJob, Reply, WhyJob
+from ...errors import CellsegError
+from ...events import Event, Explaining, MapFound, ReasonsFound
+from .explained import METHODS, ExplainState, Near, Of, map_lines
+from .report_errors import report_errors
+from .session import Progress
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
+
+_SAID = {"everything": "", "object": "", "view": "what is in view"}
+VIEW = 512
+"""Voxels along a side of the visible field that are asked about, at most; all of a large one would say little."""
+
+
+class Explanations:
+    """Asks, and shows the answers."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+        self._job: int | None = None
+        self._of = ""
+
+    @report_errors
+    def explain(self, method: str, of: Of) -> None:
+        """Where what the model says of everything, of the chosen object or of the view comes from."""
+        ws = self._ws
+        ws.store()
+        self._of = _SAID[of]
+        object, box = (self._object() if of == "object" else None), (self._view() if of == "view" else ())
+        asking = Asking(method, object=object, box=box)
+        self._begin(ExplainJob(ws.project().path, ws.session.image, self._model(), asking))
+
+    @report_errors
+    def why(self, point: tuple[int, ...]) -> None:
+        """Why the model found, or missed, what is at a voxel."""
+        ws = self._ws
+        ws.store()
+        place = tuple(int(p) for p in point)
+        self._begin(WhyJob(ws.project().path, ws.session.image, self._model(), place))
+
+    def hide(self) -> None:
+        """Take the map and the words away."""
+        self.stop()
+
+    def stop(self) -> None:
+        """The image closes, or another model is used: what was said is of something else."""
+        self._job = None
+        if self._ws.family is not None:
+            self._ws.family.overlays.show_explanation(None)
+        if self._ws.session.explained.title:
+            self._ws.session.update(explained=ExplainState())
+
+    def take(self, reply: Reply) -> bool:
+        """An answer to what was asked here; True if it was one."""
+        if reply.job != self._job or self._job is None:
+            return False
+        event = reply.event
+        if isinstance(event, Explaining | MapFound | ReasonsFound):
+            if self._ws.cancelled != reply.job and event.image == self._ws.session.image:
+                self._show(event)
+            return True
+        return False
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _begin(self, job: ExplainJob | WhyJob) -> None:
+        self._ws.begin(job, "explain")
+        self._job = self._ws.job
+
+    def _show(self, event: Event) -> None:
+        session, family = self._ws.session, self._ws.family
+        if isinstance(event, Explaining):
+            done = event.done / event.total if event.total else 0.0
+            session.update(progress=Progress("explain", "Explaining", done))
+        elif isinstance(event, MapFound) and family is not None:
+            family.overlays.show_explanation(event.map, tuple(slice(a, b) for a, b in event.box))
+            title = f"{METHODS[event.numbers['method']['kind']]} of {self._of or event.of}, {event.model}"
+            found = ExplainState(title, map_lines(event.numbers), mapped=True)
+            session.update(explained=found, status="")
+        elif isinstance(event, ReasonsFound):
+            near = tuple(
+                Near(n["image"], n["object"], tuple(n["centre"]), n["similarity"]) for n in event.numbers["nearest"]
+            )
+            where = ", ".join(map(str, event.point))
+            found = ExplainState(
+                f"At {where}, {event.model}", event.sentences, session.explained.mapped,
+                tuple(float(v) for v in event.profile), event.numbers["threshold"], near,
+            )  # fmt: skip
+            session.update(explained=found, status=event.sentences[0])
+
+    def _model(self) -> str:
+        model = self._ws.session.current_model
+        if not model:
+            raise CellsegError("There is no model to explain.", "Choose one at the foot of the Workbench.")
+        return model
+
+    def _object(self) -> int:
+        chosen = int(self._ws.layers().labels.selected_label)
+        if not self._ws.instances or not (self._ws.store().labels == chosen).any():
+            raise CellsegError(f"There is no object {chosen} in this image.", "Pick one first: L, then click it.")
+        return chosen
+
+    def _view(self) -> Span:
+        """What is visible, or its middle."""
+        box = []
+        for side in self._ws.layers().visible_box():
+            middle, half = (side.start + side.stop) // 2, VIEW // 2
+            box.append((max(side.start, middle - half), min(side.stop, middle + half)))
+        return tuple(box)

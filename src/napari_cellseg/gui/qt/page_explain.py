@@ -1,0 +1,148 @@
+"""The dock Explain: where a prediction comes from, and why something was found or missed."""
+
+from __future__ import annotations
+
+import html
+
+from qtpy.QtCore import QPointF, QSize, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QListWidget, QSizePolicy, QWidget
+from superqt.utils import signals_blocked
+
+from ..app.explained import TIPS, ExplainState, Near, Of
+from ..app.view import View
+from .page import Page
+from .widgets import ActionButton, heading, hint, row
+
+_OF: dict[str, Of] = {
+    "Everything it predicts": "everything",
+    "The object of the brush": "object",
+    "What is in view": "view",
+}
+
+
+class ExplainPage(Page):
+    """Maps over the image, and reasons at a place."""
+
+    title = "Explain"
+    about = "Why the current model says what it says. No label is changed."
+
+    def build(self) -> None:
+        """Make the controls."""
+        explaining = self.controller.explaining
+        self.point = ActionButton(
+            "Point at a place", "Then click it in the image: why was it found, or missed? Esc ends it.", self._point,
+            primary=True,
+        )  # fmt: skip
+        self.point.setCheckable(True)
+        self.answer, self.profile, self.near = QLabel(), ProfilePlot(), QListWidget()
+        self.answer.setWordWrap(True)
+        self.answer.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.near.setMaximumHeight(84)
+        self.near.setToolTip("Click one to look at it.")
+        self.near.itemClicked.connect(lambda _: self._go(self.near.currentRow()))
+        self.method, self.of = QComboBox(), QComboBox()
+        for name, text in self.view.explain.methods.items():
+            self.method.addItem(text, name)
+            self.method.setItemData(self.method.count() - 1, TIPS[name], Qt.ItemDataRole.ToolTipRole)
+        self.of.addItems(list(_OF))
+        self.of.setToolTip("Whose answer is explained.")
+        self.map = ActionButton("Show map", "Where in the image this prediction comes from.", self._map)
+        self.hide_map = ActionButton("Hide", "Take the map and the words away.", explaining.hide)
+        self.legend = hint()
+        form = QFormLayout()
+        form.addRow("Method", self.method)
+        form.addRow("Of", self.of)
+        self.form.addWidget(heading("Why was this found, or missed?"))
+        self.form.addWidget(self.point)
+        self.form.addWidget(heading("Where does it come from?"))
+        self.form.addLayout(form)
+        self.form.addWidget(row(self.map, self.hide_map))
+        self.form.addWidget(self.answer)
+        self.form.addWidget(self.legend)
+        self.form.addWidget(self.profile)
+        self.like = hint("Most like it; click one to look at it:")
+        self.form.addWidget(self.like)
+        self.form.addWidget(self.near)
+        self._shown: ExplainState | None = None
+
+    def show_view(self, view: View) -> None:
+        """Show what was found."""
+        shown = view.explain
+        self.point.show_control(shown.explain)
+        self.point.setChecked(shown.pointing)
+        self.map.show_control(shown.of_object if self.of.currentIndex() == 1 else shown.explain)
+        self.hide_map.setVisible(bool(shown.state.title))
+        if shown.state is self._shown:
+            return
+        self._shown = state = shown.state
+        text = "".join(f"<p style='margin: 3px 0'>{html.escape(line)}</p>" for line in state.lines)
+        self.answer.setText(f"<b>{html.escape(state.title)}</b>{text}" if state.title else "")
+        self.answer.setVisible(bool(state.title))
+        on, against = shown.colours
+        marks = ((on, "for it"), (against, "against it"))
+        self.legend.setText(" ".join(f"<span style='color:{c}'>■</span> {text}" for c, text in marks))
+        self.legend.setVisible(state.mapped)
+        self.profile.show_profile(state.profile, state.threshold)
+        self.profile.setVisible(bool(state.profile))
+        for widget in (self.like, self.near):
+            widget.setVisible(bool(state.near))
+        with signals_blocked(self.near):
+            self.near.clear()
+            self.near.addItems([f"object {n.object} of {n.image} ({n.similarity:.2f})" for n in state.near])
+
+    def _point(self) -> None:
+        self.controller.tools.choose("" if self.view.explain.pointing else "why")
+
+    def _map(self) -> None:
+        self.controller.explaining.explain(str(self.method.currentData()), _OF[self.of.currentText()])
+
+    def _go(self, line: int) -> None:
+        near: tuple[Near, ...] = self.view.explain.state.near
+        if 0 <= line < len(near):
+            self.controller.look_at_object(near[line].image, near[line].centre)
+
+
+class ProfilePlot(QWidget):
+    """Foreground probability along a line through a place, which is in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: tuple[float, ...] = ()
+        self._threshold = 0.5
+        self.setMinimumHeight(90)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip("Probability from left to right through the place (dashed: from here on it is an object).")
+
+    def sizeHint(self) -> QSize:
+        """As wide as there is room."""
+        return QSize(300, 90)
+
+    def show_profile(self, values: tuple[float, ...], threshold: float) -> None:
+        """Draw other values, in [0, 1]."""
+        self._values, self._threshold = values, threshold
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw it."""
+        if not self._values:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        left, top, width, height = 24, 6, self.width() - 30, self.height() - 22
+
+        def place(share: float, value: float) -> QPointF:
+            return QPointF(left + share * width, top + (1 - value) * height)
+
+        painter.setPen(QPen(QColor("#5b6570")))
+        painter.drawLine(place(0, 0), place(1, 0))
+        painter.drawText(QPointF(2, top + 8), "1")
+        painter.drawText(QPointF(2, top + height), "0")
+        painter.drawText(QPointF(left + width / 2 - 12, top + height + 14), "here")
+        painter.drawLine(place(0.5, 0), place(0.5, 1))
+        painter.setPen(QPen(QColor("#e6c229"), 1, Qt.PenStyle.DashLine))
+        painter.drawLine(place(0, self._threshold), place(1, self._threshold))
+        painter.setPen(QPen(QColor("#7fd6a8"), 2))
+        last = max(len(self._values) - 1, 1)
+        painter.drawPolyline(QPolygonF([place(n / last, v) for n, v in enumerate(self._values)]))
+        painter.end()
