@@ -86,6 +86,25 @@ def report(verbs: Any) -> None:
     progress(sub)
 
 
+def spot_check(verbs: Any) -> None:
+    sub = verb(
+        verbs, "spot-check", "How good is what nobody looked at: precision and recall of untouched labels, with "
+        "intervals, from a random sample. Without options: what the checks of the project say.", "_spot_check",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--draw", action="store_true", help="draw a new sample; answer it in the step Rounds, or by table")
+    sub.add_argument("--objects", type=positive, metavar="N", help="to draw, at least 12 (default 20)")
+    sub.add_argument("--fields", type=int, metavar="N", help="to draw, in which missed objects are counted (default 8)")
+    sub.add_argument("--seed", type=int, metavar="N", help="of the draw (default 0)")
+    sub.add_argument(
+        "--image", nargs="+", default=[], metavar="ID", help="draw from these, not from all that is predicted"
+    )
+    sub.add_argument("--sample", metavar="FILE.csv", help="write the places as a table to fill in")
+    sub.add_argument("--answers", metavar="FILE.csv", help="take the answers of a filled table")
+    sub.add_argument("--check", type=positive, metavar="N", help="instead of the newest spot check")
+    sub.add_argument("--json", metavar="FILE", help="write what the checks say as plain numbers")
+
+
 def _evaluate_how(sub: argparse.ArgumentParser) -> None:
     """What is a field of `evaluation.Comparing`; what was not given stays as it is there."""
     sub.add_argument("--metrics", type=names, metavar="A,B,C", help="metrics, or groups of them; a wrong one lists all")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..files import write_text
+from ..trust import Share, said
 from ._effort import Effort
 from ._methods import methods
 from ._plots import accuracy_plot, correction_plot
@@ -46,7 +47,7 @@ def write_page(story: Story, path: Path, cases: Sequence[Case] = ()) -> Path:
 def page(story: Story, cases: Sequence[Case] = ()) -> str:
     """The whole page."""
     parts = (
-        _head(story), _rounds(story), _before_after(story), _cases(cases), _work(story), _images(story),
+        _head(story), _rounds(story), _before_after(story), _trust(story), _cases(cases), _work(story), _images(story),
         _methods(story), _lineage(story),
     )  # fmt: skip
     title = html.escape(story.name)
@@ -144,6 +145,33 @@ def _before_after(story: Story) -> str:
     )
     heads = ["", "Before", "After", "Absolute", "Relative"]
     return f'<h2>Before and after</h2>{_table(heads, rows)}<p class="quiet">{text}</p>'
+
+
+def _trust(story: Story) -> str:
+    """What spot checks say of the labels that nobody looked at."""
+    if not story.spot_checks:
+        return ""
+    heads = ["Check", "When", "By", "Labels of", "Right", "Precision", "Missed / found", "Recall", "Minutes"]
+    rows = [
+        [
+            str(r.check.n), _day(r.check.time), r.check.author, r.check.models, f"{r.right} of {r.right + r.wrong}",
+            _share(r.precision), f"{r.missed} / {r.found}" if r.fields_counted else "", _share(r.recall),
+            f"{r.seconds / 60:.1f}",
+        ]
+        for r in story.spot_checks
+    ]  # fmt: skip
+    note = (
+        "Random objects that nobody had touched, judged one by one, and random fields in which missed ones were "
+        "counted. 95 % intervals: of the precision by Clopper and Pearson's construction for a finite set, of the "
+        "recall by Korn and Graubard's (1998), which allows for objects of one field being alike."
+    )
+    newest = "".join(f"<li>{html.escape(line)}</li>" for line in said(story.spot_checks[-1]))
+    table = _table(heads, rows)
+    return f'<h2>What nobody looked at</h2>{table}<ul>{newest}</ul><p class="quiet">{note}</p>'
+
+
+def _share(share: Share) -> str:
+    return "" if share.value is None else f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
 
 
 def _cases(cases: Sequence[Case]) -> str:

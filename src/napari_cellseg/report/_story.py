@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import Config
 from ..project import ImageRecord, ImageStatus, ModelCard, Project, RoundRecord, image_statuses
+from ..trust import SpotResult, as_row, results
 from ._effort import Action, Effort, actions, summed
 
 MEASURED = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall", "ap50": "AP@0.5"}
@@ -82,6 +83,7 @@ class Story:
     own_truth: int
     begun: float | None
     ended: float | None
+    spot_checks: tuple[SpotResult, ...] = ()
 
     @property
     def rounds(self) -> list[Stretch]:
@@ -121,6 +123,7 @@ def tell(project: Project) -> Story:
         own_truth=sum(r.before.get("iou", 0.0) > OWN for r in rounds),
         begun=done[0].time if done else None,
         ended=done[-1].time if done else None,
+        spot_checks=tuple(results(project)),
     )
 
 
@@ -165,6 +168,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "rounds": rounds, "by_tool": {k: _effort(v) for k, v in story.by_tool.items()},
         "by_person": {k: _effort(v) for k, v in story.by_person.items()},
         "models": {m.id: {"parent": m.parent, "steps": m.steps, "seconds": m.seconds} for m in story.models},
+        "spot_checks": [as_row(r) for r in story.spot_checks],
     }  # fmt: skip
 
 
