@@ -6,7 +6,7 @@ them -> `result_of`: precision and recall with intervals that hold whatever the 
 
 from __future__ import annotations
 
-from ._draw import FIELDS, OBJECTS, Drawing, draw
+from ._draw import FIELDS, LEAST, OBJECTS, Drawing, draw
 from ._intervals import Share, recall_in_fields, share_of_set
 from ._own_truth import OwnTruth, own_truth
 from ._result import SpotResult, as_row, result_of, results, said
@@ -15,6 +15,7 @@ from ._table import COLUMNS, answer_from_table, answer_places, write_sample
 __all__ = [
     "COLUMNS",
     "FIELDS",
+    "LEAST",
     "OBJECTS",
     "Drawing",
     "OwnTruth",

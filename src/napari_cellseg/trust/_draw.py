@@ -157,7 +157,7 @@ def _tiles(seen: list[_Seen], rng: np.random.Generator) -> list[tuple[int, Span]
 
 def _grid(seen: _Seen, side: int) -> Iterator[Span]:
     """Fields side by side that fill an image, slice by slice; all about as large."""
-    edges = [np.linspace(0, n, max(1, round(n / side)) + 1).round().astype(int).tolist() for n in seen.shape[-2:]]
+    edges = [np.linspace(0, n, -(-n // side) + 1).round().astype(int).tolist() for n in seen.shape[-2:]]
     for z in range(seen.shape[0] if len(seen.shape) == 3 else 1):
         for y0, y1 in zip(edges[0][:-1], edges[0][1:], strict=True):
             for x0, x1 in zip(edges[1][:-1], edges[1][1:], strict=True):

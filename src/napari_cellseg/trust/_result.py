@@ -122,7 +122,7 @@ def _precision(result: SpotResult) -> str:
     if not n:
         return "No object has been judged yet." if result.check.objects else "Nothing untouched was predicted."
     p = result.precision
-    return f"Precision {p.value:.2f} [{p.low:.2f}, {p.high:.2f}]: {result.right} of {n} objects are right."
+    return f"Precision {_interval(p)}: {result.right} of {n} objects are right."
 
 
 def _recall(result: SpotResult) -> str:
@@ -132,7 +132,11 @@ def _recall(result: SpotResult) -> str:
     r = result.recall
     if r.value is None:
         return f"Recall cannot be told: {counts}."
-    return f"Recall {r.value:.2f} [{r.low:.2f}, {r.high:.2f}]: {counts}."
+    return f"Recall {_interval(r)}: {counts}."
+
+
+def _interval(share: Share) -> str:
+    return f"{share.value:.2f} (95 % interval {share.low:.2f} to {share.high:.2f})"
 
 
 def as_row(result: SpotResult) -> dict[str, Any]:

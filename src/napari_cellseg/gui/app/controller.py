@@ -50,6 +50,7 @@ from .report_errors import after_settling, report_errors
 from .report_file import ReportFile
 from .review import Review
 from .session import Session
+from .spot_check import SpotChecks
 from .state_view import StateView
 from .strokes import Strokes
 from .tool_actions import ToolActions
@@ -82,7 +83,8 @@ class Controller:
         self.review = Review(ws, self.writer, self.strokes)
         self.comparison = Comparison(ws, self.writer, self.review)
         self.errors = ErrorsShown(ws)
-        self.tools = Tools(ws, self.actions, self._keys())
+        self.spot = SpotChecks(ws)
+        self.tools = Tools(ws, self.actions, self.spot.keys(self._keys()))
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
@@ -138,6 +140,11 @@ class Controller:
         _follow(self.hints.changed, self.live.hinted)
         _follow(self.training.decided, self.old_and_new.clear)
         _follow(self.all_images.predict_all.wished, self.select_image)
+        _follow(self.spot.wished, self.select_image)
+        _follow(ws.project_opened, self.spot.opened)
+        _follow(ws.image_opened, self.spot.image_opened)
+        _follow(ws.image_closing, self.spot.image_closing)
+        _follow(self.prediction.written, self.spot.predicted)
         layers = self.viewer.layers.events
         layers.inserted.connect(self.projects.look_for_images)
         layers.removed.connect(self.projects.look_for_images)

@@ -18,6 +18,7 @@ from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, 
 from ...targets import Target
 from .items import Item as Line
 from .measured import MeasureState
+from .spot_view import SpotState
 
 Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
 
@@ -219,6 +220,8 @@ class Session:
     """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
+    spot: SpotState = field(default_factory=SpotState)
+    """The spot check: what it asks, and what it comes to."""
     measured: MeasureState = field(default_factory=MeasureState)
 
     _held: int = field(default=0, repr=False)

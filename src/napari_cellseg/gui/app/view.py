@@ -12,6 +12,7 @@ from .measured import measure_view
 from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Session
+from .spot_view import spot_view
 from .view_values import View
 from .words import (
     counts_text,
@@ -169,6 +170,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "change_held": _first(*allowed, Control(s.store is not None, "Open an image first.")),
         "held_shown": s.held_shown,
         **_errors(s),
+        "spot": spot_view(s.spot, _first(*allowed, _spot(s))),
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,
@@ -187,6 +189,16 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "unfinished": s.unfinished,
         "forecast": forecast_text(s),
     }
+
+
+def _spot(s: Session) -> Control:
+    """Whether untouched objects can be drawn."""
+    if s.project is None:
+        return Control(False, "Make or open a project first (step Image).")
+    there = s.counts.objects > 0 or any(status.labelled for status in s.statuses.values())
+    if s.project.task != "instance":
+        return Control(False, "It is of objects; the labels of this project are classes.")
+    return Control(there, "" if there else "Predict first: then there is something that nobody has looked at.")
 
 
 def _errors(s: Session) -> dict[str, Any]:
@@ -264,7 +276,8 @@ def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:
     }
     locked = dict.fromkeys(("Preprocess", "Predict", "Correct"), image.reason)
     locked["Fine-tune"] = _known(s).reason if s.project else image.reason
-    locked["Rounds"] = "" if s.rounds or s.unjudged else "Fine-tune a model first: a round compares old and new."
+    rounds = bool(s.rounds or s.unjudged or s.spot.check)
+    locked["Rounds"] = "" if rounds else "Fine-tune a model first: a round compares old and new."
     here = s.store is not None or s.measured.labels_there
     locked["Measure"] = "" if here else "Open an image or a labels layer first."
     following = _next_step(s, open_round)

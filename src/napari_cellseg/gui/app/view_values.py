@@ -14,6 +14,7 @@ from .copy_text import Call
 from .items import Control, Item, Step
 from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
+from .spot_view import SpotView
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class View:
     needs_project: Control
     needs_image: Control
     predict: Control
+    spot: SpotView
     measure: MeasureView
     cancel: Control
     correct: Control

@@ -21,6 +21,7 @@ from ..app.items import Item
 from ..app.old_and_new import Side
 from ..app.view import View
 from .page import Page
+from .panel_spot_check import SpotCheckPanel
 from .widgets import READ_MASKS, ActionButton, heading, hint, row
 
 _AGAINST: dict[str, Against | None] = {
@@ -52,6 +53,9 @@ class RoundsPage(Page):
         self.form.addWidget(self.changing)
         self.form.addWidget(row(self.keep, self.back))
         self._make_errors()
+        self.spot = SpotCheckPanel(self.controller)
+        self.form.addWidget(heading("What nobody looked at"))
+        self.form.addWidget(self.spot)
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
         self.form.addWidget(self.report)
@@ -146,6 +150,7 @@ class RoundsPage(Page):
     def show_view(self, view: View) -> None:
         """Show the rounds."""
         self._show_errors(view)
+        self.spot.show_view(view)
         self.report.show_control(view.needs_project)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
