@@ -25,6 +25,7 @@ from ._results import (
     SystemsCompared,
     Training,
 )
+from ._training_places import places_of, ranked
 from ._work import Run, Verb
 
 __all__ = [
@@ -54,7 +55,9 @@ __all__ = [
     "metrics",
     "new",
     "open",
+    "places_of",
     "predict",
     "predict_files",
+    "ranked",
     "recover",
 ]

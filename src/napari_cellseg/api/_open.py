@@ -26,6 +26,7 @@ from ..project import (
     Removed,
     RoundRecord,
     Split,
+    TrainingPlaces,
     best_epochs,
     change_split,
     compact,
@@ -64,6 +65,7 @@ from ._results import (
     Training,
 )
 from ._spot_check import Answers, answer, chosen_check
+from ._training_places import find_training_places
 from ._work import OnEvent, Stop, Work, method, never
 
 Several = str | Sequence[str] | None
@@ -554,6 +556,39 @@ class OpenProject:
         """
         how = Evaluating(split, model, systems, frozenset(exclude), Path(figures) if figures else None, settings)
         return evaluate_project(self.project, how, stop)
+
+    @method
+    def training_places(
+        self,
+        model: str | None = None,
+        *,
+        csv: str | Path | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[TrainingPlaces]:
+        """Where a model disagrees most with the labels it learnt from, the worst first: label errors are among them.
+
+        The images that it learnt from are predicted for it. What is held out and what was edited since is left out.
+
+        Parameters
+        ----------
+        model : str
+            Id of a model; the current one where not given, of which the list is kept for the report and the dock.
+        csv : str or Path
+            A table to write.
+        on_event, stop : callable
+            Called with every event; asked before every image whether to end.
+
+        Returns
+        -------
+        TrainingPlaces
+
+        Raises
+        ------
+        CellsegError
+            When there is no model, it has learnt from no image of this project, or the table cannot be written.
+        """
+        return find_training_places(self.project, model, csv, stop)
 
     @method
     def report(

@@ -29,6 +29,11 @@ def evaluate(verbs: Any) -> None:
     sub.add_argument("--spacing", type=numbers, metavar="Z,Y,X", help="voxel size in um; else those of the files")
     sub.add_argument("--group-by", metavar="REGEX", help="what it matches in the name of an image is its group")
     sub.add_argument("--exclude", metavar="FILE", help="names of images to leave out, one a line")
+    sub.add_argument(
+        "--training-places", nargs="?", type=positive, const=20, metavar="N",
+        help="instead: the N places (default 20) where the model disagrees most with the labels it learnt from, which "
+        "finds label errors; --csv and --json have all of them",
+    )  # fmt: skip
     _evaluate_how(sub)
     sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")
     sub.add_argument(

@@ -76,6 +76,15 @@ from ._spot_checks import (
     spot_checks,
 )
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
+from ._training_places import (
+    Sees,
+    TrainingPlace,
+    TrainingPlaces,
+    images_learnt,
+    keep_training_places,
+    learnt_mask,
+    training_places,
+)
 
 __all__ = [
     "ANSWER",
@@ -114,10 +123,13 @@ __all__ = [
     "Removed",
     "ReviewRecord",
     "RoundRecord",
+    "Sees",
     "Split",
     "SpotAnswer",
     "SpotCheck",
     "SpotPlace",
+    "TrainingPlace",
+    "TrainingPlaces",
     "Verb",
     "add_spot_answers",
     "add_spot_check",
@@ -145,8 +157,10 @@ __all__ = [
     "holdout_mask",
     "image_status",
     "image_statuses",
+    "images_learnt",
     "is_as_drawn",
     "is_outdated",
+    "keep_training_places",
     "kinds_of_images",
     "known_mask",
     "known_size",
@@ -155,6 +169,7 @@ __all__ = [
     "labels_of_others",
     "last_predictions",
     "learnt_from",
+    "learnt_mask",
     "mark_of",
     "masks_for_image",
     "measure_sizes",
@@ -180,6 +195,7 @@ __all__ = [
     "save_ensemble",
     "spot_checks",
     "stratified_split",
+    "training_places",
     "unfinished_runs",
     "what_goes",
     "write_history",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ._effort import Action, Effort, actions, summed
 from ._figures import plot_before_after, plot_curve, plot_strips, strips_png
 from ._methods import methods
-from ._page import Case, page, write_page
+from ._page import Case, page, place_in_words, write_page
 from ._story import MEASURED, OWN, Story, Stretch, as_json, measured_against, tell
 from ._tables import markdown, write_csv
 
@@ -26,6 +26,7 @@ __all__ = [
     "measured_against",
     "methods",
     "page",
+    "place_in_words",
     "plot_before_after",
     "plot_curve",
     "plot_strips",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..files import write_text
+from ..project import Sees, TrainingPlace
 from ..trust import Share, said
 from ._effort import Effort
 from ._methods import methods
@@ -28,6 +29,12 @@ img{max-width:100%}figcaption{color:#4a5568;font-size:.9em}pre{background:#f7faf
 blockquote{border-left:3px solid #2b6cb0;margin:1em 0;padding:.2em 1em;background:#f7fafc}
 @media print{details>*{display:block}body{margin:0}}
 """
+SHOWN_PLACES = 20
+"""Training places that are listed."""
+_PLACE: dict[Sees, str] = {
+    "nothing": "nothing", "an object": "an object", "several": "several in its place", "one": "one in their place",
+    "another outline": "another outline",
+}  # fmt: skip
 Case = tuple[str, bytes]
 """What a strip shows, in words, and its PNG."""
 
@@ -47,8 +54,8 @@ def write_page(story: Story, path: Path, cases: Sequence[Case] = ()) -> Path:
 def page(story: Story, cases: Sequence[Case] = ()) -> str:
     """The whole page."""
     parts = (
-        _head(story), _rounds(story), _before_after(story), _trust(story), _cases(cases), _work(story), _images(story),
-        _methods(story), _lineage(story),
+        _head(story), _rounds(story), _before_after(story), _trust(story), _cases(cases), _training_places(story),
+        _work(story), _images(story), _methods(story), _lineage(story),
     )  # fmt: skip
     title = html.escape(story.name)
     return (
@@ -179,6 +186,45 @@ def _cases(cases: Sequence[Case]) -> str:
         return ""
     shown = "".join(_figure(png, text) for text, png in cases)
     return f"<h2>Worst cases</h2>{shown}"
+
+
+def _training_places(story: Story) -> str:
+    """Where the model in use disagrees with what it learnt, if somebody has looked."""
+    found = story.training_places
+    if found is None:
+        return ""
+    left = [p for p in found.places if not p.changed]
+    done = len(found.places) - len(left)
+    said = f"{found.model} disagreed with {len(found.places)} places that it had learnt from"
+    said += f"; {done} of them were edited since." if done else "."
+    rows = [
+        [str(n), p.image, _PLACE[p.sees], _ids(p), f"{p.iou:.2f}", f"{p.score:.2f}", where(p)]
+        for n, p in enumerate(left[:SHOWN_PLACES], 1)
+    ]
+    heads = ["", "Image", "The model sees", "Objects", "IoU", "Score", "Place"]
+    note = (
+        "What a model still denies after learning it is either hard to see or a slip of the annotator. Score: "
+        "(1 - IoU) times the size of the place as a share of the median object's, at most 1."
+    )
+    table = _table(heads, rows) if rows else ""
+    return f'<h2>Training places to look at again</h2><p>{html.escape(said)}</p>{table}<p class="quiet">{note}</p>'
+
+
+def place_in_words(place: TrainingPlace) -> str:
+    """``cells, object 12: the model sees nothing (IoU 0.00), at 10:20 30:45``."""
+    return f"{place.image}, {_ids(place)}: the model sees {_PLACE[place.sees]} (IoU {place.iou:.2f}), at {where(place)}"
+
+
+def where(place: TrainingPlace) -> str:
+    """The box of a place, start:stop per axis."""
+    return " ".join(f"{a}:{b}" for a, b in place.box)
+
+
+def _ids(place: TrainingPlace) -> str:
+    if not place.objects:
+        return "no label" if place.sees == "an object" else "a region"
+    ids = ", ".join(map(str, place.objects[:4])) + (", ..." if len(place.objects) > 4 else "")
+    return f"object{'s' if len(place.objects) > 1 else ''} {ids}"
 
 
 def _work(story: Story) -> str:

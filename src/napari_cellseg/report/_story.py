@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import Config
-from ..project import ImageRecord, ImageStatus, ModelCard, Project, RoundRecord, image_statuses
+from ..project import (
+    ImageRecord,
+    ImageStatus,
+    ModelCard,
+    Project,
+    RoundRecord,
+    TrainingPlaces,
+    image_statuses,
+    training_places,
+)
 from ..trust import SpotResult, as_row, results
 from ._effort import Action, Effort, actions, summed
 
@@ -84,6 +93,7 @@ class Story:
     begun: float | None
     ended: float | None
     spot_checks: tuple[SpotResult, ...] = ()
+    training_places: TrainingPlaces | None = None
 
     @property
     def rounds(self) -> list[Stretch]:
@@ -124,6 +134,7 @@ def tell(project: Project) -> Story:
         begun=done[0].time if done else None,
         ended=done[-1].time if done else None,
         spot_checks=tuple(results(project)),
+        training_places=training_places(project),
     )
 
 

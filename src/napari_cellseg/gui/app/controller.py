@@ -56,6 +56,7 @@ from .strokes import Strokes
 from .tool_actions import ToolActions
 from .tools import BY_NAME, Tools
 from .training import Training
+from .training_places import PlacesOfTraining
 from .view_updates import ViewUpdates
 from .warm_up import warm_up
 from .window_state import WindowState
@@ -89,7 +90,7 @@ class Controller:
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
-        self.training = Training(ws, self.projects)
+        self.training, self.places = Training(ws, self.projects), PlacesOfTraining(ws)
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring = Measuring(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
@@ -141,6 +142,10 @@ class Controller:
         _follow(self.training.decided, self.old_and_new.clear)
         _follow(self.all_images.predict_all.wished, self.select_image)
         _follow(self.spot.wished, self.select_image)
+        _follow(self.places.wished, self.select_image)
+        _follow(ws.project_opened, self.places.opened)
+        _follow(ws.model_changed, self.places.opened)
+        _follow(ws.edited, self.places.edited)
         _follow(ws.project_opened, self.spot.opened)
         _follow(ws.image_opened, self.spot.image_opened)
         _follow(ws.image_closing, self.spot.image_closing)
@@ -435,7 +440,9 @@ class Controller:
 
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""
-        askers = (self.prediction, self.live, self.old_and_new, self.all_images, self.comparison, self.errors)
+        askers = (
+            self.prediction, self.live, self.old_and_new, self.all_images, self.comparison, self.errors, self.places,
+        )  # fmt: skip
         if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)
 

@@ -14,7 +14,18 @@ from ...config import Config
 from ...edits import Over
 from ...evaluation import Item
 from ...events import Planned, TrainingShown
-from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
+from ...project import (
+    Forecast,
+    Holdout,
+    ImageRecord,
+    ImageStatus,
+    LabelStore,
+    LeftOut,
+    ModelCard,
+    Project,
+    RoundRecord,
+    TrainingPlace,
+)
 from ...targets import Target
 from .items import Item as Line
 from .measured import MeasureState
@@ -220,6 +231,8 @@ class Session:
     """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
+    places: tuple[TrainingPlace, ...] = ()
+    """Where the model in use disagrees with what it learnt, the worst first."""
     spot: SpotState = field(default_factory=SpotState)
     """The spot check: what it asks, and what it comes to."""
     measured: MeasureState = field(default_factory=MeasureState)

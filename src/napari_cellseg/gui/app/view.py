@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
+from ...project import TrainingPlace
 from .copy_text import calls
 from .image_status import mark, statuses, summary
 from .items import Control, Item, Step
@@ -170,6 +171,8 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "change_held": _first(*allowed, Control(s.store is not None, "Open an image first.")),
         "held_shown": s.held_shown,
         **_errors(s),
+        "places": tuple(_place(n, p) for n, p in enumerate(s.places)),
+        "find_places": _first(*allowed, Control(bool(s.rounds or s.unjudged), "Fine-tune a model here first.")),
         "spot": spot_view(s.spot, _first(*allowed, _spot(s))),
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
@@ -189,6 +192,18 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "unfinished": s.unfinished,
         "forecast": forecast_text(s),
     }
+
+
+def _place(n: int, place: TrainingPlace) -> Item:
+    """A line of the list of places."""
+    where = "" if not place.objects else f", object {place.objects[0]}"
+    sees = {
+        "nothing": "the model sees nothing", "an object": "the model sees an object",
+        "several": "the model sees several", "one": "the model sees one", "another outline": "another outline",
+    }  # fmt: skip
+    text = f"{place.image}{where}: {sees[place.sees]}"
+    tip = f"IoU {place.iou:.2f}, score {place.score:.2f}"
+    return Item(str(n), text, mark="edited" if place.changed else "", tip=tip)
 
 
 def _spot(s: Session) -> Control:

@@ -124,6 +124,9 @@ class View:
     needs_project: Control
     needs_image: Control
     predict: Control
+    places: tuple[Item, ...]
+    """Where the model disagrees with what it learnt; marked where somebody has edited since."""
+    find_places: Control
     spot: SpotView
     measure: MeasureView
     cancel: Control

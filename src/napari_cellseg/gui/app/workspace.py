@@ -29,6 +29,7 @@ RUNNING = {
     "train": "Fine-tuning",
     "show": "Cutting patches",
     "judge": "Judging on held-out corrections",
+    "places": "Predicting what the model learnt from",
 }
 """What the status line says of a job, by its kind."""
 

@@ -22,6 +22,7 @@ from ..app.old_and_new import Side
 from ..app.view import View
 from .page import Page
 from .panel_spot_check import SpotCheckPanel
+from .panel_training_places import TrainingPlacesPanel
 from .widgets import READ_MASKS, ActionButton, heading, hint, row
 
 _AGAINST: dict[str, Against | None] = {
@@ -54,8 +55,11 @@ class RoundsPage(Page):
         self.form.addWidget(row(self.keep, self.back))
         self._make_errors()
         self.spot = SpotCheckPanel(self.controller)
+        self.places = TrainingPlacesPanel(self.controller)
         self.form.addWidget(heading("What nobody looked at"))
         self.form.addWidget(self.spot)
+        self.form.addWidget(heading("Label errors"))
+        self.form.addWidget(self.places)
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
         self.form.addWidget(self.report)
@@ -151,6 +155,7 @@ class RoundsPage(Page):
         """Show the rounds."""
         self._show_errors(view)
         self.spot.show_view(view)
+        self.places.show_view(view)
         self.report.show_control(view.needs_project)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
