@@ -72,10 +72,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class Curve:
-    """Loss of the running or last training: (seconds, loss) of steps and of validations."""
+    """The running or last training: (seconds, loss) of steps, and of validations the figures by their names.
+
+    `held_out` and `learnt` are (seconds, figures) on what is held out, and on patches that are learnt from.
+    """
 
     training: tuple[tuple[float, float], ...] = ()
-    validation: tuple[tuple[float, float], ...] = ()
+    held_out: tuple[tuple[float, dict[str, float]], ...] = ()
+    learnt: tuple[tuple[float, dict[str, float]], ...] = ()
+
+    def points(self, name: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """(seconds, value) of a figure on what is learnt from, and on what is held out."""
+        learnt, held = (
+            [(t, values[name]) for t, values in side if name in values] for side in (self.learnt, self.held_out)
+        )
+        return learnt, held
 
 
 @dataclass(frozen=True)
