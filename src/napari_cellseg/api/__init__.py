@@ -10,6 +10,7 @@ from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
 from ._loose import LoadedModel, explain, load_model, predict, predict_files
 from ._measure import measure, measure_files
+from ._models import model_table
 from ._open import OpenProject, new, open, recover
 from ._results import (
     AddedPicture,
@@ -53,6 +54,7 @@ __all__ = [
     "measure",
     "measure_files",
     "metrics",
+    "model_table",
     "new",
     "open",
     "places_of",

@@ -41,6 +41,7 @@ from ..project import (
     save_ensemble,
     stratified_split,
 )
+from ..report import ModelRow, model_rows
 from ..trust import FIELDS, OBJECTS, Drawing, SpotResult, draw, results, write_sample
 from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._agree import compare_annotators
@@ -177,6 +178,11 @@ class OpenProject:
     def models(self) -> tuple[ModelCard, ...]:
         """Cards of all models that can be used, the oldest first."""
         return tuple(self.project.models())
+
+    @property
+    def model_table(self) -> tuple[ModelRow, ...]:
+        """How every model learnt: losses, gaps, epochs, stability, parameters; the oldest first. See `model_table`."""
+        return tuple(model_rows(self.project))
 
     @property
     def current_model(self) -> str | None:

@@ -91,6 +91,17 @@ def report(verbs: Any) -> None:
     progress(sub)
 
 
+def models(verbs: Any) -> None:
+    sub = verb(
+        verbs, "models", "How models learnt, a line each: losses, gaps between what is learnt and held out, epochs, "
+        "stability, parameters.", "_models",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|DIR", help="projects, and model folders")
+    sub.add_argument("--csv", metavar="FILE", help="write the table, every digit")
+    sub.add_argument("--markdown", metavar="FILE", help="write it for a text")
+    sub.add_argument("--json", metavar="FILE", help="write it as plain numbers")
+
+
 def spot_check(verbs: Any) -> None:
     sub = verb(
         verbs, "spot-check", "How good is what nobody looked at: precision and recall of untouched labels, with "

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..files import write_text
 from ..project import Sees, TrainingPlace
 from ..trust import Share, said
+from ._dynamics import COLUMNS, shown
 from ._effort import Effort
 from ._methods import methods
 from ._plots import accuracy_plot, correction_plot
@@ -272,8 +273,27 @@ def _lineage(story: Story) -> str:
     ]  # fmt: skip
     heads = ["Model", "Parent", "When", "Steps", "Minutes", "Images", "Seed", "Ended by"]
     table = _table(heads, rows) if rows else "<p>There is no model yet.</p>"
+    table += _learnt(story)
     config = f"<details><summary>Configuration</summary><pre>{html.escape(story.config.to_toml())}</pre></details>"
     return f"<h2>Models</h2>{table}{config}"
+
+
+def _learnt(story: Story) -> str:
+    """How the models learnt: the form of the table of training dynamics of Das et al. 2025."""
+    rows = [row for row in story.learnt if row.epochs]
+    if not rows:
+        return ""
+    left_out = {"parent", "network", "steps", "seconds"}  # told above and below
+    kept = [n for n, name in enumerate(COLUMNS) if name not in left_out]
+    heads = [list(COLUMNS.values())[n] for n in kept]
+    note = (
+        "Losses and F1 of the foreground at the epoch that was kept, on patches that were learnt from and on those "
+        "held out (val), as they are. Gaps are above 0 where a model fits what it learnt better. Sigma: standard "
+        "deviation of the val F1 over the epochs (validations); stability: 1 / sigma; slope: change of the val loss "
+        "per epoch at the end."
+    )
+    table = _table(heads, [[shown(row)[n] for n in kept] for row in rows], " class=wide")
+    return f'<h3>How they learnt</h3>{table}<p class="quiet">{note}</p>'
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], how: str = "") -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..config import Config
@@ -23,6 +23,7 @@ from ..project import (
     training_places,
 )
 from ..trust import SpotResult, as_row, results
+from ._dynamics import ModelRow, model_rows
 from ._effort import Action, Effort, actions, summed
 
 MEASURED = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall", "ap50": "AP@0.5"}
@@ -94,6 +95,7 @@ class Story:
     ended: float | None
     spot_checks: tuple[SpotResult, ...] = ()
     training_places: TrainingPlaces | None = None
+    learnt: tuple[ModelRow, ...] = ()
 
     @property
     def rounds(self) -> list[Stretch]:
@@ -135,6 +137,7 @@ def tell(project: Project) -> Story:
         ended=done[-1].time if done else None,
         spot_checks=tuple(results(project)),
         training_places=training_places(project),
+        learnt=tuple(model_rows(project)),
     )
 
 
@@ -180,6 +183,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "by_person": {k: _effort(v) for k, v in story.by_person.items()},
         "models": {m.id: {"parent": m.parent, "steps": m.steps, "seconds": m.seconds} for m in story.models},
         "spot_checks": [as_row(r) for r in story.spot_checks],
+        "learnt": [asdict(row) for row in story.learnt],
     }  # fmt: skip
 
 
