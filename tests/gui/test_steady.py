@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
 from napari_cellseg.gui.app.session import Curve
@@ -55,7 +54,8 @@ def test_any_figure_of_a_training_can_be_plotted(qtbot):
     for name in FIGURES:
         plot.show_figure(name)
         image = plot.grab().toImage()
-        seen.append(sum(image.pixelColor(x, y) == QColor("#f2b134") for x in range(300) for y in range(140)))
+        colours = (image.pixelColor(x, y) for x in range(300) for y in range(140))
+        seen.append(sum(c.red() > 230 and c.blue() < 70 for c in colours))  # dots; a screen may have few colours
         assert FIGURES[name] in plot.toolTip()
     assert seen[0] > 50
     assert seen[list(FIGURES).index("f1")] > 50
