@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import CellsegError
 from ..files import whole
-from ..project import ModelCard, Project, member_paths, read_card
+from ..project import ModelCard, Project, member_paths, read_card, read_model_config
 
 LAST = 1 / 3
 """The slope of the loss is that of this last share of the epochs."""
@@ -105,12 +105,13 @@ def model_row(folder: Path) -> ModelRow:
     CellsegError
         When it is not a model folder.
     """
-    from ..project import read_model_config
-
     card = read_card(folder)
     learnt = _read(folder / "events.jsonl")
+    model = read_model_config(folder).model
+    encoder = getattr(model, "encoder", "")
+    network = f"{model.label()} ({encoder})" if encoder else model.label()
     common = ModelRow(
-        card.id, card.parent or "", read_model_config(folder).model.label(), _parameters(folder, card), card.steps,
+        card.id, card.parent or "", network, _parameters(folder, card), card.steps,
         card.seconds, len(learnt.checks),
     )  # fmt: skip
     return _with_dynamics(common, learnt) if learnt.checks else common

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from psygnal import Signal
 
-from ..._types import Labels, Span
+from ..._types import Box, Labels, Span
 from ...api import places_of, ranked
+from ...boxes import grown
 from ...engine import EvaluateJob, Reply
 from ...errors import CellsegError
 from ...events import Evaluated, Failed, Finished
@@ -34,8 +36,11 @@ from .session import Progress
 if TYPE_CHECKING:
     from .workspace import Workspace
 
-Cuts = dict[tuple[str, object], Labels]
-"""What the model sees in the box of a place, by image and box."""
+Cuts = dict[tuple[str, Span], tuple[Box, NDArray[np.uint8]]]
+"""Outlines of what the model sees round a place, and where they lie, by image and box of the place."""
+RIM = 3
+"""Pixels round a place that are shown with it."""
+COLOURS = ("transparent", "#ffd400")
 
 
 class PlacesOfTraining:
@@ -82,7 +87,10 @@ class PlacesOfTraining:
         if there and ws.instances:
             ws.family.labels.selected_label = there[0]
         cut = self._cuts.get((place.image, place.box))
-        ws.family.overlays.show_outlines(box if cut is not None else None, cut, f"seen by {self._model}")
+        if cut is not None:
+            ws.family.overlays.show_changes(*cut, f"seen by {self._model}", COLOURS)
+        else:  # found in an earlier session: only the place is known
+            ws.family.overlays.show_outlines(None, None)
         ws.session.update(status=f"Mend the label if it is wrong. {_SAID[place.sees]}")
 
     def opened(self) -> None:
@@ -153,4 +161,15 @@ def _found(folder: Path, image: str, model: str, labels: Labels) -> tuple[list[T
     """The places of an image; in the helper thread, with a connection of its own."""
     with Project.open(folder) as project:
         places = places_of(project, image, model, labels)
-    return places, {(p.image, p.box): labels[tuple(slice(a, b) for a, b in p.box)].copy() for p in places}
+    return places, {(p.image, p.box): _outlines(labels, p.box) for p in places}
+
+
+def _outlines(labels: Labels, box: Span) -> tuple[Box, NDArray[np.uint8]]:
+    from skimage.segmentation import find_boundaries
+
+    flat = len(box) - 2
+    wide = grown(tuple(slice(a, b) for a, b in box), (*(0,) * flat, RIM, RIM), labels.shape)
+    cut = labels[wide]
+    planes = cut.reshape(-1, *cut.shape[-2:])
+    rings = np.stack([find_boundaries(plane, mode="inner") for plane in planes])
+    return wide, rings.reshape(cut.shape).astype(np.uint8)
