@@ -54,15 +54,23 @@ class RoundsPage(Page):
         self.form.addWidget(self.changing)
         self.form.addWidget(row(self.keep, self.back))
         self._make_errors()
-        self.spot = SpotCheckPanel(self.controller)
-        self.places = TrainingPlacesPanel(self.controller)
-        self.form.addWidget(heading("What nobody looked at"))
-        self.form.addWidget(self.spot)
-        self.form.addWidget(heading("Label errors"))
-        self.form.addWidget(self.places)
+        self.panels = SpotCheckPanel(self.controller), TrainingPlacesPanel(self.controller)
+        for title, panel in zip(("What nobody looked at", "Label errors"), self.panels, strict=True):
+            self.form.addWidget(heading(title))
+            self.form.addWidget(panel)
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
         self.form.addWidget(self.report)
+
+    @property
+    def spot(self) -> SpotCheckPanel:
+        """How good is what nobody looked at."""
+        return self.panels[0]
+
+    @property
+    def places(self) -> TrainingPlacesPanel:
+        """Where the model denies what it learnt."""
+        return self.panels[1]
 
     def _make_table(self) -> None:
         """Metrics before and after."""
@@ -154,8 +162,8 @@ class RoundsPage(Page):
     def show_view(self, view: View) -> None:
         """Show the rounds."""
         self._show_errors(view)
-        self.spot.show_view(view)
-        self.places.show_view(view)
+        for panel in self.panels:
+            panel.show_view(view)
         self.report.show_control(view.needs_project)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
