@@ -63,6 +63,11 @@ class Train(Settings):
     checkpoint: float = Field(20.0, ge=0, le=86_400, description="Saved at least this often, for resuming (s).")
     tensorboard: bool = Field(False, description="Also write files for TensorBoard.")
     from_scratch: bool = Field(False, description="Start from new weights instead of the current model.")
+    trial: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="After training from the current model, train as long from new weights and keep what is better on "
+        "what is held out; auto: where the first does not know the objects well (Dice below 0.85).",
+    )
 
 
 class Sampling(Settings):

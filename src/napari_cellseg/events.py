@@ -159,6 +159,17 @@ class TrainingShown(Event):
 
 
 @dataclass(frozen=True)
+class TrialStarted(Event):
+    """The same training once more, so many steps, from new weights.
+
+    `dice` is what the one that began with the parent reached on what is held out. What follows is of new weights.
+    """
+
+    dice: float
+    steps: int
+
+
+@dataclass(frozen=True)
 class StepDone(Event):
     """One optimiser step; `remaining` in seconds."""
 

@@ -411,6 +411,20 @@ def test_events_of_another_projects_job_are_dropped(controller, tmp_path, pictur
     assert controller.session.project.db.rounds() == []
 
 
+def test_the_curve_of_a_trial_begins_again(controller):
+    from napari_cellseg.engine import Reply
+    from napari_cellseg.events import StepDone, TrialStarted, Validated
+
+    controller.workspace.job = 1
+    for event in (StepDone(90, 0.5, 60.0, 1.0), Validated(90, 0.4, True), TrialStarted(0.6, 100)):
+        controller.engine_events.handle(Reply(1, event))
+    assert controller.session.curve.training == controller.session.curve.validation == ()
+    assert "new weights are tried" in controller.session.status
+    controller.engine_events.handle(Reply(1, StepDone(1, 0.7, 0.6, 60.0)))
+    assert controller.session.curve.training == ((0.6, 0.7),)
+    controller.workspace.job = None
+
+
 def test_a_draft_can_be_cancelled(controller):
     controller.predict()
     controller.cancel()

@@ -26,6 +26,7 @@ from ..events import (
     StudyScored,
     TileDone,
     TrainStarted,
+    TrialStarted,
     describe,
 )
 
@@ -96,6 +97,8 @@ def _line(event: Event) -> str:
                 f"Training {event.model} {source} on {event.known_voxels} known voxels ({event.new_voxels} new) of "
                 f"{event.images} images; {event.held_out}."
             )
+        case TrialStarted():
+            return f"Dice on what is held out is {event.dice:.2f}: {event.steps} steps from new weights are tried, too."
         case Saved():
             return f"Saved {event.model} (step {event.steps}, {event.seconds:.0f} s, stopped by {event.stopped_by})."
         case Judged():

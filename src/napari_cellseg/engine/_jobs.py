@@ -209,7 +209,7 @@ def _events(
     if isinstance(job, PredictJob):
         return _predict(project, job, stop, look)
     if isinstance(job, JudgeJob):
-        return _judge(project, project.model_card(job.model).parent, job.model)
+        return _judge(project, _opponent(project, job.model), job.model)
     return _train(project, job, stop) if isinstance(job, TrainJob) else _evaluate(project, job, stop)
 
 
@@ -294,6 +294,12 @@ def _train(project: Project, job: TrainJob, stop: Stop) -> Iterator[Event]:
             # a person who cancels has waited long enough, but an unjudged model would prove nothing: judging goes on
             yield from _judge(project, parent or current, event.model)
             make_exports(loaded_models(project, (event.model,)))  # so that its first prediction need not
+
+
+def _opponent(project: Project, child: str) -> str | None:
+    """Its parent; of a model that began with new weights, what is used now."""
+    current = project.current_model
+    return project.model_card(child).parent or (current if current != child else None)
 
 
 def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:

@@ -12,9 +12,10 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,12 +25,13 @@ from ..events import Event, Notice, Saved, Stopped, TrainStarted
 from ..models import load_weights, save_weights
 from ..nets.device import Device, choose
 from ..project import ModelCard, Project, write_model
-from ._initial import begin
+from ._initial import Beginning, begin
 from ._loop import Loop, best_network
 from ._optimise import rate
 from ._runs import RunFolder, RunRecord
 from ._show import show_training
 from ._teacher import Teacher
+from ._trial import TRIED, better_of, is_due
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -62,7 +64,8 @@ def train(
     Yields
     ------
     Event
-        TrainStarted, StepDone, Validated, Notice, and at last Saved (Stopped, if cancelled before the first step).
+        TrainStarted, StepDone, Validated, Notice; perhaps TrialStarted and these again; at last Saved (Stopped, if
+        cancelled before the first step).
 
     Raises
     ------
@@ -70,27 +73,16 @@ def train(
         When there is nothing to learn from, or the loss stops being a number (or memory ends) before any weights are
         worth keeping. The parent model is untouched.
     """
-    record, config, folder, patches, channels = begin(project, config, resume)
+    begun = begin(project, config, resume)
+    record, config, folder, patches, channels = begun
     first = is_first()
     if first:  # told before the libraries of networks are loaded, which takes seconds
         yield (started := _started(project, record, patches))
     fabric = _fabric(choose(config.precision))
-    torch.manual_seed(config.train.seed)
-    network = config.model.build(patches.n_channels, channels)
-    if record.parent is not None:
-        load_weights(project.model_path(record.parent) / "weights.safetensors", network)
-    elif (notice := config.model.pretrain(network)) and first:
-        yield Notice(notice)  # pretrained when resuming too: it decides what is frozen
-    rate_of_child = config.train.child_rate if record.parent else 1.0
-    network = choose(config.precision).place(network)
-    teacher = None
-    if record.parent is not None and config.train.remember:
-        share = config.train.remember * min(1.0, patches.count_objects()[0] / FIRM)
-        teacher = Teacher(network, config.target.exclusive, share, fabric)
-    loop = Loop(
-        network, config, config.train.learning_rate * rate_of_child, fabric, teacher,
-        is_child=record.parent is not None and config.train.blend,
-    )  # fmt: skip
+    build = partial(_set_up, project, begun, fabric)
+    loop, notice = build(config, record.parent)
+    if notice and first:
+        yield Notice(notice)
     if folder is not None:
         loop.restore(*folder.load(), patches)
         fabric.barrier()  # all have read it before the first one moves it
@@ -105,7 +97,8 @@ def train(
     else:
         folder = RunFolder.create(project, replace(record, id=started.model), config)
     folder.note(started)
-    yield from _learn(project, loop, patches, folder, replace(record, id=started.model), stop)
+    begun = begun._replace(record=replace(record, id=started.model))
+    yield from _learn(project, begun, folder, loop, stop, lambda config: build(config, None)[0])
 
 
 def is_first() -> bool:
@@ -123,16 +116,33 @@ def _started(project: Project, record: RunRecord, patches: TrainingSet) -> Train
     return TrainStarted(id, record.parent, len(patches.images), known, new, patches.held_out, objects, held)
 
 
+def _set_up(project: Project, begun: Beginning, fabric: Fabric, config: Config, parent: str | None) -> tuple[Loop, str]:
+    """A training before its first step, and what a person should know of its weights."""
+    torch.manual_seed(config.train.seed)
+    network, notice = config.model.build(begun.patches.n_channels, begun.channels), ""
+    if parent is not None:
+        load_weights(project.model_path(parent) / "weights.safetensors", network)
+    else:
+        notice = config.model.pretrain(network)  # when resuming too: it decides what is frozen
+    network = choose(config.precision).place(network)
+    teacher = None
+    if parent is not None and config.train.remember:
+        share = config.train.remember * min(1.0, begun.patches.count_objects()[0] / FIRM)
+        teacher = Teacher(network, config.target.exclusive, share, fabric)
+    peak = config.train.learning_rate * (config.train.child_rate if parent else 1.0)
+    return Loop(network, config, peak, fabric, teacher, is_child=parent is not None and config.train.blend), notice
+
+
 def _learn(
     project: Project,
-    loop: Loop,
-    patches: TrainingSet,
+    begun: Beginning,
     folder: RunFolder,
-    record: RunRecord,
+    loop: Loop,
     stop: Callable[[], bool],
+    build: Callable[[Config], Loop],
 ) -> Iterator[Event]:
-    """Train, noting everything in the run's folder, and save the model."""
-    whole = False
+    """Train, perhaps from new weights too (`build`), noting everything in the run's folder, and save the model."""
+    record, patches, whole = begun.record, begun.patches, False
     loop.keep = folder.keep if loop.config.train.keep_epochs else None
     try:
         for event in loop.steps(patches, stop, folder.save):
@@ -142,15 +152,18 @@ def _learn(
             whole = True
             yield Stopped("cancelled before the first step; there is no model")
             return
-        config, network = loop.config, best_network(loop)
-        card = _card(record, loop, patches, len(project.classes))
+        config = loop.config  # a trial has another, which is nobody's wish
+        if record.parent is not None and is_due(loop, patches, project):
+            chosen = yield from better_of(loop, build, patches, folder, stop)
+            loop, record = chosen, record if chosen is loop else replace(record, parent=None)
+        network, card = best_network(loop), _card(record, loop, patches, len(project.classes))
 
         def fill(path: Path) -> None:
             save_weights(path / "weights.safetensors", network)
             folder.fill(path)
 
         write_model(project.models_folder, card, config, fill)
-        whole = loop.stopped_by not in RESUMABLE
+        whole = bool(loop.trial) or loop.stopped_by not in RESUMABLE
     finally:
         folder.close(whole)
     yield Saved(record.id, loop.at.best_step, loop.at.elapsed, loop.stopped_by)
@@ -194,6 +207,12 @@ def _card(record: RunRecord, loop: Loop, patches: TrainingSet, n_classes: int) -
         steps=loop.at.best_step,
         seconds=round(loop.at.elapsed, 2),
         stopped_by=loop.stopped_by,
-        metrics={"share of the parent": loop.at.blend} if loop.at.blend else {},
+        metrics=_origin(loop),
         versions=versions(),
     )
+
+
+def _origin(loop: Loop) -> dict[str, Any]:
+    """What the weights were chosen from."""
+    found: dict[str, Any] = {"share of the parent": loop.at.blend} if loop.at.blend else {}
+    return found | ({TRIED: loop.trial} if loop.trial else {})

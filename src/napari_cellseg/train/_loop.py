@@ -53,6 +53,8 @@ class Progress:
         How often the training went on after its end, since it was still improving.
     blend
         Share of the parent in the weights that are saved.
+    best_dice
+        Dice of the foreground at the best validation.
     """
 
     step: int = 0
@@ -64,6 +66,7 @@ class Progress:
     falls: int = 0
     extended: int = 0
     blend: float = 0.0
+    best_dice: float = 0.0
 
 
 class Loop:
@@ -82,6 +85,8 @@ class Loop:
     ----------
     keep
         Called after every epoch, where epochs are counted and kept.
+    trial
+        Where new weights were tried, too: what came of both (see `_trial.TRIED`).
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Loop:
         self.at = Progress()
         self.stopped_by = "time"
         self.keep: Keep | None = None
+        self.trial: dict[str, float] = {}
         self.epoch = 0  # steps of one, where the training is counted in epochs
 
     # --- going on where one was ---------------------------------------------------------------------
@@ -304,9 +310,10 @@ class Loop:
         for share in BLENDS:
             mixed = {k: v.lerp(self.parent[k], share) if v.is_floating_point() else v for k, v in best.items()}
             self.average.network.load_state_dict(mixed)
-            loss, _ = self._loss_on(validation)
+            loss, dice = self._loss_on(validation)
             if loss < self.at.best_loss:
-                self.at.best_loss, self.at.blend, self.best = loss, share, mixed
+                self.at.best_loss, self.at.best_dice = loss, dice
+                self.at.blend, self.best = share, mixed
 
     def _validate(self, batches: list[Batch]) -> Validated:
         """The running average on the held-out patches, which decide, and on some that are learnt from."""
@@ -316,7 +323,7 @@ class Loop:
         best = loss <= self.at.best_loss
         self.at.worse = 0 if best else self.at.worse + 1
         if best:
-            self.at.best_loss, self.at.best_step = loss, self.at.step
+            self.at.best_loss, self.at.best_step, self.at.best_dice = loss, self.at.step, held.dice
             for name, value in self.average.network.state_dict().items():
                 self.best[name].copy_(value)
         elif self.config.optimiser.schedule == "plateau" and self.at.worse % self.config.optimiser.wait == 0:

@@ -45,7 +45,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._events: list[str] = []
-        self._written = self._taken = 0
+        self._written = self._taken = self._before_trial = 0
+        self._trying = False
         self._board: Any = None
 
     @classmethod
@@ -108,13 +109,23 @@ class RunFolder:
     def note(self, event: Event) -> None:
         """Remember an event; it is on disk with the next checkpoint."""
         self._events.append(json.dumps(describe(event)))
+        of = " (new weights)" if self._trying else ""
         if self._board is not None and isinstance(event, StepDone):
-            self._board.add_scalar("loss/training", event.loss, event.step)
+            self._board.add_scalar(f"loss/training{of}", event.loss, event.step)
         if self._board is not None and isinstance(event, Validated):
-            self._board.add_scalar("loss/held out", event.loss, event.step)
+            self._board.add_scalar(f"loss/held out{of}", event.loss, event.step)
             for where, figures in (("held out", event.held_out), ("learnt patches", event.training)):
                 for name, value in figures.items():
-                    self._board.add_scalar(f"{name}/{where}", value, event.step)
+                    self._board.add_scalar(f"{name}/{where}{of}", value, event.step)
+
+    def begin_trial(self) -> None:
+        """What follows is of new weights, which may win or not."""
+        self._before_trial, self._trying = len(self._events), True
+
+    def end_trial(self, won: bool) -> None:
+        """Keep the events of the one that won, and how the training started."""
+        first, second = self._events[: self._before_trial], self._events[self._before_trial :]
+        self._events, self._trying = first[:1] + second if won else first, False
 
     def save(self, tensors: dict[str, Any], progress: dict[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; a full disk is no reason to stop a training."""

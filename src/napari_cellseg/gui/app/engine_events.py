@@ -21,6 +21,7 @@ from ...events import (
     TileDone,
     TrainingShown,
     TrainStarted,
+    TrialStarted,
     Validated,
 )
 from .engine_pulse import engine_line
@@ -63,6 +64,8 @@ class EngineEvents:
                 self._prediction.whole(event)
             case TrainStarted():
                 self._ws.session.update(status=self._started(event))
+            case TrialStarted():
+                self._tried(event)
             case StepDone():
                 self._stepped(event)
             case Validated():
@@ -103,6 +106,14 @@ class EngineEvents:
         return (
             f"Learning from {learnt}, {event.held_objects} held out; about {seconds:.0f} s, longer while it improves."
         )
+
+    def _tried(self, event: TrialStarted) -> None:
+        """The curve begins again: it is of other weights."""
+        said = (
+            "The network does not know these objects well yet, so new weights are tried too, about as long again; "
+            "the better one is kept. Cancel keeps what there is."
+        )
+        self._ws.session.update(curve=Curve(), status=said)
 
     def _stepped(self, event: StepDone) -> None:
         total = event.elapsed + event.remaining

@@ -16,7 +16,7 @@ from .settings_form import SettingsForm
 from .widgets import FIGURES, ActionButton, CurvePlot, heading, hint
 
 SIMPLE = ("seconds", "margin")
-REST = ("patch", "batch", "learning_rate", "replay", "seed", "from_scratch", "tensorboard")
+REST = ("patch", "batch", "learning_rate", "replay", "seed", "from_scratch", "trial", "tensorboard")
 OPTIMISER = ("schedule", "patience", "freeze", "unfreeze")
 SAMPLING = ("places", "overlap", "empty", "rare", "hard")
 
