@@ -181,12 +181,18 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """Loss and Dice of the foreground on the held-out part; `best` where the loss is the lowest so far."""
+    """Loss and Dice of the foreground on the held-out part; `best` where the loss is the lowest so far.
+
+    `held_out` and `training` are loss, accuracy, iou, f1, precision and recall of the foreground there, and on some
+    patches that are learnt from, as they are (not augmented); {} where nothing is held out.
+    """
 
     step: int
     loss: float
     best: bool
     dice: float = 0.0
+    held_out: dict[str, float] = field(default_factory=dict)
+    training: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

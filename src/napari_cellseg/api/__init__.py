@@ -10,6 +10,7 @@ from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
 from ._loose import LoadedModel, explain, load_model, predict, predict_files
 from ._measure import measure, measure_files
+from ._models import model_table
 from ._open import OpenProject, new, open, recover
 from ._results import (
     AddedPicture,
@@ -25,6 +26,7 @@ from ._results import (
     SystemsCompared,
     Training,
 )
+from ._training_places import places_of, ranked
 from ._work import Run, Verb
 
 __all__ = [
@@ -52,9 +54,12 @@ __all__ = [
     "measure",
     "measure_files",
     "metrics",
+    "model_table",
     "new",
     "open",
+    "places_of",
     "predict",
     "predict_files",
+    "ranked",
     "recover",
 ]

@@ -27,6 +27,7 @@ from ..project import (
     Removed,
     RoundRecord,
     Split,
+    TrainingPlaces,
     best_epochs,
     change_split,
     compact,
@@ -41,6 +42,8 @@ from ..project import (
     save_ensemble,
     stratified_split,
 )
+from ..report import ModelRow, model_rows
+from ..trust import FIELDS, OBJECTS, Drawing, SpotResult, draw, results, write_sample
 from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._agree import compare_annotators
 from ._draft import draft_images, draft_method
@@ -63,6 +66,8 @@ from ._results import (
     Reported,
     Training,
 )
+from ._spot_check import Answers, answer, chosen_check
+from ._training_places import find_training_places
 from ._work import OnEvent, Stop, Work, method, never
 
 Several = str | Sequence[str] | None
@@ -174,6 +179,11 @@ class OpenProject:
     def models(self) -> tuple[ModelCard, ...]:
         """Cards of all models that can be used, the oldest first."""
         return tuple(self.project.models())
+
+    @property
+    def model_table(self) -> tuple[ModelRow, ...]:
+        """How every model learnt: losses, gaps, epochs, stability, parameters; the oldest first. See `model_table`."""
+        return tuple(model_rows(self.project))
 
     @property
     def current_model(self) -> str | None:
@@ -555,6 +565,39 @@ class OpenProject:
         return evaluate_project(self.project, how, stop)
 
     @method
+    def training_places(
+        self,
+        model: str | None = None,
+        *,
+        csv: str | Path | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[TrainingPlaces]:
+        """Where a model disagrees most with the labels it learnt from, the worst first: label errors are among them.
+
+        The images that it learnt from are predicted for it. What is held out and what was edited since is left out.
+
+        Parameters
+        ----------
+        model : str
+            Id of a model; the current one where not given, of which the list is kept for the report and the dock.
+        csv : str or Path
+            A table to write.
+        on_event, stop : callable
+            Called with every event; asked before every image whether to end.
+
+        Returns
+        -------
+        TrainingPlaces
+
+        Raises
+        ------
+        CellsegError
+            When there is no model, it has learnt from no image of this project, or the table cannot be written.
+        """
+        return find_training_places(self.project, model, csv, stop)
+
+    @method
     def report(
         self,
         path: str | Path,
@@ -590,6 +633,65 @@ class OpenProject:
             When a file cannot be written.
         """
         return report_project(self.project, Path(path), cases, Path(as_numbers) if as_numbers else None, stop)
+
+    def draw_spot_check(
+        self,
+        objects: int = OBJECTS,
+        fields: int = FIELDS,
+        *,
+        seed: int = 0,
+        images: Several = None,
+        sample: str | Path | None = None,
+    ) -> SpotResult:
+        """Draw random objects that nobody has touched, and random fields in which to count missed ones.
+
+        Answers come from the Workbench (step *Rounds*), from a table or from values (`answer_spot_check`).
+
+        Parameters
+        ----------
+        objects, fields
+            How many; at least 12 objects.
+        seed : int
+            The same seed draws the same places of the same labels.
+        images : str or list of str
+            Ids; all predicted images where not given.
+        sample : str or Path
+            A table (CSV) to write, which can be filled in.
+
+        Raises
+        ------
+        CellsegError
+            Before anything is written: when labels are classes, or nothing untouched is left.
+        """
+        check = draw(self.project, Drawing(objects, fields, seed, tuple(names(images))))
+        if sample is not None:
+            write_sample(check, sample)
+        return self.spot_checks[-1]
+
+    def answer_spot_check(self, answers: Answers, check: int | None = None) -> SpotResult:
+        """Keep answers to a spot check (the newest where not given) and say what it comes to.
+
+        Parameters
+        ----------
+        answers : str, Path or dict
+            A table that `draw_spot_check` wrote, filled in; or by the number of the place ``"right"``, ``"wrong"``,
+            ``"unsure"``, or of a field how many were missed.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such check or place, or an answer is none; nothing is kept then.
+        """
+        return answer(self.project, answers, check)
+
+    def write_spot_check(self, path: str | Path, check: int | None = None) -> Path:
+        """Write the places of a spot check (the newest where not given) and the answers so far as CSV."""
+        return write_sample(chosen_check(self.project, check), path)
+
+    @property
+    def spot_checks(self) -> tuple[SpotResult, ...]:
+        """What every spot check says of what nobody looked at: precision and recall with intervals; oldest first."""
+        return tuple(results(self.project))
 
     @method
     def explain(

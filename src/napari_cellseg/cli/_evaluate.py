@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from .. import api
 from ..errors import CellsegError
 from ..events import Event, Exported
 from ..files import write_text
+from ..report import place_in_words
 from ._opened import CANCELLED, DONE, opened, status, tell_left_out, write_json
 from ._progress import Printer
 
@@ -32,6 +34,8 @@ _SHOWN = ("dice", "iou", "precision", "recall", "ssim", "hd95", "boundary_f1", "
 
 def evaluate(options: Namespace) -> int:
     """Measure models or masks, and write what was measured."""
+    if options.training_places:
+        return _training_places(options)
     loose = bool(options.truth)
     if loose == bool(options.project):
         raise CellsegError(
@@ -56,6 +60,21 @@ def evaluate(options: Namespace) -> int:
     write_json(options.json, {**facts, "tables": tables})
     _write(options, tables)
     return CANCELLED if done.stopped else status(done.left_out) if loose else DONE
+
+
+def _training_places(options: Namespace) -> int:
+    """Where the model disagrees most with what it learnt."""
+    if options.truth or not options.project or options.predictions or options.exclude or options.figures:
+        raise CellsegError(
+            "Places of training are of a project and its model.", "Give PROJECT, --model, --csv and --json only."
+        )
+    with Printer(options.events) as printer, opened(options.project) as project:
+        done = project.training_places(options.model, csv=options.csv, on_event=printer.show, stop=printer.stopped)
+    print(f"{done.model} disagrees with {len(done.places)} places that it learnt from.")
+    for n, place in enumerate(done.places[: options.training_places], 1):
+        print(f"{n:4d}  {place.score:.2f}  {place_in_words(place)}")
+    write_json(options.json, {"model": done.model, "places": [asdict(p) for p in done.places]})
+    return CANCELLED if printer.stopped() else DONE
 
 
 def _loose(options: Namespace, common: dict[str, Any]) -> tuple[dict[str, Any], api.SystemsCompared]:

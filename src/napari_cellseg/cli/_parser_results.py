@@ -29,6 +29,11 @@ def evaluate(verbs: Any) -> None:
     sub.add_argument("--spacing", type=numbers, metavar="Z,Y,X", help="voxel size in um; else those of the files")
     sub.add_argument("--group-by", metavar="REGEX", help="what it matches in the name of an image is its group")
     sub.add_argument("--exclude", metavar="FILE", help="names of images to leave out, one a line")
+    sub.add_argument(
+        "--training-places", nargs="?", type=positive, const=20, metavar="N",
+        help="instead: the N places (default 20) where the model disagrees most with the labels it learnt from, which "
+        "finds label errors; --csv and --json have all of them",
+    )  # fmt: skip
     _evaluate_how(sub)
     sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")
     sub.add_argument(
@@ -89,6 +94,36 @@ def report(verbs: Any) -> None:
     )  # fmt: skip
     sub.add_argument("--json", metavar="FILE", help="write the same as plain numbers")
     progress(sub)
+
+
+def models(verbs: Any) -> None:
+    sub = verb(
+        verbs, "models", "How models learnt, a line each: losses, gaps between what is learnt and held out, epochs, "
+        "stability, parameters.", "_models",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|DIR", help="projects, and model folders")
+    sub.add_argument("--csv", metavar="FILE", help="write the table, every digit")
+    sub.add_argument("--markdown", metavar="FILE", help="write it for a text")
+    sub.add_argument("--json", metavar="FILE", help="write it as plain numbers")
+
+
+def spot_check(verbs: Any) -> None:
+    sub = verb(
+        verbs, "spot-check", "How good is what nobody looked at: precision and recall of untouched labels, with "
+        "intervals, from a random sample. Without options: what the checks of the project say.", "_spot_check",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--draw", action="store_true", help="draw a new sample; answer it in the step Rounds, or by table")
+    sub.add_argument("--objects", type=positive, metavar="N", help="to draw, at least 12 (default 20)")
+    sub.add_argument("--fields", type=int, metavar="N", help="to draw, in which missed objects are counted (default 8)")
+    sub.add_argument("--seed", type=int, metavar="N", help="of the draw (default 0)")
+    sub.add_argument(
+        "--image", nargs="+", default=[], metavar="ID", help="draw from these, not from all that is predicted"
+    )
+    sub.add_argument("--sample", metavar="FILE.csv", help="write the places as a table to fill in")
+    sub.add_argument("--answers", metavar="FILE.csv", help="take the answers of a filled table")
+    sub.add_argument("--check", type=positive, metavar="N", help="instead of the newest spot check")
+    sub.add_argument("--json", metavar="FILE", help="write what the checks say as plain numbers")
 
 
 def _evaluate_how(sub: argparse.ArgumentParser) -> None:

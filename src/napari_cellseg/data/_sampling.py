@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal
@@ -25,15 +25,21 @@ AHEAD = 2
 _MEMORY = 64
 """Steps whose places are remembered as hard or easy."""
 _TRIES = 50
+SEEN = 8
+"""Patches that are learnt from are validated on, too, but no more than so many, and no more than judge."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one step: pixels (N, C, [Z], Y, X), target (N, K, [Z], Y, X), known (N, 1, [Z], Y, X)."""
+    """Tensors of one step: pixels (N, C, [Z], Y, X), target (N, K, [Z], Y, X), known (N, 1, [Z], Y, X).
+
+    `learnt` says of a patch to validate on that it is learnt from, and only tells how well that is fitted.
+    """
 
     pixels: torch.Tensor
     target: torch.Tensor
     known: torch.Tensor
+    learnt: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,16 @@ class TrainingSet:
         self.hard = deque(Hard(h["step"], h["plane"], tuple(h["centre"]), h["loss"]) for h in hard)
 
     def validation(self) -> Iterator[Batch]:
-        """Fixed patches over the held-out voxels, never augmented."""
+        """Fixed patches over the held-out voxels, never augmented; then some that are learnt from, as they are."""
+        held = 0
+        for batch in self._held_patches():
+            held += 1
+            yield batch
+        for plane, box in self._learnt_boxes(min(held, SEEN)):
+            patch = _as_it_is(plane, box, (self.depth, *(self.config.train.patch,) * 2), plane.known)
+            yield replace(stack([patch], self.volumes), learnt=True)
+
+    def _held_patches(self) -> Iterator[Batch]:
         side, depth = self.config.train.patch, self.depth
         for plane in self.planes:
             where = np.nonzero(plane.held_out)
@@ -166,7 +181,23 @@ class TrainingSet:
             for z, y, x in product(*starts):
                 box = (slice(z, z + depth), slice(y, y + side), slice(x, x + side))
                 if plane.held_out[box].any():
-                    yield stack([_held(plane, box, (depth, side, side))], self.volumes)
+                    yield stack([_as_it_is(plane, box, (depth, side, side), plane.held_out)], self.volumes)
+
+    def _learnt_boxes(self, n: int) -> Iterator[tuple[Plane, tuple[slice, slice, slice]]]:
+        """So many patches round random voxels that are learnt from, the same ones for the same seed."""
+        rng = np.random.default_rng((self.config.train.seed, n))
+        known = [k for k, p in enumerate(self.planes) if len(p.new) or len(p.old)]
+        size = (self.depth, self.config.train.patch, self.config.train.patch)
+        for k in rng.choice(known, n) if n else ():
+            plane = self.planes[k]
+            places = plane.new if len(plane.new) else plane.old
+            middle = places[int(rng.integers(len(places)))]
+            starts = (
+                int(np.clip(m - s // 2, 0, max(length - s, 0)))
+                for m, s, length in zip(middle, size, plane.known.shape, strict=True)
+            )
+            z, y, x = (slice(a, a + s) for a, s in zip(starts, size, strict=True))
+            yield plane, (z, y, x)
 
     @cached_property
     def grid(self) -> list[tuple[int, tuple[int, int, int]]]:
@@ -301,9 +332,11 @@ def stack(patches: Sequence[Patch], volumes: bool = False) -> Batch:
     return Batch(flat, torch.from_numpy(target[:, :, 0]), torch.from_numpy(known[:, :, 0]))
 
 
-def _held(plane: Plane, box: tuple[slice, slice, slice], size: tuple[int, int, int]) -> Patch:
-    """A held-out patch as it is, padded by reflection to `size`."""
-    pixels, target, held = plane.pixels[:, *box], plane.target[:, *box], plane.held_out[box]
+def _as_it_is(
+    plane: Plane, box: tuple[slice, slice, slice], size: tuple[int, int, int], where: NDArray[np.bool_]
+) -> Patch:
+    """A patch as it is, padded by reflection to `size`; what counts is `where` in its plane."""
+    pixels, target, held = plane.pixels[:, *box], plane.target[:, *box], where[box]
     missing = [n - m for n, m in zip(size, held.shape, strict=True)]
     mirror = all(m < n for m, n in zip(missing, held.shape, strict=True))
     mode: Literal["reflect", "edge"] = "reflect" if mirror else "edge"

@@ -25,6 +25,7 @@ from ._statistics import describe, paired
 from ._surfaces import borders
 from ._tables import Collector, Comparing, Row, Tables
 from ._tiling import evaluation_score
+from ._training_places import disagreements, worst_first
 
 __all__ = [
     "ERROR_COLOURS",
@@ -54,6 +55,7 @@ __all__ = [
     "compare",
     "consensus",
     "describe",
+    "disagreements",
     "error_map",
     "evaluation_score",
     "grey",
@@ -69,5 +71,6 @@ __all__ = [
     "review_order",
     "score_image",
     "voxel_counts",
+    "worst_first",
     "worst_objects",
 ]

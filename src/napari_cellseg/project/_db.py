@@ -119,6 +119,10 @@ class Database:
         """What a query gives, for the rooms beside this one that move whole rows."""
         return self._rows(query, *values)
 
+    def read(self, read: Callable[[Row], T], query: str, *values: Any) -> list[T]:
+        """Rows as values, for the rooms beside this one; what cannot be understood is damage."""
+        return self._read(read, query, *values)
+
     def _rows(self, query: str, *values: Any) -> list[Row]:
         with explained(self.path):
             return self._connection.execute(query, values).fetchall()

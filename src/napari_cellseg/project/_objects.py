@@ -80,6 +80,11 @@ class Objects:
         corrected = (counts > 0) & ~approved & (2 * edited.sum(1) >= counts)
         return int(corrected.sum()), int(approved.sum())
 
+    def untouched(self) -> NDArray[np.uint32]:
+        """Ids of objects of which no voxel is corrected or approved, rising, (N,)."""
+        used = (i for i, slot in self._slots.items() if self._counts[slot] > 0 and not self._edited[slot].any())
+        return np.sort(np.fromiter(used, np.uint32))
+
     def box(self, labels: NDArray[np.uint32], id: int) -> Box:
         """The smallest box of an object of `labels`, the array this index follows.
 

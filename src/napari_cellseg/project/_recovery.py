@@ -28,6 +28,8 @@ from ._snapshot import Snapshot, read_snapshot
 
 NAME = "project.db"
 _BESIDE = ("-wal", "-shm")
+_RENUMBERED = ("rounds", "reviews", "hints", "spot_places", "spot_answers")
+"""Tables whose rows nobody knows by their number."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ def _enter_others(connection: sqlite3.Connection, tables: dict[str, list[Row]]) 
         for row in rows:
             if table == "settings" and row[0].startswith(COUNTED):
                 continue  # sums over a log that is another now
-            values = (None, *row[1:]) if table in ("rounds", "reviews", "hints") else row
+            values = (None, *row[1:]) if table in _RENUMBERED else row
             connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({','.join('?' * len(row))})", values)
 
 

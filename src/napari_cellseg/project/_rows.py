@@ -15,6 +15,8 @@ OTHERS = {
     "holdouts": "image, box",
     "reviews": "image, time, author, object, box, outcome, seconds, edits, order_by",
     "hints": "image, time, author, data",
+    "spot_places": "image, spot_check, number, kind, object, box, found, mark",
+    "spot_answers": "image, time, author, spot_check, number, answer, missed, points, seconds",
 }
 _OF_IMAGE = "instr(key, '/') > 0 AND substr(key, instr(key, '/') + 1) = ?"
 """Settings of an image are called ``what/ID``."""

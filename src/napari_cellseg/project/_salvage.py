@@ -22,9 +22,12 @@ from ._pages import cut_out, frames_beside
 from ._records import COMPACTED, ImageRecord, image_from_json
 
 Row = tuple[Any, ...]
-COLUMNS = {"images": 3, "edits": 10, "holdouts": 2, "rounds": 7, "reviews": 10, "hints": 5, "settings": 2, "history": 9}
+COLUMNS = {
+    "images": 3, "edits": 10, "holdouts": 2, "rounds": 7, "reviews": 10, "hints": 5, "settings": 2, "history": 9,
+    "spot_checks": 4, "spot_places": 9, "spot_answers": 10,
+}  # fmt: skip
 """Tables that are taken over, with the number of their columns."""
-_OTHERS = ("holdouts", "rounds", "reviews", "hints", "settings", "history")
+_OTHERS = tuple(name for name in COLUMNS if name not in ("images", "edits"))
 PATIENCE_S = 10.0
 """A query that takes longer for its next row is given up."""
 
@@ -132,7 +135,12 @@ _KINDS: dict[str, tuple[Any, ...]] = {
     "rounds": (int, *[object] * 6),
     "reviews": (int, str, *[object] * 8),
     "history": (int, str, float | int, str, str, str, int | None, str, int),
+    "spot_checks": (int, float | int, str, str),
+    "spot_places": (int, str, int, int, str, int, str, int, int),
+    "spot_answers": (int, str, float | int, str, int, int, str, int, str, float | int),
 }
+_JSON = {"spot_checks": 3, "spot_places": 6, "spot_answers": 8}
+"""Columns whose text must be JSON."""
 
 
 def _is_sound(table: str, row: Row) -> bool:
@@ -145,6 +153,8 @@ def _is_sound(table: str, row: Row) -> bool:
             return all(isinstance(v, int | None) for span in json.loads(row[7]) for v in span)
         elif table == "rounds":
             json.loads(row[5]), json.loads(row[6])
+        elif table in _JSON:
+            json.loads(row[_JSON[table]])
     except (CellsegError, ValueError, TypeError):
         return False
     return True

@@ -5,10 +5,11 @@ Data flow of the report: project folder -> `tell` -> `Story`, plain values -> cu
 
 from __future__ import annotations
 
+from ._dynamics import ModelRow, folders_of, model_row, model_rows, models_markdown, shown, write_model_rows
 from ._effort import Action, Effort, actions, summed
 from ._figures import plot_before_after, plot_curve, plot_strips, strips_png
 from ._methods import methods
-from ._page import Case, page, write_page
+from ._page import Case, page, place_in_words, write_page
 from ._story import MEASURED, OWN, Story, Stretch, as_json, measured_against, tell
 from ._tables import markdown, write_csv
 
@@ -18,20 +19,28 @@ __all__ = [
     "Action",
     "Case",
     "Effort",
+    "ModelRow",
     "Story",
     "Stretch",
     "actions",
     "as_json",
+    "folders_of",
     "markdown",
     "measured_against",
     "methods",
+    "model_row",
+    "model_rows",
+    "models_markdown",
     "page",
+    "place_in_words",
     "plot_before_after",
     "plot_curve",
     "plot_strips",
+    "shown",
     "strips_png",
     "summed",
     "tell",
     "write_csv",
+    "write_model_rows",
     "write_page",
 ]

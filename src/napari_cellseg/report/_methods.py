@@ -16,7 +16,8 @@ _OPTIMISERS = {"adamw": "AdamW", "adam": "Adam"}
 
 def methods(story: Story) -> str:
     """Images, preprocessing, network, training, annotation, result, versions; plain text."""
-    parts = (_images(story), _network(story), _training(story), _annotation(story), _result(story), _versions(story))
+    parts = (_images(story), _network(story), _training(story), _annotation(story), _result(story), _trust(story),
+             _versions(story))  # fmt: skip
     return " ".join(part for part in parts if part)
 
 
@@ -111,6 +112,26 @@ def _result(story: Story) -> str:
     if story.own_truth:
         words += " Part of what judged were a model's own masks, approved as they were."
     return words if clauses else ""
+
+
+def _trust(story: Story) -> str:
+    """The newest spot check of labels that are as they are now."""
+    done = [r for r in story.spot_checks if r.precision.value is not None and not r.outdated]
+    if not done:
+        return ""
+    result = done[-1]
+    p, r, n = result.precision, result.recall, result.right + result.wrong
+    words = (
+        f"Of {result.check.objects:,} objects that nobody had touched, {n} were drawn at random (seed "
+        f"{result.check.seed}) and judged: precision {p.value:.2f} (95 % interval {p.low:.2f} to {p.high:.2f}, exact, "
+        "finite set)"
+    )
+    if r.value is not None:
+        words += (
+            f"; recall {r.value:.2f} ({r.low:.2f} to {r.high:.2f}, Korn and Graubard 1998) from counts of missed "
+            f"objects in {result.fields_counted} random fields"
+        )
+    return f"{words}."
 
 
 def _change(first: Stretch, last: Stretch, name: str) -> str:

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..files import write_text
+from ..project import Sees, TrainingPlace
+from ..trust import Share, said
+from ._dynamics import COLUMNS, shown
 from ._effort import Effort
 from ._methods import methods
 from ._plots import accuracy_plot, correction_plot
@@ -27,6 +30,12 @@ img{max-width:100%}figcaption{color:#4a5568;font-size:.9em}pre{background:#f7faf
 blockquote{border-left:3px solid #2b6cb0;margin:1em 0;padding:.2em 1em;background:#f7fafc}
 @media print{details>*{display:block}body{margin:0}}
 """
+SHOWN_PLACES = 20
+"""Training places that are listed."""
+_PLACE: dict[Sees, str] = {
+    "nothing": "nothing", "an object": "an object", "several": "several in its place", "one": "one in their place",
+    "another outline": "another outline",
+}  # fmt: skip
 Case = tuple[str, bytes]
 """What a strip shows, in words, and its PNG."""
 
@@ -46,8 +55,8 @@ def write_page(story: Story, path: Path, cases: Sequence[Case] = ()) -> Path:
 def page(story: Story, cases: Sequence[Case] = ()) -> str:
     """The whole page."""
     parts = (
-        _head(story), _rounds(story), _before_after(story), _cases(cases), _work(story), _images(story),
-        _methods(story), _lineage(story),
+        _head(story), _rounds(story), _before_after(story), _trust(story), _cases(cases), _training_places(story),
+        _work(story), _images(story), _methods(story), _lineage(story),
     )  # fmt: skip
     title = html.escape(story.name)
     return (
@@ -146,11 +155,77 @@ def _before_after(story: Story) -> str:
     return f'<h2>Before and after</h2>{_table(heads, rows)}<p class="quiet">{text}</p>'
 
 
+def _trust(story: Story) -> str:
+    """What spot checks say of the labels that nobody looked at."""
+    if not story.spot_checks:
+        return ""
+    heads = ["Check", "When", "By", "Labels of", "Right", "Precision", "Missed / found", "Recall", "Minutes"]
+    rows = [
+        [
+            str(r.check.n), _day(r.check.time), r.check.author, r.check.models, f"{r.right} of {r.right + r.wrong}",
+            _share(r.precision), f"{r.missed} / {r.found}" if r.fields_counted else "", _share(r.recall),
+            f"{r.seconds / 60:.1f}",
+        ]
+        for r in story.spot_checks
+    ]  # fmt: skip
+    note = (
+        "Random objects that nobody had touched, judged one by one, and random fields in which missed ones were "
+        "counted. 95 % intervals: of the precision by Clopper and Pearson's construction for a finite set, of the "
+        "recall by Korn and Graubard's (1998), which allows for objects of one field being alike."
+    )
+    newest = "".join(f"<li>{html.escape(line)}</li>" for line in said(story.spot_checks[-1]))
+    table = _table(heads, rows)
+    return f'<h2>What nobody looked at</h2>{table}<ul>{newest}</ul><p class="quiet">{note}</p>'
+
+
+def _share(share: Share) -> str:
+    return "" if share.value is None else f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
+
+
 def _cases(cases: Sequence[Case]) -> str:
     if not cases:
         return ""
     shown = "".join(_figure(png, text) for text, png in cases)
     return f"<h2>Worst cases</h2>{shown}"
+
+
+def _training_places(story: Story) -> str:
+    """Where the model in use disagrees with what it learnt, if somebody has looked."""
+    found = story.training_places
+    if found is None:
+        return ""
+    left = [p for p in found.places if not p.changed]
+    done = len(found.places) - len(left)
+    said = f"{found.model} disagreed with {len(found.places)} places that it had learnt from"
+    said += f"; {done} of them were edited since." if done else "."
+    rows = [
+        [str(n), p.image, _PLACE[p.sees], _ids(p), f"{p.iou:.2f}", f"{p.score:.2f}", where(p)]
+        for n, p in enumerate(left[:SHOWN_PLACES], 1)
+    ]
+    heads = ["", "Image", "The model sees", "Objects", "IoU", "Score", "Place"]
+    note = (
+        "What a model still denies after learning it is either hard to see or a slip of the annotator. Score: "
+        "(1 - IoU) times the size of the place as a share of the median object's, at most 1."
+    )
+    table = _table(heads, rows) if rows else ""
+    return f'<h2>Training places to look at again</h2><p>{html.escape(said)}</p>{table}<p class="quiet">{note}</p>'
+
+
+def place_in_words(place: TrainingPlace) -> str:
+    """``cells, object 12: the model sees nothing (IoU 0.00), at 10:20 30:45``."""
+    return f"{place.image}, {_ids(place)}: the model sees {_PLACE[place.sees]} (IoU {place.iou:.2f}), at {where(place)}"
+
+
+def where(place: TrainingPlace) -> str:
+    """The box of a place, start:stop per axis."""
+    return " ".join(f"{a}:{b}" for a, b in place.box)
+
+
+def _ids(place: TrainingPlace) -> str:
+    if not place.objects:
+        return "no label" if place.sees == "an object" else "a region"
+    ids = ", ".join(map(str, place.objects[:4])) + (", ..." if len(place.objects) > 4 else "")
+    return f"object{'s' if len(place.objects) > 1 else ''} {ids}"
 
 
 def _work(story: Story) -> str:
@@ -198,8 +273,27 @@ def _lineage(story: Story) -> str:
     ]  # fmt: skip
     heads = ["Model", "Parent", "When", "Steps", "Minutes", "Images", "Seed", "Ended by"]
     table = _table(heads, rows) if rows else "<p>There is no model yet.</p>"
+    table += _learnt(story)
     config = f"<details><summary>Configuration</summary><pre>{html.escape(story.config.to_toml())}</pre></details>"
     return f"<h2>Models</h2>{table}{config}"
+
+
+def _learnt(story: Story) -> str:
+    """How the models learnt: the form of the table of training dynamics of Das et al. 2025."""
+    rows = [row for row in story.learnt if row.epochs]
+    if not rows:
+        return ""
+    left_out = {"parent", "network", "steps", "seconds"}  # told above and below
+    kept = [n for n, name in enumerate(COLUMNS) if name not in left_out]
+    heads = [list(COLUMNS.values())[n] for n in kept]
+    note = (
+        "Losses and F1 of the foreground at the epoch that was kept, on patches that were learnt from and on those "
+        "held out (val), as they are. Gaps are above 0 where a model fits what it learnt better. Sigma: standard "
+        "deviation of the val F1 over the epochs (validations); stability: 1 / sigma; slope: change of the val loss "
+        "per epoch at the end."
+    )
+    table = _table(heads, [[shown(row)[n] for n in kept] for row in rows], " class=wide")
+    return f'<h3>How they learnt</h3>{table}<p class="quiet">{note}</p>'
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], how: str = "") -> str:

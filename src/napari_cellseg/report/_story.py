@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..config import Config
-from ..project import ImageRecord, ImageStatus, ModelCard, Project, RoundRecord, image_statuses
+from ..project import (
+    ImageRecord,
+    ImageStatus,
+    ModelCard,
+    Project,
+    RoundRecord,
+    TrainingPlaces,
+    image_statuses,
+    training_places,
+)
+from ..trust import SpotResult, as_row, results
+from ._dynamics import ModelRow, model_rows
 from ._effort import Action, Effort, actions, summed
 
 MEASURED = {"iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall", "ap50": "AP@0.5"}
@@ -82,6 +93,9 @@ class Story:
     own_truth: int
     begun: float | None
     ended: float | None
+    spot_checks: tuple[SpotResult, ...] = ()
+    training_places: TrainingPlaces | None = None
+    learnt: tuple[ModelRow, ...] = ()
 
     @property
     def rounds(self) -> list[Stretch]:
@@ -121,6 +135,9 @@ def tell(project: Project) -> Story:
         own_truth=sum(r.before.get("iou", 0.0) > OWN for r in rounds),
         begun=done[0].time if done else None,
         ended=done[-1].time if done else None,
+        spot_checks=tuple(results(project)),
+        training_places=training_places(project),
+        learnt=tuple(model_rows(project)),
     )
 
 
@@ -165,6 +182,8 @@ def as_json(story: Story) -> dict[str, Any]:
         "rounds": rounds, "by_tool": {k: _effort(v) for k, v in story.by_tool.items()},
         "by_person": {k: _effort(v) for k, v in story.by_person.items()},
         "models": {m.id: {"parent": m.parent, "steps": m.steps, "seconds": m.seconds} for m in story.models},
+        "spot_checks": [as_row(r) for r in story.spot_checks],
+        "learnt": [asdict(row) for row in story.learnt],
     }  # fmt: skip
 
 

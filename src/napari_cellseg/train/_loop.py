@@ -21,6 +21,7 @@ from ..errors import CellsegError
 from ..events import Event, Notice, StepDone, Validated
 from ..nets.device import out_of_memory
 from ..nets.thin import ThinInFloat32
+from ._figures import Sums
 from ._optimise import Average, Freezing, kernels, make_optimiser, rate
 from ._teacher import Teacher
 
@@ -315,34 +316,36 @@ class Loop:
                 self.at.blend, self.best = share, mixed
 
     def _validate(self, batches: list[Batch]) -> Validated:
-        """The running average on the held-out patches."""
-        loss, dice = self._loss_on(batches)
+        """The running average on the held-out patches, which decide, and on some that are learnt from."""
+        held = self._sums_on([b for b in batches if not b.learnt])
+        learnt = self._sums_on([b for b in batches if b.learnt])
+        loss = held.mean_loss
         best = loss <= self.at.best_loss
         self.at.worse = 0 if best else self.at.worse + 1
         if best:
-            self.at.best_loss, self.at.best_step, self.at.best_dice = loss, self.at.step, dice
+            self.at.best_loss, self.at.best_step, self.at.best_dice = loss, self.at.step, held.dice
             for name, value in self.average.network.state_dict().items():
                 self.best[name].copy_(value)
         elif self.config.optimiser.schedule == "plateau" and self.at.worse % self.config.optimiser.wait == 0:
             self.at.falls += 1
-        return Validated(self.at.step, loss, best, dice)
+        return Validated(self.at.step, loss, best, held.dice, held.figures(), learnt.figures())
+
+    def _loss_on(self, batches: list[Batch]) -> tuple[float, float]:
+        """Of the running average, over the known voxels that are held out: its loss, and the Dice of the foreground."""
+        sums = self._sums_on([b for b in batches if not b.learnt])
+        return sums.mean_loss, sums.dice
 
     @torch.inference_mode()
-    def _loss_on(self, batches: list[Batch]) -> tuple[float, float]:
-        """Of the running average, over the known voxels of some batches: its loss, and the Dice of the foreground."""
-        total, weight, place = 0.0, 0.0, self.fabric.device
-        both = either = 0.0
+    def _sums_on(self, batches: list[Batch]) -> Sums:
+        """What the running average does on the known voxels of some batches."""
+        sums, place = Sums(), self.fabric.device
         for batch in batches:
             with self.fabric.autocast(), ThinInFloat32():
                 output = self.average.network(batch.pixels.to(place))
-            known = batch.known.to(place)
-            n = float(known.sum())
-            target = batch.target.to(place)
-            total += float(self.loss(output, target, known)) * n
-            weight += n
-            found, truth = (self._foreground(v) & (known[:, 0] > 0) for v in (output.float(), target - 0.5))
-            both, either = both + 2 * float((found & truth).sum()), either + float(found.sum() + truth.sum())
-        return total / weight if weight else 0.0, both / either if either else 0.0
+            known, target = batch.known.to(place), batch.target.to(place)
+            found, truth = (self._foreground(v) for v in (output.float(), target - 0.5))
+            sums.add(float(self.loss(output, target, known)), found, truth, known[:, 0] > 0)
+        return sums
 
     def _foreground(self, logits: torch.Tensor) -> torch.Tensor:
         """(N, K, ...) -> (N, ...) bool."""

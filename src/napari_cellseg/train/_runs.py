@@ -18,6 +18,7 @@ from ..events import Event, StepDone, Validated, describe
 from ..files import write_text
 from ..models import write_tensors
 from ..project import CHECKPOINT, EPOCHS, Project, unfinished_runs
+from ._figures import FIGURES
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,9 @@ class RunFolder:
             self._board.add_scalar(f"loss/training{of}", event.loss, event.step)
         if self._board is not None and isinstance(event, Validated):
             self._board.add_scalar(f"loss/held out{of}", event.loss, event.step)
+            for where, figures in (("held out", event.held_out), ("learnt patches", event.training)):
+                for name, value in figures.items():
+                    self._board.add_scalar(f"{name}/{where}{of}", value, event.step)
 
     def begin_trial(self) -> None:
         """What follows is of new weights, which may win or not."""
@@ -204,12 +208,24 @@ class RunFolder:
 
 
 def write_curves(path: Path, events: Iterable[dict[str, Any]]) -> None:
-    """Loss of every step and of every validation as a table."""
+    """The loss of every step, and every figure of every validation, as a table.
+
+    A row of a step has the loss on its (augmented) patches. A row of a validation has its number as `epoch` (one epoch
+    each, where the training is counted in epochs), and all `FIGURES` with the averaged weights on patches as they are:
+    on some that are learnt from, and on what is held out.
+    """
+    names = [f"{where}_{name}" for name in FIGURES for where in ("training", "held_out")]
+    epoch = 0
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["step", "training_loss", "held_out_loss"])
+        table = csv.DictWriter(file, ["step", "epoch", *names], restval="")
+        table.writeheader()
         for event in events:
             if event["event"] == "StepDone":
-                table.writerow([event["step"], event["loss"], ""])
+                table.writerow({"step": event["step"], "training_loss": event["loss"]})
             elif event["event"] == "Validated":
-                table.writerow([event["step"], "", event["loss"]])
+                epoch += 1
+                before = {} if "held_out" in event else {"held_out_loss": event["loss"]}  # noted by older versions
+                row = {"step": event["step"], "epoch": epoch, **before}
+                for where in ("training", "held_out"):
+                    row |= {f"{where}_{name}": value for name, value in event.get(where, {}).items()}
+                table.writerow(row)

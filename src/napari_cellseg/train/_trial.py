@@ -28,9 +28,9 @@ HOPELESS = 1.2
 """With so many times the loss after half of its steps, a trial is given up. Seen there (docs/benchmarks.md): 0.79 and
 0.82 in neurites, where new weights won; 1.23 to 2.7 elsewhere."""
 CLEARLY = 0.9
-"""New weights must have so many times the loss of the others at most: few objects judge, and only themselves. Seen: 0.76
-and 0.79 in neurites, where new weights were far better on other images, too; 1.06 and 1.09 in phase contrast and grey
-bright field, where other images said very different things."""
+"""New weights must have so many times the loss of the others at most: few objects judge, and only themselves. Seen:
+0.76 and 0.79 in neurites, where new weights were far better on other images, too; 1.06 and 1.09 in phase contrast and
+grey bright field, where other images said very different things."""
 TRIED = "trial of new weights"
 """What a model's card says of it: objects learnt from, least held-out loss from the parent and from new weights."""
 WHOLE = ("time", "steps", "patience")

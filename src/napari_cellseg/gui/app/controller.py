@@ -51,11 +51,13 @@ from .report_errors import after_settling, report_errors
 from .report_file import ReportFile
 from .review import Review
 from .session import Session
+from .spot_check import SpotChecks
 from .state_view import StateView
 from .strokes import Strokes
 from .tool_actions import ToolActions
 from .tools import BY_NAME, Tools
 from .training import Training
+from .training_places import PlacesOfTraining
 from .view_updates import ViewUpdates
 from .warm_up import warm_up
 from .window_state import WindowState
@@ -85,12 +87,13 @@ class Controller:
         self.review = Review(ws, self.writer, self.strokes)
         self.comparison = Comparison(ws, self.writer, self.review)
         self.errors, self.explaining = ErrorsShown(ws), Explanations(ws)
-        self.tools = Tools(ws, self.actions, self._keys())
+        self.spot = SpotChecks(ws)
+        self.tools = Tools(ws, self.actions, self.spot.keys(self._keys()))
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
-        self.training = Training(ws, self.projects)
+        self.training, self.places = Training(ws, self.projects), PlacesOfTraining(ws)
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring = Measuring(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
@@ -126,8 +129,8 @@ class Controller:
         _follow(ws.image_closing, self.explaining.stop)
         _follow(ws.model_changed, self.explaining.stop)
         _follow(self.actions.asked, self.explaining.why)
-        _follow(ws.edited, self.errors.edited)
-        _follow(ws.model_changed, self.prediction.opened, self.live.opened)
+        _follow(ws.edited, self.errors.edited, self.places.edited)
+        _follow(ws.model_changed, self.prediction.opened, self.live.opened, self.places.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
         _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop, self.measuring.cancel)
         _follow(ws.edited, self.writer.suggest_again, self.measuring.edited)
@@ -144,6 +147,12 @@ class Controller:
         _follow(self.hints.changed, self.live.hinted)
         _follow(self.training.decided, self.old_and_new.clear)
         _follow(self.all_images.predict_all.wished, self.select_image)
+        _follow(self.spot.wished, self.select_image)
+        _follow(self.places.wished, self.select_image)
+        _follow(ws.project_opened, self.places.opened, self.spot.opened)
+        _follow(ws.image_opened, self.spot.image_opened)
+        _follow(ws.image_closing, self.spot.image_closing)
+        _follow(self.prediction.written, self.spot.predicted)
         layers = self.viewer.layers.events
         layers.inserted.connect(self.projects.look_for_images)
         layers.removed.connect(self.projects.look_for_images)
@@ -441,8 +450,11 @@ class Controller:
 
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""
-        first, then = (self.prediction, self.live, self.old_and_new), (self.all_images, self.comparison, self.errors)
-        if not any(part.take(reply) for part in (*first, *then, self.explaining)):
+        askers = (
+            self.prediction, self.live, self.old_and_new, self.all_images, self.comparison, self.errors, self.places,
+            self.explaining,
+        )  # fmt: skip
+        if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)
 
     def restart_engine(self) -> None:

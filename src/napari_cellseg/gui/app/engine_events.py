@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...engine import Reply, record_round
@@ -70,7 +71,9 @@ class EngineEvents:
             case Validated():
                 curve = self._ws.session.curve
                 seconds = curve.training[-1][0] if curve.training else 0.0
-                self._ws.session.update(curve=Curve(curve.training, (*curve.validation, (seconds, event.loss))))
+                held = (*curve.held_out, (seconds, event.held_out))
+                learnt = (*curve.learnt, (seconds, event.training))
+                self._ws.session.update(curve=Curve(curve.training, held, learnt))
             case TrainingShown():
                 self._ws.session.update(training=event)
             case Planned():
@@ -115,9 +118,8 @@ class EngineEvents:
     def _stepped(self, event: StepDone) -> None:
         total = event.elapsed + event.remaining
         share = event.elapsed / total if total else 0.0
-        curve = Curve(
-            (*self._ws.session.curve.training[-2000:], (event.elapsed, event.loss)), self._ws.session.curve.validation
-        )
+        before = self._ws.session.curve
+        curve = replace(before, training=(*before.training[-2000:], (event.elapsed, event.loss)))
         text = f"Fine-tuning: step {event.step}, loss {event.loss:.3f}"
         pace = event.elapsed / event.step if event.step >= WARM else self._ws.session.pace
         self._ws.session.update(curve=curve, pace=pace, progress=Progress("train", text, share, event.remaining))

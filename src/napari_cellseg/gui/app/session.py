@@ -14,11 +14,23 @@ from ...config import Config
 from ...edits import Over
 from ...evaluation import Item
 from ...events import Planned, TrainingShown
-from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
+from ...project import (
+    Forecast,
+    Holdout,
+    ImageRecord,
+    ImageStatus,
+    LabelStore,
+    LeftOut,
+    ModelCard,
+    Project,
+    RoundRecord,
+    TrainingPlace,
+)
 from ...targets import Target
 from .explained import ExplainState
 from .items import Item as Line
 from .measured import MeasureState
+from .spot_view import SpotState
 
 Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
 
@@ -61,10 +73,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class Curve:
-    """Loss of the running or last training: (seconds, loss) of steps and of validations."""
+    """The running or last training: (seconds, loss) of steps, and of validations the figures by their names.
+
+    `held_out` and `learnt` are (seconds, figures) on what is held out, and on patches that are learnt from.
+    """
 
     training: tuple[tuple[float, float], ...] = ()
-    validation: tuple[tuple[float, float], ...] = ()
+    held_out: tuple[tuple[float, dict[str, float]], ...] = ()
+    learnt: tuple[tuple[float, dict[str, float]], ...] = ()
+
+    def points(self, name: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """(seconds, value) of a figure on what is learnt from, and on what is held out."""
+        learnt, held = (
+            [(t, values[name]) for t, values in side if name in values] for side in (self.learnt, self.held_out)
+        )
+        return learnt, held
 
 
 @dataclass(frozen=True)
@@ -222,6 +245,10 @@ class Session:
     """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
+    places: tuple[TrainingPlace, ...] = ()
+    """Where the model in use disagrees with what it learnt, the worst first."""
+    spot: SpotState = field(default_factory=SpotState)
+    """The spot check: what it asks, and what it comes to."""
     measured: MeasureState = field(default_factory=MeasureState)
 
     _held: int = field(default=0, repr=False)

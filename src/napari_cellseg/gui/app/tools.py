@@ -69,10 +69,10 @@ OTHER_KEYS = {
     "Shift-N": "Brush with the label of the object under the cursor",
     "Y": "Approve the visible field",
     "Shift-A": "Lock or unlock approved objects",
-    "9": "Review: skip to the next place",
-    "8": "Review: back to the one before",
-    "0": "Review: approve this one and go on",
-    "R": "Review: fix this one with the brush",
+    "9": "Review: skip to the next place; spot check: unsure",
+    "8": "Review: back to the one before; spot check, too",
+    "0": "Review: approve this one and go on; spot check: right, or the field is done",
+    "R": "Review: fix this one with the brush; spot check: wrong, or the last click was",
     "Control-1": "Classes: the brush with the first class; so on to Control-9",
 }
 KEYS = {**OTHER_KEYS, **{t.key: f"{t.title}: {t.tip}" for t in TOOLS}}

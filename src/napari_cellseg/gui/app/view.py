@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
+from ...project import TrainingPlace
 from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
 from .explained import ExplainView
@@ -14,6 +15,7 @@ from .measured import measure_view
 from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Session
+from .spot_view import spot_view
 from .view_values import View
 from .words import (
     counts_text,
@@ -172,6 +174,9 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "held_shown": s.held_shown,
         **_errors(s),
         "explain": _explain(s),
+        "places": tuple(_place(n, p) for n, p in enumerate(s.places)),
+        "find_places": _first(*allowed, Control(bool(s.rounds or s.unjudged), "Fine-tune a model here first.")),
+        "spot": spot_view(s.spot, _first(*allowed, _spot(s))),
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,
@@ -200,6 +205,28 @@ def _explain(s: Session) -> ExplainView:
     objects = Control(s.project is None or s.project.task == "instance", "This project has classes, not objects.")
     asked = _first(image, model, idle)
     return ExplainView(s.explained, asked, _first(asked, objects), s.tool == "why", EXPLANATION_COLOURS)
+
+
+def _place(n: int, place: TrainingPlace) -> Item:
+    """A line of the list of places."""
+    where = "" if not place.objects else f", object {place.objects[0]}"
+    sees = {
+        "nothing": "the model sees nothing", "an object": "the model sees an object",
+        "several": "the model sees several", "one": "the model sees one", "another outline": "another outline",
+    }  # fmt: skip
+    text = f"{place.image}{where}: {sees[place.sees]}"
+    tip = f"IoU {place.iou:.2f}, score {place.score:.2f}"
+    return Item(str(n), text, mark="edited" if place.changed else "", tip=tip)
+
+
+def _spot(s: Session) -> Control:
+    """Whether untouched objects can be drawn."""
+    if s.project is None:
+        return Control(False, "Make or open a project first (step Image).")
+    there = s.counts.objects > 0 or any(status.labelled for status in s.statuses.values())
+    if s.project.task != "instance":
+        return Control(False, "It is of objects; the labels of this project are classes.")
+    return Control(there, "" if there else "Predict first: then there is something that nobody has looked at.")
 
 
 def _errors(s: Session) -> dict[str, Any]:
@@ -277,7 +304,8 @@ def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:
     }
     locked = dict.fromkeys(("Preprocess", "Predict", "Correct"), image.reason)
     locked["Fine-tune"] = _known(s).reason if s.project else image.reason
-    locked["Rounds"] = "" if s.rounds or s.unjudged else "Fine-tune a model first: a round compares old and new."
+    rounds = bool(s.rounds or s.unjudged or s.spot.check)
+    locked["Rounds"] = "" if rounds else "Fine-tune a model first: a round compares old and new."
     here = s.store is not None or s.measured.labels_there
     locked["Measure"] = "" if here else "Open an image or a labels layer first."
     following = _next_step(s, open_round)

@@ -15,6 +15,7 @@ from .explained import ExplainView
 from .items import Control, Item, Step
 from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
+from .spot_view import SpotView
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,10 @@ class View:
     needs_project: Control
     needs_image: Control
     predict: Control
+    places: tuple[Item, ...]
+    """Where the model disagrees with what it learnt; marked where somebody has edited since."""
+    find_places: Control
+    spot: SpotView
     measure: MeasureView
     cancel: Control
     correct: Control

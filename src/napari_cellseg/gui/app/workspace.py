@@ -30,6 +30,7 @@ RUNNING = {
     "show": "Cutting patches",
     "judge": "Judging on held-out corrections",
     "explain": "Explaining",
+    "places": "Predicting what the model learnt from",
 }
 """What the status line says of a job, by its kind."""
 

@@ -245,11 +245,11 @@ class ImageLayers:
             return tuple(slice(0, n) for n in self.record.shape)
         return tuple(box)
 
-    def look_at(self, box: tuple[slice, ...]) -> None:
-        """Move and zoom so that a box fills about a third of the view, in its middle slice."""
+    def look_at(self, box: tuple[slice, ...], share: float = 1 / 3) -> None:
+        """Move and zoom so that a box fills about a share of the view, in its middle slice."""
         go_to_middle(self.viewer, self.labels, box)
         sides = np.array([(s.stop - s.start + 16) * c for s, c in zip(box, self.labels.scale, strict=True)][-2:])
-        _napari.camera(self.viewer).zoom = float(np.min(_napari.canvas_size(self.viewer) / sides) / 3)
+        _napari.camera(self.viewer).zoom = float(np.min(_napari.canvas_size(self.viewer) / sides) * share)
 
     def go_to_slice(self, z: int) -> None:
         """Show a slice of a volume."""

@@ -13,7 +13,7 @@ from ...presets import TRAININGS
 from ..app.view import View
 from .page import Page, more
 from .settings_form import SettingsForm
-from .widgets import ActionButton, CurvePlot, heading, hint
+from .widgets import FIGURES, ActionButton, CurvePlot, heading, hint
 
 SIMPLE = ("seconds", "margin")
 REST = ("patch", "batch", "learning_rate", "replay", "seed", "from_scratch", "trial", "tensorboard")
@@ -45,10 +45,22 @@ class FineTunePage(Page):
             "Fine-tune", "Train a new model on the corrections and judge it.", c.training.fine_tune, primary=True
         )
         self.resume = ActionButton("Go on", "Go on with the training that was interrupted.", c.training.resume)
-        self.plot = CurvePlot()
+        self.plot, self.figure = CurvePlot(), QComboBox()
+        for name, title in FIGURES.items():
+            self.figure.addItem(title, name)
+        self.figure.setToolTip("What the curve shows; all of it is kept with the model, in curves.csv.")
+        self.figure.currentIndexChanged.connect(lambda n: self.plot.show_figure(self.figure.itemData(n)))
         self.reason: QLabel = hint()
         self.forecast: QLabel = hint()
-        for widget in (self.forms["simple"][1], self.forecast, self.button, self.resume, self.reason, self.plot):
+        for widget in (
+            self.forms["simple"][1],
+            self.forecast,
+            self.button,
+            self.resume,
+            self.reason,
+            self.plot,
+            self.figure,
+        ):
             self.form.addWidget(widget)
         self.form.addWidget(more("More: patches and network", *self._looking()))
         self.form.addWidget(

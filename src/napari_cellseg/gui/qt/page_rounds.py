@@ -21,6 +21,8 @@ from ..app.items import Item
 from ..app.old_and_new import Side
 from ..app.view import View
 from .page import Page
+from .panel_spot_check import SpotCheckPanel
+from .panel_training_places import TrainingPlacesPanel
 from .widgets import READ_MASKS, ActionButton, heading, hint, row
 
 _AGAINST: dict[str, Against | None] = {
@@ -52,9 +54,23 @@ class RoundsPage(Page):
         self.form.addWidget(self.changing)
         self.form.addWidget(row(self.keep, self.back))
         self._make_errors()
+        self.panels = SpotCheckPanel(self.controller), TrainingPlacesPanel(self.controller)
+        for title, panel in zip(("What nobody looked at", "Label errors"), self.panels, strict=True):
+            self.form.addWidget(heading(title))
+            self.form.addWidget(panel)
         self.form.addWidget(heading("All rounds"))
         self.form.addWidget(self.list)
         self.form.addWidget(self.report)
+
+    @property
+    def spot(self) -> SpotCheckPanel:
+        """How good is what nobody looked at."""
+        return self.panels[0]
+
+    @property
+    def places(self) -> TrainingPlacesPanel:
+        """Where the model denies what it learnt."""
+        return self.panels[1]
 
     def _make_table(self) -> None:
         """Metrics before and after."""
@@ -146,6 +162,8 @@ class RoundsPage(Page):
     def show_view(self, view: View) -> None:
         """Show the rounds."""
         self._show_errors(view)
+        for panel in self.panels:
+            panel.show_view(view)
         self.report.show_control(view.needs_project)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QPointF, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import (
     QColor,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
     QPainter,
-    QPainterPath,
     QPaintEvent,
     QPen,
+    QPolygonF,
     QResizeEvent,
 )
 from qtpy.QtWidgets import (
@@ -261,20 +261,40 @@ class StatusBar(QWidget):
         return frame, message
 
 
+FIGURES = {
+    "loss": "Loss", "accuracy": "Accuracy", "iou": "IoU", "f1": "F1 (Dice)", "precision": "Precision",
+    "recall": "Recall",
+}  # fmt: skip
+"""What can be plotted of a training, as people call it."""
+_LEARNT, _HELD = ACCENT, "#f2b134"
+
+
 class CurvePlot(QWidget):
-    """Loss of steps (thin) and of validations (dots) against seconds."""
+    """A figure of a training against seconds: held out as dots, learnt from as a line; of the loss every step."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setMinimumHeight(120)
-        self._curve = Curve()
-        self.setToolTip("Loss on training patches (line) and on held-out corrections (dots); lower is better.")
+        self._curve, self._figure = Curve(), "loss"
+        self._tell()
 
     def show_curve(self, curve: Curve) -> None:
         """Draw another curve."""
         if curve != self._curve:
             self._curve = curve
             self.update()
+
+    def show_figure(self, name: str) -> None:
+        """Draw another figure, a key of `FIGURES`."""
+        self._figure = name
+        self._tell()
+        self.update()
+
+    def _tell(self) -> None:
+        loss = self._figure == "loss"
+        better = "lower is better" if loss else "of the foreground, pixel by pixel; higher is better"
+        what = "the patches of every step" if loss else "patches that are learnt from"
+        self.setToolTip(f"{FIGURES[self._figure]} on {what} (line) and on held-out corrections (dots); {better}.")
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Qt asks for the picture."""
@@ -283,30 +303,35 @@ class CurvePlot(QWidget):
         area = self.rect().adjusted(0, 6, -1, -20)  # in line with what is above and below
         painter.setPen(QPen(QColor("#5a6472")))
         painter.drawRect(area)
-        points = self._curve.training + self._curve.validation
-        if not points:
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "The loss appears here while training.")
+        learnt, held = self._curve.points(self._figure)
+        line = list(self._curve.training) if self._figure == "loss" else learnt
+        name = FIGURES[self._figure]
+        if not (line or held):
+            text = f"The {name.split(' ')[0].lower() if self._figure != 'iou' else name} appears here while training."
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, text)
             return
-        right, top = max(p[0] for p in points) or 1.0, max(p[1] for p in points) or 1.0
+        right = max(p[0] for p in line + held) or 1.0
+        top = (max(p[1] for p in line + held) or 1.0) if self._figure == "loss" else 1.0
 
-        def place(point: tuple[float, float]) -> tuple[float, float]:
-            return area.left() + point[0] / right * area.width(), area.bottom() - point[1] / top * area.height()
+        def place(point: tuple[float, float]) -> QPointF:
+            return QPointF(
+                area.left() + point[0] / right * area.width(), area.bottom() - point[1] / top * area.height()
+            )
 
+        self._write_below(painter, f"{name}, 0 to {top:.2f}", f"{right:.0f} s")
+        every = max(1, len(line) // max(1, area.width()))  # no more points than pixels
+        painter.setPen(QPen(QColor(_LEARNT), 1.2))
+        painter.drawPolyline(QPolygonF([place(p) for p in line[::every]]))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(_HELD))
+        for point in held:
+            painter.drawEllipse(place(point), 3, 3)
+
+    def _write_below(self, painter: QPainter, left: str, right: str) -> None:
         below = self.rect().adjusted(0, self.height() - 18, -1, 0)
         painter.setPen(QPen(QColor("#9aa4af")))
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, f"loss, 0 to {top:.2f}")
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"{right:.0f} s")
-        path = QPainterPath()
-        every = max(1, len(self._curve.training) // max(1, area.width()))  # no more points than pixels
-        for n, point in enumerate(self._curve.training[::every]):
-            (path.lineTo if n else path.moveTo)(*place(point))
-        painter.setPen(QPen(QColor(ACCENT), 1.2))
-        painter.drawPath(path)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor("#f2b134"))
-        for point in self._curve.validation:
-            x, y = place(point)
-            painter.drawEllipse(int(x) - 3, int(y) - 3, 6, 6)
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, left)
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight, right)
 
 
 class HistogramPlot(QWidget):
