@@ -1,4 +1,4 @@
-"""Opens and closes projects and images, and reads of them what views show. No Qt.
+"""Opens and closes projects and images. No Qt.
 
 Data flow: a folder -> `Project` -> lists in the session -> an image -> `ImageLayers` in the viewer -> `image_opened`;
 closing goes the other way: `image_closing`, then the layers, then the snapshot of labels and state.
@@ -6,8 +6,7 @@ closing goes the other way: `image_closing`, then the layers, then the snapshot 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,23 @@ from psygnal import EmitLoopError
 
 from ... import images
 from ...config import Config
-from ...engine import unjudged_models
 from ...errors import CellsegError
 from ...files import write_text
 from ...project import (
-    SUFFIX,
-    Addition,
     Project,
     adopt_model,
-    new_project,
     put_size,
-    removed_images,
     save_elsewhere,
-    unfinished_runs,
 )
 from ..layers.image_layers import ImageLayers
 from ..layers.overlays import is_ours
-from ..layers.save_pixels import holds_file, save_pixels
 from .all_images import AllImages
-from .items import Item
+from .project_lists import lists, taken, unusual
 from .report_errors import mistake, report_errors
 from .session import Curve, Offer
 from .strokes import Strokes
 from .window_state import WindowState
-from .workspace import Offering, Workspace
+from .workspace import Workspace
 
 READ_ONLY = (
     "This project is open in another window, so this one only looks. Close the other window and open the project again "
@@ -61,8 +53,8 @@ class Projects:
         """Close what is open and take another project: views see the one or the other, never parts of both."""
         session = self._ws.session
         try:
-            lists = _lists(project)
-            notice = _unusual(project, lists)
+            found = lists(project)
+            notice = unusual(project, found)
         except CellsegError:
             project.close()
             raise
@@ -74,7 +66,7 @@ class Projects:
             project=project, config=project.config, image="", store=None, problem=None, curve=Curve(), together=(),
             field_only=False, gone=False, read_only=read_only, notice="\n".join(n for n in notices if n), fitted=None,
             target=None,
-            status=f"Opened {project.name}." if lists["images"] else "Now add an image.", **lists,
+            status=f"Opened {project.name}." if found["images"] else "Now add an image.", **found,
         )  # fmt: skip
         self._ws.project_opened.emit()
         if session.images:
@@ -116,7 +108,7 @@ class Projects:
 
     def refresh(self) -> None:
         """Read the lists of images, models and rounds again."""
-        self._ws.session.update(**_lists(self._ws.project()))
+        self._ws.session.update(**lists(self._ws.project()))
         self._all_images.count()
 
     @report_errors
@@ -152,88 +144,6 @@ class Projects:
         self._ws.session.update(status=f"The current model is {id}. Press Predict to see what it finds.")
 
     # --- images -------------------------------------------------------------------------------------
-
-    def open_images(
-        self, paths: Sequence[str | Path], folder: str | Path | None = None, *, anyway: bool = False
-    ) -> None:
-        """Begin with pictures, in the open project or in one that is made beside the first; or open a project folder.
-
-        Parameters
-        ----------
-        folder
-            Where a new project goes instead; a new one is made there in any case.
-        anyway
-            Take pictures of another kind than those of the open project, too.
-        """
-        given = [Path(path) for path in paths]
-        if folders := [path for path in given if path.suffix == SUFFIX]:
-            self.use(Project.open(folders[0]))
-        if pictures := [path for path in given if path.suffix != SUFFIX]:
-            if self._ws.session.project is None or folder is not None:
-                self.use(self._project_for(pictures, folder))
-            elif not anyway:
-                self._refuse_another_kind(pictures)
-            self.add_images(pictures)
-
-    def _project_for(self, pictures: list[Path], folder: str | Path | None) -> Project:
-        """The project of pictures that have none: beside the first of them, or in a folder; it may be there already."""
-        for picture in pictures:
-            images.check_content(images.read(picture))  # before a project is made for it
-        home = Path(folder) if folder else pictures[0].resolve().parent
-        if not os.access(home, os.W_OK):
-            raise Offering(
-                f"Nothing can be written to {home}, where the pictures are.", "Choose a folder for the project.",
-                Offer("folder", tuple(map(str, pictures))),
-            )  # fmt: skip
-        base = home / (pictures[0].name.split(".")[0] if len(pictures) == 1 else home.name)
-        return _made_or_new(base)
-
-    def _refuse_another_kind(self, pictures: list[Path]) -> None:
-        """Pictures with other channels or axes than those of the project are asked about."""
-        known = {(r.n_channels, len(r.shape)) for r in self._ws.session.images}
-        for picture in pictures:
-            image = images.read(picture)
-            kind = image.n_channels, len(image.spatial_shape)
-            if known and kind not in known:
-                raise Offering(
-                    f"{picture.name} is {_kind(*kind)}, those of this project: {_kind(*min(known))}.",
-                    "One network learns best from one kind of image.",
-                    Offer("own project", tuple(map(str, pictures))), Offer("add anyway", tuple(map(str, pictures))),
-                )  # fmt: skip
-
-    def add_images(self, paths: Sequence[str | Path]) -> None:
-        """Add picture files to the project and open the first of them."""
-        done = self._ws.project().add_images(Addition(Path(path)) for path in paths)
-        added = [id for each in done for id in each.ids]
-        self.refresh()
-        if added:
-            self.select_image(added[0])
-
-    def use_layer(self, name: str, folder: str | Path | None = None) -> None:
-        """Work on an image that is open in napari, making a project beside its file where there is none.
-
-        Pixels that come from no file, or from several opened as one stack, are written once into the project
-        (``sources/``), since a project must be able to read them again. Of a pyramid it is the finest level.
-        """
-        layer = self._ws.viewer.layers[name]
-        path = Path(str(layer.source.path)) if layer.source.path else None
-        if path is not None and holds_file(layer, images.read(path)):
-            self.open_images([path], folder)
-        else:
-            if self._ws.session.project is None:
-                home = Path(folder) if folder else path.parent if path else Path.cwd()
-                self.use(_made_or_new(home / name.split(" ")[0].split(".")[0]))
-            self.add_images([save_pixels(layer, self._ws.project().path / "sources")])
-        for shown in [x for x in self._ws.viewer.layers if x is layer or (path and str(path) == x.source.path)]:
-            if not is_ours(shown):  # its picture is shown by a layer of ours now
-                self._ws.viewer.layers.remove(shown)
-
-    def relocate(self, id: str, path: str | Path) -> None:
-        """Say where a moved picture is now."""
-        self._ws.project().relocate(id, path)
-        self.refresh()
-        self._ws.session.update(problem=None)
-        self.select_image(id)
 
     def select_image(self, id: str) -> None:
         """Close the open image (its labels are saved) and open another."""
@@ -341,68 +251,3 @@ class Projects:
                 raise
             text = f"{cause.message} {cause.hint}"
             self._ws.session.update(notice=f"{self._ws.session.notice}\n{text}".strip())
-
-
-def _made_or_new(base: Path) -> Project:
-    """The project that is there already, or a new one."""
-    made = base.with_name(base.name + SUFFIX)
-    return Project.open(made) if made.exists() else new_project(base)
-
-
-def _kind(channels: int, ndim: int) -> str:
-    """``a volume of 3 channels``."""
-    shape = "volume" if ndim == 3 else "picture"
-    return f"a grey {shape}" if channels == 1 else f"a {shape} of {channels} channels (colours)"
-
-
-def taken(notices: list[str]) -> list[str]:
-    """What was noted, once."""
-    found = list(notices)
-    notices.clear()
-    return found
-
-
-def interrupted_in(project: Project) -> str:
-    """The training of a project that was interrupted last, "" where a later one has ended."""
-    runs = unfinished_runs(project.runs_folder)
-    trained = [m.id.lstrip("v") for m in project.models() if not m.members]
-    numbers = [int(n) for n in trained if n.isdigit()]
-    return runs[-1] if runs and int(runs[-1].lstrip("v")) >= max(numbers, default=0) else ""
-
-
-def _lists(project: Project) -> dict[str, Any]:
-    """What the session knows of a project: read here, so that no view needs to read the disk."""
-    current = project.current_model
-    return {
-        "images": tuple(project.images()),
-        "removed": tuple(Item(one.key, one.id, one.text) for one in removed_images(project)),
-        "models": tuple(project.models()),
-        "left_out": tuple(project.left_out()),
-        "current_model": current,
-        "own": project.model_config(current).target if current else None,
-        "rounds": tuple(project.db.rounds()),
-        "unfinished": interrupted_in(project),
-        "unjudged": tuple(unjudged_models(project)),
-        "user_edits": project.db.has_user_edits(),
-        "holdouts": project.db.holdouts(),
-        "guidelines": _guidelines(project)[0],
-    }
-
-
-def _unusual(project: Project, lists: dict[str, Any]) -> str:
-    """What a person should know who opens a project with these lists: what is left out of it."""
-    lines = [f"{one.name} cannot be used: {one.reason}." for one in lists["left_out"]]
-    lines += taken(project.notices)
-    set_model = project.db.setting("current_model")
-    if set_model and lists["current_model"] is None:
-        lines.append(f"The model in use was {set_model}. Choose another one below, or mend its folder.")
-    lines += [f"{id} was trained, but not judged before the window closed: see Rounds." for id in lists["unjudged"]]
-    return "\n".join([*lines, *filter(None, [_guidelines(project)[1]])])
-
-
-def _guidelines(project: Project) -> tuple[str, str]:
-    """The project's annotation rules, or why they cannot be read."""
-    try:
-        return project.guidelines(), ""
-    except CellsegError as error:
-        return "", f"{error.message} {error.hint}"

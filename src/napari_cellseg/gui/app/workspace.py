@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Callable
 
 from napari.components import ViewerModel
 from psygnal import Signal
@@ -46,6 +47,8 @@ class Workspace:
 
     Attributes
     ----------
+    wake
+        Asks for a tick as soon as the program is idle; nothing where no clock runs.
     family
         The layers of the open image, None before one is open.
     job
@@ -73,6 +76,7 @@ class Workspace:
     def __init__(self, viewer: ViewerModel, session: Session, engine: Engine) -> None:
         self.viewer, self.session, self.engine = viewer, session, engine
         self.helper = Helper(session)
+        self.wake: Callable[[], None] = lambda: None
         self.family: ImageLayers | None = None
         self.job: int | None = None
         self.cancelled: int | None = None

@@ -19,7 +19,7 @@ class Ticker(QObject):
         self._timer.setInterval(IDLE_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
-        controller.wake = self._soon
+        controller.ticked_by(self._soon)
 
     def stop(self) -> None:
         """Stop for good."""
