@@ -232,13 +232,14 @@ class Controller(Parts):
 
     def _tick(self) -> None:
         end = time.perf_counter() + BUDGET_S
+        self._ws.turns.step()
         self.projects.keep_together()
         self.strokes.take_back_unsaved()
         self.helper.collect()
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external, self.state_view, self.measuring,
+            self.external, self.state_view, self.measuring, self.additions,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()

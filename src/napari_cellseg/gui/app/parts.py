@@ -110,6 +110,7 @@ class Parts:
         _follow(ws.model_changed, self.prediction.opened, self.live.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
         _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop, self.measuring.cancel)
+        _follow(ws.cancelling, self.additions.cancel)
         _follow(ws.edited, self.writer.suggest_again, self.measuring.edited)
         _follow(ws.user_edited, self.review.touched)
         _follow(ws.counted, self.all_images.foresee)
@@ -142,9 +143,9 @@ class Parts:
         warm_up()
         self.engine.start()  # the session says "engine: starting" from the beginning
 
-    def ticked_by(self, soon: Callable[[], None]) -> None:
-        """A clock is there: `soon` asks it for a tick as soon as the program is idle."""
-        self._ws.wake = soon
+    def ticked_by(self, soon: Callable[[int], None]) -> None:
+        """A clock is there: `soon` asks it for a tick in so many milliseconds, 0 for before anything else."""
+        self._ws.turns.soon = soon
 
     def close(self) -> None:
         """Write snapshots and end the engine."""
@@ -155,6 +156,8 @@ class Parts:
         layers.removed.disconnect(self._removed)
         for event in (layers.inserted, layers.removed, layers.renamed):
             event.disconnect(self.measuring.look_for_layers)
+        self._ws.turns.close()
+        self.additions.close()
         self.projects.close_image()
         self.engine.close()
         self.helper.close()
@@ -194,16 +197,18 @@ class Parts:
     @property
     def busy(self) -> bool:
         """Whether anything is running or waiting to be written."""
-        writing = bool(self.writer.pieces) or self.strokes.stepping
+        writing = bool(self.writer.pieces) or self.strokes.stepping or self._ws.turns.busy
         helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy or self.measuring.worker.busy
+        helping = helping or self.additions.busy
         return self.job is not None or writing or helping
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _removed(self, event: Any = None) -> None:
         """A layer was taken out of the viewer; more may follow at once, so this waits until the program is idle."""
-        if self.family is not None and self.family.missing:
-            self._ws.wake()
+        soon = self._ws.turns.soon
+        if soon is not None and self.family is not None and self.family.missing:
+            soon(0)
 
 
 def _follow(signal: SignalInstance, *parts: Callable[..., Any]) -> None:

@@ -23,13 +23,14 @@ from ...project import (
     put_size,
     save_elsewhere,
 )
-from ..layers.image_layers import ImageLayers
+from ..layers.image_layers import ImageLayers, pixels_of
 from ..layers.overlays import is_ours
 from .all_images import AllImages
 from .project_lists import lists, taken, unusual
 from .report_errors import mistake, report_errors
 from .session import Curve, Offer
 from .strokes import Strokes
+from .turns import Steps
 from .window_state import WindowState
 from .workspace import Workspace
 
@@ -44,6 +45,8 @@ class Projects:
 
     def __init__(self, workspace: Workspace, strokes: Strokes, window: WindowState, all_images: AllImages) -> None:
         self._ws, self._strokes, self._window, self._all_images = workspace, strokes, window, all_images
+        self._leaving: list[ImageLayers] = []
+        """Layers of an image that is closed, on screen until those of the next one are."""
         self.author = ""
         """Who the history says made an edit; "" for the name of the account."""
 
@@ -51,6 +54,10 @@ class Projects:
 
     def use(self, project: Project) -> None:
         """Close what is open and take another project: views see the one or the other, never parts of both."""
+        self._ws.turns.run(self.using(project))
+
+    def using(self, project: Project, image: str = "") -> Steps[None]:
+        """The steps of `use`; `image` is opened, "" for the one that was open when the project was closed."""
         session = self._ws.session
         try:
             found = lists(project)
@@ -70,7 +77,7 @@ class Projects:
         )  # fmt: skip
         self._ws.project_opened.emit()
         if session.images:
-            self.select_image(self._window.image())
+            yield from self.opening(image or self._window.image())
             self._window.return_there()
 
     def recover(self, path: str | Path) -> None:
@@ -85,8 +92,12 @@ class Projects:
         """Write what is open as another project and go on with that one."""
         self._ws.settle()
         saved = save_elsewhere(self._ws.project(), path)
-        self.use(Project.open(saved))
-        self._ws.session.update(notice="", problem=None, status=f"Saved as {saved}. You go on there.")
+
+        def steps() -> Steps[None]:
+            yield from self.using(Project.open(saved))
+            self._ws.session.update(notice="", problem=None, status=f"Saved as {saved}. You go on there.")
+
+        self._ws.turns.run(steps())
 
     def leave(self) -> None:
         """Close the open project."""
@@ -147,6 +158,10 @@ class Projects:
 
     def select_image(self, id: str) -> None:
         """Close the open image (its labels are saved) and open another."""
+        self._ws.turns.run(self.opening(id))
+
+    def opening(self, id: str) -> Steps[None]:
+        """The steps of `select_image`: until the last one no image is open."""
         ws = self._ws
         project = ws.project()
         if self._all_images.holds(id):
@@ -157,8 +172,14 @@ class Projects:
             ws.fail(error, Offer("locate", (id,)))
             return
         self._window.remember(at_once=True)
-        self.close_image()
-        self._show(id, picture)
+        self._leave_image()
+        ws.session.update(status=f"Opening {id}...")
+        yield None
+        try:
+            yield from self._show(id, picture)
+        except Exception:
+            self._clear()
+            raise
         ws.session.update(
             image=id, store=ws.layers().store, channel=0, tool="", status=f"Opened {id}.", preview=False,
             held_shown=False, user_edits=project.db.has_user_edits(),
@@ -168,19 +189,34 @@ class Projects:
         ws.count()
         if project.notices:
             ws.session.update(notice="\n".join([*filter(None, [ws.session.notice]), *taken(project.notices)]))
+        if self._leaving:
+            yield None
+            self._clear()
 
-    def _show(self, id: str, picture: images.Image) -> None:
-        """Make the layers of an image."""
+    def _show(self, id: str, picture: images.Image) -> Steps[None]:
+        """Make the layers of an image and put them into the viewer, one in a turn; they are seen all at once."""
         ws, project = self._ws, self._ws.project()
+        pixels = yield from ws.turns.away(lambda: pixels_of(picture))
         record, store = project.image(id), project.store(id)
         store.read_only = ws.session.read_only
-        ws.family = ImageLayers(
-            ws.viewer, record, picture, store, ws.session.config.train.margin, self._strokes.painted,
+        family = ImageLayers(
+            ws.viewer, record, pixels, store, ws.session.config.train.margin, self._strokes.painted,
             self._strokes.undo, self._strokes.redo,
         )  # fmt: skip
+        try:
+            for _ in family.come():
+                yield None
+        except BaseException:  # something else is opened first
+            family.leave()
+            self._leaving.append(family)
+            self._told(lambda: project.release(id))
+            raise
+        for other in self._leaving:
+            other.hide()
+        ws.family = family
         ws.viewer.reset_view()
-        ws.family.labels.editable = not ws.session.read_only
-        ws.family.labels.preserve_labels = ws.session.choices.over == "background"
+        family.labels.editable = not ws.session.read_only
+        family.labels.preserve_labels = ws.session.choices.over == "background"
 
     def step_image(self, by: int) -> None:
         """Open the next or the previous image."""
@@ -203,11 +239,18 @@ class Projects:
 
     def close_image(self) -> None:
         """Close the open image; what could not be saved is said."""
+        self._ws.turns.stop()
+        self._leave_image()
+        self._clear()
+
+    def _leave_image(self) -> None:
+        """Close the open image, but let its layers be seen until `_clear`: drawing none, or some, would flicker."""
         ws = self._ws
         self._strokes.finish()
         ws.image_closing.emit()
         if ws.family is not None:
-            ws.family.remove()
+            ws.family.leave()
+            self._leaving.append(ws.family)
             ws.family = None
         project, image = ws.session.project, ws.session.image
         ws.session.update(image="", store=None)
@@ -241,6 +284,11 @@ class Projects:
         ws.session.update(open_images=tuple(x.name for x in found))
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _clear(self) -> None:
+        """Take layers of closed images out of the viewer."""
+        while self._leaving:
+            self._leaving.pop().remove()
 
     def _told(self, closing: Callable[[], None]) -> None:
         """Close something; what could not be kept is said and stops nothing, since the log holds every edit."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
 
 from napari.components import ViewerModel
 from psygnal import Signal
@@ -21,6 +20,7 @@ from ..layers.image_layers import ImageLayers
 from .act_words import PART, PREDICTION, group_of
 from .background import Helper
 from .session import Counts, Offer, Problem, Progress, Session
+from .turns import Turns
 
 COUNT_AFTER_S = 0.5
 """Objects are counted when nothing has changed for so long."""
@@ -47,8 +47,8 @@ class Workspace:
 
     Attributes
     ----------
-    wake
-        Asks for a tick as soon as the program is idle; nothing where no clock runs.
+    turns
+        Work that is done step by step, so that the window goes on.
     family
         The layers of the open image, None before one is open.
     job
@@ -76,7 +76,7 @@ class Workspace:
     def __init__(self, viewer: ViewerModel, session: Session, engine: Engine) -> None:
         self.viewer, self.session, self.engine = viewer, session, engine
         self.helper = Helper(session)
-        self.wake: Callable[[], None] = lambda: None
+        self.turns = Turns()
         self.family: ImageLayers | None = None
         self.job: int | None = None
         self.cancelled: int | None = None

@@ -6,7 +6,7 @@ layers made here are ever touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ THICKEST = 4
 """Outlines are drawn so wide (pixels of the image) at most, where the view is far away."""
 MOST_TO_DRAW_AGAIN = 1 << 26
 """Of larger images (voxels) outlines keep the width that they have."""
+IN_MEMORY = 1 << 29
+"""Pictures of fewer bytes are read as a whole."""
 _BACKGROUND = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e")
 """Nothing, corrected and approved background, and what a correction vouches for."""
 _OUTLINES = ("#ffffff80", "#3b8ee0", "#35b779")
@@ -48,6 +50,8 @@ class ImageLayers:
 
     Parameters
     ----------
+    pixels
+        Array-like (C, Z, Y, X) or (C, Y, X), as `pixels_of` gives it.
     on_paint
         Called after every edit of a person with flat positions, old and new labels.
     undo, redo
@@ -58,7 +62,7 @@ class ImageLayers:
         self,
         viewer: ViewerModel,
         record: ImageRecord,
-        picture: images.Image,
+        pixels: Any,
         store: LabelStore,
         margin: int,
         on_paint: Paint,
@@ -67,9 +71,7 @@ class ImageLayers:
     ) -> None:
         self.viewer, self.record, self.store, self.margin = viewer, record, store, margin
         self._on_paint = on_paint
-        self._pixels: Any = picture.channels_first()
-        if self._pixels.nbytes < 1 << 29:
-            self._pixels = picture.load()
+        self._pixels: Any = pixels
         common = geometry(record)
         self.rgb = record.in_colour
         self.overlay, self.thickness = np.zeros(record.shape, np.uint8), 1
@@ -77,22 +79,22 @@ class ImageLayers:
         self._opacity = 0.0  # of labels that are not dimmed
         shown = self._channel(0)
         limits = None if self.rgb else _limits(shown)
-        self.image = Image(shown, rgb=self.rgb, name=record.id, contrast_limits=limits, **common)
+        self.image = Image(shown, rgb=self.rgb, name=record.id, contrast_limits=limits, visible=False, **common)
         self.state = Labels(
             self.overlay,
             name=f"{record.id} [state]",
             colormap=_colours(STATE_COLOURS, flat=True),
             opacity=0.9,
+            visible=False,
             **common,
         )
         self.state.editable = False
-        self.labels = Labels(store.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
+        self.labels = Labels(store.labels, name=f"{record.id} [labels]", opacity=0.6, visible=False, **common)
         self.labels.contour = 0
+        self.labels.editable = False  # until the image is open
         self.line = _line_layer(record, common)
-        self._add()
         self.overlays = Overlays(viewer, record, self.image, self.labels)
         self._connect(undo, redo)
-        self.show_state(tuple(slice(0, n) for n in record.shape))
 
     def _connect(self, undo: Callable[[], None], redo: Callable[[], None]) -> None:
         for layer in (self.labels, self.state):  # the key of undo means the same on both
@@ -100,6 +102,17 @@ class ImageLayers:
         self.labels.events.paint.connect(self._painted, position="first")
         self.viewer.layers.selection.events.active.connect(self._settle)
         self.viewer.layers.events.removing.connect(self._settle)
+
+    def come(self) -> Iterator[None]:
+        """Put the layers into the viewer: hidden, one in each step; the last step shows them together."""
+        self.line.visible = False
+        for layer in self._members:
+            self.viewer.layers.append(layer)
+            yield
+        self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
+        for layer in self._members[:-1]:
+            layer.visible = True
+        self.viewer.layers.selection.active = self.labels
 
     # --- showing --------------------------------------------------------------------------------
 
@@ -110,7 +123,11 @@ class ImageLayers:
             self.show_state(box)
 
     def show_state(self, box: tuple[slice, ...]) -> None:
-        """Recompute the overlay of a box and of the margin around it."""
+        """Recompute the overlay of a box and of the margin around it, and show it."""
+        _napari.repaint(self.state, self._compute_overlay(box))
+
+    def _compute_overlay(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        """Recompute the overlay of a box; returns what may have changed, the margin around it included."""
         from ...kernels.outline import overlay
 
         reach = max(self.margin + 1, self.thickness)
@@ -126,7 +143,7 @@ class ImageLayers:
             (MARGIN, OUTLINE, INSIDE), shown.reshape(planes), self.thickness,
         )  # fmt: skip
         self.overlay[inner] = shown[relative(inner, outer)]
-        _napari.repaint(self.state, inner)
+        return inner
 
     def colour_by_state(self, on: bool) -> None:
         """Let objects have the colours of their state instead of their own, or not."""
@@ -272,13 +289,23 @@ class ImageLayers:
         """World coordinates -> voxel."""
         return tuple(int(round(float(v))) for v in self.labels.world_to_data(position))
 
-    def remove(self) -> None:
-        """Take the family out of the viewer."""
+    def leave(self) -> None:
+        """Nothing can be painted any more; the layers are still seen."""
+        self.labels.editable = False
         self.viewer.layers.selection.events.active.disconnect(self._settle)
         self.viewer.layers.events.removing.disconnect(self._settle)
-        for layer in (*self.overlays.layers(), self.line, self.labels, self.state, self.image):
-            if layer is not None and layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+
+    def hide(self) -> None:
+        """Let the layers be seen no more; they are still there."""
+        for layer in (*self.overlays.layers(), *self._members):
+            layer.visible = False
+
+    def remove(self) -> None:
+        """Take the family out of the viewer."""
+        with _napari.at_once(self.viewer):
+            for layer in (*self.overlays.layers(), self.line, self.labels, self.state, self.image):
+                if layer is not None and layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
 
     @property
     def missing(self) -> tuple[Any, ...]:
@@ -312,12 +339,6 @@ class ImageLayers:
         """The layers that an image always has, from the bottom to the top."""
         return self.image, self.labels, self.state, self.line
 
-    def _add(self) -> None:
-        for layer in self._members:
-            self.viewer.layers.append(layer)
-        self.line.visible = False
-        self.viewer.layers.selection.active = self.labels
-
     def _channel(self, channel: int) -> Any:
         if self.rgb:
             return np.moveaxis(np.asarray(self._pixels), 0, -1)
@@ -342,6 +363,18 @@ class ImageLayers:
     def _settle(self, event: Any = None) -> None:
         if self.labels in self.viewer.layers and self.viewer.layers.selection.active is not self.labels:
             _napari.settle(self.labels)
+
+
+def pixels_of(picture: images.Image) -> Any:
+    """The first time point as (C, Z, Y, X) or (C, Y, X): in memory where it is small, else read when it is looked at.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be read.
+    """
+    pixels = picture.channels_first()
+    return picture.load() if pixels.nbytes < IN_MEMORY else pixels
 
 
 def _colours(colours: tuple[str, ...], *, flat: bool) -> CyclicLabelColormap:

@@ -25,10 +25,10 @@ class Ticker(QObject):
         """Stop for good."""
         self._timer.stop()
 
-    def _soon(self) -> None:
-        """Tick before the next picture is drawn, if that can be."""
+    def _soon(self, ms: int) -> None:
+        """Tick in so many milliseconds; 0: before the next picture is drawn, if that can be."""
         if self._timer.isActive():
-            QTimer.singleShot(0, self._tick)
+            QTimer.singleShot(ms, self._tick)
 
     def _tick(self) -> None:
         if not self._timer.isActive():  # the window was closed meanwhile
