@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
-from ._compact import Compacted, compact
+from ._compact import Compacted, LogSize, compact, log_size
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import export_labels, write_labels_of
@@ -84,6 +84,7 @@ __all__ = [
     "ImageStatus",
     "LabelStore",
     "LeftOut",
+    "LogSize",
     "ModelCard",
     "Objects",
     "Prediction",
@@ -125,6 +126,7 @@ __all__ = [
     "labels_of_others",
     "last_predictions",
     "learnt_from",
+    "log_size",
     "masks_for_image",
     "measure_sizes",
     "member_paths",

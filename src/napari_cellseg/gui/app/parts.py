@@ -18,6 +18,7 @@ from ..layers.image_layers import ImageLayers
 from .additions import Additions
 from .all_images import AllImages
 from .comparison import Comparison
+from .edit_log import EditLog
 from .engine_events import EngineEvents
 from .engine_pulse import EnginePulse
 from .errors_shown import ErrorsShown
@@ -74,7 +75,7 @@ class Parts:
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
         self.additions = Additions(ws, self.projects)
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
-        self.training = Training(ws, self.projects)
+        self.training, self.log = Training(ws, self.projects), EditLog(ws, self.projects)
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring = Measuring(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
@@ -100,7 +101,7 @@ class Parts:
         """Who follows what, in the order of the calls."""
         ws = self._ws
         _follow(ws.project_opened, self.all_images.forget, self.prediction.opened, self.live.opened)
-        _follow(ws.project_opened, self.all_images.count, self.recent.opened)
+        _follow(ws.project_opened, self.all_images.count, self.recent.opened, self.log.forget)
         _follow(ws.image_opened, self.tools.attach, self.writer.opened, self.external.opened, self.hints.opened)
         _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)

@@ -14,7 +14,18 @@ from ...config import Config
 from ...edits import Over
 from ...evaluation import Item
 from ...events import Planned, TrainingShown
-from ...project import Forecast, Holdout, ImageRecord, ImageStatus, LabelStore, LeftOut, ModelCard, Project, RoundRecord
+from ...project import (
+    Forecast,
+    Holdout,
+    ImageRecord,
+    ImageStatus,
+    LabelStore,
+    LeftOut,
+    LogSize,
+    ModelCard,
+    Project,
+    RoundRecord,
+)
 from ...targets import Target
 from .items import Item as Line
 from .measured import MeasureState
@@ -219,6 +230,8 @@ class Session:
     """Whether another window has the project open for editing."""
     open_images: tuple[str, ...] = ()
     """Names of image layers in the viewer that are not ours yet."""
+    log: LogSize | None = None
+    """How long the log of edits is, where somebody asked."""
     measured: MeasureState = field(default_factory=MeasureState)
 
     _held: int = field(default=0, repr=False)

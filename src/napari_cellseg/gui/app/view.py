@@ -6,6 +6,7 @@ from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
 from .copy_text import calls
+from .edit_log import log_view
 from .image_status import mark, statuses, summary
 from .items import Control, Item, Step
 from .measured import measure_view
@@ -115,6 +116,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
         "summary": summary(s, known),
         "predict_all": _first(some, writable, model, idle),
         "export_all": _first(some, idle),
+        "log": log_view(s, project, writable, idle),
     }
 
 

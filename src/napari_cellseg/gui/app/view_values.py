@@ -11,6 +11,7 @@ from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
 from .copy_text import Call
+from .edit_log import LogView
 from .items import Control, Item, Step
 from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
@@ -36,6 +37,7 @@ class View:
     summary: str
     predict_all: Control
     export_all: Control
+    log: LogView
     open_images: tuple[str, ...]
     channels: int
     channel: int
