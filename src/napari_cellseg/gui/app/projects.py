@@ -23,7 +23,8 @@ from ...project import (
     put_size,
     save_elsewhere,
 )
-from ..layers.image_layers import ImageLayers, pixels_of
+from ..layers.channels import ALL, prepare
+from ..layers.image_layers import ImageLayers
 from ..layers.overlays import is_ours
 from .all_images import AllImages
 from .project_lists import lists, taken, unusual
@@ -196,11 +197,11 @@ class Projects:
     def _show(self, id: str, picture: images.Image) -> Steps[None]:
         """Make the layers of an image and put them into the viewer, one in a turn; they are seen all at once."""
         ws, project = self._ws, self._ws.project()
-        pixels = yield from ws.turns.away(lambda: pixels_of(picture))
+        prepared = yield from ws.turns.away(lambda: prepare(picture))
         record, store = project.image(id), project.store(id)
         store.read_only = ws.session.read_only
         family = ImageLayers(
-            ws.viewer, record, pixels, store, ws.session.config.train.margin, self._strokes.painted,
+            ws.viewer, record, prepared, store, ws.session.config.train.margin, self._strokes.painted,
             self._strokes.undo, self._strokes.redo,
         )  # fmt: skip
         try:
@@ -214,6 +215,7 @@ class Projects:
         for other in self._leaving:
             other.hide()
         ws.family = family
+        ws.session.update(channel_names=prepared.names, together_shown=family.channels.together)
         ws.viewer.reset_view()
         family.labels.editable = not ws.session.read_only
         family.labels.preserve_labels = ws.session.choices.over == "background"
@@ -226,10 +228,11 @@ class Projects:
             self.select_image(ids[(ids.index(session.image) + by) % len(ids)])
 
     def select_channel(self, channel: int) -> None:
-        """Show another channel of the open image."""
-        if self._ws.family is not None:
-            self._ws.family.show_channel(channel)
-            self._ws.session.update(channel=channel)
+        """Show one channel of the open image, or `ALL` of them in colour; tools and preview look at the last one."""
+        ws = self._ws
+        if ws.family is not None:
+            shown = ws.family.channels.show(channel)
+            ws.session.update(together_shown=shown == ALL, channel=ws.session.channel if shown == ALL else shown)
 
     def set_object_size(self, size: float) -> None:
         """Say how large typical objects of the open image are (pixels); 0: let it be estimated."""

@@ -130,6 +130,10 @@ class Session:
     image: str = ""
     store: LabelStore | None = None
     channel: int = 0
+    """What tools and the preview look at."""
+    channel_names: tuple[str, ...] = ()
+    together_shown: bool = False
+    """Whether all channels are seen together, in colour."""
     config: Config = field(default_factory=Config)
     statuses: dict[str, ImageStatus] = field(default_factory=dict)
     """How far images are; the open one may be further."""

@@ -39,8 +39,10 @@ class View:
     export_all: Control
     log: LogView
     open_images: tuple[str, ...]
-    channels: int
-    channel: int
+    channels: tuple[Item, ...]
+    """What can be shown of them; () where there is nothing to choose."""
+    channel: str
+    """Key of the one that is shown."""
     calls: dict[str, Call]
     """What each step does, to be copied as a command or as Python."""
     steps: dict[str, Step]

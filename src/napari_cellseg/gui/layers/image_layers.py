@@ -15,10 +15,10 @@ from napari.layers import Image, Labels, Vectors
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from ... import images
 from ...boxes import relative
 from ...project import ImageRecord, LabelStore, known_mask
 from . import _napari
+from .channels import Channels, Prepared
 from .objects import go_to_middle, line_width, rings, vectors
 from .overlays import Overlays, geometry
 
@@ -30,8 +30,6 @@ THICKEST = 4
 """Outlines are drawn so wide (pixels of the image) at most, where the view is far away."""
 MOST_TO_DRAW_AGAIN = 1 << 26
 """Of larger images (voxels) outlines keep the width that they have."""
-IN_MEMORY = 1 << 29
-"""Pictures of fewer bytes are read as a whole."""
 _BACKGROUND = ("transparent", "#3b8ee02e", "#35b7792e", "#9ecae12e")
 """Nothing, corrected and approved background, and what a correction vouches for."""
 _OUTLINES = ("#ffffff80", "#3b8ee0", "#35b779")
@@ -46,12 +44,12 @@ Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
 
 class ImageLayers:
-    """Image, preview, labels, state and tool layers of one image.
+    """Image (or channels), preview, labels, state and tool layers of one image.
 
     Parameters
     ----------
-    pixels
-        Array-like (C, Z, Y, X) or (C, Y, X), as `pixels_of` gives it.
+    prepared
+        What is shown of the picture.
     on_paint
         Called after every edit of a person with flat positions, old and new labels.
     undo, redo
@@ -62,7 +60,7 @@ class ImageLayers:
         self,
         viewer: ViewerModel,
         record: ImageRecord,
-        pixels: Any,
+        prepared: Prepared,
         store: LabelStore,
         margin: int,
         on_paint: Paint,
@@ -71,15 +69,12 @@ class ImageLayers:
     ) -> None:
         self.viewer, self.record, self.store, self.margin = viewer, record, store, margin
         self._on_paint = on_paint
-        self._pixels: Any = pixels
+        self._pixels: Any = prepared.pixels
         common = geometry(record)
-        self.rgb = record.in_colour
         self.overlay, self.thickness = np.zeros(record.shape, np.uint8), 1
         self._dimmed: set[str] = set()
         self._opacity = 0.0  # of labels that are not dimmed
-        shown = self._channel(0)
-        limits = None if self.rgb else _limits(shown)
-        self.image = Image(shown, rgb=self.rgb, name=record.id, contrast_limits=limits, visible=False, **common)
+        self.channels = Channels(record, prepared)
         self.state = Labels(
             self.overlay,
             name=f"{record.id} [state]",
@@ -93,7 +88,7 @@ class ImageLayers:
         self.labels.contour = 0
         self.labels.editable = False  # until the image is open
         self.line = _line_layer(record, common)
-        self.overlays = Overlays(viewer, record, self.image, self.labels)
+        self.overlays = Overlays(viewer, record, self.channels.layers[-1], self.labels)
         self._connect(undo, redo)
 
     def _connect(self, undo: Callable[[], None], redo: Callable[[], None]) -> None:
@@ -110,8 +105,8 @@ class ImageLayers:
             self.viewer.layers.append(layer)
             yield
         self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
-        for layer in self._members[:-1]:
-            layer.visible = True
+        self.channels.appear()
+        self.labels.visible = self.state.visible = True
         self.viewer.layers.selection.active = self.labels
 
     # --- showing --------------------------------------------------------------------------------
@@ -194,12 +189,6 @@ class ImageLayers:
     def source(self) -> Any:
         """The image's pixels as array-like (C, Z, Y, X) or (C, Y, X)."""
         return self._pixels
-
-    def show_channel(self, channel: int) -> None:
-        """Show another channel of the image."""
-        if not self.rgb:
-            self.image.data = self._channel(channel)
-            self.image.contrast_limits = _limits(self.image.data)
 
     def show_line(self, points: NDArray[Any] | None) -> None:
         """Draw the line of a tool, (N, ndim) in data coordinates; None clears it."""
@@ -303,9 +292,14 @@ class ImageLayers:
     def remove(self) -> None:
         """Take the family out of the viewer."""
         with _napari.at_once(self.viewer):
-            for layer in (*self.overlays.layers(), self.line, self.labels, self.state, self.image):
-                if layer is not None and layer in self.viewer.layers:
+            for layer in (*self.overlays.layers(), *reversed(self._members)):
+                if layer in self.viewer.layers:
                     self.viewer.layers.remove(layer)
+
+    @property
+    def image(self) -> Image:
+        """The image layer at the bottom: the picture, or its first channel."""
+        return self.channels.layers[0]
 
     @property
     def missing(self) -> tuple[Any, ...]:
@@ -337,12 +331,7 @@ class ImageLayers:
     @property
     def _members(self) -> tuple[Any, ...]:
         """The layers that an image always has, from the bottom to the top."""
-        return self.image, self.labels, self.state, self.line
-
-    def _channel(self, channel: int) -> Any:
-        if self.rgb:
-            return np.moveaxis(np.asarray(self._pixels), 0, -1)
-        return self._pixels[min(channel, self.record.n_channels - 1)]
+        return *self.channels.layers, self.labels, self.state, self.line
 
     def _slice(self, axis: int) -> float:
         point = list(self.viewer.dims.point[-len(self.record.shape) :])
@@ -365,18 +354,6 @@ class ImageLayers:
             _napari.settle(self.labels)
 
 
-def pixels_of(picture: images.Image) -> Any:
-    """The first time point as (C, Z, Y, X) or (C, Y, X): in memory where it is small, else read when it is looked at.
-
-    Raises
-    ------
-    CellsegError
-        When it cannot be read.
-    """
-    pixels = picture.channels_first()
-    return picture.load() if pixels.nbytes < IN_MEMORY else pixels
-
-
 def _colours(colours: tuple[str, ...], *, flat: bool) -> CyclicLabelColormap:
     """In a 3D view, known background would be a cloud before everything: it is not shown there."""
     n = len(_BACKGROUND)
@@ -389,10 +366,3 @@ def _line_layer(record: ImageRecord, common: dict[str, Any]) -> Vectors:
     nothing = np.zeros((0, 2, ndim))
     name = f"{record.id} [line]"
     return Vectors(nothing, ndim=ndim, name=name, edge_color="yellow", vector_style="line", **common)
-
-
-def _limits(pixels: Any) -> tuple[float, float]:
-    """Contrast limits that show dim cells: percentiles of the middle plane."""
-    plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
-    low, high = np.percentile(plane, (0.5, 99.8))
-    return float(low), float(max(high, low + 1e-6))
