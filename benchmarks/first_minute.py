@@ -52,12 +52,13 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
                 raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
             time.sleep(0.002)
 
-    def click(act: Callable[[], Any]) -> float:
+    def click(act: Callable[[], Any], until: Callable[[], bool] = lambda: True) -> float:
         """The longest time the window stands still, from the click until it has settled for half a second."""
         nonlocal longest
         start = time.perf_counter()
         act()
         longest = time.perf_counter() - start
+        spin(until)
         end = time.perf_counter() + 0.5
         spin(lambda: time.perf_counter() > end)
         return round(longest, 3)
@@ -83,8 +84,7 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
             return next(b for b in dock.findChildren(QPushButton) if b.objectName() == name and b.isVisible())
 
         start = time.perf_counter()
-        blocked = {"Use this image": click(button("Use this image").click)}
-        spin(lambda: control.session.store is not None)
+        blocked = {"Use this image": click(button("Use this image").click, lambda: control.session.store is not None)}
         blocked["step Predict"] = click(lambda: dock.open_step("Predict"))
         pressed = time.perf_counter()
         blocked["Predict"] = click(button("Predict").click)

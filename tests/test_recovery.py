@@ -19,7 +19,17 @@ import pytest
 
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError, ProjectGone
-from napari_cellseg.project import Project, compact, decode_edit, difference, encode_edit, save_elsewhere, write_history
+from napari_cellseg.project import (
+    LogSize,
+    Project,
+    compact,
+    decode_edit,
+    difference,
+    encode_edit,
+    log_size,
+    save_elsewhere,
+    write_history,
+)
 from napari_cellseg.project._recovery import rebuild
 from napari_cellseg.project._salvage import salvage
 
@@ -500,8 +510,11 @@ def test_a_compacted_log_leads_to_the_same_labels_and_keeps_the_history(project,
         with pytest.raises(CellsegError, match="is open"):
             compact(again, keep=15)
         again.release("cells")
+        assert log_size(again, keep=15) == LogSize(len(history), 56, again.db.size())
+        assert log_size(again).old == 0
         done = compact(again, keep=15)
         assert done.edits == 56
+        assert log_size(again, keep=15).edits == 16
         assert len(again.store("cells").rows()) == 16
         assert again.store("cells").all_rows() == history
         assert len(list(again.store("cells").history())) == 71

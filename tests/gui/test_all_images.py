@@ -26,7 +26,7 @@ from napari_cellseg.project import ModelCard, Project, difference, write_model
 from napari_cellseg.samples import synthetic_cells
 
 from .engines import Here, Stop
-from .waiting import LIMIT_S, spin
+from .waiting import LIMIT_S, settle, spin
 
 IDS = ("c0", "c1", "c2", "c3")
 NOTHING = np.zeros((0, 0), np.uint32)
@@ -149,11 +149,13 @@ def test_nothing_is_counted_while_nothing_changes(controller, monkeypatch):
 def test_new_images_are_counted_and_another_project_has_its_own(controller, tmp_path, folder):
     np.save(tmp_path / "new.npy", synthetic_cells((64, 64), 4)[0])
     controller.add_images([tmp_path / "new.npy"])
+    settle(controller)
     spin(controller, lambda: not controller.busy)
     assert resolve(controller.session).summary == "5 images: 5 not begun"
     controller.new_project(tmp_path / "other")
     assert resolve(controller.session).summary == ""
     controller.add_images([tmp_path / "new.npy"])
+    settle(controller)
     spin(controller, lambda: not controller.busy)
     assert set(statuses(controller.session)) == {"new"}
 

@@ -20,7 +20,7 @@ from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
 from ..conftest import SMALL
-from .waiting import LIMIT_S, spin
+from .waiting import LIMIT_S, settle, spin
 
 
 @pytest.fixture
@@ -206,6 +206,7 @@ def test_the_dock_says_why_a_control_is_off(controller):
 def test_what_was_painted_in_one_image_can_be_learnt_while_another_is_open(controller, tmp_path):
     np.save(tmp_path / "second.npy", synthetic_cells((64, 64), 4)[0])
     controller.add_images([tmp_path / "second.npy"])
+    settle(controller)
     assert controller.session.image == "second"
     assert not resolve(controller.session).fine_tune.enabled
     controller.select_image("cells")
@@ -230,6 +231,7 @@ def test_using_a_layer_without_a_file_keeps_its_pixels(tmp_path):
     controller.viewer.add_image(pixels, name="cells_2d")
     assert resolve(controller.session).open_images == ("cells_2d",)
     controller.use_layer("cells_2d", tmp_path)
+    settle(controller)
     assert controller.session.problem is None
     assert controller.session.image == "cells_2d"
     np.testing.assert_array_equal(controller.session.project.read_image("cells_2d").load()[0], pixels)
@@ -383,6 +385,7 @@ def test_layers_of_the_same_name_keep_their_own_pixels(tmp_path):
     for pixels in (first, second):
         layer = controller.viewer.add_image(pixels, name="Image")
         controller.use_layer(layer.name, tmp_path)
+        settle(controller)
     ids = [r.id for r in controller.session.images]
     assert len(ids) == 2
     for id, pixels in zip(ids, (first, second), strict=True):

@@ -109,7 +109,7 @@ def test_the_page_shows_it_and_leads_to_what_is_like_it(qtbot, monkeypatch):
     assert page.profile.isVisibleTo(page)
     page.profile.grab()
     gone_to = []
-    monkeypatch.setattr(controller, "look_at_object", lambda *place: gone_to.append(place))
+    monkeypatch.setattr(controller.explaining, "go_to", lambda *place: gone_to.append(place))
     monkeypatch.setattr(type(page), "view", property(lambda self: resolve(controller.session)))
     page.near.setCurrentRow(0)
     page.near.itemClicked.emit(page.near.item(0))

@@ -18,6 +18,8 @@ from napari_cellseg.gui.app.session import Offer
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.qt.page_image import ImagePage
 
+from .waiting import settle
+
 
 @pytest.fixture
 def controller() -> Iterator[Controller]:
@@ -33,6 +35,7 @@ def picture(path: Path, *shape: int) -> Path:
 
 def test_one_picture_begins_a_project_beside_it(controller, tmp_path):
     controller.open_images([picture(tmp_path / "nuclei.npy", 64, 80)])
+    settle(controller)
     assert controller.project().path == tmp_path / "nuclei.cellseg"
     assert controller.session.image == "nuclei"
     assert controller.session.problem is None
@@ -43,17 +46,21 @@ def test_several_pictures_begin_one_project_named_after_their_folder(controller,
     folder.mkdir()
     paths = [picture(folder / f"{name}.npy", 64, 80) for name in "abc"]
     controller.open_images(paths)
+    settle(controller)
     assert controller.project().path == folder / "day 1.cellseg"
     assert [r.id for r in controller.session.images] == ["a", "b", "c"]
     controller.open_images(paths[:1])  # it is there already
+    settle(controller)
     assert len(controller.session.images) == 3
 
 
 def test_a_project_folder_is_opened(controller, tmp_path):
     controller.open_images([picture(tmp_path / "a.npy", 64, 80)])
+    settle(controller)
     path = controller.project().path
     other = Controller(ViewerModel())
     other.open_images([path])
+    settle(other)
     assert other.session.image == "a"
     other.close()
 
@@ -61,14 +68,17 @@ def test_a_project_folder_is_opened(controller, tmp_path):
 def test_a_picture_that_cannot_be_read_leaves_no_project(controller, tmp_path):
     (tmp_path / "bad.tif").write_bytes(b"no picture")
     controller.open_images([picture(tmp_path / "a.npy", 64, 80), tmp_path / "bad.tif"])
+    settle(controller)
     assert controller.session.problem is not None
     assert not list(tmp_path.glob("*.cellseg"))
 
 
 def test_a_picture_of_another_kind_is_asked_about(controller, tmp_path):
     controller.open_images([picture(tmp_path / "grey.npy", 64, 80)])
+    settle(controller)
     colour = picture(tmp_path / "stack.npy", 5, 64, 80)
     controller.open_images([colour])
+    settle(controller)
     assert "a grey volume" in controller.session.problem.message
     assert controller.session.problem.offers == (
         Offer("own project", (str(colour),)), Offer("add anyway", (str(colour),))
@@ -77,9 +87,11 @@ def test_a_picture_of_another_kind_is_asked_about(controller, tmp_path):
     home = tmp_path / "other"
     home.mkdir()
     controller.open_images([colour], home)
+    settle(controller)
     assert controller.project().path == home / "stack.cellseg"
     controller.open_project(tmp_path / "grey.cellseg")
     controller.open_images([colour], anyway=True)
+    settle(controller)
     assert [r.id for r in controller.session.images] == ["grey", "stack"]
 
 
@@ -87,16 +99,19 @@ def test_where_nothing_can_be_written_another_folder_is_asked_for(controller, tm
     path = picture(tmp_path / "a.npy", 64, 80)
     monkeypatch.setattr(os, "access", lambda *_: False)
     controller.open_images([path])
+    settle(controller)
     assert controller.session.problem.offers == (Offer("folder", (str(path),)),)
     assert not list(tmp_path.glob("*.cellseg"))
     monkeypatch.undo()
     (tmp_path / "mine").mkdir()
     controller.open_images(controller.session.problem.offers[0].of, tmp_path / "mine")
+    settle(controller)
     assert controller.project().path == tmp_path / "mine" / "a.cellseg"
 
 
 def test_every_image_is_seen_as_a_whole(controller, tmp_path):
     controller.open_images([picture(tmp_path / "a.npy", 64, 80), picture(tmp_path / "b.npy", 400, 500)])
+    settle(controller)
     camera = controller.viewer.scene.camera if hasattr(controller.viewer, "scene") else controller.viewer.camera
     first = camera.zoom
     controller.step_image(1)
@@ -109,11 +124,13 @@ def test_the_dropped_layer_does_not_stay_beside_ours(controller, tmp_path):
         controller.viewer.add_image(np.load(path), name="a")
     assert controller.session.open_images == ("a",)
     controller.use_layer("a")
+    settle(controller)
     assert controller.session.open_images == ()
     assert len(controller.viewer.layers) == 4
     noise = np.random.default_rng(9).integers(0, 255, (64, 80)).astype(np.uint8)
     controller.viewer.add_image(noise, name="from a script")
     controller.use_layer("from a script")
+    settle(controller)
     assert controller.session.open_images == ()
     assert (controller.project().path / "sources" / "from_a_script.ome.tif").exists()
     assert controller.session.problem is None
@@ -129,6 +146,7 @@ def test_pictures_are_dropped_on_the_page(controller, qtbot, tmp_path):
         QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     )
     page.drop.dropEvent(event)
+    settle(controller)
     assert controller.session.image == "a"
     page.show_view(controller.views.newest)
     assert page.begin.isHidden()
@@ -152,6 +170,7 @@ def test_steps_say_how_far_they_are(controller, tmp_path):
     assert {view.steps[s].state for s in ("Preprocess", "Predict", "Correct", "Fine-tune", "Rounds")} == {"locked"}
     assert all(step.reason for step in view.steps.values() if step.state == "locked")
     controller.open_images([picture(tmp_path / "a.npy", 64, 80)])
+    settle(controller)
     view = resolve(controller.session)
     assert (view.steps["Image"].state, view.steps["Predict"].state) == ("done", "next")
     controller.family.labels.data_setitem((np.array([3, 4]), np.array([4, 4])), 1)

@@ -24,6 +24,8 @@ from napari_cellseg.images import read, read_labels
 from napari_cellseg.nets.place import processor
 from napari_cellseg.project import Project
 
+from .waiting import settle
+
 
 @pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr", ".tif", ".npy", ".roi.zip", ".geojson", ".coco.json"])
 def test_napari_writes_labels_in_our_formats(tmp_path, ending):
@@ -63,6 +65,7 @@ def test_preferences_reach_the_history_and_the_engine(tmp_path):
     controller.projects.author = "Ada"
     np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8))
     controller.open_images([tmp_path / "a.npy"])
+    settle(controller)
     labels = controller.family.labels
     labels.data_setitem((np.array([3]), np.array([4])), 5)
     path = controller.project().path

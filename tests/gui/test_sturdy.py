@@ -22,7 +22,7 @@ from napari_cellseg.project import CHECKPOINT, Project, difference
 from napari_cellseg.samples import synthetic_cells
 
 from .conftest import Opening
-from .waiting import spin
+from .waiting import settle, spin
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def test_a_picture_of_one_bit_opens_and_can_be_drafted(tmp_path, opened):
     np.testing.assert_array_equal(controller.family.image.data, bits)
     layer = controller.viewer.add_image(bits[::2], name="of no file")
     controller.use_layer(layer.name)
+    settle(controller)
     assert controller.session.problem is None
     np.testing.assert_array_equal(controller.family.image.data, bits[::2])
 
@@ -73,6 +74,7 @@ def test_files_opened_as_one_stack_are_all_used(tmp_path, alone):
     with layer_source(path=str(tmp_path / "z0.tif")):  # as napari does when it opens files as one stack
         layer = alone.viewer.add_image(slices)
     alone.use_layer(layer.name, tmp_path)
+    settle(alone)
     assert alone.session.problem is None
     assert [r.shape for r in alone.session.images] == [(4, 40, 50)]
     np.testing.assert_array_equal(alone.project().read_image(alone.session.image).load()[0], slices)
@@ -85,6 +87,7 @@ def test_one_file_is_used_as_it_is(tmp_path, alone):
     with layer_source(path=str(tmp_path / "v.tif")):
         layer = alone.viewer.add_image(slices)
     alone.use_layer(layer.name, tmp_path)
+    settle(alone)
     assert alone.project().source(alone.session.images[0]) == tmp_path / "v.tif"
     alone.close()
 
@@ -93,6 +96,7 @@ def test_of_a_pyramid_the_finest_level_is_used(tmp_path, alone):
     pixels = synthetic_cells((96, 128), 9)[0]
     layer = alone.viewer.add_image([pixels, pixels[::2, ::2], pixels[::4, ::4]], name="pyramid", scale=(0.5, 0.5))
     alone.use_layer(layer.name, tmp_path)
+    settle(alone)
     assert alone.session.problem is None
     np.testing.assert_array_equal(alone.project().read_image(alone.session.image).load()[0], pixels)
     assert alone.session.record.spacing_um == (0.5, 0.5)
@@ -103,6 +107,7 @@ def test_a_stack_too_large_to_keep_is_refused_with_the_way_out(tmp_path, alone, 
     monkeypatch.setattr("napari_cellseg.gui.layers.save_pixels.MOST_BYTES", 1000)
     layer = alone.viewer.add_image(synthetic_cells((64, 64), 5)[0], name="big")
     alone.use_layer(layer.name, tmp_path)
+    settle(alone)
     assert "OME-Zarr" in alone.session.problem.hint
     assert not alone.session.images
     alone.close()

@@ -97,6 +97,7 @@ def test_a_dragged_brush_is_on_disk(viewer, project):
     project.close()
     _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
     dock.controller.open_project(path)
+    spin(lambda: not dock.controller.busy)
     viewer.reset_view()
     spin(lambda: dock.controller.family is not None)
     press(dock, "Correct", "New label  (N)")
@@ -137,12 +138,15 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
     viewer.open(str(by_hand / pictures[0]), plugin="napari")
     spin(lambda: bool(control.session.open_images))
     press(dock, "Image", "Use this image")
+    spin(lambda: not control.busy)
     assert control.session.problem is None, control.session.problem
     control.session.update(live=False)  # the command line's annotator does not see what is labelled live
     control.add_images([by_hand / pictures[1]])
+    spin(lambda: not control.busy)
     control.configure(control.session.config.with_values(SET))
     for number in (1, 2):
         control.select_image(ids[0])
+        spin(lambda: not control.busy)
         if number == 2:
             press(dock, "Predict", "Predict")
             spin(lambda: not control.busy)
@@ -161,6 +165,7 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
         assert control.session.problem is None, control.session.problem
         press(dock, "Rounds", "Keep")
     control.select_image(ids[1])
+    spin(lambda: not control.busy)
     press(dock, "Predict", "Predict")
     spin(lambda: not control.busy)
     shown = control.family.labels.data.copy()
@@ -201,6 +206,7 @@ def test_steps_are_added_ordered_switched_off_saved_and_seen_live(viewer, pictur
     control = dock.controller
     control.new_project(tmp_path / "p")
     control.add_images([picture[0]])
+    spin(lambda: not control.busy)
     viewer.reset_view()
     dock.open_step("Preprocess")
     page = dock.page("Preprocess")
@@ -236,7 +242,9 @@ def test_thresholds_show_outlines_live_and_apply_on_request(viewer, trained, tmp
     _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
     control = dock.controller
     control.open_project(tmp_path / "own" / trained.name)
+    spin(lambda: not control.busy)
     control.add_images([tmp_path / "fresh.npy"])
+    spin(lambda: not control.busy)
     viewer.reset_view()
     dock.open_step("Predict")
     page = dock.page("Predict")

@@ -41,3 +41,8 @@ def said(controller: Controller) -> str:
     """What the session says, for a test that waits in vain."""
     words = {k: v for k, v in vars(controller.session).items() if isinstance(v, str) and v}
     return f"{words} {controller.session.problem} {controller.session.progress}"
+
+
+def settle(controller: Controller) -> None:
+    """Tick until nothing is under way: what was asked for is there, or refused."""
+    spin(controller, lambda: not controller.busy)

@@ -22,6 +22,7 @@ from ..project import (
     EditRow,
     ImageRecord,
     ImageStatus,
+    LogSize,
     ModelCard,
     Project,
     Removed,
@@ -32,6 +33,7 @@ from ..project import (
     change_split,
     compact,
     image_statuses,
+    log_size,
     masks_for_image,
     new_project,
     random_split,
@@ -956,3 +958,7 @@ class OpenProject:
     def compact(self, keep: int = 1000) -> Compacted:
         """Fold all but the newest `keep` edits of every image into one; those cannot be undone or restored any more."""
         return compact(self.project, keep)
+
+    def log_size(self, keep: int = 1000) -> LogSize:
+        """How long the log is, and how many edits `compact` would fold."""
+        return log_size(self.project, keep)

@@ -34,6 +34,11 @@ def history(options: Namespace) -> int:
 def compact(options: Namespace) -> int:
     """Fold old edits into one per image."""
     with opened(options.project) as project:
+        if options.dry_run:
+            size = project.log_size(options.keep)
+            log = f"{size.edits} edits in {size.bytes / 1e6:.1f} MB"
+            print(f"{project.project.name} has {log}; {size.old} would be folded.")
+            return DONE
         done = project.compact(options.keep)
         sizes = f"{done.before / 1e6:.1f} MB before, {done.after / 1e6:.1f} MB now"
         print(f"Folded {done.edits} edits of {project.project.name}: {sizes}.")

@@ -200,6 +200,7 @@ def _compact(verbs: Any) -> None:
         "--keep", type=positive, default=1000, metavar="N",
         help="edits of every image that stay; those that no model has learnt from stay, too (default 1000)",
     )  # fmt: skip
+    sub.add_argument("--dry-run", action="store_true", help="only say how long the log is and what would be folded")
 
 
 def _recover(verbs: Any) -> None:

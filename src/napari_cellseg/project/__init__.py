@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
-from ._compact import Compacted, compact
+from ._compact import Compacted, LogSize, compact, log_size
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import export_labels, write_labels_of
@@ -116,6 +116,7 @@ __all__ = [
     "ImageStatus",
     "LabelStore",
     "LeftOut",
+    "LogSize",
     "ModelCard",
     "Objects",
     "Prediction",
@@ -170,6 +171,7 @@ __all__ = [
     "last_predictions",
     "learnt_from",
     "learnt_mask",
+    "log_size",
     "mark_of",
     "masks_for_image",
     "measure_sizes",

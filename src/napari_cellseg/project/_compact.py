@@ -27,7 +27,23 @@ class Compacted:
     after: int
 
 
-def compact(project: Project, keep: int = 1000) -> Compacted:
+@dataclass(frozen=True)
+class LogSize:
+    """How long the log is: edits, how many of them `compact` would fold, and bytes of the file."""
+
+    edits: int
+    old: int
+    bytes: int
+
+
+def log_size(project: Project, keep: int = 1000) -> LogSize:
+    """How long the log of all images is, and what `compact` with the same `keep` would make of it."""
+    logs = [project.db.rows_after(record.id, 0) for record in project.images()]
+    old = [len(_old(rows, keep, _learnt_until(project))) for rows in logs]
+    return LogSize(sum(map(len, logs)), sum(n for n in old if n > 1), project.db.size())
+
+
+def compact(project: Project, keep: int = 1000, *, claimed: bool = False) -> Compacted:
     """Fold all but the newest edits of every image into one; they cannot be undone or restored any more.
 
     Edits that the current model has not learnt from stay, since the next training begins with what is new, and so does
@@ -37,6 +53,8 @@ def compact(project: Project, keep: int = 1000) -> Compacted:
     ----------
     keep
         How many edits of every image stay at least.
+    claimed
+        The window that edits the project asks for it, and has closed its image.
 
     Raises
     ------
@@ -45,7 +63,7 @@ def compact(project: Project, keep: int = 1000) -> Compacted:
     """
     if project.open_images:
         raise CellsegError(f"{', '.join(project.open_images)} is open and can be undone.", "Close it first.")
-    if not project.claim():
+    if not claimed and not project.claim():
         raise CellsegError(
             f"{project.path.name} is open in a napari window, which may undo what would be folded.", "Close it first."
         )

@@ -22,6 +22,7 @@ from ...errors import CellsegError
 from ...evaluation import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
 from ...project import Project, labels_of_others
 from .model_labels import ModelLabels
+from .report_errors import after_settling
 
 if TYPE_CHECKING:
     from .label_writer import LabelWriter
@@ -124,6 +125,14 @@ class Comparison:
         self._ws.session.update(compared="")
 
     # --- whose outline counts ---------------------------------------------------------------------
+
+    @after_settling
+    def approve_place(self) -> None:
+        """Approve the place of the review that is shown, a difference or not, and go on."""
+        if self._ws.session.compared and self._ws.session.queue:
+            self.mine()
+        else:
+            self._review.approve()
 
     def mine(self) -> None:
         """The open image's objects are right: approve them."""

@@ -25,7 +25,8 @@ from ...events import (
     Validated,
 )
 from .engine_pulse import engine_line
-from .projects import Projects, interrupted_in
+from .project_lists import interrupted_in
+from .projects import Projects
 from .session import Curve, Problem, Progress
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from ..._types import Span
 from ...engine import Asking, ExplainJob, Reply, WhyJob
 from ...errors import CellsegError
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 _SAID = {"everything": "", "object": "", "view": "what is in view"}
+AROUND = 60
+"""Voxels on every side of a place that is looked at."""
 VIEW = 512
 """Voxels along a side of the visible field that are asked about, at most; all of a large one would say little."""
 
@@ -27,10 +31,14 @@ VIEW = 512
 class Explanations:
     """Asks, and shows the answers."""
 
+    wished = Signal(str)
+    """An image is to be opened, to look at a place in it."""
+
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
         self._job: int | None = None
         self._of = ""
+        self._there: tuple[str, tuple[int, ...]] | None = None
 
     @report_errors
     def explain(self, method: str, of: Of) -> None:
@@ -49,6 +57,21 @@ class Explanations:
         ws.store()
         place = tuple(int(p) for p in point)
         self._begin(WhyJob(ws.project().path, ws.session.image, self._model(), place))
+
+    def go_to(self, image: str, centre: tuple[int, ...]) -> None:
+        """Look at a place, of another image when that is open."""
+        self._there = image, centre
+        if image == self._ws.session.image:
+            self.image_opened()
+        else:
+            self.wished.emit(image)
+
+    def image_opened(self) -> None:
+        """Look at what was waited for, if it is in this image."""
+        if self._there is None or self._ws.family is None or self._there[0] != self._ws.session.image:
+            return
+        (_, centre), self._there = self._there, None
+        self._ws.family.look_at(tuple(slice(max(0, c - AROUND), c + AROUND) for c in centre))
 
     def hide(self) -> None:
         """Take the map and the words away."""

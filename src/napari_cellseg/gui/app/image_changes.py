@@ -20,6 +20,7 @@ from ...project import (
     what_goes,
 )
 from .report_errors import report_errors
+from .turns import Steps
 
 if TYPE_CHECKING:
     from ...errors import CellsegError
@@ -105,7 +106,10 @@ class ImageChanges:
         return session.image or (rest[min(at, len(rest) - 1)] if rest else "")
 
     def _go_on(self, image: str, status: str) -> None:
-        self._projects.refresh()
-        if image and image != self._ws.session.image:
-            self._projects.select_image(image)
-        self._ws.session.update(status=status)
+        def steps() -> Steps[None]:
+            self._projects.refresh()
+            if image and image != self._ws.session.image:
+                yield from self._projects.opening(image)
+            self._ws.session.update(status=status)
+
+        self._ws.turns.run(steps())

@@ -185,7 +185,7 @@ class PredictAll:
         if walk is None or walk.looking:
             return
         self._check_shown(walk)
-        for image in list(walk.ready):
+        for image in () if self._ws.turns.busy else list(walk.ready):  # it may be the one that is just being opened
             if image == self._ws.session.image:
                 self._write_shown(walk, image)
             elif walk.hidden is None:

@@ -81,7 +81,7 @@ class Preview:
         self._shown = wanted
         recipe, channel = session.config.recipe, session.channel
         source = family.source()
-        mean = family.rgb
+        mean = family.channels.rgb
 
         def then(answer: _Answer) -> None:
             if family is self._ws.family:

@@ -21,6 +21,7 @@ from ...project import (
     ImageStatus,
     LabelStore,
     LeftOut,
+    LogSize,
     ModelCard,
     Project,
     RoundRecord,
@@ -143,6 +144,10 @@ class Session:
     image: str = ""
     store: LabelStore | None = None
     channel: int = 0
+    """What tools and the preview look at."""
+    channel_names: tuple[str, ...] = ()
+    together_shown: bool = False
+    """Whether all channels are seen together, in colour."""
     config: Config = field(default_factory=Config)
     statuses: dict[str, ImageStatus] = field(default_factory=dict)
     """How far images are; the open one may be further."""
@@ -249,6 +254,8 @@ class Session:
     """Where the model in use disagrees with what it learnt, the worst first."""
     spot: SpotState = field(default_factory=SpotState)
     """The spot check: what it asks, and what it comes to."""
+    log: LogSize | None = None
+    """How long the log of edits is, where somebody asked."""
     measured: MeasureState = field(default_factory=MeasureState)
 
     _held: int = field(default=0, repr=False)

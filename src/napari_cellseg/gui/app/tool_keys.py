@@ -37,7 +37,8 @@ class ToolKeys:
             family.labels.bind_key(key, _bound(action), overwrite=True)
         for key in ONLY_3D:
             if key in self._keys:
-                family.image.bind_key(key, _bound(partial(self._in_plane, key)), overwrite=True)
+                for layer in family.channels.layers:
+                    layer.bind_key(key, _bound(partial(self._in_plane, key, layer)), overwrite=True)
         undo: dict[str, Action] = {key: partial(self._turn, name) for key, name in UNDO.items()}
         for key, action in {**self._keys, **undo}.items():
             if coerce_keybinding(key) not in viewer.keymap:  # a person's own binding
@@ -64,13 +65,13 @@ class ToolKeys:
         if all(is_ours(layer) for layer in self._ws.viewer.layers.selection):
             do()
 
-    def _in_plane(self, key: str) -> None:
+    def _in_plane(self, key: str, layer: Any) -> None:
         """In a slice ours, in a 3D view napari's."""
         family = self._ws.layers()
         if family.in_slices:
             self._keys[key]()
         else:
-            _own(family.image, key)
+            _own(layer, key)
 
     def _turn(self, name: str) -> None:
         family = self._ws.family

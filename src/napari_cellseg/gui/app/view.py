@@ -6,8 +6,10 @@ from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
 from ...project import TrainingPlace
+from ..layers.channels import ALL, COLOURS
 from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
+from .edit_log import log_view
 from .explained import ExplainView
 from .image_status import mark, statuses, summary
 from .items import Control, Item, Step
@@ -49,8 +51,8 @@ def resolve(s: Session) -> View:
         image=s.image,
         **_all_images(s, project, idle, writable),
         open_images=s.open_images,
-        channels=s.record.n_channels if s.record and not _is_rgb(s) else 1,
-        channel=s.channel,
+        channels=_channels(s),
+        channel=str(ALL if s.together_shown else s.channel),
         calls=calls(s),
         steps=_steps(s, open_round, image),
         **_status(s, running),
@@ -119,6 +121,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
         "summary": summary(s, known),
         "predict_all": _first(some, writable, model, idle),
         "export_all": _first(some, idle),
+        "log": log_view(s, project, writable, idle),
     }
 
 
@@ -287,8 +290,12 @@ def _first(*controls: Control) -> Control:
     return next((c for c in controls if not c.enabled), Control(True))
 
 
-def _is_rgb(s: Session) -> bool:
-    return s.record is not None and s.record.in_colour
+def _channels(s: Session) -> tuple[Item, ...]:
+    """What can be shown of the open image's channels: all of them in colour, where there are few, or one."""
+    if s.store is None or s.record is None or s.record.in_colour or len(s.channel_names) < 2:
+        return ()
+    some = (Item(str(ALL), "all channels"),) if len(s.channel_names) <= max(COLOURS) else ()
+    return (*some, *(Item(str(n), name) for n, name in enumerate(s.channel_names)))
 
 
 def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:

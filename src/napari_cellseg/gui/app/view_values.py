@@ -11,6 +11,7 @@ from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
 from .copy_text import Call
+from .edit_log import LogView
 from .explained import ExplainView
 from .items import Control, Item, Step
 from .measured import MeasureView
@@ -38,9 +39,12 @@ class View:
     summary: str
     predict_all: Control
     export_all: Control
+    log: LogView
     open_images: tuple[str, ...]
-    channels: int
-    channel: int
+    channels: tuple[Item, ...]
+    """What can be shown of them; () where there is nothing to choose."""
+    channel: str
+    """Key of the one that is shown."""
     calls: dict[str, Call]
     """What each step does, to be copied as a command or as Python."""
     steps: dict[str, Step]

@@ -20,6 +20,7 @@ from ..layers.image_layers import ImageLayers
 from .act_words import PART, PREDICTION, group_of
 from .background import Helper
 from .session import Counts, Offer, Problem, Progress, Session
+from .turns import Turns
 
 COUNT_AFTER_S = 0.5
 """Objects are counted when nothing has changed for so long."""
@@ -48,6 +49,8 @@ class Workspace:
 
     Attributes
     ----------
+    turns
+        Work that is done step by step, so that the window goes on.
     family
         The layers of the open image, None before one is open.
     job
@@ -75,6 +78,7 @@ class Workspace:
     def __init__(self, viewer: ViewerModel, session: Session, engine: Engine) -> None:
         self.viewer, self.session, self.engine = viewer, session, engine
         self.helper = Helper(session)
+        self.turns = Turns()
         self.family: ImageLayers | None = None
         self.job: int | None = None
         self.cancelled: int | None = None

@@ -5,6 +5,7 @@ Facts behind every line: `docs/architecture.md`, section *Logging label edits*.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -130,6 +131,12 @@ def pointed(viewer: ViewerModel) -> tuple[Any, Any]:
 def task_manager(viewer: Any) -> Any:
     """Where the window keeps what runs; None where this napari has no such place."""
     return getattr(getattr(viewer, "window", None), "_task_status_manager", None)
+
+
+def at_once(viewer: ViewerModel) -> Any:
+    """Context in which layers come or go together: napari (0.10) clears up once then, not for each (0.1 s)."""
+    together = getattr(viewer.layers, "batched_update", None)
+    return together() if together is not None else contextlib.nullcontext()
 
 
 def camera(viewer: ViewerModel) -> Any:

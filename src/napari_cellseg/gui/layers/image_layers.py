@@ -6,7 +6,7 @@ layers made here are ever touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from napari.layers import Image, Labels, Vectors
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from ... import images
 from ...boxes import relative
 from ...project import ImageRecord, LabelStore, known_mask
 from . import _napari
+from .channels import Channels, Prepared
 from .objects import go_to_middle, line_width, rings, vectors
 from .overlays import Overlays, geometry
 
@@ -44,10 +44,12 @@ Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
 
 class ImageLayers:
-    """Image, preview, labels, state and tool layers of one image.
+    """Image (or channels), preview, labels, state and tool layers of one image.
 
     Parameters
     ----------
+    prepared
+        What is shown of the picture.
     on_paint
         Called after every edit of a person with flat positions, old and new labels.
     undo, redo
@@ -58,7 +60,7 @@ class ImageLayers:
         self,
         viewer: ViewerModel,
         record: ImageRecord,
-        picture: images.Image,
+        prepared: Prepared,
         store: LabelStore,
         margin: int,
         on_paint: Paint,
@@ -67,32 +69,27 @@ class ImageLayers:
     ) -> None:
         self.viewer, self.record, self.store, self.margin = viewer, record, store, margin
         self._on_paint = on_paint
-        self._pixels: Any = picture.channels_first()
-        if self._pixels.nbytes < 1 << 29:
-            self._pixels = picture.load()
+        self._pixels: Any = prepared.pixels
         common = geometry(record)
-        self.rgb = record.in_colour
         self.overlay, self.thickness = np.zeros(record.shape, np.uint8), 1
         self._dimmed: set[str] = set()
         self._opacity = 0.0  # of labels that are not dimmed
-        shown = self._channel(0)
-        limits = None if self.rgb else _limits(shown)
-        self.image = Image(shown, rgb=self.rgb, name=record.id, contrast_limits=limits, **common)
+        self.channels = Channels(record, prepared)
         self.state = Labels(
             self.overlay,
             name=f"{record.id} [state]",
             colormap=_colours(STATE_COLOURS, flat=True),
             opacity=0.9,
+            visible=False,
             **common,
         )
         self.state.editable = False
-        self.labels = Labels(store.labels, name=f"{record.id} [labels]", opacity=0.6, **common)
+        self.labels = Labels(store.labels, name=f"{record.id} [labels]", opacity=0.6, visible=False, **common)
         self.labels.contour = 0
+        self.labels.editable = False  # until the image is open
         self.line = _line_layer(record, common)
-        self._add()
-        self.overlays = Overlays(viewer, record, self.image, self.labels)
+        self.overlays = Overlays(viewer, record, self.channels.layers[-1], self.labels)
         self._connect(undo, redo)
-        self.show_state(tuple(slice(0, n) for n in record.shape))
 
     def _connect(self, undo: Callable[[], None], redo: Callable[[], None]) -> None:
         for layer in (self.labels, self.state):  # the key of undo means the same on both
@@ -100,6 +97,17 @@ class ImageLayers:
         self.labels.events.paint.connect(self._painted, position="first")
         self.viewer.layers.selection.events.active.connect(self._settle)
         self.viewer.layers.events.removing.connect(self._settle)
+
+    def come(self) -> Iterator[None]:
+        """Put the layers into the viewer: hidden, one in each step; the last step shows them together."""
+        self.line.visible = False
+        for layer in self._members:
+            self.viewer.layers.append(layer)
+            yield
+        self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
+        self.channels.appear()
+        self.labels.visible = self.state.visible = True
+        self.viewer.layers.selection.active = self.labels
 
     # --- showing --------------------------------------------------------------------------------
 
@@ -110,7 +118,11 @@ class ImageLayers:
             self.show_state(box)
 
     def show_state(self, box: tuple[slice, ...]) -> None:
-        """Recompute the overlay of a box and of the margin around it."""
+        """Recompute the overlay of a box and of the margin around it, and show it."""
+        _napari.repaint(self.state, self._compute_overlay(box))
+
+    def _compute_overlay(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        """Recompute the overlay of a box; returns what may have changed, the margin around it included."""
         from ...kernels.outline import overlay
 
         reach = max(self.margin + 1, self.thickness)
@@ -126,7 +138,7 @@ class ImageLayers:
             (MARGIN, OUTLINE, INSIDE), shown.reshape(planes), self.thickness,
         )  # fmt: skip
         self.overlay[inner] = shown[relative(inner, outer)]
-        _napari.repaint(self.state, inner)
+        return inner
 
     def colour_by_state(self, on: bool) -> None:
         """Let objects have the colours of their state instead of their own, or not."""
@@ -177,12 +189,6 @@ class ImageLayers:
     def source(self) -> Any:
         """The image's pixels as array-like (C, Z, Y, X) or (C, Y, X)."""
         return self._pixels
-
-    def show_channel(self, channel: int) -> None:
-        """Show another channel of the image."""
-        if not self.rgb:
-            self.image.data = self._channel(channel)
-            self.image.contrast_limits = _limits(self.image.data)
 
     def show_line(self, points: NDArray[Any] | None) -> None:
         """Draw the line of a tool, (N, ndim) in data coordinates; None clears it."""
@@ -272,13 +278,28 @@ class ImageLayers:
         """World coordinates -> voxel."""
         return tuple(int(round(float(v))) for v in self.labels.world_to_data(position))
 
-    def remove(self) -> None:
-        """Take the family out of the viewer."""
+    def leave(self) -> None:
+        """Nothing can be painted any more; the layers are still seen."""
+        self.labels.editable = False
         self.viewer.layers.selection.events.active.disconnect(self._settle)
         self.viewer.layers.events.removing.disconnect(self._settle)
-        for layer in (*self.overlays.layers(), self.line, self.labels, self.state, self.image):
-            if layer is not None and layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+
+    def hide(self) -> None:
+        """Let the layers be seen no more; they are still there."""
+        for layer in (*self.overlays.layers(), *self._members):
+            layer.visible = False
+
+    def remove(self) -> None:
+        """Take the family out of the viewer."""
+        with _napari.at_once(self.viewer):
+            for layer in (*self.overlays.layers(), *reversed(self._members)):
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
+
+    @property
+    def image(self) -> Image:
+        """The image layer at the bottom: the picture, or its first channel."""
+        return self.channels.layers[0]
 
     @property
     def missing(self) -> tuple[Any, ...]:
@@ -310,18 +331,7 @@ class ImageLayers:
     @property
     def _members(self) -> tuple[Any, ...]:
         """The layers that an image always has, from the bottom to the top."""
-        return self.image, self.labels, self.state, self.line
-
-    def _add(self) -> None:
-        for layer in self._members:
-            self.viewer.layers.append(layer)
-        self.line.visible = False
-        self.viewer.layers.selection.active = self.labels
-
-    def _channel(self, channel: int) -> Any:
-        if self.rgb:
-            return np.moveaxis(np.asarray(self._pixels), 0, -1)
-        return self._pixels[min(channel, self.record.n_channels - 1)]
+        return *self.channels.layers, self.labels, self.state, self.line
 
     def _slice(self, axis: int) -> float:
         point = list(self.viewer.dims.point[-len(self.record.shape) :])
@@ -356,10 +366,3 @@ def _line_layer(record: ImageRecord, common: dict[str, Any]) -> Vectors:
     nothing = np.zeros((0, 2, ndim))
     name = f"{record.id} [line]"
     return Vectors(nothing, ndim=ndim, name=name, edge_color="yellow", vector_style="line", **common)
-
-
-def _limits(pixels: Any) -> tuple[float, float]:
-    """Contrast limits that show dim cells: percentiles of the middle plane."""
-    plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
-    low, high = np.percentile(plane, (0.5, 99.8))
-    return float(low), float(max(high, low + 1e-6))

@@ -100,7 +100,7 @@ class ExplainPage(Page):
     def _go(self, line: int) -> None:
         near: tuple[Near, ...] = self.view.explain.state.near
         if 0 <= line < len(near):
-            self.controller.look_at_object(near[line].image, near[line].centre)
+            self.controller.explaining.go_to(near[line].image, near[line].centre)
 
 
 class ProfilePlot(QWidget):

@@ -67,6 +67,7 @@ class ImagePage(Page):
         self.form.addWidget(self._of_project(self.add))
         self.form.addWidget(self._of_project(heading("All images")))
         self._make_all()
+        self._make_log()
 
     def _of_project(self, widget: QWidget) -> QWidget:
         """A widget that is there only while a project is open."""
@@ -111,6 +112,18 @@ class ImagePage(Page):
         self.form.addWidget(self._of_project(row(self.predict_all, self.export_all)))
         self.form.addWidget(self._of_project(row(self.again, self.format)))
 
+    def _make_log(self) -> None:
+        """How long the log is, and how it becomes shorter."""
+        self.log = hint()
+        self.shorten = ActionButton(
+            "Shorten the log",
+            "Let old edits of every image become one, which frees room on the disk.",
+            self.controller.log.shorten,
+        )
+        self.log_box = more("More: the log of edits", self.log, self.shorten)
+        self.log_box.toggled.connect(lambda on: self.controller.log.look() if on else None)
+        self.form.addWidget(self._of_project(self.log_box))
+
     def show_view(self, view: View) -> None:
         """Show the images."""
         names = [self.layers.itemText(i) for i in range(self.layers.count())]
@@ -130,6 +143,8 @@ class ImagePage(Page):
         self.summary.setVisible(bool(view.summary))
         self.predict_all.show_control(view.predict_all)
         self.export_all.show_control(view.export_all)
+        self.log.setText(view.log.text)
+        self.shorten.show_control(view.log.shorten)
         self._show_images(view)
         self.change.show_view(view)
 

@@ -19,16 +19,16 @@ class Ticker(QObject):
         self._timer.setInterval(IDLE_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
-        controller.wake = self._soon
+        controller.ticked_by(self._soon)
 
     def stop(self) -> None:
         """Stop for good."""
         self._timer.stop()
 
-    def _soon(self) -> None:
-        """Tick before the next picture is drawn, if that can be."""
+    def _soon(self, ms: int) -> None:
+        """Tick in so many milliseconds; 0: before the next picture is drawn, if that can be."""
         if self._timer.isActive():
-            QTimer.singleShot(0, self._tick)
+            QTimer.singleShot(ms, self._tick)
 
     def _tick(self) -> None:
         if not self._timer.isActive():  # the window was closed meanwhile

@@ -162,8 +162,11 @@ class Workbench(Dock):
         self.position = QLabel()
         self.back, self.forward = self._arrow("◀", -1), self._arrow("▶", 1)
         self.channel = QComboBox()
-        self.channel.setToolTip("The channel that is shown; the network sees all of them.")
-        self.channel.currentIndexChanged.connect(self.controller.projects.select_channel)
+        self.channel.setToolTip(
+            "The channels that are shown: all in colour, or one in grey, which the preview and tools look at. Colours "
+            "and contrast: select the channel's layer. The network sees all channels, or one: step Pick a channel."
+        )
+        self.channel.activated.connect(self._channel_chosen)
         self.tabs, self.stack = QTabBar(), QStackedWidget()
         self.tabs.setExpanding(False)
         self.tabs.setUsesScrollButtons(False)
@@ -218,12 +221,16 @@ class Workbench(Dock):
         return next(p for p in self.pages if p.title == title)
 
     def _show_channels(self, view: View) -> None:
-        self.channel.setVisible(view.channels > 1)
+        self.channel.setVisible(bool(view.channels))
         with signals_blocked(self.channel):
-            if self.channel.count() != view.channels:
+            if [self.channel.itemText(n) for n in range(self.channel.count())] != [c.text for c in view.channels]:
                 self.channel.clear()
-                self.channel.addItems([f"channel {n + 1}" for n in range(view.channels)])
-            self.channel.setCurrentIndex(view.channel)
+                for item in view.channels:
+                    self.channel.addItem(item.text, item.key)
+            self.channel.setCurrentIndex(self.channel.findData(view.channel))
+
+    def _channel_chosen(self, index: int) -> None:
+        self.controller.projects.select_channel(int(self.channel.itemData(index)))
 
     def _show_models(self, view: View) -> None:
         model: Any = self.model.model()

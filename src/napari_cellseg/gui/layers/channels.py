@@ -1,0 +1,117 @@
+"""The image layers of one picture: one for each channel that is a signal of its own, in its colour. No Qt.
+
+Data flow: picture -> `prepare`, in any thread -> `Channels` -> image layers, which add up to one coloured picture, or
+of which one is seen alone, in grey.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+
+from ... import images
+from ...project import ImageRecord
+from .overlays import geometry
+
+IN_MEMORY = 1 << 29
+"""Pictures of fewer bytes are read as a whole."""
+COLOURS = {2: ("magenta", "green"), 6: ("cyan", "yellow", "magenta", "red", "green", "blue")}
+"""Of channels, where there are at most so many: those that napari gives to stacks of channels."""
+ALL = -1
+"""Instead of the number of a channel: all of them, in colour."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is shown of a picture.
+
+    Attributes
+    ----------
+    pixels
+        Array-like (C, Z, Y, X) or (C, Y, X).
+    limits
+        Contrast limits of every channel.
+    names
+        Of the channels.
+    """
+
+    pixels: Any
+    limits: tuple[tuple[float, float], ...]
+    names: tuple[str, ...]
+
+
+def prepare(picture: images.Image) -> Prepared:
+    """The first time point, in memory where it is small, else read where it is looked at; it may take its time.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be read.
+    """
+    pixels: Any = picture.channels_first()
+    pixels = picture.load() if pixels.nbytes < IN_MEMORY else pixels
+    given = [*picture.channels, *[""] * picture.n_channels][: picture.n_channels]
+    names = tuple(name.strip() or f"channel {n + 1}" for n, name in enumerate(given))
+    with images.reading(f"The pixels of {picture.source.name if picture.source else 'this image'}"):
+        limits = () if picture.rgb else tuple(_limits(channel) for channel in pixels)
+    return Prepared(pixels, limits, names)
+
+
+class Channels:
+    """Makes the image layers and says which of them are seen; what a person has set of a layer stays."""
+
+    def __init__(self, record: ImageRecord, prepared: Prepared) -> None:
+        self.rgb, self._prepared = record.in_colour, prepared
+        count = 1 if self.rgb else len(prepared.pixels)
+        colours = next((c for most, c in COLOURS.items() if 1 < count <= most), ())
+        self.together = bool(colours)
+        """Whether all channels can be seen together."""
+        common = {"visible": False, **geometry(record)}
+        if self.rgb:
+            pixels = np.moveaxis(np.asarray(prepared.pixels), 0, -1)
+            self.layers = (Image(pixels, rgb=True, name=record.id, **common),)
+        elif self.together:
+            self.layers = tuple(
+                Image(
+                    prepared.pixels[n], name=f"{record.id} [{prepared.names[n]}]", colormap=colours[n],
+                    contrast_limits=prepared.limits[n], blending="additive" if n else "translucent_no_depth", **common,
+                )
+                for n in range(count)
+            )  # fmt: skip
+        else:
+            limits = prepared.limits[0]
+            self.layers = (Image(prepared.pixels[0], name=record.id, contrast_limits=limits, **common),)
+        self.channel = ALL if self.together else 0
+        self._colours = [layer.colormap for layer in self.layers]
+
+    def show(self, channel: int) -> int:
+        """Let one channel be seen alone, in grey, or `ALL` in colour, where there are few; returns what is seen."""
+        if self.rgb or (channel == ALL and not self.together):
+            return self.channel
+        before, self.channel = self.channel, channel
+        if not self.together:
+            (layer,) = self.layers
+            layer.data = self._prepared.pixels[channel]
+            layer.contrast_limits = self._prepared.limits[channel]
+            return channel
+        if before == ALL:
+            self._colours = [layer.colormap for layer in self.layers]
+        for n, layer in enumerate(self.layers):
+            layer.visible = channel in (ALL, n)
+            layer.colormap = self._colours[n] if channel == ALL else "gray"
+        return channel
+
+    def appear(self) -> None:
+        """Let the layers be seen."""
+        for n, layer in enumerate(self.layers):
+            layer.visible = not self.together or self.channel in (ALL, n)
+
+
+def _limits(pixels: Any) -> tuple[float, float]:
+    """Contrast limits that show dim cells: percentiles of the middle plane."""
+    plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
+    low, high = np.percentile(plane, (0.5, 99.8))
+    return float(low), float(max(high, low + 1e-6))

@@ -1,0 +1,129 @@
+"""Channels that are signals are shown together in colour, or one alone; the family holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari.components import ViewerModel
+
+from napari_cellseg.gui.app.controller import Controller
+from napari_cellseg.gui.app.view import resolve
+from napari_cellseg.gui.layers.channels import ALL
+from napari_cellseg.gui.layers.overlays import is_ours
+
+from .waiting import settle
+
+NAMES = ("DAPI", "actin", "")
+
+
+def stack(path: Path, channels: int, **metadata: object) -> Path:
+    pixels = np.random.default_rng(channels).integers(0, 4000, (channels, 6, 40, 50)).astype(np.uint16)
+    tifffile.imwrite(path, pixels, ome=True, metadata={"axes": "CZYX", **metadata}, photometric="minisblack")
+    return path
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[Controller]:
+    named = {"Channel": {"Name": list(NAMES)}} | {
+        f"PhysicalSize{x}": s for x, s in zip("ZYX", (2, 0.5, 0.5), strict=True)
+    }
+    made = Controller(ViewerModel())
+    made.open_images([stack(tmp_path / "three.ome.tif", 3, **named)])
+    settle(made)
+    assert made.session.problem is None
+    yield made
+    made.close()
+
+
+def names(controller: Controller) -> list[str]:
+    return [layer.name for layer in controller.viewer.layers]
+
+
+def test_every_channel_has_its_name_colour_contrast_and_geometry(controller):
+    layers = controller.family.channels.layers
+    assert names(controller)[:4] == ["three [DAPI]", "three [actin]", "three [channel 3]", "three [labels]"]
+    assert [x.colormap.name for x in layers] == ["cyan", "yellow", "magenta"]
+    assert [x.blending for x in layers[1:]] == ["additive"] * 2
+    pixels = controller.family.source()
+    for n, layer in enumerate(layers):
+        np.testing.assert_array_equal(layer.data, pixels[n])
+        low, high = layer.contrast_limits
+        assert pixels[n].min() <= low < high <= pixels[n].max()
+        assert tuple(layer.scale) == tuple(controller.family.labels.scale) == (2.0, 0.5, 0.5)
+        assert layer.units == controller.family.labels.units
+        assert layer.axis_labels == controller.family.labels.axis_labels
+        assert layer.visible
+        assert is_ours(layer)
+
+
+def test_one_channel_is_seen_alone_in_grey_and_all_again_as_a_person_left_them(controller):
+    layers = controller.family.channels.layers
+    layers[1].colormap, layers[1].contrast_limits = "red", (5, 99)
+    controller.projects.select_channel(1)
+    assert [x.visible for x in layers] == [False, True, False]
+    assert layers[1].colormap.name == "gray"
+    assert (controller.session.channel, resolve(controller.session).channel) == (1, "1")
+    controller.projects.select_channel(2)
+    assert [x.visible for x in layers] == [False, False, True]
+    controller.projects.select_channel(ALL)
+    assert [x.visible for x in layers] == [True] * 3
+    assert [x.colormap.name for x in layers] == ["cyan", "red", "magenta"]
+    assert tuple(layers[1].contrast_limits) == (5, 99)
+    assert controller.session.channel == 2  # tools go on looking at it
+    view = resolve(controller.session)
+    assert [c.text for c in view.channels] == ["all channels", "DAPI", "actin", "channel 3"]
+    assert view.channel == str(ALL)
+
+
+def test_channels_come_back_one_by_one_and_go_together(controller):
+    family, before = controller.family, names(controller)
+    for layer in family.channels.layers[1:]:
+        controller.viewer.layers.remove(layer)
+    controller.tick()
+    assert names(controller) == before
+    controller.viewer.layers.remove(family.image)
+    controller.viewer.layers.remove(family.labels)
+    controller.tick()
+    assert names(controller) == []
+    assert controller.session.image == ""
+    assert resolve(controller.session).channels == ()
+
+
+def test_a_preview_lies_over_all_channels(controller):
+    controller.family.overlays.show_preview(np.ones((6, 40, 50), np.float32), ((0, 6), (0, 40), (0, 50)))
+    assert names(controller).index("three [preview]") == 3
+
+
+@pytest.mark.parametrize(("channels", "colours"), [(2, ["magenta", "green"]), (7, ["gray"])])
+def test_two_have_colours_that_everybody_can_tell_apart_and_many_are_seen_one_by_one(tmp_path, channels, colours):
+    controller = Controller(ViewerModel())
+    controller.open_images([stack(tmp_path / "c.ome.tif", channels)])
+    settle(controller)
+    layers = controller.family.channels.layers
+    assert [x.colormap.name for x in layers] == colours
+    controller.projects.select_channel(1)
+    np.testing.assert_array_equal(layers[-1].data, controller.family.source()[1])
+    view = resolve(controller.session)
+    assert len(view.channels) == channels + (channels == 2)
+    controller.projects.select_channel(ALL)
+    assert resolve(controller.session).channel == ("-1" if channels == 2 else "1")
+    controller.close()
+
+
+def test_a_colour_picture_and_a_grey_one_have_nothing_to_choose(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "rgb.tif", rgb, photometric="rgb")
+    np.save(tmp_path / "grey.npy", rgb[..., 0])
+    for name in ("rgb.tif", "grey.npy"):
+        controller = Controller(ViewerModel())
+        controller.open_images([tmp_path / name], tmp_path)
+        settle(controller)
+        assert len(controller.family.channels.layers) == 1
+        assert resolve(controller.session).channels == ()
+        controller.projects.select_channel(ALL)
+        assert not controller.session.together_shown
+        controller.close()
