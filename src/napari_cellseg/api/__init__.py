@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
+from ._fucci import FucciResult, fucci, fucci_files
 from ._loose import LoadedModel, explain, load_model, predict, predict_files
 from ._measure import measure, measure_files
 from ._open import OpenProject, new, open, recover
@@ -36,6 +37,7 @@ __all__ = [
     "Experiment",
     "Explained",
     "Exports",
+    "FucciResult",
     "LoadedModel",
     "Measurements",
     "OpenProject",
@@ -48,6 +50,8 @@ __all__ = [
     "compare_systems",
     "evaluate",
     "explain",
+    "fucci",
+    "fucci_files",
     "load_model",
     "measure",
     "measure_files",

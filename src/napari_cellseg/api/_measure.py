@@ -93,12 +93,7 @@ def measure(
     """
     wanted = _several(columns)
     chosen(wanted)
-    if isinstance(labels, str | Path):
-        (found,) = _only(labels, _of_file(Path(labels), image, spacing_um))
-        return measure_objects(found, wanted, stop=stop).table
-    pixels, names, told = _channels(image, tuple(np.shape(labels)))
-    spacing = tuple(float(s) for s in spacing_um) if spacing_um is not None else told
-    return measure_objects(Measured(labels, spacing, pixels, names), wanted, stop=stop).table
+    return measure_objects(measured_array(labels, image, spacing_um), wanted, stop=stop).table
 
 
 @verb
@@ -136,7 +131,7 @@ def measure_files(
     CellsegError
         When something given does not fit; of a single file, also when it cannot be read.
     """
-    paths, pictures = _paths(labels), _paths(images)
+    paths, pictures = loose_paths(labels), loose_paths(images)
     if pictures and len(pictures) != len(paths):
         raise CellsegError(
             f"There are {len(paths)} files of labels and {len(pictures)} pictures.",
@@ -145,7 +140,7 @@ def measure_files(
     how = Measuring(_several(columns), group_by, csv, summary)
     work: dict[str, Callable[[], list[Measured]]] = {}
     for k, (path, (name,)) in enumerate(zip(paths, names_for(paths, [1] * len(paths)), strict=True)):
-        work[name] = partial(_of_file, path, pictures[k] if pictures else None, spacing_um)
+        work[name] = partial(file_parts, path, pictures[k] if pictures else None, spacing_um)
     return (yield from _measured(work, how, stop))
 
 
@@ -161,6 +156,40 @@ def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: 
                 yield Notice(f"Intensities of {id} are not measured. {error.message} {error.hint}")
         work[id] = partial(_of_project, project, id, pixels)
     return (yield from _measured(work, how, stop))
+
+
+def measured_array(labels: Any, image: Any, spacing_um: Spacing = None) -> Measured:
+    """What is measured of an array or a file of labels with its image; see `measure`."""
+    if isinstance(labels, str | Path):
+        (found,) = _only(labels, file_parts(Path(labels), image, spacing_um))
+        return found
+    pixels, names, told = _channels(image, tuple(np.shape(labels)))
+    spacing = tuple(float(s) for s in spacing_um) if spacing_um is not None else told
+    return Measured(labels, spacing, pixels, names)
+
+
+def named_parts(name: str, parts: Sequence[Measured]) -> dict[str, Measured]:
+    """A name for every time point."""
+    return {f"{name}_t{t:04d}" if len(parts) > 1 else name: part for t, part in enumerate(parts)}
+
+
+def file_parts(path: Path, image: Any, spacing_um: Spacing) -> list[Measured]:
+    """Every time point of a file of labels, with the picture of it, where there is one."""
+    picture = None if image is None else image if isinstance(image, images.Image) else _picture(image, spacing_um)
+    labels, spacing, frames = _labels_of(path, picture, spacing_um)
+    if picture is None:
+        return [Measured(part, spacing) for part in labels]
+    if picture.n_frames != frames:
+        raise CellsegError(
+            f"{path.name} has {frames} time points, its picture {picture.n_frames}.", "Give the picture it was made on."
+        )
+    spacing = spacing or picture.spacing_um
+    return [Measured(part, spacing, *channels_of(picture.frame(t))) for t, part in enumerate(labels)]
+
+
+def loose_paths(paths: Source | Sequence[Source]) -> list[Path]:
+    """Files as paths, also where there is only one."""
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -179,7 +208,9 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
         start = time.perf_counter()
         try:
             if not stop():
-                parts = {n: measure_objects(part, how.columns, stop=stop) for n, part in _named(name, read()).items()}
+                parts = {
+                    n: measure_objects(part, how.columns, stop=stop) for n, part in named_parts(name, read()).items()
+                }
         except CellsegError as error:
             if not stop():
                 if len(work) == 1:
@@ -197,30 +228,11 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
     return Measurements(table, summary, tuple(left_out), files, stop())
 
 
-def _named(name: str, parts: Sequence[Measured]) -> dict[str, Measured]:
-    """A name for every time point."""
-    return {f"{name}_t{t:04d}" if len(parts) > 1 else name: part for t, part in enumerate(parts)}
-
-
 def _of_project(project: Project, id: str, picture: images.Image | None) -> list[Measured]:
     record = project.image(id)
     labels, state = project.load_labels(id)
     pixels = channels_of(picture) if picture is not None else NO_PIXELS
     return [image_of_project(labels, state, record.spacing_um, pixels, instances=project.task == "instance")]
-
-
-def _of_file(path: Path, image: Any, spacing_um: Spacing) -> list[Measured]:
-    """Every time point of a file of labels, with the picture of it, where there is one."""
-    picture = None if image is None else image if isinstance(image, images.Image) else _picture(image, spacing_um)
-    labels, spacing, frames = _labels_of(path, picture, spacing_um)
-    if picture is None:
-        return [Measured(part, spacing) for part in labels]
-    if picture.n_frames != frames:
-        raise CellsegError(
-            f"{path.name} has {frames} time points, its picture {picture.n_frames}.", "Give the picture it was made on."
-        )
-    spacing = spacing or picture.spacing_um
-    return [Measured(part, spacing, *channels_of(picture.frame(t))) for t, part in enumerate(labels)]
 
 
 def _labels_of(path: Path, picture: images.Image | None, spacing_um: Spacing) -> tuple[list[Any], Spacing, int]:
@@ -263,7 +275,3 @@ def _only(path: Source, found: list[Measured]) -> list[Measured]:
 
 def _several(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _paths(paths: Source | Sequence[Source]) -> list[Path]:
-    return [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -45,6 +45,8 @@ from ._agree import compare_annotators
 from ._draft import draft_images, draft_method
 from ._evaluate_project import Evaluating, Systems, evaluate_project
 from ._explain import Asking, Explained, explain_image
+from ._fucci import FucciResult, Telling, fucci_project, merged_setup
+from ._fucci_said import say, say_all
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measure import Measuring, measure_project
@@ -779,6 +781,84 @@ class OpenProject:
         """
         how = Measuring(names(columns), group_by, csv, summary)
         return measure_project(self.project, names(images), how, stop)
+
+    @method
+    def fucci(
+        self,
+        images: Several = None,
+        *,
+        red: str | None = None,
+        green: str | None = None,
+        nuclear: str | None = None,
+        red_threshold: float | None = None,
+        green_threshold: float | None = None,
+        propose: bool = False,
+        corrections: str | Path | None = None,
+        group_by: str = "",
+        time_by: str = "",
+        csv: str | Path | None = None,
+        summary: str | Path | None = None,
+        figure: str | Path | None = None,
+        json: str | Path | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[FucciResult]:
+        """States of the cell cycle of the nuclei by FUCCI: counts and shares of images, time points and groups.
+
+        Channels and thresholds that are given are kept in the project, for the next time and for the docks.
+
+        Parameters
+        ----------
+        images : str or list of str
+            Ids; all images where not given. Thresholds are those of the experiment: give all of it.
+        red, green, nuclear : str
+            Channels by name or number from 1: Cdt1, Geminin, and a stain of all nuclei where there is one.
+        red_threshold, green_threshold : float
+            Mean intensities above which a nucleus is red or green; else those that are kept, else they are proposed
+            from all nuclei.
+        propose : bool
+            Forget thresholds that are kept.
+        corrections : str or Path
+            A table with ``image``, ``label`` and ``state``: states that a person says, kept from now on.
+        group_by, time_by : str
+            Regular expressions: the first bracket (or all that matches) in the name of an image is its group, and its
+            time point (a number). Without the second, numbers after t, time, frame, day or hour are time points.
+        csv, summary, figure, json : str or Path
+            Files to write: nuclei; images, time points and groups (``.csv``, ``.parquet``); a picture (``.png``,
+            ``.svg``, ``.pdf``); the summary and the thresholds as plain numbers.
+        on_event, stop : callable
+            Called with every event; asked again and again whether to end.
+
+        Returns
+        -------
+        FucciResult
+
+        Raises
+        ------
+        CellsegError
+            When channels, thresholds or expressions cannot be used, or there are no nuclei.
+        """
+        given = {
+            "red": red, "green": green, "nuclear": nuclear, "red_threshold": red_threshold,
+            "green_threshold": green_threshold,
+        }  # fmt: skip
+        setup = merged_setup(self.project, given, propose=propose)
+        if corrections is not None:
+            say_all(self.project, corrections)
+        how = Telling(group_by, time_by, csv, summary, figure, json)
+        return fucci_project(self.project, names(images), setup, how, stop)
+
+    def set_fucci_states(self, image: str, states: Mapping[int, str]) -> None:
+        """Say the states of nuclei by their labels; they stand over the thresholds, "" goes by these again.
+
+        A nucleus is remembered by a pixel inside it, so what is said outlives new numbers of objects.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such image, object or state; nothing is kept then.
+        """
+        say(self.project, image, states)
 
     def compare(
         self,

@@ -117,16 +117,50 @@ def measure(verbs: Any) -> None:
         "--columns", type=names, default=(), metavar="A,B,C",
         help="only these: names, or the groups size, shape, place, neighbours, intensity, state",
     )  # fmt: skip
+    _grouping(sub)
+    _sources(sub)
+    progress(sub)
+
+
+def fucci(verbs: Any) -> None:
+    sub = verb(
+        verbs, "fucci", "States of the cell cycle of nuclei from two fluorescences (FUCCI): G1, G1 to S, S/G2/M, "
+        "M to G1.", "_fucci",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|LABELS", help="a project, or files of masks of any tool")
+    for marker, what in (("red", "Cdt1, on in G1"), ("green", "Geminin, on in S, G2, M")):
+        sub.add_argument(f"--{marker}", metavar="CHANNEL", help=f"name, or number from 1, of the channel of {what}")
+    sub.add_argument("--nuclear", metavar="CHANNEL", help="of a stain of all nuclei; it only joins the table")
+    for marker in ("red", "green"):
+        sub.add_argument(
+            f"--{marker}-threshold", type=float, metavar="INTENSITY",
+            help=f"nuclei are {marker} above this mean; else it is proposed from all nuclei",
+        )  # fmt: skip
+    sub.add_argument("--propose", action="store_true", help="forget the thresholds that the project keeps")
+    sub.add_argument("--corrections", metavar="FILE.csv", help="states that are known: columns image, label, state")
+    sub.add_argument("--csv", metavar="FILE", help="write the table of nuclei (.csv, or .parquet with pyarrow)")
+    sub.add_argument("--summary", metavar="FILE", help="write counts and shares of images, time points and groups")
+    sub.add_argument("--figure", metavar="FILE.png", help="draw red against green, and shares over time")
+    sub.add_argument("--json", metavar="FILE", help="write summary and thresholds as plain numbers")
+    _grouping(sub)
+    sub.add_argument("--time-by", default="", metavar="REGEX", help="the time point in names; default: _t005, day3...")
+    _sources(sub)
+    progress(sub)
+
+
+def _grouping(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--group-by", default="", metavar="REGEX",
         help="groups of images: the first bracket of the expression, or all that matches, in their names",
     )  # fmt: skip
+
+
+def _sources(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
     sub.add_argument(
         "--intensity", nargs="+", default=[], metavar="IMAGE", help="the pictures of loose labels, in the same order"
     )
     sub.add_argument("--spacing", type=numbers, metavar="Z,Y,X", help="pixel size of loose labels in um")
-    progress(sub)
 
 
 def study(verbs: Any) -> None:

@@ -8,27 +8,62 @@ from __future__ import annotations
 
 from ._columns import COLUMNS, GROUPS, Column, chosen
 from ._files import check_table_path, write_table
+from ._fucci import (
+    FUCCI_FIGURES,
+    FUCCI_STATES,
+    STATE_NAMES,
+    UNKNOWN_STATE,
+    Threshold,
+    count_states,
+    fucci_states,
+    propose_threshold,
+    state_name,
+    with_states,
+)
+from ._fucci_figure import check_picture_path, fucci_figure, write_figure
+from ._nuclei import channel_number, inner_point, labels_at, nuclei_of, usual_channels
 from ._objects import Measured, Objects, components, measure_objects
 from ._sources import NO_PIXELS, array_channels, channels_of, image_of_project, tables
 from ._summary import FIGURES, groups_of, summarise
+from ._times import USUAL_TIMES, times_of
 
 __all__ = [
     "COLUMNS",
     "FIGURES",
+    "FUCCI_FIGURES",
+    "FUCCI_STATES",
     "GROUPS",
     "NO_PIXELS",
+    "STATE_NAMES",
+    "UNKNOWN_STATE",
+    "USUAL_TIMES",
     "Column",
     "Measured",
     "Objects",
+    "Threshold",
     "array_channels",
+    "channel_number",
     "channels_of",
+    "check_picture_path",
     "check_table_path",
     "chosen",
     "components",
+    "count_states",
+    "fucci_figure",
+    "fucci_states",
     "groups_of",
     "image_of_project",
+    "inner_point",
+    "labels_at",
     "measure_objects",
+    "nuclei_of",
+    "propose_threshold",
+    "state_name",
     "summarise",
     "tables",
+    "times_of",
+    "usual_channels",
+    "with_states",
+    "write_figure",
     "write_table",
 ]

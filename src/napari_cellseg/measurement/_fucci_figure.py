@@ -1,0 +1,109 @@
+"""FUCCI as a picture: red against green of all nuclei with the thresholds, and the shares of states over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CellsegError
+from ..files import whole
+from ._fucci import FUCCI_STATES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PICTURES = ".png", ".svg", ".pdf"
+
+
+def check_picture_path(path: str | Path) -> Path:
+    """A path that a figure can be written to, so far as its name goes.
+
+    Raises
+    ------
+    CellsegError
+        When the ending is none of `PICTURES`.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in PICTURES:
+        raise CellsegError(f"{path.name} is no name of a picture.", f"End it with {', '.join(PICTURES)}.")
+    return path
+
+
+def write_figure(figure: Any, path: str | Path) -> Path:
+    """Write a matplotlib figure, whole or not at all.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be written.
+    """
+    path = check_picture_path(path)
+    with whole(path) as part:
+        figure.savefig(part, dpi=150)
+    return path
+
+
+def fucci_figure(table: DataFrame, summary: DataFrame, thresholds: tuple[float, float]) -> Any:
+    """Draw nuclei and shares.
+
+    Parameters
+    ----------
+    table, summary
+        As from `with_states` and `count_states`.
+    thresholds
+        Of red and green.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    times = summary[summary["level"] == "time"]
+    series = [(name, part) for name, part in times.groupby("group") if len(part) > 1]
+    groups = summary[summary["level"] == "group"]
+    n = 1 + max(1, len(series))
+    figure = Figure(figsize=(4.2 * n, 3.9), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, n))
+    _scatter(axes[0], table, thresholds)
+    if not series:
+        _bars(axes[1], groups)
+    for axis, (name, part) in zip(axes[1:], series, strict=False):
+        shares = [part[f"share_{s.key}"].to_numpy() for s in FUCCI_STATES]
+        axis.stackplot(part["time"], shares, colors=[s.colour for s in FUCCI_STATES], alpha=0.9)
+        axis.set(xlabel="time point", ylabel="nuclei, %", ylim=(0, 100), title=str(name))
+        axis.margins(x=0)
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _scatter(axis: Any, table: DataFrame, thresholds: tuple[float, float]) -> None:
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    for state in FUCCI_STATES:
+        mine = table[table["state"] == state.name]
+        axis.scatter(mine["red"], mine["green"], s=12, color=state.colour, lw=0, label=f"{state.name} ({len(mine)})")
+    said = table[table["decided_by"] == "hand"]
+    axis.scatter(said["red"], said["green"], s=26, facecolors="none", edgecolors="black", lw=0.8)
+    axis.set(xscale="log", yscale="log", xlabel="red, mean of the nucleus", ylabel="green, mean of the nucleus")
+    axis.axvline(thresholds[0], color="#444", lw=1, ls="--")
+    axis.axhline(thresholds[1], color="#444", lw=1, ls="--")
+    for one, values in ((axis.xaxis, table["red"]), (axis.yaxis, table["green"])):
+        positive = values[values > 0]
+        narrow = len(positive) and positive.max() < 12 * positive.min()
+        one.set_major_formatter(StrMethodFormatter("{x:g}"))
+        one.set_minor_formatter(StrMethodFormatter("{x:g}") if narrow else NullFormatter())
+    axis.tick_params(which="both", labelsize=7)
+    axis.legend(frameon=False, fontsize=7, loc="best")
+
+
+def _bars(axis: Any, groups: DataFrame) -> None:
+    bottom = np.zeros(len(groups))
+    for state in FUCCI_STATES:
+        shares = groups[f"share_{state.key}"].fillna(0).to_numpy()
+        axis.bar(groups["name"].astype(str), shares, bottom=bottom, color=state.colour, width=0.6)
+        bottom += shares
+    axis.set(ylabel="nuclei, %", ylim=(0, 100))
