@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from napari_cellseg.measurement import (
     channel_number,
     count_states,
     fucci_states,
+    fucci_tables,
     inner_point,
     labels_at,
     propose_threshold,
@@ -122,9 +124,7 @@ def test_counts_add_up(pairs, threshold):
     nuclei = pd.DataFrame(pairs, columns=["red", "green"])
     nuclei["image"] = [f"a_t{n % 3}" for n in range(len(nuclei))]
     nuclei["label"], nuclei["by_hand"] = range(1, len(nuclei) + 1), ""
-    from napari_cellseg.api._fucci import Telling, told
-
-    table, summary = told(nuclei, {"red": threshold, "green": threshold}, Telling())
+    table, summary = fucci_tables(nuclei, (threshold, threshold))
     for level in ("image", "time", "group"):
         rows = summary[summary["level"] == level]
         counts = rows[[f"n_{s.key}" for s in FUCCI_STATES]].to_numpy()
@@ -353,3 +353,10 @@ def test_real_frames_have_all_states():
         near = np.abs(np.log(done.table[marker] / done.thresholds[marker].value)) < np.log(1.02)
         assert near.mean() < 0.1
     assert (done.summary["level"] == "time").sum() == 32
+
+
+def test_the_page_says_what_the_code_says():
+    page = (Path(__file__).parents[1] / "docs" / "fucci.md").read_text(encoding="utf-8")
+    table = page.split("<!-- figures -->")[1].split("<!-- end of figures -->")[0]
+    assert all(f"| `{name}` | {meaning} |" in table for name, meaning in FUCCI_FIGURES)
+    assert all(f"| {s.name} |" in page and f"`{s.key}`" in page for s in FUCCI_STATES)

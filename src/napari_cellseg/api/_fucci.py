@@ -28,8 +28,8 @@ from ..measurement import (
     channels_of,
     check_picture_path,
     check_table_path,
-    count_states,
     fucci_figure,
+    fucci_tables,
     groups_of,
     labels_at,
     nuclei_of,
@@ -37,7 +37,6 @@ from ..measurement import (
     state_name,
     times_of,
     usual_channels,
-    with_states,
     write_figure,
     write_table,
 )
@@ -249,17 +248,6 @@ def merged_setup(project: Project, given: Mapping[str, Any], *, propose: bool = 
     return replace(kept, **{name: value for name, value in given.items() if value is not None})
 
 
-def told(nuclei: DataFrame, thresholds: Mapping[str, float], how: Telling) -> tuple[DataFrame, DataFrame]:
-    """The table with groups, time points and states, and its counts."""
-    names = [str(n) for n in nuclei["image"].unique()]
-    pair = thresholds["red"], thresholds["green"]
-    table = with_states(nuclei, pair)
-    groups, times = groups_of(names, how.group_by if names else ""), times_of(names, how.time_by if names else "")
-    table.insert(1, "group", np.array([groups[str(n)] for n in table["image"]], object))
-    table.insert(2, "time", np.array([times[str(n)] for n in table["image"]], np.float64))
-    return table, count_states(table)
-
-
 def write_told(
     table: DataFrame, summary: DataFrame, thresholds: Mapping[str, Threshold], how: Telling
 ) -> tuple[Path, ...]:
@@ -295,7 +283,8 @@ def _told(work: Mapping[str, Read], setup: FucciSetup, how: Telling, stop: Stop)
     for threshold in thresholds.values():
         if threshold.doubt:
             yield Notice(threshold.doubt)
-    table, summary = told(nuclei, {m: t.value for m, t in thresholds.items()}, how)
+    pair = thresholds["red"].value, thresholds["green"].value
+    table, summary = fucci_tables(nuclei, pair, how.group_by, how.time_by)
     files = write_told(table, summary, thresholds, how)
     return FucciResult(table, summary, thresholds, nuclei, left_out, files)
 

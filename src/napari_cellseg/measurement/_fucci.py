@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
+from ._summary import groups_of
+from ._times import times_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -187,6 +189,31 @@ def count_states(table: DataFrame) -> DataFrame:
         rows.append(_counted("time", f"{group}, t = {time:g}", part))
     rows += [_counted("group", name, part) for name, part in table.groupby("group", sort=True)]
     return pd.DataFrame(rows, columns=[name for name, _ in FUCCI_FIGURES])
+
+
+def fucci_tables(
+    nuclei: DataFrame, thresholds: tuple[float, float], group_by: str = "", time_by: str = ""
+) -> tuple[DataFrame, DataFrame]:
+    """The nuclei with ``group``, ``time`` and states, and their counts.
+
+    Parameters
+    ----------
+    nuclei, thresholds
+        As for `with_states`.
+    group_by, time_by
+        See `groups_of` and `times_of`.
+
+    Raises
+    ------
+    CellsegError
+        When an expression cannot be used.
+    """
+    table = with_states(nuclei, thresholds)
+    names = [str(n) for n in table["image"].unique()]
+    groups, times = groups_of(names, group_by), times_of(names, time_by)
+    table.insert(1, "group", np.array([groups[str(n)] for n in table["image"]], object))
+    table.insert(2, "time", np.array([times[str(n)] for n in table["image"]], np.float64))
+    return table, count_states(table)
 
 
 FUCCI_FIGURES = (

@@ -60,6 +60,7 @@ def fucci_figure(table: DataFrame, summary: DataFrame, thresholds: tuple[float, 
     matplotlib.figure.Figure
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     times = summary[summary["level"] == "time"]
     series = [(name, part) for name, part in times.groupby("group") if len(part) > 1]
@@ -75,6 +76,7 @@ def fucci_figure(table: DataFrame, summary: DataFrame, thresholds: tuple[float, 
         axis.stackplot(part["time"], shares, colors=[s.colour for s in FUCCI_STATES], alpha=0.9)
         axis.set(xlabel="time point", ylabel="nuclei, %", ylim=(0, 100), title=str(name))
         axis.margins(x=0)
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure
@@ -97,7 +99,7 @@ def _scatter(axis: Any, table: DataFrame, thresholds: tuple[float, float]) -> No
         one.set_major_formatter(StrMethodFormatter("{x:g}"))
         one.set_minor_formatter(StrMethodFormatter("{x:g}") if narrow else NullFormatter())
     axis.tick_params(which="both", labelsize=7)
-    axis.legend(frameon=False, fontsize=7, loc="best")
+    axis.legend(frameon=False, fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def _bars(axis: Any, groups: DataFrame) -> None:
