@@ -6,6 +6,7 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 
 from __future__ import annotations
 
+from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
 from ._fucci import FucciResult, fucci, fucci_files
@@ -32,6 +33,7 @@ __all__ = [
     "AddedPicture",
     "Additions",
     "Agreement",
+    "Description",
     "Drafts",
     "Evaluation",
     "Experiment",
@@ -48,6 +50,7 @@ __all__ = [
     "Training",
     "Verb",
     "compare_systems",
+    "describe",
     "evaluate",
     "explain",
     "fucci",

@@ -42,6 +42,7 @@ from ..project import (
 )
 from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._agree import compare_annotators
+from ._describe import Describing, Description, describe_project
 from ._draft import draft_images, draft_method
 from ._evaluate_project import Evaluating, Systems, evaluate_project
 from ._explain import Asking, Explained, explain_image
@@ -847,6 +848,39 @@ class OpenProject:
             say_all(self.project, corrections)
         how = Telling(group_by, time_by, csv, summary, figure, json)
         return fucci_project(self.project, names(images), setup, how, stop)
+
+    @method
+    def describe(
+        self,
+        images: Several = None,
+        *,
+        group_by: str = "",
+        csv: str | Path | None = None,
+        json: str | Path | None = None,
+        markdown: str | Path | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Description]:
+        """Describe the data set: sizes, contrast, intensities; objects as they are labelled now.
+
+        Parameters
+        ----------
+        images : str or list of str
+            Ids; all images where not given.
+        group_by, csv, json, markdown, on_event, stop
+            As for `napari_cellseg.describe`.
+
+        Returns
+        -------
+        Description
+            An image without any label has no figures of objects.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such image, the expression cannot be used, or a file cannot be written.
+        """
+        return describe_project(self.project, names(images), Describing(group_by, csv, json, markdown), stop)
 
     def set_fucci_states(self, image: str, states: Mapping[int, str]) -> None:
         """Say the states of nuclei by their labels; they stand over the thresholds, "" goes by these again.

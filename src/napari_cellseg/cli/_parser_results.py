@@ -148,6 +148,21 @@ def fucci(verbs: Any) -> None:
     progress(sub)
 
 
+def describe(verbs: Any) -> None:
+    sub = verb(
+        verbs, "describe", "What a data set is like: sizes, contrast, intensities; objects per image, their sizes and "
+        "shapes, and how many touch.", "_describe",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE|DIR", help="a project, or pictures and folders of them")
+    sub.add_argument("--labels", nargs="+", default=[], metavar="MASKS|DIR", help="masks, called like their pictures")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
+    _grouping(sub)
+    sub.add_argument("--csv", metavar="FILE", help="write the table of images; FILE_summary and FILE_sizes beside it")
+    sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")
+    sub.add_argument("--markdown", metavar="FILE", help="write the summary as tables for a text")
+    progress(sub)
+
+
 def _grouping(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--group-by", default="", metavar="REGEX",

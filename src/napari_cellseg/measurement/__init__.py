@@ -7,6 +7,15 @@ columns, each declared once -> one table per image -> counts, densities and size
 from __future__ import annotations
 
 from ._columns import COLUMNS, GROUPS, Column, chosen
+from ._describe import (
+    FACTS,
+    STATISTICS,
+    Described,
+    describe_cells,
+    describe_image,
+    describe_markdown,
+    description,
+)
 from ._files import check_table_path, write_table
 from ._fucci import (
     FUCCI_FIGURES,
@@ -31,6 +40,7 @@ from ._times import USUAL_TIMES, times_of
 
 __all__ = [
     "COLUMNS",
+    "FACTS",
     "FIGURES",
     "FUCCI_FIGURES",
     "FUCCI_STATES",
@@ -38,9 +48,11 @@ __all__ = [
     "MARKERS",
     "NO_PIXELS",
     "STATE_NAMES",
+    "STATISTICS",
     "UNKNOWN_STATE",
     "USUAL_TIMES",
     "Column",
+    "Described",
     "Measured",
     "Objects",
     "Threshold",
@@ -52,6 +64,10 @@ __all__ = [
     "chosen",
     "components",
     "count_states",
+    "describe_cells",
+    "describe_image",
+    "describe_markdown",
+    "description",
     "fucci_figure",
     "fucci_states",
     "fucci_tables",
