@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         predict,
         predict_files,
         recover,
+        select,
     )
     from .api import open as open
     from .config import Config, read_config
@@ -68,6 +69,7 @@ _WHERE = {
     "read_config": "config",
     "read_labels": "images",
     "recover": "api",
+    "select": "api",
     "simulate": "experiments",
     "write_labels": "images",
 }
@@ -100,6 +102,7 @@ __all__ = [
     "read_labels",
     "recover",
     "samples",
+    "select",
     "simulate",
     "write_labels",
 ]

@@ -27,6 +27,7 @@ from ._results import (
     SystemsCompared,
     Training,
 )
+from ._select import Selection, select
 from ._work import Run, Verb
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Predictions",
     "Reported",
     "Run",
+    "Selection",
     "SystemsCompared",
     "Training",
     "Verb",
@@ -64,4 +66,5 @@ __all__ = [
     "predict",
     "predict_files",
     "recover",
+    "select",
 ]

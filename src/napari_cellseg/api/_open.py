@@ -16,6 +16,7 @@ from ..events import RoundScored, StudyScored
 from ..experiments import Simulation, Study
 from ..experiments import simulate as run_simulation
 from ..experiments import study as run_study
+from ..measurement import Choosing
 from ..project import (
     Compacted,
     EditRow,
@@ -65,6 +66,7 @@ from ._results import (
     Reported,
     Training,
 )
+from ._select import BASE, By, Selecting, Selection, select_of_project
 from ._work import OnEvent, Stop, Work, method, never
 
 Several = str | Sequence[str] | None
@@ -881,6 +883,52 @@ class OpenProject:
             When there is no such image, the expression cannot be used, or a file cannot be written.
         """
         return describe_project(self.project, names(images), Describing(group_by, csv, json, markdown), stop)
+
+    @method
+    def select(
+        self,
+        images: Several = None,
+        n: int = 10,
+        *,
+        steps: int = 0,
+        span: tuple[float, float] | None = None,
+        sharpness: float | None = None,
+        debris: float | None = None,
+        by: By = "auto",
+        model: str | Path | None = None,
+        group_by: str = "",
+        csv: str | Path | None = None,
+        list: str | Path | None = None,
+        figure: str | Path | None = None,
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Selection]:
+        """Choose images to label: at equal steps of confluency, sharp, without debris, each with the reason.
+
+        Nothing is written into the project: predictions that tell confluency are thrown away.
+
+        Parameters
+        ----------
+        images : str or list of str
+            Ids; all images where not given.
+        model : str or Path
+            What predicts images without labels; the project's current model, or the base model, where not given.
+        n, steps, span, sharpness, debris, by, group_by, csv, list, figure, on_event, stop
+            As for `napari_cellseg.select`.
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        CellsegError
+            When something given does not fit, or no image can be used.
+        """
+        choosing = Choosing(n, steps, span, debris, sharpness)
+        own = self.project.model_path(self.current_model) if self.current_model else BASE
+        how = Selecting(choosing, by, model or own, group_by, csv, list, figure)
+        return select_of_project(self.project, names(images), how, stop)
 
     def set_fucci_states(self, image: str, states: Mapping[int, str]) -> None:
         """Say the states of nuclei by their labels; they stand over the thresholds, "" goes by these again.

@@ -69,6 +69,14 @@ def span(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
+def percents(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: write 20:95") from error
+    return low, high
+
+
 def region(text: str) -> tuple[tuple[int, int], ...]:
     try:
         spans = tuple((int(a), int(b)) for a, b in (part.split(":") for part in text.split(",")))

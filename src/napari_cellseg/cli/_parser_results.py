@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._arguments import config, names, numbers, point, positive, progress, region, span, verb
+from ._arguments import config, names, numbers, percents, point, positive, progress, region, span, verb
 
 
 def evaluate(verbs: Any) -> None:
@@ -160,6 +160,31 @@ def describe(verbs: Any) -> None:
     sub.add_argument("--csv", metavar="FILE", help="write the table of images; FILE_summary and FILE_sizes beside it")
     sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")
     sub.add_argument("--markdown", metavar="FILE", help="write the summary as tables for a text")
+    progress(sub)
+
+
+def select(verbs: Any) -> None:
+    sub = verb(
+        verbs, "select", "Choose images to label: at equal steps of confluency, sharp, without debris, with reasons.",
+        "_select",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE|DIR", help="a project, or pictures and folders of them")
+    sub.add_argument("-n", type=positive, default=10, metavar="N", help="so many images (default 10)")
+    sub.add_argument("--labels", nargs="+", default=[], metavar="MASKS|DIR", help="masks, called like their pictures")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only of these images of the project")
+    sub.add_argument("--steps", type=int, default=0, metavar="K", help="equal steps of confluency (default: N)")
+    sub.add_argument("--range", dest="span", type=percents, metavar="A:B", help="least and largest confluency in %%")
+    sub.add_argument("--sharpness", type=float, metavar="V", help="least variance of the Laplacian")
+    sub.add_argument("--debris", type=float, metavar="PERCENT", help="at most so much of the image is debris")
+    sub.add_argument(
+        "--by", choices=("auto", "labels", "model", "draft"), default="auto",
+        help="what tells confluency: labels where there are some, else the model (auto); draft: Otsu's threshold, fast",
+    )  # fmt: skip
+    sub.add_argument("--model", metavar="ID|DIR", help="instead of the project's current model, or the base model")
+    _grouping(sub)
+    sub.add_argument("--csv", metavar="FILE", help="write every image with its figures and the reason")
+    sub.add_argument("--list", metavar="FILE", help="write the paths of the pictures that were taken, one a line")
+    sub.add_argument("--figure", metavar="FILE.png", help="draw them side by side")
     progress(sub)
 
 

@@ -7,6 +7,7 @@ columns, each declared once -> one table per image -> counts, densities and size
 from __future__ import annotations
 
 from ._columns import COLUMNS, GROUPS, Column, chosen
+from ._contact_sheet import contact_sheet
 from ._describe import (
     FACTS,
     STATISTICS,
@@ -34,11 +35,13 @@ from ._fucci import (
 from ._fucci_figure import check_picture_path, fucci_figure, write_figure
 from ._nuclei import channel_number, inner_point, labels_at, nuclei_of, usual_channels
 from ._objects import Measured, Objects, components, measure_objects
+from ._select import CHOICE_COLUMNS, Candidate, Choosing, Decision, choice_table, choose, looked_at
 from ._sources import NO_PIXELS, array_channels, channels_of, image_of_project, tables
 from ._summary import FIGURES, groups_of, summarise
 from ._times import USUAL_TIMES, times_of
 
 __all__ = [
+    "CHOICE_COLUMNS",
     "COLUMNS",
     "FACTS",
     "FIGURES",
@@ -51,7 +54,10 @@ __all__ = [
     "STATISTICS",
     "UNKNOWN_STATE",
     "USUAL_TIMES",
+    "Candidate",
+    "Choosing",
     "Column",
+    "Decision",
     "Described",
     "Measured",
     "Objects",
@@ -61,8 +67,11 @@ __all__ = [
     "channels_of",
     "check_picture_path",
     "check_table_path",
+    "choice_table",
+    "choose",
     "chosen",
     "components",
+    "contact_sheet",
     "count_states",
     "describe_cells",
     "describe_image",
@@ -75,6 +84,7 @@ __all__ = [
     "image_of_project",
     "inner_point",
     "labels_at",
+    "looked_at",
     "measure_objects",
     "nuclei_of",
     "propose_threshold",
