@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .api import (
         LoadedModel,
         OpenProject,
+        Plating,
         compare_systems,
         describe,
         evaluate,
@@ -50,6 +51,7 @@ _WHERE = {
     "Image": "images",
     "LoadedModel": "api",
     "OpenProject": "api",
+    "Plating": "api",
     "Project": "project",
     "compare_systems": "api",
     "describe": "api",
@@ -82,6 +84,7 @@ __all__ = [
     "Image",
     "LoadedModel",
     "OpenProject",
+    "Plating",
     "Project",
     "compare_systems",
     "describe",

@@ -13,6 +13,7 @@ from ._fucci import FucciResult, fucci, fucci_files
 from ._loose import LoadedModel, explain, load_model, predict, predict_files
 from ._measure import measure, measure_files
 from ._open import OpenProject, new, open, recover
+from ._plates import Plating
 from ._results import (
     AddedPicture,
     Additions,
@@ -44,6 +45,7 @@ __all__ = [
     "LoadedModel",
     "Measurements",
     "OpenProject",
+    "Plating",
     "Predictions",
     "Reported",
     "Run",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ from ..measurement import (
     write_table,
 )
 from ..project import Project, names_for
+from ._plates import Plating, plates
 from ._results import Measurements
 from ._work import OnEvent, Stop, Work, never, verb
 
@@ -54,6 +55,7 @@ class Measuring:
     group_by: str = ""
     csv: Source | None = None
     summary: Source | None = None
+    plating: Plating = field(default_factory=Plating)
 
     @property
     def intensities(self) -> bool:
@@ -106,6 +108,7 @@ def measure_files(
     group_by: str = "",
     csv: Source | None = None,
     summary: Source | None = None,
+    plating: Plating | None = None,
     on_event: OnEvent = None,
     stop: Stop = never,
 ) -> Work[Measurements]:
@@ -119,7 +122,7 @@ def measure_files(
         The pictures that they were made on, in the same order; none: no intensities.
     spacing_um, columns
         As for `measure`.
-    group_by, csv, summary, on_event, stop
+    group_by, csv, summary, plating, on_event, stop
         As for `OpenProject.measure`.
 
     Returns
@@ -137,7 +140,7 @@ def measure_files(
             f"There are {len(paths)} files of labels and {len(pictures)} pictures.",
             "Give one for each, in the same order.",
         )
-    how = Measuring(_several(columns), group_by, csv, summary)
+    how = Measuring(_several(columns), group_by, csv, summary, plating or Plating())
     work: dict[str, Callable[[], list[Measured]]] = {}
     for k, (path, (name,)) in enumerate(zip(paths, names_for(paths, [1] * len(paths)), strict=True)):
         work[name] = partial(file_parts, path, pictures[k] if pictures else None, spacing_um)
@@ -199,6 +202,7 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
     """Measure what is read piece by piece; names, columns and files are checked before."""
     chosen(how.columns)
     groups_of(list(work), how.group_by)
+    how.plating.check(list(work), how.group_by)
     for path in (how.csv, how.summary):
         if path:
             check_table_path(path)
@@ -224,8 +228,12 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
         found |= parts
         yield ObjectsMeasured(name, sum(len(o.table) for o in parts.values()), time.perf_counter() - start)
     table, summary = tables(found, how.group_by)
-    files = () if stop() else tuple(write_table(t, p) for t, p in ((table, how.csv), (summary, how.summary)) if p)
-    return Measurements(table, summary, tuple(left_out), files, stop())
+    if stop():
+        return Measurements(table, summary, tuple(left_out), (), True)
+    more = plates(found, how.plating, how.group_by)
+    files = [write_table(t, p) for t, p in ((table, how.csv), (summary, how.summary)) if p]
+    files += [write() for write in more.writers]
+    return Measurements(table, summary, tuple(left_out), tuple(files), False, more.plate, more.growth)
 
 
 def _of_project(project: Project, id: str, picture: images.Image | None) -> list[Measured]:

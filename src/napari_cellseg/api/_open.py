@@ -52,6 +52,7 @@ from ._fucci_said import say, say_all
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measure import Measuring, measure_project
+from ._plates import Plating
 from ._predict import Predicting, export_images, predict_images
 from ._report import report_project
 from ._results import (
@@ -753,6 +754,7 @@ class OpenProject:
         group_by: str = "",
         csv: str | Path | None = None,
         summary: str | Path | None = None,
+        plating: Plating | None = None,
         on_event: OnEvent = None,
         stop: Stop = never,
     ) -> Work[Measurements]:
@@ -769,6 +771,8 @@ class OpenProject:
             A regular expression: its first bracket (or all that matches) in the name of an image is its group.
         csv, summary : str or Path
             Files to write, ``.csv`` or ``.parquet``: the objects; images and groups.
+        plating : Plating
+            Maps of plates by the wells in names, and growth over time: which files, and where wells and times stand.
         on_event, stop : callable
             Called with every event; asked again and again whether to end.
 
@@ -782,7 +786,7 @@ class OpenProject:
         CellsegError
             Before anything is written: when there is no such image or column, or a file cannot be written.
         """
-        how = Measuring(names(columns), group_by, csv, summary)
+        how = Measuring(names(columns), group_by, csv, summary, plating or Plating())
         return measure_project(self.project, names(images), how, stop)
 
     @method

@@ -70,10 +70,18 @@ def span(text: str) -> tuple[int, int]:
 
 
 def percents(text: str) -> tuple[float, float]:
+    return _two(text, "20:95")
+
+
+def times(text: str) -> tuple[float, float]:
+    return _two(text, "0:24")
+
+
+def _two(text: str, example: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(":"))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range: write 20:95") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: write {example}") from error
     return low, high
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._arguments import config, names, numbers, percents, point, positive, progress, region, span, verb
+from ._arguments import config, names, numbers, percents, point, positive, progress, region, span, times, verb
 
 
 def evaluate(verbs: Any) -> None:
@@ -118,6 +118,7 @@ def measure(verbs: Any) -> None:
         help="only these: names, or the groups size, shape, place, neighbours, intensity, state",
     )  # fmt: skip
     _grouping(sub)
+    _plates(sub)
     _sources(sub)
     progress(sub)
 
@@ -193,6 +194,29 @@ def _grouping(sub: argparse.ArgumentParser) -> None:
         "--group-by", default="", metavar="REGEX",
         help="groups of images: the first bracket of the expression, or all that matches, in their names",
     )  # fmt: skip
+
+
+def _plates(sub: argparse.ArgumentParser) -> None:
+    """What is a field of `api.Plating`."""
+    sub.add_argument(
+        "--plate", nargs="+", default=[], metavar="FILE",
+        help="write a row per well (.csv, .parquet) or a map of the plate (.png, .svg, .pdf)",
+    )  # fmt: skip
+    sub.add_argument("--plate-value", default="confluency", metavar="NAME", help="of the map; a wrong one lists all")
+    sub.add_argument("--plate-wells", type=positive, default=0, metavar="N", help="6, 12, 24, 48, 96 or 384")
+    sub.add_argument("--well-by", default="", metavar="REGEX", help="the well in names; default: _B03_, r02c03")
+    sub.add_argument(
+        "--growth", nargs="+", default=[], metavar="FILE",
+        help="write growth rate and doubling time of every group (.csv, .parquet), or draw them (.png, .svg, .pdf)",
+    )  # fmt: skip
+    sub.add_argument("--interval", default="", metavar="TIME", help="from one time point to the next: 15min, 0.5h, 1d")
+    sub.add_argument("--time-by", default="", metavar="REGEX", help="the time point in names; default: _t005, day3...")
+    sub.add_argument(
+        "--growth-span",
+        type=times,
+        metavar="A:B",
+        help="only these time points, first and last: before the dish is full",
+    )
 
 
 def _sources(sub: argparse.ArgumentParser) -> None:

@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import CellsegError
-from ..files import whole
+from ._figures import plain_numbers
 from ._fucci import FUCCI_STATES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-PICTURES = ".png", ".svg", ".pdf"
-
-
-def check_picture_path(path: str | Path) -> Path:
-    """A path that a figure can be written to, so far as its name goes.
-
-    Raises
-    ------
-    CellsegError
-        When the ending is none of `PICTURES`.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in PICTURES:
-        raise CellsegError(f"{path.name} is no name of a picture.", f"End it with {', '.join(PICTURES)}.")
-    return path
-
-
-def write_figure(figure: Any, path: str | Path) -> Path:
-    """Write a matplotlib figure, whole or not at all.
-
-    Raises
-    ------
-    CellsegError
-        When it cannot be written.
-    """
-    path = check_picture_path(path)
-    with whole(path) as part:
-        figure.savefig(part, dpi=150)
-    return path
 
 
 def fucci_figure(table: DataFrame, summary: DataFrame, thresholds: tuple[float, float]) -> Any:
@@ -83,8 +51,6 @@ def fucci_figure(table: DataFrame, summary: DataFrame, thresholds: tuple[float, 
 
 
 def _scatter(axis: Any, table: DataFrame, thresholds: tuple[float, float]) -> None:
-    from matplotlib.ticker import NullFormatter, StrMethodFormatter
-
     for state in FUCCI_STATES:
         mine = table[table["state"] == state.name]
         axis.scatter(mine["red"], mine["green"], s=12, color=state.colour, lw=0, label=f"{state.name} ({len(mine)})")
@@ -93,11 +59,8 @@ def _scatter(axis: Any, table: DataFrame, thresholds: tuple[float, float]) -> No
     axis.set(xscale="log", yscale="log", xlabel="red, mean of the nucleus", ylabel="green, mean of the nucleus")
     axis.axvline(thresholds[0], color="#444", lw=1, ls="--")
     axis.axhline(thresholds[1], color="#444", lw=1, ls="--")
-    for one, values in ((axis.xaxis, table["red"]), (axis.yaxis, table["green"])):
-        positive = values[values > 0]
-        narrow = len(positive) and positive.max() < 12 * positive.min()
-        one.set_major_formatter(StrMethodFormatter("{x:g}"))
-        one.set_minor_formatter(StrMethodFormatter("{x:g}") if narrow else NullFormatter())
+    plain_numbers(axis.xaxis, table["red"])
+    plain_numbers(axis.yaxis, table["green"])
     axis.tick_params(which="both", labelsize=7)
     axis.legend(frameon=False, fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
 

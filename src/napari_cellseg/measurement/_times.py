@@ -37,6 +37,16 @@ def times_of(names: Sequence[str], time_by: str = "") -> dict[str, float]:
     return found
 
 
+def series_of(names: Sequence[str]) -> dict[str, str]:
+    """What images have in common that differ in their time points: their names without these (`USUAL_TIMES`)."""
+    found = {}
+    for name in names:
+        matches = list(re.finditer(USUAL_TIMES, name))
+        without = name[: matches[-1].start()] + name[matches[-1].end() :] if matches else name
+        found[name] = without.strip("_-. ") or "all images"
+    return found
+
+
 def _number(pattern: re.Pattern[str], name: str) -> float:
     matches = list(pattern.finditer(name))
     if not matches:
