@@ -84,7 +84,7 @@ class ObjectView:
         if levels is None or pixels is None or self.layer is None:
             return
         self._colours = Labels(
-            pixels, name=f"{self._name} [{levels.name}]", colormap=_colormap(levels), opacity=1.0, **self._place()
+            pixels, name=f"{self._name} [{levels.name}]", colormap=_colormap(levels.palette), opacity=1.0, **self._place()
         )  # fmt: skip
         self._colours.editable = False
         layers = self.viewer.layers
@@ -217,8 +217,8 @@ def level_colours(palette: tuple[str, ...] = ()) -> NDArray[np.float64]:
     return np.concatenate([np.zeros((1, 4)), colours, [GREY]])
 
 
-def _colormap(levels: Levels) -> CyclicLabelColormap:
-    return CyclicLabelColormap(colors=level_colours(levels.palette))
+def _colormap(palette: tuple[str, ...] = ()) -> CyclicLabelColormap:
+    return CyclicLabelColormap(colors=level_colours(palette))
 
 
 def finest(layer: Any) -> Any:
