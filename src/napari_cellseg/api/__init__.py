@@ -6,12 +6,15 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 
 from __future__ import annotations
 
+from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
+from ._fucci import FucciResult, fucci, fucci_files
 from ._loose import LoadedModel, explain, load_model, predict, predict_files
 from ._measure import measure, measure_files
 from ._models import model_table
 from ._open import OpenProject, new, open, recover
+from ._plates import Plating
 from ._results import (
     AddedPicture,
     Additions,
@@ -26,6 +29,7 @@ from ._results import (
     SystemsCompared,
     Training,
 )
+from ._select import Selection, select
 from ._training_places import places_of, ranked
 from ._work import Run, Verb
 
@@ -33,23 +37,30 @@ __all__ = [
     "AddedPicture",
     "Additions",
     "Agreement",
+    "Description",
     "Drafts",
     "Evaluation",
     "Experiment",
     "Explained",
     "Exports",
+    "FucciResult",
     "LoadedModel",
     "Measurements",
     "OpenProject",
+    "Plating",
     "Predictions",
     "Reported",
     "Run",
+    "Selection",
     "SystemsCompared",
     "Training",
     "Verb",
     "compare_systems",
+    "describe",
     "evaluate",
     "explain",
+    "fucci",
+    "fucci_files",
     "load_model",
     "measure",
     "measure_files",
@@ -62,4 +73,5 @@ __all__ = [
     "predict_files",
     "ranked",
     "recover",
+    "select",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ from ..measurement import (
     write_table,
 )
 from ..project import Project, names_for
+from ._plates import Plating, plates
 from ._results import Measurements
 from ._work import OnEvent, Stop, Work, never, verb
 
@@ -54,6 +55,7 @@ class Measuring:
     group_by: str = ""
     csv: Source | None = None
     summary: Source | None = None
+    plating: Plating = field(default_factory=Plating)
 
     @property
     def intensities(self) -> bool:
@@ -93,12 +95,7 @@ def measure(
     """
     wanted = _several(columns)
     chosen(wanted)
-    if isinstance(labels, str | Path):
-        (found,) = _only(labels, _of_file(Path(labels), image, spacing_um))
-        return measure_objects(found, wanted, stop=stop).table
-    pixels, names, told = _channels(image, tuple(np.shape(labels)))
-    spacing = tuple(float(s) for s in spacing_um) if spacing_um is not None else told
-    return measure_objects(Measured(labels, spacing, pixels, names), wanted, stop=stop).table
+    return measure_objects(measured_array(labels, image, spacing_um), wanted, stop=stop).table
 
 
 @verb
@@ -111,6 +108,7 @@ def measure_files(
     group_by: str = "",
     csv: Source | None = None,
     summary: Source | None = None,
+    plating: Plating | None = None,
     on_event: OnEvent = None,
     stop: Stop = never,
 ) -> Work[Measurements]:
@@ -124,7 +122,7 @@ def measure_files(
         The pictures that they were made on, in the same order; none: no intensities.
     spacing_um, columns
         As for `measure`.
-    group_by, csv, summary, on_event, stop
+    group_by, csv, summary, plating, on_event, stop
         As for `OpenProject.measure`.
 
     Returns
@@ -136,16 +134,16 @@ def measure_files(
     CellsegError
         When something given does not fit; of a single file, also when it cannot be read.
     """
-    paths, pictures = _paths(labels), _paths(images)
+    paths, pictures = loose_paths(labels), loose_paths(images)
     if pictures and len(pictures) != len(paths):
         raise CellsegError(
             f"There are {len(paths)} files of labels and {len(pictures)} pictures.",
             "Give one for each, in the same order.",
         )
-    how = Measuring(_several(columns), group_by, csv, summary)
+    how = Measuring(_several(columns), group_by, csv, summary, plating or Plating())
     work: dict[str, Callable[[], list[Measured]]] = {}
     for k, (path, (name,)) in enumerate(zip(paths, names_for(paths, [1] * len(paths)), strict=True)):
-        work[name] = partial(_of_file, path, pictures[k] if pictures else None, spacing_um)
+        work[name] = partial(file_parts, path, pictures[k] if pictures else None, spacing_um)
     return (yield from _measured(work, how, stop))
 
 
@@ -163,6 +161,40 @@ def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: 
     return (yield from _measured(work, how, stop))
 
 
+def measured_array(labels: Any, image: Any, spacing_um: Spacing = None) -> Measured:
+    """What is measured of an array or a file of labels with its image; see `measure`."""
+    if isinstance(labels, str | Path):
+        (found,) = _only(labels, file_parts(Path(labels), image, spacing_um))
+        return found
+    pixels, names, told = _channels(image, tuple(np.shape(labels)))
+    spacing = tuple(float(s) for s in spacing_um) if spacing_um is not None else told
+    return Measured(labels, spacing, pixels, names)
+
+
+def named_parts(name: str, parts: Sequence[Measured]) -> dict[str, Measured]:
+    """A name for every time point."""
+    return {f"{name}_t{t:04d}" if len(parts) > 1 else name: part for t, part in enumerate(parts)}
+
+
+def file_parts(path: Path, image: Any, spacing_um: Spacing) -> list[Measured]:
+    """Every time point of a file of labels, with the picture of it, where there is one."""
+    picture = None if image is None else image if isinstance(image, images.Image) else _picture(image, spacing_um)
+    labels, spacing, frames = _labels_of(path, picture, spacing_um)
+    if picture is None:
+        return [Measured(part, spacing) for part in labels]
+    if picture.n_frames != frames:
+        raise CellsegError(
+            f"{path.name} has {frames} time points, its picture {picture.n_frames}.", "Give the picture it was made on."
+        )
+    spacing = spacing or picture.spacing_um
+    return [Measured(part, spacing, *channels_of(picture.frame(t))) for t, part in enumerate(labels)]
+
+
+def loose_paths(paths: Source | Sequence[Source]) -> list[Path]:
+    """Files as paths, also where there is only one."""
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
+
+
 # --- inside ---------------------------------------------------------------------------------------
 
 
@@ -170,6 +202,7 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
     """Measure what is read piece by piece; names, columns and files are checked before."""
     chosen(how.columns)
     groups_of(list(work), how.group_by)
+    how.plating.check(list(work), how.group_by)
     for path in (how.csv, how.summary):
         if path:
             check_table_path(path)
@@ -179,7 +212,9 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
         start = time.perf_counter()
         try:
             if not stop():
-                parts = {n: measure_objects(part, how.columns, stop=stop) for n, part in _named(name, read()).items()}
+                parts = {
+                    n: measure_objects(part, how.columns, stop=stop) for n, part in named_parts(name, read()).items()
+                }
         except CellsegError as error:
             if not stop():
                 if len(work) == 1:
@@ -193,13 +228,12 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
         found |= parts
         yield ObjectsMeasured(name, sum(len(o.table) for o in parts.values()), time.perf_counter() - start)
     table, summary = tables(found, how.group_by)
-    files = () if stop() else tuple(write_table(t, p) for t, p in ((table, how.csv), (summary, how.summary)) if p)
-    return Measurements(table, summary, tuple(left_out), files, stop())
-
-
-def _named(name: str, parts: Sequence[Measured]) -> dict[str, Measured]:
-    """A name for every time point."""
-    return {f"{name}_t{t:04d}" if len(parts) > 1 else name: part for t, part in enumerate(parts)}
+    if stop():
+        return Measurements(table, summary, tuple(left_out), (), True)
+    more = plates(found, how.plating, how.group_by)
+    files = [write_table(t, p) for t, p in ((table, how.csv), (summary, how.summary)) if p]
+    files += [write() for write in more.writers]
+    return Measurements(table, summary, tuple(left_out), tuple(files), False, more.plate, more.growth)
 
 
 def _of_project(project: Project, id: str, picture: images.Image | None) -> list[Measured]:
@@ -207,20 +241,6 @@ def _of_project(project: Project, id: str, picture: images.Image | None) -> list
     labels, state = project.load_labels(id)
     pixels = channels_of(picture) if picture is not None else NO_PIXELS
     return [image_of_project(labels, state, record.spacing_um, pixels, instances=project.task == "instance")]
-
-
-def _of_file(path: Path, image: Any, spacing_um: Spacing) -> list[Measured]:
-    """Every time point of a file of labels, with the picture of it, where there is one."""
-    picture = None if image is None else image if isinstance(image, images.Image) else _picture(image, spacing_um)
-    labels, spacing, frames = _labels_of(path, picture, spacing_um)
-    if picture is None:
-        return [Measured(part, spacing) for part in labels]
-    if picture.n_frames != frames:
-        raise CellsegError(
-            f"{path.name} has {frames} time points, its picture {picture.n_frames}.", "Give the picture it was made on."
-        )
-    spacing = spacing or picture.spacing_um
-    return [Measured(part, spacing, *channels_of(picture.frame(t))) for t, part in enumerate(labels)]
 
 
 def _labels_of(path: Path, picture: images.Image | None, spacing_um: Spacing) -> tuple[list[Any], Spacing, int]:
@@ -263,7 +283,3 @@ def _only(path: Source, found: list[Measured]) -> list[Measured]:
 
 def _several(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _paths(paths: Source | Sequence[Source]) -> list[Path]:
-    return [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]

@@ -53,7 +53,7 @@ from ._evaluate_project import Evaluating, Systems, evaluate_project
 from ._explain import Explained, explain_image, why_there
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
-from ._measure import Measuring, measure_project
+from ._measuring_verbs import MeasuringVerbs
 from ._predict import Predicting, export_images, predict_images
 from ._report import report_project
 from ._results import (
@@ -63,7 +63,6 @@ from ._results import (
     Evaluation,
     Experiment,
     Exports,
-    Measurements,
     Predictions,
     Reported,
     Training,
@@ -122,7 +121,7 @@ def recover(path: str | Path) -> OpenProject:
     return OpenProject(Project.recover(path))
 
 
-class OpenProject:
+class OpenProject(MeasuringVerbs):
     """An open project and its verbs; networks compute in this process.
 
     Long verbs (`predict`, `draft`, `train`, `evaluate`, `export`, `measure`, `simulate`, `study`) answer with a result
@@ -878,47 +877,6 @@ class OpenProject:
         """
         ids = [self.project.image(id).id for id in names(images)] or [r.id for r in self.images]
         return export_images(self.project, ids, Path(out), format, known_only=known_only, stop=stop)
-
-    @method
-    def measure(
-        self,
-        images: Several = None,
-        *,
-        columns: Several = None,
-        group_by: str = "",
-        csv: str | Path | None = None,
-        summary: str | Path | None = None,
-        on_event: OnEvent = None,
-        stop: Stop = never,
-    ) -> Work[Measurements]:
-        """Measure the objects of images; in a project of classes, their connected regions.
-
-        Parameters
-        ----------
-        images : str or list of str
-            Ids; all images where not given.
-        columns : str or list of str
-            Names of columns or of groups (``"size"``, ``"shape"``, ``"place"``, ``"neighbours"``, ``"intensity"``,
-            ``"state"``); all of them where none is named. See the page Measuring.
-        group_by : str
-            A regular expression: its first bracket (or all that matches) in the name of an image is its group.
-        csv, summary : str or Path
-            Files to write, ``.csv`` or ``.parquet``: the objects; images and groups.
-        on_event, stop : callable
-            Called with every event; asked again and again whether to end.
-
-        Returns
-        -------
-        Measurements
-            An image that cannot be measured is left out, with the reason; the others are done.
-
-        Raises
-        ------
-        CellsegError
-            Before anything is written: when there is no such image or column, or a file cannot be written.
-        """
-        how = Measuring(names(columns), group_by, csv, summary)
-        return measure_project(self.project, names(images), how, stop)
 
     def compare(
         self,

@@ -21,6 +21,7 @@ from ..files import write_text
 from ..matching import mostly_known, numbered, overlaps
 from ..project import ImageRecord, Project, RoundRecord
 from ..report import Case, as_json, strips_png, tell, write_page
+from ._plates import plates_of_project
 from ._results import Reported
 from ._work import Stop, Work
 
@@ -56,7 +57,8 @@ def report_project(project: Project, path: Path, cases: int, as_numbers: Path | 
     if cases and round_ is not None and project.task == "instance":
         shown = yield from _worst_cases(project, round_, cases, stop)
     story = tell(project)
-    written = [write_page(story, path, shown)]
+    figures = yield from plates_of_project(project, stop)
+    written = [write_page(story, path, shown, figures)]
     if as_numbers is not None:
         written.append(write_text(as_numbers, json.dumps(as_json(story), indent=1) + "\n"))
     for file in written:

@@ -196,6 +196,8 @@ class Measurements:
         What was written.
     stopped
         Whether it ended early at somebody's wish; nothing is written then.
+    plate, growth
+        A row per well, and per group with its growth; None where they were not asked for.
     """
 
     table: DataFrame
@@ -203,6 +205,8 @@ class Measurements:
     left_out: tuple[Skipped, ...] = ()
     files: tuple[Path, ...] = ()
     stopped: bool = False
+    plate: DataFrame | None = None
+    growth: DataFrame | None = None
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,22 @@ def span(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
+def percents(text: str) -> tuple[float, float]:
+    return _two(text, "20:95")
+
+
+def times(text: str) -> tuple[float, float]:
+    return _two(text, "0:24")
+
+
+def _two(text: str, example: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: write {example}") from error
+    return low, high
+
+
 def region(text: str) -> tuple[tuple[int, int], ...]:
     try:
         spans = tuple((int(a), int(b)) for a, b in (part.split(":") for part in text.split(",")))

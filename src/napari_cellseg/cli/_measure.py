@@ -9,6 +9,7 @@ from typing import Any
 from .. import api
 from ..errors import CellsegError
 from ..events import Event
+from ..measurement import growth_words
 from ._opened import opened, status, tell_left_out
 from ._progress import Printer
 
@@ -19,13 +20,17 @@ def measure(options: Namespace) -> int:
     loose = not (first / "project.toml").is_file()
     _check(options, loose)
     how = {"columns": options.columns, "group_by": options.group_by, "csv": options.csv, "summary": options.summary}
+    plating = api.Plating(
+        tuple(options.plate), tuple(options.growth), options.well_by, options.time_by, options.plate_value,
+        options.plate_wells, options.interval, options.growth_span,
+    )  # fmt: skip
     with Printer(options.events) as printer:
 
         def show(event: Event) -> None:
             tell_left_out(event)
             printer.show(event)
 
-        asked: dict[str, Any] = {**how, "on_event": show, "stop": printer.stopped}
+        asked: dict[str, Any] = {**how, "plating": plating, "on_event": show, "stop": printer.stopped}
         if loose:
             done = api.measure_files(options.paths, options.intensity, spacing_um=options.spacing, **asked)
         else:
@@ -58,5 +63,8 @@ def _tell(done: api.Measurements) -> None:
             f"{name}: {row['objects']} objects, {row['density']:.4g} per {per}, {row['confluency']:.1f} % covered, "
             f"median {row['size_median']:.4g} {unit}{power}"
         )
+    for row in done.growth.to_dict("records") if done.growth is not None else ():
+        note = f" ({row['note']})" if row["note"] else ""
+        print(f"{row['of']}, {growth_words(row)}{note}")
     for path in done.files:
         print(path)

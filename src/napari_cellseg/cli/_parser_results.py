@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._arguments import config, names, numbers, point, positive, progress, region, span, verb
+from ._arguments import config, names, numbers, percents, point, positive, progress, region, span, times, verb
 
 
 def evaluate(verbs: Any) -> None:
@@ -157,16 +157,114 @@ def measure(verbs: Any) -> None:
         "--columns", type=names, default=(), metavar="A,B,C",
         help="only these: names, or the groups size, shape, place, neighbours, intensity, state",
     )  # fmt: skip
+    _grouping(sub)
+    _plates(sub)
+    _sources(sub)
+    progress(sub)
+
+
+def fucci(verbs: Any) -> None:
+    sub = verb(
+        verbs, "fucci", "States of the cell cycle of nuclei from two fluorescences (FUCCI): G1, G1 to S, S/G2/M, "
+        "M to G1.", "_fucci",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|LABELS", help="a project, or files of masks of any tool")
+    for marker, what in (("red", "Cdt1, on in G1"), ("green", "Geminin, on in S, G2, M")):
+        sub.add_argument(f"--{marker}", metavar="CHANNEL", help=f"name, or number from 1, of the channel of {what}")
+    sub.add_argument("--nuclear", metavar="CHANNEL", help="of a stain of all nuclei; it only joins the table")
+    for marker in ("red", "green"):
+        sub.add_argument(
+            f"--{marker}-threshold", type=float, metavar="INTENSITY",
+            help=f"nuclei are {marker} above this mean; else it is proposed from all nuclei",
+        )  # fmt: skip
+    sub.add_argument("--propose", action="store_true", help="forget the thresholds that the project keeps")
+    sub.add_argument("--corrections", metavar="FILE.csv", help="states that are known: columns image, label, state")
+    sub.add_argument("--csv", metavar="FILE", help="write the table of nuclei (.csv, or .parquet with pyarrow)")
+    sub.add_argument("--summary", metavar="FILE", help="write counts and shares of images, time points and groups")
+    sub.add_argument("--figure", metavar="FILE.png", help="draw red against green, and shares over time")
+    sub.add_argument("--json", metavar="FILE", help="write summary and thresholds as plain numbers")
+    _grouping(sub)
+    sub.add_argument("--time-by", default="", metavar="REGEX", help="the time point in names; default: _t005, day3...")
+    _sources(sub)
+    progress(sub)
+
+
+def describe(verbs: Any) -> None:
+    sub = verb(
+        verbs, "describe", "What a data set is like: sizes, contrast, intensities; objects per image, their sizes and "
+        "shapes, and how many touch.", "_describe",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE|DIR", help="a project, or pictures and folders of them")
+    sub.add_argument("--labels", nargs="+", default=[], metavar="MASKS|DIR", help="masks, called like their pictures")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
+    _grouping(sub)
+    sub.add_argument("--csv", metavar="FILE", help="write the table of images; FILE_summary and FILE_sizes beside it")
+    sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")
+    sub.add_argument("--markdown", metavar="FILE", help="write the summary as tables for a text")
+    progress(sub)
+
+
+def select(verbs: Any) -> None:
+    sub = verb(
+        verbs, "select", "Choose images to label: at equal steps of confluency, sharp, without debris, with reasons.",
+        "_select",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE|DIR", help="a project, or pictures and folders of them")
+    sub.add_argument("-n", type=positive, default=10, metavar="N", help="so many images (default 10)")
+    sub.add_argument("--labels", nargs="+", default=[], metavar="MASKS|DIR", help="masks, called like their pictures")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only of these images of the project")
+    sub.add_argument("--steps", type=int, default=0, metavar="K", help="equal steps of confluency (default: N)")
+    sub.add_argument("--range", dest="span", type=percents, metavar="A:B", help="least and largest confluency in %%")
+    sub.add_argument("--sharpness", type=float, metavar="V", help="least variance of the Laplacian")
+    sub.add_argument("--debris", type=float, metavar="PERCENT", help="at most so much of the image is debris")
+    sub.add_argument(
+        "--by", choices=("auto", "labels", "model", "draft"), default="auto",
+        help="what tells confluency: labels where there are some, else the model (auto); draft: Otsu's threshold, fast",
+    )  # fmt: skip
+    sub.add_argument("--model", metavar="ID|DIR", help="instead of the project's current model, or the base model")
+    _grouping(sub)
+    sub.add_argument("--csv", metavar="FILE", help="write every image with its figures and the reason")
+    sub.add_argument("--list", metavar="FILE", help="write the paths of the pictures that were taken, one a line")
+    sub.add_argument("--figure", metavar="FILE.png", help="draw them side by side")
+    progress(sub)
+
+
+def _grouping(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--group-by", default="", metavar="REGEX",
         help="groups of images: the first bracket of the expression, or all that matches, in their names",
     )  # fmt: skip
+
+
+def _plates(sub: argparse.ArgumentParser) -> None:
+    """What is a field of `api.Plating`."""
+    sub.add_argument(
+        "--plate", nargs="+", default=[], metavar="FILE",
+        help="write a row per well (.csv, .parquet) or a map of the plate (.png, .svg, .pdf)",
+    )  # fmt: skip
+    sub.add_argument("--plate-value", default="confluency", metavar="NAME", help="of the map; a wrong one lists all")
+    sub.add_argument("--plate-wells", type=positive, default=0, metavar="N", help="6, 12, 24, 48, 96 or 384")
+    sub.add_argument("--well-by", default="", metavar="REGEX", help="the well in names; default: _B03_, r02c03")
+    sub.add_argument(
+        "--growth", nargs="+", default=[], metavar="FILE",
+        help="write growth rate and doubling time of every group (.csv, .parquet), or draw them (.png, .svg, .pdf)",
+    )  # fmt: skip
+    sub.add_argument("--interval", default="", metavar="TIME", help="from one time point to the next: 15min, 0.5h, 1d")
+    sub.add_argument("--time-by", default="", metavar="REGEX", help="the time point in names; default: _t005, day3...")
+    sub.add_argument(
+        "--growth-span",
+        type=times,
+        metavar="A:B",
+        help="only these time points, first and last: before the dish is full",
+    )
+
+
+def _sources(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
     sub.add_argument(
         "--intensity", nargs="+", default=[], metavar="IMAGE", help="the pictures of loose labels, in the same order"
     )
     sub.add_argument("--spacing", type=numbers, metavar="Z,Y,X", help="pixel size of loose labels in um")
-    progress(sub)
 
 
 def study(verbs: Any) -> None:

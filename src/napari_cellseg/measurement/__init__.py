@@ -7,28 +7,112 @@ columns, each declared once -> one table per image -> counts, densities and size
 from __future__ import annotations
 
 from ._columns import COLUMNS, GROUPS, Column, chosen
+from ._contact_sheet import contact_sheet
+from ._describe import (
+    FACTS,
+    STATISTICS,
+    Described,
+    describe_cells,
+    describe_image,
+    describe_markdown,
+    description,
+)
+from ._figures import check_picture_path, figure_png, write_figure
 from ._files import check_table_path, write_table
+from ._fucci import (
+    FUCCI_FIGURES,
+    FUCCI_STATES,
+    MARKERS,
+    STATE_NAMES,
+    UNKNOWN_STATE,
+    Threshold,
+    count_states,
+    fucci_states,
+    fucci_tables,
+    propose_threshold,
+    state_name,
+    with_states,
+)
+from ._fucci_figure import fucci_figure
+from ._growth import GROWTH_COLUMNS, OF, Interval, growth_figure, growth_table, growth_words, interval_of
+from ._nuclei import channel_number, inner_point, labels_at, nuclei_of, usual_channels
 from ._objects import Measured, Objects, components, measure_objects
+from ._plate import PLATES, VALUES, Well, plate_figure, plate_size, plate_table, wells_of
+from ._select import CHOICE_COLUMNS, Candidate, Choosing, Decision, choice_table, choose, looked_at
 from ._sources import NO_PIXELS, array_channels, channels_of, image_of_project, tables
 from ._summary import FIGURES, groups_of, summarise
+from ._times import USUAL_TIMES, series_of, times_of
 
 __all__ = [
+    "CHOICE_COLUMNS",
     "COLUMNS",
+    "FACTS",
     "FIGURES",
+    "FUCCI_FIGURES",
+    "FUCCI_STATES",
     "GROUPS",
+    "GROWTH_COLUMNS",
+    "MARKERS",
     "NO_PIXELS",
+    "OF",
+    "PLATES",
+    "STATE_NAMES",
+    "STATISTICS",
+    "UNKNOWN_STATE",
+    "USUAL_TIMES",
+    "VALUES",
+    "Candidate",
+    "Choosing",
     "Column",
+    "Decision",
+    "Described",
+    "Interval",
     "Measured",
     "Objects",
+    "Threshold",
+    "Well",
     "array_channels",
+    "channel_number",
     "channels_of",
+    "check_picture_path",
     "check_table_path",
+    "choice_table",
+    "choose",
     "chosen",
     "components",
+    "contact_sheet",
+    "count_states",
+    "describe_cells",
+    "describe_image",
+    "describe_markdown",
+    "description",
+    "figure_png",
+    "fucci_figure",
+    "fucci_states",
+    "fucci_tables",
     "groups_of",
+    "growth_figure",
+    "growth_table",
+    "growth_words",
     "image_of_project",
+    "inner_point",
+    "interval_of",
+    "labels_at",
+    "looked_at",
     "measure_objects",
+    "nuclei_of",
+    "plate_figure",
+    "plate_size",
+    "plate_table",
+    "propose_threshold",
+    "series_of",
+    "state_name",
     "summarise",
     "tables",
+    "times_of",
+    "usual_channels",
+    "wells_of",
+    "with_states",
+    "write_figure",
     "write_table",
 ]

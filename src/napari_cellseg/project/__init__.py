@@ -16,6 +16,7 @@ from ._export import export_labels, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
+from ._fucci import FucciSetup, SaidState, fucci_setup, put_fucci_setup, said_states, say_states
 from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
@@ -110,6 +111,7 @@ __all__ = [
     "EditRow",
     "Entry",
     "Forecast",
+    "FucciSetup",
     "Hints",
     "Holdout",
     "ImageRecord",
@@ -124,6 +126,7 @@ __all__ = [
     "Removed",
     "ReviewRecord",
     "RoundRecord",
+    "SaidState",
     "Sees",
     "Split",
     "SpotAnswer",
@@ -152,6 +155,7 @@ __all__ = [
     "forecast",
     "frames_beside",
     "free_name",
+    "fucci_setup",
     "given_size",
     "given_sizes",
     "head_path",
@@ -182,6 +186,7 @@ __all__ = [
     "note_size",
     "object_size",
     "put_fitted_target",
+    "put_fucci_setup",
     "put_size",
     "random_split",
     "read_card",
@@ -193,8 +198,10 @@ __all__ = [
     "restore_image",
     "safe_name",
     "said_size",
+    "said_states",
     "save_elsewhere",
     "save_ensemble",
+    "say_states",
     "spot_checks",
     "stratified_split",
     "training_places",

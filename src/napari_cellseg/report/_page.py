@@ -40,7 +40,7 @@ Case = tuple[str, bytes]
 """What a strip shows, in words, and its PNG."""
 
 
-def write_page(story: Story, path: Path, cases: Sequence[Case] = ()) -> Path:
+def write_page(story: Story, path: Path, cases: Sequence[Case] = (), measured: Sequence[Case] = ()) -> Path:
     """Write the report.
 
     Raises
@@ -48,15 +48,15 @@ def write_page(story: Story, path: Path, cases: Sequence[Case] = ()) -> Path:
     CellsegError
         When it cannot be written; the file appears whole or not at all.
     """
-    write_text(path, page(story, cases))
+    write_text(path, page(story, cases, measured))
     return path
 
 
-def page(story: Story, cases: Sequence[Case] = ()) -> str:
-    """The whole page."""
+def page(story: Story, cases: Sequence[Case] = (), measured: Sequence[Case] = ()) -> str:
+    """The whole page; `measured` are figures of what labels measure."""
     parts = (
         _head(story), _rounds(story), _before_after(story), _trust(story), _cases(cases), _training_places(story),
-        _work(story), _images(story), _methods(story), _lineage(story),
+        _work(story), _images(story), _measured(measured), _methods(story), _lineage(story),
     )  # fmt: skip
     title = html.escape(story.name)
     return (
@@ -64,6 +64,13 @@ def page(story: Story, cases: Sequence[Case] = ()) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _measured(figures: Sequence[Case]) -> str:
+    if not figures:
+        return ""
+    shown = "".join(_figure(png, text) for text, png in figures)
+    return f'<h2>Measured</h2><div class="row">{shown}</div>'
 
 
 def _head(story: Story) -> str:

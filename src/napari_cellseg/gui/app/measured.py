@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...measurement import COLUMNS, Objects, summarise
+from .fucci_state import FucciState, FucciView, fucci_view
 from .items import Control
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class MeasureState:
     coloured: bool = False
     object: int = 0
     """The label of the row that is chosen; 0: none."""
+    fucci: FucciState = field(default_factory=FucciState)
     chosen: Chosen | None = None
     """Objects that were chosen together; None: all of them count."""
 
@@ -168,9 +170,10 @@ class MeasureView:
     use: Control
     """Whether there is a table to look at and to save."""
     everything: Control
+    fucci: FucciView
 
 
-def measure_view(state: MeasureState, image: str, everything: Control, idle: Control) -> MeasureView:
+def measure_view(state: MeasureState, image: str, everything: Control, idle: Control, writable: Control) -> MeasureView:
     """What to show for a state."""
     there = bool(image or state.labels)
     some = Control(there, "" if there else "Open an image or a labels layer first.")
@@ -184,6 +187,7 @@ def measure_view(state: MeasureState, image: str, everything: Control, idle: Con
         measure=next((c for c in (some, idle) if not c.enabled), some),
         use=Control(table is not None, "" if table is not None else "Press Measure first."),
         everything=everything,
+        fucci=fucci_view(state.fucci, image, state.object, idle, writable),
     )
 
 

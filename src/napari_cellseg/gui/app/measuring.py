@@ -35,6 +35,7 @@ from ..layers.objects import Levels, ObjectView, finest
 from ..layers.overlays import is_ours
 from ..layers.units import spacing_um
 from .background import Helper
+from .fucci import Fucci
 from .measured import Bins, MeasureState, Table, as_features, bins_of
 from .report_errors import report_errors
 from .session import Progress
@@ -59,6 +60,7 @@ class Measuring:
         self._ws = workspace
         self.worker = Helper(workspace.session)
         self._view = ObjectView(workspace.viewer, self._clicked)
+        self.fucci = Fucci(workspace, self._view, self.worker, self._uncolour)
         self._stop = threading.Event()
         self._done: list[str] = []
         self._listened: Labels | None = None
@@ -69,6 +71,11 @@ class Measuring:
     def state(self) -> MeasureState:
         """What is measured and shown."""
         return self._ws.session.measured
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is measured or coloured."""
+        return self.worker.busy or self.fucci.busy
 
     # --- what can be measured ---------------------------------------------------------------------
 
@@ -163,6 +170,7 @@ class Measuring:
     def colour(self, on: bool) -> None:
         """Colour objects by the chosen column, or give them their own colours back."""
         table, layer, column = self.state.table, self._view.layer, self.state.column
+        self.fucci.uncolour()
         self._say(coloured=on and table is not None and bool(column))
         if not self.state.coloured or table is None or layer is None:
             self._view.colour(None)
@@ -186,7 +194,7 @@ class Measuring:
     def choose_object(self, label: int, *, look: bool = False) -> None:
         """Choose an object and outline it; `look` brings it into view. 0 chooses none."""
         table = self.state.table
-        box = table.box(label) if table is not None else ()
+        box = table.box(label) if table is not None else self.fucci.box(label)
         self._say(object=label if box else 0)
         if box and look:
             self._view.look_at(box)
@@ -212,6 +220,7 @@ class Measuring:
 
     def edited(self, edit: Edit, painted: bool = False) -> None:
         """Labels of the open image were changed."""
+        self.fucci.edited()
         if not self.state.labels:
             self._changed()
             self._view.edited(edit.box())
@@ -221,6 +230,7 @@ class Measuring:
         progress = self._ws.session.progress
         if progress is not None and progress.kind == "measure":
             self.cancel()
+        self.fucci.closing()
         if not self.state.labels:
             self.forget()
 
@@ -233,6 +243,7 @@ class Measuring:
     def cancel(self) -> None:
         """Measure no more."""
         self._stop.set()
+        self.fucci.cancel()
 
     def follow(self) -> None:
         """Called by the clock."""
@@ -242,12 +253,14 @@ class Measuring:
             shown = Progress("measure all", f"Measuring image {min(n + 1, total)} of {total}", n / total)
             self._ws.session.update(progress=shown)
         self.worker.collect()
+        self.fucci.follow()
 
     def close(self) -> None:
         """End the thread."""
         self.cancel()
         self._view.leave()
         self._listen(None)
+        self.fucci.close()
         self.worker.close()
 
     # --- inside -----------------------------------------------------------------------------------
@@ -319,6 +332,11 @@ class Measuring:
         self.choose_object(0)
         self.choose_column(column if column in table.columns else next(c for c in FIRST if c in table.columns))
         self._ws.session.update(status=f"Measured {len(table.labels)} objects.")
+
+    def _uncolour(self) -> None:
+        """Nuclei of the open image get the colours of their states."""
+        self.choose_labels("")
+        self._say(coloured=False)
 
     def _listen(self, layer: Labels | None) -> None:
         """Follow edits of a layer that is not ours."""

@@ -107,6 +107,7 @@ class Parts:
         _follow(ws.project_opened, self.all_images.count, self.recent.opened, self.log.forget)
         _follow(ws.image_opened, self.tools.attach, self.writer.opened, self.external.opened, self.hints.opened)
         _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
+        _follow(ws.image_opened, self.measuring.fucci.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)
@@ -209,7 +210,7 @@ class Parts:
     def busy(self) -> bool:
         """Whether anything is running or waiting to be written."""
         writing = bool(self.writer.pieces) or self.strokes.stepping or self._ws.turns.busy
-        helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy or self.measuring.worker.busy
+        helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy or self.measuring.busy
         helping = helping or self.additions.busy
         return self.job is not None or writing or helping
 

@@ -67,7 +67,7 @@ def resolve(s: Session) -> View:
         needs_image=image,
         predict=_first(image, writable, idle),
         measure=measure_view(
-            s.measured, s.image, _first(project, Control(bool(s.images), "Add images first."), idle), idle
+            s.measured, s.image, _first(project, Control(bool(s.images), "Add images first."), idle), idle, writable
         ),
         cancel=Control(s.progress is not None, "Nothing is running."),
         correct=_first(image, writable),

@@ -14,6 +14,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Vectors
 from napari.utils.colormaps import CyclicLabelColormap, ensure_colormap
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 from skimage.measure import find_contours
 
@@ -83,12 +84,22 @@ class ObjectView:
         if levels is None or pixels is None or self.layer is None:
             return
         self._colours = Labels(
-            pixels, name=f"{self._name} [{levels.name}]", colormap=_colormap(), opacity=1.0, **self._place()
+            pixels, name=f"{self._name} [{levels.name}]", colormap=_colormap(levels.palette), opacity=1.0,
+            **self._place(),
         )  # fmt: skip
         self._colours.editable = False
         layers = self.viewer.layers
         with keep_active(self.viewer):
             layers.insert(layers.index(self.layer) + 1 if self.layer in layers else len(layers), self._colours)
+
+    def recolour(self, levels: Levels, pixels: NDArray[np.uint8]) -> None:
+        """Show other levels of the same name in the layer that is there; make one where there is none."""
+        same = self._levels is not None and self._levels.name == levels.name
+        if not same or self._colours is None or self._colours not in self.viewer.layers:
+            self.colour(levels, pixels)
+            return
+        self._levels = levels
+        self._colours.data = pixels
 
     def edited(self, box: Box) -> None:
         """Labels inside a box have changed."""
@@ -181,6 +192,8 @@ class Levels:
     name: str
     labels: NDArray[np.int64]
     levels: NDArray[np.uint8]
+    palette: tuple[str, ...] = ()
+    """Colours of the levels 1, 2, ... where they are kinds, not values."""
 
     @classmethod
     def by(cls, name: str, labels: NDArray[np.int64], values: NDArray[Any], span: tuple[float, float]) -> Levels:
@@ -197,14 +210,16 @@ class Levels:
         return levels(labels, self.labels, self.levels, UNKNOWN)
 
 
-def level_colours() -> NDArray[np.float64]:
-    """Of the levels 0 to `UNKNOWN`, (N, 4)."""
-    palette = ensure_colormap(COLOURS).map(np.linspace(0, 1, LEVELS))
-    return np.concatenate([np.zeros((1, 4)), palette, [GREY]])
+def level_colours(palette: tuple[str, ...] = ()) -> NDArray[np.float64]:
+    """Of the levels 0 to `UNKNOWN`, (N, 4); of kinds, those of the palette come first."""
+    colours = ensure_colormap(COLOURS).map(np.linspace(0, 1, LEVELS))
+    if palette:
+        colours[: len(palette)] = [transform_color(c)[0] for c in palette]
+    return np.concatenate([np.zeros((1, 4)), colours, [GREY]])
 
 
-def _colormap() -> CyclicLabelColormap:
-    return CyclicLabelColormap(colors=level_colours())
+def _colormap(palette: tuple[str, ...] = ()) -> CyclicLabelColormap:
+    return CyclicLabelColormap(colors=level_colours(palette))
 
 
 def finest(layer: Any) -> Any:

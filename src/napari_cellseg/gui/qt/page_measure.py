@@ -11,6 +11,7 @@ from ..app.measured import MeasureState, MeasureView
 from ..app.view import View
 from .object_table import ObjectTable, ValuePlot
 from .page import Page, more
+from .panel_fucci import FucciPanel
 from .scatter_plot import ScatterPlot
 from .widgets import ActionButton, hint, row
 
@@ -82,6 +83,9 @@ class MeasurePage(Page):
         for widget in (self.others, self.button, self.summary, self.outdated, *self.results):
             self.form.addWidget(widget)
         self.form.addWidget(row(self.save, self.everything))
+        self.fucci = FucciPanel(self.controller)
+        self.cycle = more("FUCCI: states of the cell cycle", self.fucci)
+        self.form.addWidget(self.cycle)
 
     def show_view(self, view: View) -> None:
         """Show what was measured."""
@@ -108,6 +112,8 @@ class MeasurePage(Page):
         self._show_scatter(state)
         self.several.setText(shown.several)
         self.some.setVisible(bool(shown.several))
+        self.cycle.setVisible(shown.fucci.there)
+        self.fucci.show_view(shown)
         self.what.setText(state.table.meaning(state.column) if state.table is not None else "")
 
     def _show_scatter(self, state: MeasureState) -> None:
