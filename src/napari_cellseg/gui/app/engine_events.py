@@ -70,11 +70,7 @@ class EngineEvents:
             case StepDone():
                 self._stepped(event)
             case Validated():
-                curve = self._ws.session.curve
-                seconds = curve.training[-1][0] if curve.training else 0.0
-                held = (*curve.held_out, (seconds, event.held_out))
-                learnt = (*curve.learnt, (seconds, event.training))
-                self._ws.session.update(curve=Curve(curve.training, held, learnt))
+                self._validated(event)
             case TrainingShown():
                 self._ws.session.update(training=event)
             case Planned():
@@ -124,6 +120,13 @@ class EngineEvents:
         text = f"Fine-tuning: step {event.step}, loss {event.loss:.3f}"
         pace = event.elapsed / event.step if event.step >= WARM else self._ws.session.pace
         self._ws.session.update(curve=curve, pace=pace, progress=Progress("train", text, share, event.remaining))
+
+    def _validated(self, event: Validated) -> None:
+        curve = self._ws.session.curve
+        seconds = curve.training[-1][0] if curve.training else 0.0
+        held = (*curve.held_out, (seconds, event.held_out))
+        learnt = (*curve.learnt, (seconds, event.training))
+        self._ws.session.update(curve=Curve(curve.training, held, learnt))
 
     def _judged(self, event: Judged) -> None:
         record_round(self._ws.project(), event)

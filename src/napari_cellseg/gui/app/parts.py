@@ -84,6 +84,7 @@ class Parts:
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
         self._connect()
+        self._watch_viewer()
         self.projects.look_for_images()
         self.measuring.look_for_layers()
 
@@ -136,6 +137,9 @@ class Parts:
         _follow(ws.image_opened, self.spot.image_opened, self.explaining.image_opened)
         _follow(ws.image_closing, self.spot.image_closing)
         _follow(self.prediction.written, self.spot.predicted)
+
+    def _watch_viewer(self) -> None:
+        """Follow what a person does with napari's own layers."""
         layers = self.viewer.layers.events
         layers.inserted.connect(self.projects.look_for_images)
         layers.removed.connect(self.projects.look_for_images)
