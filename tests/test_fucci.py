@@ -103,6 +103,20 @@ def test_one_population_is_said(n):
     assert np.mean(means > found.value) < 0.05 or n < 12
 
 
+def test_few_nuclei_that_are_clearly_apart_are_two_populations_with_a_doubt():
+    rng = np.random.default_rng(0)
+    means = 10 ** np.concatenate([rng.normal(3.0, 0.1, 12), rng.normal(3.55, 0.1, 4)])
+    found = propose_threshold(means)
+    assert found.how == "mixture"
+    assert (means > found.value).tolist() == [False] * 12 + [True] * 4
+
+
+def test_one_population_is_seldom_parted():
+    rng = np.random.default_rng(1)
+    assert sum(propose_threshold(10 ** rng.normal(3, 0.1, 57)).how == "mixture" for _ in range(40)) <= 8
+    assert not any(propose_threshold(10 ** rng.normal(3, 0.1, 200)).how == "mixture" for _ in range(10))
+
+
 def test_what_has_no_logarithm_is_left_out():
     means = np.concatenate([10 ** RNG.normal(2, 0.05, 50), 10 ** RNG.normal(3, 0.05, 50)])
     assert propose_threshold([*means, 0, -4, np.nan, np.inf]).value == propose_threshold(means).value
@@ -353,6 +367,11 @@ def test_real_frames_have_all_states():
         near = np.abs(np.log(done.table[marker] / done.thresholds[marker].value)) < np.log(1.02)
         assert near.mean() < 0.1
     assert (done.summary["level"] == "time").sum() == 32
+    few = slice(0, 24, 4)  # a few frames give much the same; green overlaps: 4662, not 5290
+    some = cs.fucci_files(labels[few], images[few], red="1", green="2")
+    for marker, threshold in some.thresholds.items():
+        assert threshold.how == "mixture"
+        assert threshold.value == pytest.approx(done.thresholds[marker].value, rel=0.15)
 
 
 def test_the_page_says_what_the_code_says():

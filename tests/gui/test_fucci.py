@@ -241,6 +241,29 @@ def test_the_table_and_the_states_do_not_mix_colours(controller, page):
     assert not page.colour.isChecked()
 
 
+def test_another_layer_is_measured_without_states(controller, page):
+    told(controller)
+    controller.viewer.add_labels(np.asarray(controller.store().labels).copy(), name="theirs")
+    controller.measuring.choose_labels("theirs")
+    assert not controller.measuring.fucci.state.coloured
+    assert not [x for x in controller.viewer.layers if "FUCCI" in x.name]
+    page.fucci.colour.click()  # the open image's nuclei are meant again
+    np.testing.assert_array_equal(shown(controller), expected(controller))
+    assert controller.measuring.state.labels == ""
+
+
+def test_a_nucleus_of_the_next_image_can_be_spoken_of(controller, page):
+    fucci = told(controller)
+    page.fucci.colour.click()
+    controller.step_image(1)
+    spin(controller, lambda: controller.session.image == "s_t2" and not controller.busy)
+    label = int(fucci.state.points.labels[fucci.state.points.mine][3])
+    controller.measuring._view._clicked(label)
+    page.fucci.states["G1 to S"].click()
+    assert [s.state for s in said_states(controller.session.project, "s_t2")] == ["G1 to S"]
+    assert said_states(controller.session.project, "s_t1") == ()
+
+
 def test_edited_labels_are_said(controller, page):
     told(controller)
     assert "edited" not in page.fucci.doubt.text()

@@ -50,7 +50,7 @@ from ..project import (
 )
 from ._fucci_said import lost_states, project_objects, read_corrections
 from ._measure import file_parts, loose_paths, measured_array, named_parts
-from ._work import OnEvent, Stop, Work, never, verb
+from ._work import OnEvent, Run, Stop, Work, never, verb
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -152,13 +152,7 @@ def fucci(
     setup = FucciSetup(str(red), str(green), "", red_threshold, green_threshold)
     part = measured_array(labels, image)
     work: dict[str, Read] = {"image": lambda: [(part, said)]}
-    run = _told(work, setup, Telling(), never)
-    while True:
-        try:
-            next(run)
-        except StopIteration as end:
-            result: FucciResult = end.value
-            return result
+    return Run(_told(work, setup, Telling(), never)).result
 
 
 @verb

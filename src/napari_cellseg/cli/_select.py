@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import api
 from ..errors import CellsegError
-from ..events import Event, ObjectsMeasured
+from ..events import Event
 from ._opened import opened, status, tell_left_out
 from ._progress import Printer
 
@@ -29,8 +29,7 @@ def select(options: Namespace) -> int:
 
         def show(event: Event) -> None:
             tell_left_out(event)
-            if options.events or not isinstance(event, ObjectsMeasured):
-                printer.show(event)
+            printer.show(event)
 
         asked |= {"on_event": show, "stop": printer.stopped}
         if loose:

@@ -104,13 +104,14 @@ class Fucci:
                 return ()  # its picture is gone
 
         self._worker.later(names, lambda found: self._take_channels(image, found))
-        if self.state.coloured:
+        if self.state.nuclei is not None and not session.measured.labels:
             self._view.watch(self._ws.layers().labels)
             self._recolour()
 
     def closing(self) -> None:
         """The open image is being closed; colours of its nuclei go with `ObjectView.leave`."""
         self.colours.forget()
+        self._say(channels=())
         if self._busy:
             self._stop.set()
 
@@ -164,6 +165,7 @@ class Fucci:
 
         self._worker.later(work, take, failed)
 
+    @report_errors
     def set_threshold(self, marker: str, value: float, *, keep: bool = True) -> None:
         """Move a threshold; nuclei have other colours at once. `keep` writes it into the project: at the end of it."""
         state = self.state

@@ -187,7 +187,7 @@ def measure_view(state: MeasureState, image: str, everything: Control, idle: Con
         measure=next((c for c in (some, idle) if not c.enabled), some),
         use=Control(table is not None, "" if table is not None else "Press Measure first."),
         everything=everything,
-        fucci=fucci_view(state.fucci, image, state.object, idle, writable),
+        fucci=fucci_view(state.fucci, image, 0 if state.labels else state.object, idle, writable),
     )
 
 

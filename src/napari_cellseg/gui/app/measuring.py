@@ -95,6 +95,7 @@ class Measuring:
         """Measure this labels layer from now on; "" is the open image."""
         if name != self.state.labels:
             self.forget()
+            self.fucci.uncolour()
             self._say(labels=name)
 
     def choose_pixels(self, name: str) -> None:

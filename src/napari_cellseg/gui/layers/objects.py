@@ -83,10 +83,8 @@ class ObjectView:
         self._colours, self._levels = None, levels
         if levels is None or pixels is None or self.layer is None:
             return
-        self._colours = Labels(
-            pixels, name=f"{self._name} [{levels.name}]", colormap=_colormap(levels.palette), opacity=1.0,
-            **self._place(),
-        )  # fmt: skip
+        colours, name = _colormap(levels.palette), f"{self._name} [{levels.name}]"
+        self._colours = Labels(pixels, name=name, colormap=colours, opacity=1.0, **self._place())
         self._colours.editable = False
         layers = self.viewer.layers
         with keep_active(self.viewer):
