@@ -19,6 +19,8 @@ from napari_cellseg.evaluation import disagreements
 from napari_cellseg.project import Project, learnt_mask, training_places
 from napari_cellseg.report import page, tell
 
+from .test_report import checked
+
 
 def square(labels: np.ndarray, id: int, y: int, x: int, side: int = 10) -> None:
     labels[y : y + side, x : x + side] = id
@@ -117,6 +119,7 @@ def test_python_command_and_report_tell_the_same(copied, tmp_path, capsys):
     assert done.places[0].image in capsys.readouterr().out
     with cs.open(copied) as project:
         text = page(tell(project.project))
+        checked(text)
         assert f"disagreed with {len(done.places)} places" in text
         place = done.places[0]
         store = project.project.store(place.image)

@@ -200,6 +200,17 @@ def test_the_panel_asks_and_answers(controller, qtbot):
     assert controller.session.spot.place.kind == "field"
 
 
+def test_a_draw_can_be_cancelled(controller):
+    controller.spot.begin(20, 8)
+    assert not controller.views.newest.spot.begin.enabled  # one at a time
+    controller.cancel()
+    spin(controller, lambda: controller.session.progress is None)
+    assert controller.session.problem is None
+    if controller.session.spot.place is None:  # else it was done before that
+        assert controller.session.status == "Cancelled."
+        assert controller.session.spot.check == 0
+
+
 def test_classes_and_empty_projects_say_why_not(opened, tmp_path, picture):
     with Project.create(tmp_path / "s", "semantic", ("a",)) as project:
         project.add_image(picture[0])
