@@ -105,6 +105,7 @@ def test_tensorboard_has_them_too(known):
     board.Reload()
     for name in FIGURES:
         assert f"{name}/held out" in board.Tags()["scalars"]
+    assert len(board.Scalars("loss/held out")) == sum(isinstance(e, Validated) for e in events)
     shown = [round(e.value, 5) for e in board.Scalars("f1/learnt patches")]
     assert shown == pytest.approx([e.training["f1"] for e in events if isinstance(e, Validated)], abs=1e-4)
     noted = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]

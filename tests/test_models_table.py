@@ -17,6 +17,8 @@ from napari_cellseg.errors import CellsegError
 from napari_cellseg.project import Project, save_ensemble
 from napari_cellseg.report import model_row, model_rows, page, tell
 
+from .test_report import checked
+
 
 @pytest.fixture
 def copied(trained: Path, tmp_path: Path) -> Path:
@@ -106,6 +108,7 @@ def test_python_command_files_and_report_tell_the_same(copied, tmp_path, capsys)
     assert float(line["held_out_f1"]) == rows[-1].held_out_f1
     assert f"{rows[-1].held_out_f1:.4g}" in (tmp_path / "t.md").read_text()
     assert f"{rows[-1].held_out_f1:.4g}" in text
+    checked(text)
     assert "How they learnt" in text
     assert rows[-1].model in capsys.readouterr().out
 

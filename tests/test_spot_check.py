@@ -32,6 +32,8 @@ from napari_cellseg.report import methods, page, tell
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.trust import Drawing, draw, own_truth, recall_in_fields, result_of, said, share_of_set
 
+from .test_report import checked
+
 
 def predicted(path: Path, images: int = 2, shape: tuple[int, ...] = (256, 320), n: int = 60) -> Path:
     """A project whose images have predicted labels that nobody has touched."""
@@ -397,6 +399,7 @@ def test_the_report_tells_of_spot_checks(folder):
         )
         story = tell(project.project)
     text = page(story)
+    checked(text)
     assert "What nobody looked at" in text
     assert f"1.00 [{done.precision.low:.2f}, 1.00]" in text
     assert f"precision 1.00 (95 % interval {done.precision.low:.2f} to 1.00" in methods(story)

@@ -19,6 +19,8 @@ from napari_cellseg.evaluation import disagreements
 from napari_cellseg.project import Project, learnt_mask, training_places
 from napari_cellseg.report import page, tell
 
+from .test_report import checked
+
 
 def square(labels: np.ndarray, id: int, y: int, x: int, side: int = 10) -> None:
     labels[y : y + side, x : x + side] = id
@@ -109,7 +111,9 @@ def test_python_command_and_report_tell_the_same(copied, tmp_path, capsys):
         kept = training_places(project.project)
         assert kept.places == done.places
     assert main(["evaluate", str(copied), "--training-places", "2", "--csv", str(tmp_path / "b.csv"), "--json",
-                 str(tmp_path / "b.json")]) == 0  # fmt: skip
+                 str(tmp_path / "b.json"), "--figures", str(tmp_path / "strips")]) == 0  # fmt: skip
+    strips = sorted(p.name for p in (tmp_path / "strips").iterdir())
+    assert strips == [f"0{n}_{p.image}.png" for n, p in enumerate(done.places[:2], 1)]
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
     rows = list(csv.DictReader((tmp_path / "a.csv").open()))
     assert [float(r["score"]) for r in rows] == [p.score for p in done.places]
@@ -117,6 +121,7 @@ def test_python_command_and_report_tell_the_same(copied, tmp_path, capsys):
     assert done.places[0].image in capsys.readouterr().out
     with cs.open(copied) as project:
         text = page(tell(project.project))
+        checked(text)
         assert f"disagreed with {len(done.places)} places" in text
         place = done.places[0]
         store = project.project.store(place.image)
@@ -129,7 +134,7 @@ def test_python_command_and_report_tell_the_same(copied, tmp_path, capsys):
 
 
 def test_mistakes_are_said(copied, tmp_path, capsys, picture):
-    assert main(["evaluate", str(copied), "--training-places", "--figures", "x"]) == 2
+    assert main(["evaluate", str(copied), "--training-places", "--exclude", "x"]) == 2
     assert "Places of training" in capsys.readouterr().err
     assert main(["evaluate", str(copied), "--training-places", "--model", "v9"]) == 2
     with cs.new(tmp_path / "fresh") as project:

@@ -200,6 +200,17 @@ def test_the_panel_asks_and_answers(controller, qtbot):
     assert controller.session.spot.place.kind == "field"
 
 
+def test_a_draw_can_be_cancelled(controller):
+    controller.spot.begin(20, 8)
+    assert not controller.views.newest.spot.begin.enabled  # one at a time
+    controller.cancel()
+    spin(controller, lambda: controller.session.progress is None)
+    assert controller.session.problem is None
+    if controller.session.spot.place is None:  # else it was done before that
+        assert controller.session.status == "Cancelled."
+        assert controller.session.spot.check == 0
+
+
 def test_classes_and_empty_projects_say_why_not(opened, tmp_path, picture):
     with Project.create(tmp_path / "s", "semantic", ("a",)) as project:
         project.add_image(picture[0])
@@ -208,3 +219,32 @@ def test_classes_and_empty_projects_say_why_not(opened, tmp_path, picture):
     controller.spot.begin(20, 8)
     spin(controller, lambda: controller.session.problem is not None)
     assert "classes" in controller.session.problem.message
+
+
+def test_in_a_volume_objects_are_whole_and_fields_lie_in_a_slice(opened, tmp_path):
+    labels = np.zeros((6, 96, 96), np.uint32)
+    for n, (y, x) in enumerate([(y, x) for y in range(6, 90, 16) for x in range(6, 90, 16)], 1):
+        labels[1:5, y : y + 9, x : x + 9] = n
+    np.save(tmp_path / "v.npy", (labels > 0).astype(np.uint8) * 200)
+    with Project.create(tmp_path / "v") as project:
+        (id,) = project.add_image(tmp_path / "v.npy", axes="ZYX", spacing_um=(2.0, 0.5, 0.5))
+        project.draft_labels(id, labels, tool="predict")
+    controller = opened(project.path, engine=False)
+    controller.viewer.dims.ndisplay = 3
+    begin(controller, 12, 2)
+    assert controller.viewer.dims.ndisplay == 2
+    outlined = controller.viewer.layers[f"{id} [spot check]"]
+    assert outlined.data.ndim == 3
+    place = controller.session.spot.place
+    world = outlined.data_to_world(np.argwhere(outlined.data)[0])
+    assert labels[controller.family.voxel(world)] == place.object  # it lies where the object is
+    for _ in range(12):
+        press(controller, "0")
+    place = controller.session.spot.place
+    (z, _), (y, _), (x, _) = place.box
+    assert controller.family.slice_box()[0].start == z
+    click(controller, tuple(controller.family.labels.data_to_world((z, y + 4, x + 4))))
+    assert controller.session.spot.missed == 1
+    other = 0 if z else 1
+    click(controller, tuple(controller.family.labels.data_to_world((other, y + 30, x + 30))))
+    assert controller.session.spot.missed == 1  # another slice

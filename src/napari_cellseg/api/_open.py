@@ -68,7 +68,7 @@ from ._results import (
     Training,
 )
 from ._spot_check import Answers, answer, chosen_check
-from ._training_places import find_training_places
+from ._training_places import Finding, find_training_places
 from ._work import OnEvent, Stop, Work, method, never
 
 Several = str | Sequence[str] | None
@@ -571,6 +571,8 @@ class OpenProject(MeasuringVerbs):
         model: str | None = None,
         *,
         csv: str | Path | None = None,
+        figures: str | Path | None = None,
+        strips: int = 20,
         on_event: OnEvent = None,
         stop: Stop = never,
     ) -> Work[TrainingPlaces]:
@@ -584,6 +586,8 @@ class OpenProject(MeasuringVerbs):
             Id of a model; the current one where not given, of which the list is kept for the report and the dock.
         csv : str or Path
             A table to write.
+        figures : str or Path
+            A folder for strips of the worst `strips` places: the picture, the labels, what the model sees.
         on_event, stop : callable
             Called with every event; asked before every image whether to end.
 
@@ -596,7 +600,7 @@ class OpenProject(MeasuringVerbs):
         CellsegError
             When there is no model, it has learnt from no image of this project, or the table cannot be written.
         """
-        return find_training_places(self.project, model, csv, stop)
+        return find_training_places(self.project, model, Finding(csv, figures, strips), stop)
 
     @method
     def report(

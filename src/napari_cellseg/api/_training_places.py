@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .._types import Labels
+from .._types import Labels, Span
 from ..engine import EvaluateJob, run
 from ..errors import CellsegError
 from ..evaluation import disagreements, worst_first
-from ..events import Evaluated, Stopped
+from ..events import Evaluated, Exported, Stopped
 from ..files import whole
 from ..project import (
     Project,
@@ -22,6 +23,7 @@ from ..project import (
     keep_training_places,
     learnt_mask,
 )
+from ._place_strips import Seen, seen_at, write_place_strips
 from ._work import Stop, Work
 
 MOST = 500
@@ -29,25 +31,39 @@ MOST = 500
 COLUMNS = ("rank", "image", "model_sees", "objects", "box", "iou", "score")
 
 
-def find_training_places(
-    project: Project, model: str | None, path: str | Path | None, stop: Stop
-) -> Work[TrainingPlaces]:
+@dataclass(frozen=True)
+class Finding:
+    """What is written of the places: see `OpenProject.training_places`."""
+
+    csv: str | Path | None = None
+    figures: str | Path | None = None
+    strips: int = 20
+
+
+def find_training_places(project: Project, model: str | None, how: Finding, stop: Stop) -> Work[TrainingPlaces]:
     """Predict what a model learnt from and rank where it disagrees; see `OpenProject.training_places`."""
     model = model or project.current_model
     if model is None:
         raise CellsegError(f"{project.name} has no model yet.", "Run: napari-cellseg train.")
     places: list[TrainingPlace] = []
+    seen: dict[tuple[str, Span], Seen] = {}
     stopped = False
     for event in run(EvaluateJob(project.path, images_learnt(project, model), model), stop):
         if isinstance(event, Evaluated):
-            places += places_of(project, event.image, model, np.asarray(event.labels))
+            labels = np.asarray(event.labels)
+            new = places_of(project, event.image, model, labels)
+            seen |= {(p.image, p.box): seen_at(labels, p.box) for p in (new if how.figures is not None else ())}
+            places += new
         stopped |= isinstance(event, Stopped)
         yield event
     found = ranked(project, model, places)
     if not stopped and model == project.current_model:
         keep_training_places(project, found)
-    if path is not None:
-        write_places(found.places, path)
+    if how.csv is not None:
+        write_places(found.places, how.csv)
+    if how.figures is not None:
+        for file in write_place_strips(project, found.places[: how.strips], seen, Path(how.figures)):
+            yield Exported("", str(file))
     return found
 
 

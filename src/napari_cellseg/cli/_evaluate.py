@@ -64,12 +64,16 @@ def evaluate(options: Namespace) -> int:
 
 def _training_places(options: Namespace) -> int:
     """Where the model disagrees most with what it learnt."""
-    if options.truth or not options.project or options.predictions or options.exclude or options.figures:
+    if options.truth or not options.project or options.predictions or options.exclude:
         raise CellsegError(
-            "Places of training are of a project and its model.", "Give PROJECT, --model, --csv and --json only."
+            "Places of training are of a project and its model.",
+            "Give PROJECT, --model, --csv, --json and --figures only.",
         )
     with Printer(options.events) as printer, opened(options.project) as project:
-        done = project.training_places(options.model, csv=options.csv, on_event=printer.show, stop=printer.stopped)
+        done = project.training_places(
+            options.model, csv=options.csv, figures=options.figures, strips=options.training_places,
+            on_event=printer.show, stop=printer.stopped,
+        )  # fmt: skip
     print(f"{done.model} disagrees with {len(done.places)} places that it learnt from.")
     for n, place in enumerate(done.places[: options.training_places], 1):
         print(f"{n:4d}  {place.score:.2f}  {place_in_words(place)}")

@@ -32,7 +32,7 @@ def evaluate(verbs: Any) -> None:
     sub.add_argument(
         "--training-places", nargs="?", type=positive, const=20, metavar="N",
         help="instead: the N places (default 20) where the model disagrees most with the labels it learnt from, which "
-        "finds label errors; --csv and --json have all of them",
+        "finds label errors; --csv and --json have all of them, --figures a strip of each of the N",
     )  # fmt: skip
     _evaluate_how(sub)
     sub.add_argument("--json", metavar="FILE", help="write all tables as plain numbers")

@@ -18,7 +18,7 @@ COMPACTED = "compacted"
 """Tools of a row that stands for all rows before it (see `compact`) begin with this."""
 ANSWER = "live-"
 """Groups of edits that answer a person's edit, and go with it when that is undone, begin with this."""
-COUNTED = ("status/", "known/")
+COUNTED = ("status/", "known/", "guesses/")
 """Settings under these names are sums over the log, which can be made again."""
 
 

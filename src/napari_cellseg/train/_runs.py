@@ -113,8 +113,8 @@ class RunFolder:
         if self._board is not None and isinstance(event, StepDone):
             self._board.add_scalar(f"loss/training{of}", event.loss, event.step)
         if self._board is not None and isinstance(event, Validated):
-            self._board.add_scalar(f"loss/held out{of}", event.loss, event.step)
-            for where, figures in (("held out", event.held_out), ("learnt patches", event.training)):
+            held = event.held_out or {"loss": event.loss}
+            for where, figures in (("held out", held), ("learnt patches", event.training)):
                 for name, value in figures.items():
                     self._board.add_scalar(f"{name}/{where}{of}", value, event.step)
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._types import Labels
+from ..errors import CellsegError
 from ..project import APPROVED, Objects, Project
+
+_KEPT = "guesses/"
+"""Settings of this name hold what was counted of an image, and at which edit."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +39,37 @@ def own_truth(project: Project) -> OwnTruth:
     """
     if project.task != "instance":
         return OwnTruth()
-    approved = unchanged = 0
+    kept, ends = project.db.settings(_KEPT), project.db.log_ends()
+    found, fresh = [], dict[str, str]()
     for record in project.images():
-        store = project.load_labels(record.id)
-        labels, state = store
-        if not (state == APPROVED).any():
-            continue
-        objects = Objects(labels, state)
-        mine = _approved(labels, state, objects)
-        hands = _hands(project, record.id, labels.shape)
-        approved += len(mine)
-        unchanged += sum(not _changed(labels, id, objects, hands) for id in mine)
-    return OwnTruth(approved, unchanged)
+        n, before = ends.get(record.id, 0), _read(kept.get(record.id, ""))
+        if before is None or before[0] != n:
+            before = (n, *_counted(project, record.id))
+            fresh[_KEPT + record.id] = json.dumps(before)
+        found.append(before)
+    with contextlib.suppress(CellsegError):  # a full disk: it is counted again the next time
+        project.db.put_settings(fresh)
+    return OwnTruth(sum(approved for _, approved, _ in found), sum(unchanged for *_, unchanged in found))
+
+
+def _read(text: str) -> tuple[int, int, int] | None:
+    """What was counted of an image at which edit, None where nothing was."""
+    try:
+        n, approved, unchanged = json.loads(text)
+        return int(n), int(approved), int(unchanged)
+    except (ValueError, TypeError):
+        return None
+
+
+def _counted(project: Project, id: str) -> tuple[int, int]:
+    """Approved objects of an image, and those that nobody has changed."""
+    labels, state = project.load_labels(id)
+    if not (state == APPROVED).any():
+        return 0, 0
+    objects = Objects(labels, state)
+    mine = _approved(labels, state, objects)
+    hands = _hands(project, id, labels.shape)
+    return len(mine), sum(not _changed(labels, i, objects, hands) for i in mine)
 
 
 def _approved(labels: Labels, state: NDArray[np.uint8], objects: Objects) -> list[int]:

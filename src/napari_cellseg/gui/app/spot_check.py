@@ -33,6 +33,7 @@ from ...project import (
 from ...trust import Drawing, draw, results, said
 from ..layers.spot_marks import SpotMarks
 from .report_errors import report_errors
+from .session import Progress
 from .spot_view import SpotState
 
 if TYPE_CHECKING:
@@ -77,13 +78,21 @@ class SpotChecks:
         ws.settle()
         folder, seed = ws.project().path, len(spot_checks(ws.project().db))
 
+        author, stop = ws.project().author, ws.new_stop()
+
         def work() -> SpotCheck:
             with Project.open(folder) as own:  # this thread's own connection
-                own.author = ws.project().author
-                return draw(own, Drawing(objects, fields, seed))
+                own.author = author
+                return draw(own, Drawing(objects, fields, seed), stop.is_set)
 
-        ws.session.update(problem=None, status="Drawing objects and fields that nobody has touched...")
-        ws.helper.later(work, lambda check: self._take(folder, check))
+        def failed(error: CellsegError) -> None:
+            ws.session.update(progress=None, status="Cancelled." if stop.is_set() else "")
+            if not stop.is_set():
+                ws.fail(error)
+
+        text = "Drawing objects and fields that nobody has touched"
+        ws.session.update(problem=None, progress=Progress("spot check", text))
+        ws.helper.later(work, lambda check: self._take(folder, check), failed)
 
     @report_errors
     def go_on(self) -> None:
@@ -156,6 +165,7 @@ class SpotChecks:
 
     def _take(self, folder: object, check: SpotCheck) -> None:
         """Begin with the first open place of a check, if its project is still open."""
+        self._ws.session.update(progress=None)
         project = self._ws.session.project
         if project is None or project.path != folder:
             return
