@@ -239,7 +239,7 @@ class Controller(Parts):
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external, self.state_view, self.measuring, self.additions,
+            self.external, self.state_view, self.measuring, self.additions, self.before_after,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()
@@ -256,7 +256,10 @@ class Controller(Parts):
 
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""
-        askers = (self.prediction, self.live, self.old_and_new, self.all_images, self.comparison, self.errors)
+        askers = (
+            self.prediction, self.live, self.old_and_new, self.before_after, self.all_images, self.comparison,
+            self.errors,
+        )  # fmt: skip
         if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)
 

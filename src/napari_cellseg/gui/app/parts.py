@@ -17,6 +17,7 @@ from ...project import LabelStore, Project
 from ..layers.image_layers import ImageLayers
 from .additions import Additions
 from .all_images import AllImages
+from .before_after import BeforeAfter
 from .comparison import Comparison
 from .edit_log import EditLog
 from .engine_events import EngineEvents
@@ -64,7 +65,7 @@ class Parts:
         self.prediction = Prediction(ws, self.writer)
         self.hints = HintStrokes(ws)
         self.live = Live(ws, self.writer, self.hints)
-        self.old_and_new, self.preview = OldAndNew(ws), Preview(ws)
+        self.old_and_new, self.preview, self.before_after = OldAndNew(ws), Preview(ws), BeforeAfter(ws)
         self.actions = ToolActions(ws, self.writer, self.prediction)
         self.review = Review(ws, self.writer, self.strokes)
         self.comparison = Comparison(ws, self.writer, self.review)

@@ -27,6 +27,7 @@ from ...project import (
     RoundRecord,
 )
 from ...targets import Target
+from .crops import Pair
 from .items import Item as Line
 from .measured import MeasureState
 
@@ -148,6 +149,8 @@ class Session:
     rounds: tuple[RoundRecord, ...] = ()
     progress: Progress | None = None
     curve: Curve = field(default_factory=Curve)
+    before_after: Pair | None = None
+    """A field as the models before and after the last training see it, while the round waits for a decision."""
     training: TrainingShown | None = None
     """The network and patches of a training, where the person asked to see them."""
     forecast: Forecast = field(default_factory=Forecast)

@@ -182,6 +182,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "live_control": Control(not s.live_reason, s.live_reason),
         "live_learnt": s.live_learnt if s.live else "",
         "curve": s.curve,
+        "before_after": s.before_after,
         "training": s.training,
         "network": network_text(s.training),
         "resume": going_on,

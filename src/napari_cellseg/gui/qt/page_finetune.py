@@ -12,6 +12,7 @@ from ...events import TrainingShown
 from ...presets import TRAININGS
 from ..app.view import View
 from .page import Page, more
+from .pair_view import PairView
 from .settings_form import SettingsForm
 from .widgets import ActionButton, CurvePlot, heading, hint
 
@@ -45,10 +46,11 @@ class FineTunePage(Page):
             "Fine-tune", "Train a new model on the corrections and judge it.", c.training.fine_tune, primary=True
         )
         self.resume = ActionButton("Go on", "Go on with the training that was interrupted.", c.training.resume)
-        self.plot = CurvePlot()
+        self.plot, self.pair = CurvePlot(), PairView()
         self.reason: QLabel = hint()
         self.forecast: QLabel = hint()
-        for widget in (self.forms["simple"][1], self.forecast, self.button, self.resume, self.reason, self.plot):
+        settings, learning = self.forms["simple"][1], (self.button, self.resume, self.reason, self.plot, self.pair)
+        for widget in (settings, self.forecast, *learning):
             self.form.addWidget(widget)
         self.form.addWidget(more("More: patches and network", *self._looking()))
         self.form.addWidget(
@@ -96,6 +98,7 @@ class FineTunePage(Page):
         self.forecast.setText(view.forecast)
         self.forecast.setVisible(bool(view.forecast))
         self.plot.show_curve(view.curve)
+        self.pair.show_pair(view.before_after)
         self._show_sheet(view)
 
     def _show_sheet(self, view: View) -> None:
