@@ -40,6 +40,7 @@ class Studio:
         _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
         self.control = self.dock.controller
         self.control.open_project(path)
+        self.spin(60, lambda: not self.control.busy)
         self.dock.open_step("Correct")
         self.spin(0.5)
 

@@ -138,6 +138,8 @@ class Parts:
         """Warm up the engine, and what the first image needs, in the background, as the person prefers it."""
         if preferences is not None:
             self.projects.author, self.engine.device = preferences.author, preferences.device
+            self.projects.in_memory = int(preferences.memory * 1e9)
+            self.projects.snapshot_every = preferences.autosave
             self.session.update(live=preferences.live)
             self.tools.take_keys(preferences.keys)
             self.recent.file = preferences.recent

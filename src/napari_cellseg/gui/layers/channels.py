@@ -16,7 +16,7 @@ from ... import images
 from ...project import ImageRecord
 from .overlays import geometry
 
-IN_MEMORY = 1 << 29
+IN_MEMORY = 500_000_000
 """Pictures of fewer bytes are read as a whole."""
 COLOURS = {2: ("magenta", "green"), 6: ("cyan", "yellow", "magenta", "red", "green", "blue")}
 """Of channels, where there are at most so many: those that napari gives to stacks of channels."""
@@ -43,8 +43,8 @@ class Prepared:
     names: tuple[str, ...]
 
 
-def prepare(picture: images.Image) -> Prepared:
-    """The first time point, in memory where it is small, else read where it is looked at; it may take its time.
+def prepare(picture: images.Image, in_memory: int = IN_MEMORY) -> Prepared:
+    """The first time point, in memory where it has fewer bytes, else read where it is looked at; it may take its time.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def prepare(picture: images.Image) -> Prepared:
         When it cannot be read.
     """
     pixels: Any = picture.channels_first()
-    pixels = picture.load() if pixels.nbytes < IN_MEMORY else pixels
+    pixels = picture.load() if pixels.nbytes < in_memory else pixels
     given = [*picture.channels, *[""] * picture.n_channels][: picture.n_channels]
     names = tuple(name.strip() or f"channel {n + 1}" for n, name in enumerate(given))
     with images.reading(f"The pixels of {picture.source.name if picture.source else 'this image'}"):
