@@ -220,7 +220,8 @@ class Projects:
         for other in self._leaving:
             other.hide()
         ws.family = family
-        ws.session.update(channel_names=prepared.names, together_shown=family.channels.together)
+        together = family.channels.together
+        ws.session.update(channel_names=prepared.names, channels_together=together, together_shown=together)
         ws.viewer.reset_view()
         family.labels.editable = not ws.session.read_only
         family.labels.preserve_labels = ws.session.choices.over == "background"

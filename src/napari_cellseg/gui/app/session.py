@@ -133,8 +133,10 @@ class Session:
     channel: int = 0
     """What tools and the preview look at."""
     channel_names: tuple[str, ...] = ()
+    channels_together: bool = False
+    """Whether all channels can be seen together, in colour."""
     together_shown: bool = False
-    """Whether all channels are seen together, in colour."""
+    """Whether they are."""
     config: Config = field(default_factory=Config)
     statuses: dict[str, ImageStatus] = field(default_factory=dict)
     """How far images are; the open one may be further."""

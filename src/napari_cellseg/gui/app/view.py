@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
-from ..layers.channels import ALL, COLOURS
+from ..layers.channels import ALL
 from .copy_text import calls
 from .edit_log import log_view
 from .image_status import mark, statuses, summary
@@ -255,7 +255,7 @@ def _channels(s: Session) -> tuple[Item, ...]:
     """What can be shown of the open image's channels: all of them in colour, where there are few, or one."""
     if s.store is None or s.record is None or s.record.in_colour or len(s.channel_names) < 2:
         return ()
-    some = (Item(str(ALL), "all channels"),) if len(s.channel_names) <= max(COLOURS) else ()
+    some = (Item(str(ALL), "all channels"),) if s.channels_together else ()
     return (*some, *(Item(str(n), name) for n, name in enumerate(s.channel_names)))
 
 
