@@ -135,7 +135,7 @@ def pairs(studio: Studio, names: list[str]) -> list[tuple[str, np.ndarray, np.nd
             control.dismiss()
             if ok:
                 found.append((name, before, after))
-            while store.n > start and store.can_undo and control.session.store.last_row().tool != "undo":
+            while store.n > start and store.act("undo") is not None and control.session.store.last_row().tool != "undo":
                 control.strokes.undo()
             if ok:
                 break
@@ -316,7 +316,7 @@ def main() -> None:
         control.actions.choose(smallest=30)
         studio.viewer.reset_view()
         control.start_review("worth")
-        studio.spin(20, lambda: control.session.place >= 0)
+        studio.spin(300, lambda: control.session.place >= 0)
         for _ in range(3):
             control.review.approve()
         studio.window("step_review")
@@ -326,7 +326,7 @@ def main() -> None:
         third = np.where(theirs % 5 == 0, 0, theirs)
         paths = [write_labels(folder / name, labels) for name, labels in (("anna.tif", theirs), ("ben.tif", third))]
         control.compare(*paths)
-        studio.spin(20, lambda: bool(control.session.compared))
+        studio.spin(300, lambda: bool(control.session.compared))
         fold = studio.fold("compare")
         studio.window("step_compare")
         fold.collapse()
