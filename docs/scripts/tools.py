@@ -129,13 +129,13 @@ def pairs(studio: Studio, names: list[str]) -> list[tuple[str, np.ndarray, np.nd
             other = touching(id) if name == "merge" else None
             if name == "merge" and other is None:
                 continue
-            start = store.n
+            start, kept = store.n, store.labels.copy()
             before, after = staged(studio, name, id, point, box, other)
             ok = control.session.problem is None and store.n > start
             control.dismiss()
             if ok:
                 found.append((name, before, after))
-            while store.n > start and store.act("undo") is not None and control.session.store.last_row().tool != "undo":
+            while (store.labels != kept).any() and store.act("undo") is not None:
                 control.strokes.undo()
             if ok:
                 break
