@@ -225,20 +225,14 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
 
 
 def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
-    """A network learns for half a minute; then a part of the image that lacks its objects is labelled again."""
+    """A part of the image that lacks its objects is labelled again, by the base model."""
     from napari_cellseg import edits
 
     control = studio.control
     store = control.store()
-    control.actions.approve_image()
-    studio.spin(30, lambda: not control.busy)
-    values = ["train.seconds=40", "model.weights=none", "train.patch=128"]
-    control.configure(control.session.config.with_values(values))
-    control.training.fine_tune()
-    studio.spin(240, lambda: not control.busy)
-    control.training.keep()
-    control.strokes.undo()  # approval: the network may write again
-    studio.spin(30, lambda: not control.busy)
+    control.want(live=False)
+    control.start_from("cells")
+    studio.spin(300, lambda: control.engine.ready is not None and not control.busy)
     id = next(i for i in store.objects.ids().tolist()[60:] if store.objects.count(i) > 200)
     box = store.objects.box(store.labels, id)
     middle = [(s.start + s.stop) // 2 for s in box]
@@ -253,7 +247,7 @@ def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
     before = studio.panel()
     control.family.show_line(None)
     control.correct_inside("predict box", wide)
-    studio.spin(120, lambda: not control.busy)
+    studio.spin(300, lambda: not control.busy)
     return "predict box", before, studio.panel()
 
 
