@@ -1,6 +1,8 @@
 """Make docs/images/*.png: the real docks in a real napari, on real nuclei (or the synthetic specimen).
 
-usage: python docs/scripts/screenshots.py       (starts Xvfb where there is no display)
+usage: python docs/scripts/screenshots.py [--quick]      (starts Xvfb where there is no display)
+
+``--quick`` leaves out what needs a training: the pictures of Fine-tune and Rounds stay as they are.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def specimen(folder: Path) -> list[tuple[Path, np.ndarray]]:
     return found
 
 
-def main() -> None:
+def main(quick: bool) -> None:
     """Go through the loop once and take a picture of every step."""
     import napari
     from qtpy.QtWidgets import QApplication
@@ -108,11 +110,12 @@ def main() -> None:
         show_patches(dock, spin)
         shot("step_finetune_patches")
         fold(dock).collapse()
-        control.training.fine_tune()
-        spin(1200, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
-        shot("step_finetune")
-        spin(1200, lambda: not control.busy)
-        control.training.keep()
+        if not quick:
+            control.training.fine_tune()
+            spin(1200, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
+            shot("step_finetune")
+            spin(1200, lambda: not control.busy)
+            control.training.keep()
         control.configure(control.session.config.with_values(["predict.uncertainty=true"]))
         dock.open_step("Predict")
         control.select_image(control.session.images[1].id)
@@ -126,11 +129,12 @@ def main() -> None:
         control.select_image(control.session.images[0].id)
         spin(60, lambda: not control.busy)
         control.configure(control.session.config.with_values(["train.seconds=20", "predict.uncertainty=false"]))
-        control.training.fine_tune()
-        spin(1200, lambda: not control.busy)
-        dock.open_step("Rounds")
-        shot("step_rounds")
-        control.training.keep()
+        if not quick:
+            control.training.fine_tune()
+            spin(1200, lambda: not control.busy)
+            dock.open_step("Rounds")
+            shot("step_rounds")
+            control.training.keep()
         control.select_image(control.session.images[1].id)
         spin(60, lambda: not control.busy)
         control.predict()
@@ -179,6 +183,6 @@ def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:
 
 if __name__ == "__main__":
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
+        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
         sys.exit(subprocess.run(command).returncode)
-    main()
+    main(quick="--quick" in sys.argv[1:])
