@@ -99,6 +99,7 @@ def window(folder: Path) -> None:
                 raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
 
     control.open_project(path)
+    spin(lambda: not control.busy)
     control.want(live=False)
     control.predict()
     spin(lambda: not control.busy and control.session.kept)

@@ -42,6 +42,7 @@ def main() -> None:
         _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
         control = dock.controller
         control.open_project(path)
+        spin(60, lambda: control.session.store is not None)
         dock.open_step("Measure")
         spin(2)
         measuring = control.measuring

@@ -1,6 +1,8 @@
 """Make docs/images/*.png: the real docks in a real napari, on real nuclei (or the synthetic specimen).
 
-usage: python docs/scripts/screenshots.py       (starts Xvfb where there is no display)
+usage: python docs/scripts/screenshots.py [--quick]      (starts Xvfb where there is no display)
+
+``--quick`` leaves out what needs a training: the pictures of Fine-tune and Rounds stay as they are.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def specimen(folder: Path) -> list[tuple[Path, np.ndarray]]:
     return found
 
 
-def main() -> None:
+def main(quick: bool) -> None:
     """Go through the loop once and take a picture of every step."""
     import napari
     from qtpy.QtWidgets import QApplication
@@ -67,6 +69,7 @@ def main() -> None:
         print(IMAGES / f"{name}.png")
 
     with tempfile.TemporaryDirectory() as name:
+        os.environ["CELLSEG_CONFIG"] = name  # what was open before on this machine is nobody's business
         pictures = specimen(Path(name))
         viewer = napari.Viewer(show=True)
         viewer.window.resize(1280, 800)
@@ -91,13 +94,13 @@ def main() -> None:
         dock.page("Preprocess").steps.setCurrentRow(1)
         control.session.update(split=0.5)
         control.show_preview(True)
-        spin(400, lambda: not control.busy and bool(control.session.histogram.after))
+        spin(1200, lambda: not control.busy and bool(control.session.histogram.after))
         shot("step_preprocess")
         control.show_preview(False)
         control.configure(plain)
         dock.open_step("Predict")
         control.predict()
-        spin(400, lambda: not control.busy)
+        spin(1200, lambda: not control.busy)
         shot("step_predict")
         correct(control, pictures[0][1])
         dock.open_step("Correct")
@@ -107,30 +110,35 @@ def main() -> None:
         show_patches(dock, spin)
         shot("step_finetune_patches")
         fold(dock).collapse()
-        control.training.fine_tune()
-        spin(400, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
-        shot("step_finetune")
-        spin(400, lambda: not control.busy)
-        control.training.keep()
+        if not quick:
+            control.training.fine_tune()
+            spin(1200, lambda: bool(control.session.progress and control.session.progress.done > 0.6))
+            shot("step_finetune")
+            spin(1200, lambda: not control.busy)
+            control.training.keep()
         control.configure(control.session.config.with_values(["predict.uncertainty=true"]))
         dock.open_step("Predict")
         control.select_image(control.session.images[1].id)
+        spin(60, lambda: not control.busy)
         control.predict()
-        spin(400, lambda: not control.busy)
+        spin(1200, lambda: not control.busy)
         control.retarget(control.session.decoding.model_copy(update={"threshold": 0.42}))
-        spin(400, lambda: bool(control.session.decoded))
+        spin(1200, lambda: bool(control.session.decoded))
         shot("step_predict_live")
         control.prediction.reset()
         control.select_image(control.session.images[0].id)
+        spin(60, lambda: not control.busy)
         control.configure(control.session.config.with_values(["train.seconds=20", "predict.uncertainty=false"]))
-        control.training.fine_tune()
-        spin(400, lambda: not control.busy)
-        dock.open_step("Rounds")
-        shot("step_rounds")
-        control.training.keep()
+        if not quick:
+            control.training.fine_tune()
+            spin(1200, lambda: not control.busy)
+            dock.open_step("Rounds")
+            shot("step_rounds")
+            control.training.keep()
         control.select_image(control.session.images[1].id)
+        spin(60, lambda: not control.busy)
         control.predict()
-        spin(400, lambda: not control.busy)
+        spin(1200, lambda: not control.busy)
         viewer.reset_view()
         correct(control, pictures[1][1], 2)
         dock.open_step("Correct")
@@ -153,7 +161,7 @@ def show_patches(dock: Any, spin: Callable[..., None]) -> None:
     plain = control.session.config
     control.configure(plain.with_values(["augmentation.kind=two_stage", "train.patch=128"]))
     control.training.show()
-    spin(400, lambda: control.session.training is not None and not control.busy)
+    spin(1200, lambda: control.session.training is not None and not control.busy)
     control.configure(plain)
 
 
@@ -175,6 +183,6 @@ def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:
 
 if __name__ == "__main__":
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
+        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
         sys.exit(subprocess.run(command).returncode)
-    main()
+    main(quick="--quick" in sys.argv[1:])

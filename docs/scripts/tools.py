@@ -40,6 +40,7 @@ class Studio:
         _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
         self.control = self.dock.controller
         self.control.open_project(path)
+        self.spin(60, lambda: not self.control.busy)
         self.dock.open_step("Correct")
         self.spin(0.5)
 
@@ -128,13 +129,13 @@ def pairs(studio: Studio, names: list[str]) -> list[tuple[str, np.ndarray, np.nd
             other = touching(id) if name == "merge" else None
             if name == "merge" and other is None:
                 continue
-            start = store.n
+            start, kept = store.n, store.labels.copy()
             before, after = staged(studio, name, id, point, box, other)
             ok = control.session.problem is None and store.n > start
             control.dismiss()
             if ok:
                 found.append((name, before, after))
-            while store.n > start and store.can_undo and control.session.store.last_row().tool != "undo":
+            while (store.labels != kept).any() and store.act("undo") is not None:
                 control.strokes.undo()
             if ok:
                 break
@@ -224,20 +225,14 @@ def staged(studio: Studio, name: str, id: int, point: Any, box: Any, other: Any)
 
 
 def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
-    """A network learns for half a minute; then a part of the image that lacks its objects is labelled again."""
+    """A part of the image that lacks its objects is labelled again, by the base model."""
     from napari_cellseg import edits
 
     control = studio.control
     store = control.store()
-    control.actions.approve_image()
-    studio.spin(30, lambda: not control.busy)
-    values = ["train.seconds=40", "model.weights=none", "train.patch=128"]
-    control.configure(control.session.config.with_values(values))
-    control.training.fine_tune()
-    studio.spin(240, lambda: not control.busy)
-    control.training.keep()
-    control.strokes.undo()  # approval: the network may write again
-    studio.spin(30, lambda: not control.busy)
+    control.want(live=False)
+    control.start_from("cells")
+    studio.spin(300, lambda: control.engine.ready is not None and not control.busy)
     id = next(i for i in store.objects.ids().tolist()[60:] if store.objects.count(i) > 200)
     box = store.objects.box(store.labels, id)
     middle = [(s.start + s.stop) // 2 for s in box]
@@ -252,7 +247,7 @@ def predicted_box(studio: Studio) -> tuple[str, np.ndarray, np.ndarray]:
     before = studio.panel()
     control.family.show_line(None)
     control.correct_inside("predict box", wide)
-    studio.spin(120, lambda: not control.busy)
+    studio.spin(300, lambda: not control.busy)
     return "predict box", before, studio.panel()
 
 
@@ -315,7 +310,7 @@ def main() -> None:
         control.actions.choose(smallest=30)
         studio.viewer.reset_view()
         control.start_review("worth")
-        studio.spin(20, lambda: control.session.place >= 0)
+        studio.spin(300, lambda: control.session.place >= 0)
         for _ in range(3):
             control.review.approve()
         studio.window("step_review")
@@ -325,7 +320,7 @@ def main() -> None:
         third = np.where(theirs % 5 == 0, 0, theirs)
         paths = [write_labels(folder / name, labels) for name, labels in (("anna.tif", theirs), ("ben.tif", third))]
         control.compare(*paths)
-        studio.spin(20, lambda: bool(control.session.compared))
+        studio.spin(300, lambda: bool(control.session.compared))
         fold = studio.fold("compare")
         studio.window("step_compare")
         fold.collapse()

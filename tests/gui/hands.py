@@ -41,6 +41,8 @@ def main(project: str, out: str) -> None:
     _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
     control = dock.controller
     control.open_project(project)
+    while control.session.store is None:
+        settle(1)
     dock.open_step("Correct")
     viewer.reset_view()
     settle(20)

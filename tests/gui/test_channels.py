@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from napari.components import ViewerModel
 
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.view import resolve
-from napari_cellseg.gui.layers.channels import ALL
+from napari_cellseg.gui.layers.channels import ALL, prepare
 from napari_cellseg.gui.layers.overlays import is_ours
+from napari_cellseg.images import from_array
 
 from .waiting import settle
 
@@ -21,7 +23,7 @@ NAMES = ("DAPI", "actin", "")
 
 
 def stack(path: Path, channels: int, **metadata: object) -> Path:
-    pixels = np.random.default_rng(channels).integers(0, 4000, (channels, 6, 40, 50)).astype(np.uint16)
+    pixels = np.random.default_rng(channels).exponential(400, (channels, 6, 40, 50)).astype(np.uint16)
     tifffile.imwrite(path, pixels, ome=True, metadata={"axes": "CZYX", **metadata}, photometric="minisblack")
     return path
 
@@ -62,10 +64,11 @@ def test_every_channel_has_its_name_colour_contrast_and_geometry(controller):
 
 def test_one_channel_is_seen_alone_in_grey_and_all_again_as_a_person_left_them(controller):
     layers = controller.family.channels.layers
-    layers[1].colormap, layers[1].contrast_limits = "red", (5, 99)
+    layers[1].colormap, layers[1].contrast_limits, layers[1].opacity = "red", (5, 99), 0.7
     controller.projects.select_channel(1)
     assert [x.visible for x in layers] == [False, True, False]
     assert layers[1].colormap.name == "gray"
+    assert layers[1].opacity == 1.0
     assert (controller.session.channel, resolve(controller.session).channel) == (1, "1")
     controller.projects.select_channel(2)
     assert [x.visible for x in layers] == [False, False, True]
@@ -73,6 +76,7 @@ def test_one_channel_is_seen_alone_in_grey_and_all_again_as_a_person_left_them(c
     assert [x.visible for x in layers] == [True] * 3
     assert [x.colormap.name for x in layers] == ["cyan", "red", "magenta"]
     assert tuple(layers[1].contrast_limits) == (5, 99)
+    assert layers[1].opacity == 0.7
     assert controller.session.channel == 2  # tools go on looking at it
     view = resolve(controller.session)
     assert [c.text for c in view.channels] == ["all channels", "DAPI", "actin", "channel 3"]
@@ -127,3 +131,21 @@ def test_a_colour_picture_and_a_grey_one_have_nothing_to_choose(tmp_path):
         controller.projects.select_channel(ALL)
         assert not controller.session.together_shown
         controller.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "light", "colours"),
+    [
+        (("red", "green", "SMAD", "phase"), (3,), ("red", "green", "cyan", "gray")),
+        (("DAPI", "green"), (), ("magenta", "green")),
+        (("a", "b"), (0,), ("gray", "magenta")),
+        (tuple("abcdefg"), (), ()),
+        (("a",), (), ()),
+    ],
+    ids=lambda value: " ".join(map(str, value)),
+)
+def test_transmitted_light_is_grey_and_a_channel_named_after_a_colour_has_it(names, light, colours):
+    rng = np.random.default_rng(0)
+    pixels = [rng.normal(500, 60, (40, 50)) if n in light else rng.exponential(40, (40, 50)) for n in range(len(names))]
+    picture = from_array(np.stack(pixels).astype(np.float32), "CYX")
+    assert prepare(dataclasses.replace(picture, channels=names)).colours == colours

@@ -105,3 +105,24 @@ def test_napari_knows_what_runs_and_may_cancel_it():
     assert not tasks.is_busy()
     assert status is not None
     controller.close()
+
+
+def test_preferences_for_memory_and_snapshots_reach_the_open_image(tmp_path):
+    manifest = PluginManifest.from_file(Path(napari_cellseg.__file__).with_name("napari.yaml"))
+    page = manifest.contributions.configurations["workbench"]
+    for name, kept in (("memory", Preferences().memory), ("autosave", Preferences().autosave)):
+        assert page.properties[name].default == kept
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8))
+    for memory, lazy in ((0.5, False), (0.0, True)):
+        controller = Controller(ViewerModel())
+        controller.projects.in_memory, controller.projects.snapshot_every = int(memory * 1e9), 2
+        controller.open_images([tmp_path / "a.npy"], tmp_path)
+        settle(controller)
+        assert isinstance(controller.family.source(), np.ndarray) != lazy
+        store = controller.store()
+        due = []
+        for n in (1, 2):
+            controller.family.labels.data_setitem((np.array([n]), np.array([4])), store.next_id())
+            due.append(store.snapshot_due)
+        assert due == [False, True]
+        controller.close()

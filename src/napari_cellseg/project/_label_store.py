@@ -68,6 +68,7 @@ class LabelStore:
                 self.n = row.n
             self._acts.take(row)
         self._snapshot_at = self.n
+        self.snapshot_every = SNAPSHOT_EVERY
 
     def log_snapshot(self) -> bool:
         """Log what the snapshot knows beyond the log, as one edit; returns whether there was anything.
@@ -216,7 +217,7 @@ class LabelStore:
             self._db.check_place()  # else a folder that is gone would be made again, with one image
             labels, state = (self.labels.copy(), self.state.copy()) if copy else (self.labels, self.state)
             if self.n != n or (expected is not None and checksum(labels) != expected):
-                self._snapshot_at = n - SNAPSHOT_EVERY + RETRY
+                self._snapshot_at = n - self.snapshot_every + RETRY
                 return
             with self._writing:
                 if self._labels_at < n or not (self._folder / "labels.zarr").exists():
@@ -231,7 +232,7 @@ class LabelStore:
     @property
     def snapshot_due(self) -> bool:
         """Whether many edits have come since the last snapshot."""
-        return self.n - self._snapshot_at >= SNAPSHOT_EVERY
+        return self.n - self._snapshot_at >= self.snapshot_every
 
     # --- reading --------------------------------------------------------------------------------
 

@@ -240,7 +240,7 @@ class Controller(Parts):
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external, self.state_view, self.measuring, self.additions,
+            self.external, self.state_view, self.measuring, self.additions, self.before_after,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()
@@ -258,8 +258,8 @@ class Controller(Parts):
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""
         askers = (
-            self.prediction, self.live, self.old_and_new, self.all_images, self.comparison, self.errors, self.places,
-            self.explaining,
+            self.prediction, self.live, self.old_and_new, self.before_after, self.all_images, self.comparison,
+            self.errors, self.places, self.explaining,
         )  # fmt: skip
         if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)

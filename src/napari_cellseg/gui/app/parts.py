@@ -17,6 +17,7 @@ from ...project import LabelStore, Project
 from ..layers.image_layers import ImageLayers
 from .additions import Additions
 from .all_images import AllImages
+from .before_after import BeforeAfter
 from .comparison import Comparison
 from .edit_log import EditLog
 from .engine_events import EngineEvents
@@ -67,7 +68,7 @@ class Parts:
         self.prediction = Prediction(ws, self.writer)
         self.hints = HintStrokes(ws)
         self.live = Live(ws, self.writer, self.hints)
-        self.old_and_new, self.preview = OldAndNew(ws), Preview(ws)
+        self.old_and_new, self.preview, self.before_after = OldAndNew(ws), Preview(ws), BeforeAfter(ws)
         self.actions = ToolActions(ws, self.writer, self.prediction)
         self.review = Review(ws, self.writer, self.strokes)
         self.comparison = Comparison(ws, self.writer, self.review)
@@ -152,6 +153,8 @@ class Parts:
         """Warm up the engine, and what the first image needs, in the background, as the person prefers it."""
         if preferences is not None:
             self.projects.author, self.engine.device = preferences.author, preferences.device
+            self.projects.in_memory = int(preferences.memory * 1e9)
+            self.projects.snapshot_every = preferences.autosave
             self.session.update(live=preferences.live)
             self.tools.take_keys(preferences.keys)
             self.recent.file = preferences.recent

@@ -24,6 +24,10 @@ class Preferences:
         Whether learning after every correction is on when a window opens.
     keys
         Keys of tools that differ from ours: ``Merge=Control-M, Split=Shift-X``.
+    memory
+        Pictures of fewer gigabytes are read as a whole; larger ones piece by piece.
+    autosave
+        A snapshot of labels and state is written after so many edits.
     recent
         The file that remembers which projects were open; None: none is remembered.
     """
@@ -32,6 +36,8 @@ class Preferences:
     device: str = "auto"
     live: bool = True
     keys: str = ""
+    memory: float = 0.5
+    autosave: int = 500
     recent: Path | None = None
 
 
@@ -43,5 +49,8 @@ def preferences() -> Preferences:
         kept = get_plugin_settings(PLUGIN).workbench
     except (ImportError, KeyError, AttributeError):
         return Preferences(recent=recent_file())
-    keys = str(getattr(kept, "keys", ""))
-    return Preferences(str(kept.author).strip(), str(kept.device), bool(kept.live), keys, recent_file())
+    plain = Preferences()  # an older napari may keep settings of an older version of ours
+    return Preferences(
+        str(kept.author).strip(), str(kept.device), bool(kept.live), str(getattr(kept, "keys", plain.keys)),
+        float(getattr(kept, "memory", plain.memory)), int(getattr(kept, "autosave", plain.autosave)), recent_file(),
+    )  # fmt: skip

@@ -23,7 +23,7 @@ from ...project import (
     put_size,
     save_elsewhere,
 )
-from ..layers.channels import ALL, prepare
+from ..layers.channels import ALL, IN_MEMORY, prepare
 from ..layers.image_layers import ImageLayers
 from ..layers.overlays import is_ours
 from .all_images import AllImages
@@ -50,6 +50,10 @@ class Projects:
         """Layers of an image that is closed, on screen until those of the next one are."""
         self.author = ""
         """Who the history says made an edit; "" for the name of the account."""
+        self.in_memory = IN_MEMORY
+        """Pictures of fewer bytes are read as a whole."""
+        self.snapshot_every: int | None = None
+        """Edits between snapshots while an image stays open; None: as the store has it."""
 
     # --- projects -----------------------------------------------------------------------------------
 
@@ -197,9 +201,10 @@ class Projects:
     def _show(self, id: str, picture: images.Image) -> Steps[None]:
         """Make the layers of an image and put them into the viewer, one in a turn; they are seen all at once."""
         ws, project = self._ws, self._ws.project()
-        prepared = yield from ws.turns.away(lambda: prepare(picture))
+        prepared = yield from ws.turns.away(lambda: prepare(picture, self.in_memory))
         record, store = project.image(id), project.store(id)
         store.read_only = ws.session.read_only
+        store.snapshot_every = self.snapshot_every or store.snapshot_every
         family = ImageLayers(
             ws.viewer, record, prepared, store, ws.session.config.train.margin, self._strokes.painted,
             self._strokes.undo, self._strokes.redo,
@@ -215,7 +220,8 @@ class Projects:
         for other in self._leaving:
             other.hide()
         ws.family = family
-        ws.session.update(channel_names=prepared.names, together_shown=family.channels.together)
+        together = family.channels.together
+        ws.session.update(channel_names=prepared.names, channels_together=together, together_shown=together)
         ws.viewer.reset_view()
         family.labels.editable = not ws.session.read_only
         family.labels.preserve_labels = ws.session.choices.over == "background"

@@ -28,6 +28,7 @@ from ...project import (
     TrainingPlace,
 )
 from ...targets import Target
+from .crops import Pair
 from .explained import ExplainState
 from .items import Item as Line
 from .measured import MeasureState
@@ -146,8 +147,10 @@ class Session:
     channel: int = 0
     """What tools and the preview look at."""
     channel_names: tuple[str, ...] = ()
+    channels_together: bool = False
+    """Whether all channels can be seen together, in colour."""
     together_shown: bool = False
-    """Whether all channels are seen together, in colour."""
+    """Whether they are."""
     config: Config = field(default_factory=Config)
     statuses: dict[str, ImageStatus] = field(default_factory=dict)
     """How far images are; the open one may be further."""
@@ -162,6 +165,8 @@ class Session:
     rounds: tuple[RoundRecord, ...] = ()
     progress: Progress | None = None
     curve: Curve = field(default_factory=Curve)
+    before_after: Pair | None = None
+    """A field as the models before and after the last training see it, while the round waits for a decision."""
     training: TrainingShown | None = None
     """The network and patches of a training, where the person asked to see them."""
     forecast: Forecast = field(default_factory=Forecast)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
 from ...project import TrainingPlace
-from ..layers.channels import ALL, COLOURS
+from ..layers.channels import ALL
 from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
 from .edit_log import log_view
@@ -190,6 +190,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "live_control": Control(not s.live_reason, s.live_reason),
         "live_learnt": s.live_learnt if s.live else "",
         "curve": s.curve,
+        "before_after": s.before_after,
         "training": s.training,
         "network": network_text(s.training),
         "resume": going_on,
@@ -294,7 +295,7 @@ def _channels(s: Session) -> tuple[Item, ...]:
     """What can be shown of the open image's channels: all of them in colour, where there are few, or one."""
     if s.store is None or s.record is None or s.record.in_colour or len(s.channel_names) < 2:
         return ()
-    some = (Item(str(ALL), "all channels"),) if len(s.channel_names) <= max(COLOURS) else ()
+    some = (Item(str(ALL), "all channels"),) if s.channels_together else ()
     return (*some, *(Item(str(n), name) for n, name in enumerate(s.channel_names)))
 
 

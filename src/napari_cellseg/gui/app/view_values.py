@@ -11,6 +11,7 @@ from ...events import TrainingShown
 from ...preprocess import Recipe
 from ...targets import Target
 from .copy_text import Call
+from .crops import Pair
 from .edit_log import LogView
 from .explained import ExplainView
 from .items import Control, Item, Step
@@ -66,6 +67,7 @@ class View:
     current_model: str
     counts: str
     curve: Curve
+    before_after: Pair | None
     training: TrainingShown | None
     network: str
     resume: Control

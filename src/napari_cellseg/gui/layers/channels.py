@@ -16,10 +16,15 @@ from ... import images
 from ...project import ImageRecord
 from .overlays import geometry
 
-IN_MEMORY = 1 << 29
+IN_MEMORY = 500_000_000
 """Pictures of fewer bytes are read as a whole."""
 COLOURS = {2: ("magenta", "green"), 6: ("cyan", "yellow", "magenta", "red", "green", "blue")}
 """Of channels, where there are at most so many: those that napari gives to stacks of channels."""
+TRANSMITTED = 0.3
+"""Where the median lies so high between the contrast limits, light went through the sample: shown in grey."""
+GREY = "gray"
+LIGHT = 0.5
+"""Opacity of transmitted light among others, which could not be told from it otherwise."""
 ALL = -1
 """Instead of the number of a channel: all of them, in colour."""
 
@@ -36,15 +41,18 @@ class Prepared:
         Contrast limits of every channel.
     names
         Of the channels.
+    colours
+        Names of napari's colormaps, where all channels can be seen together; () where they cannot.
     """
 
     pixels: Any
     limits: tuple[tuple[float, float], ...]
     names: tuple[str, ...]
+    colours: tuple[str, ...] = ()
 
 
-def prepare(picture: images.Image) -> Prepared:
-    """The first time point, in memory where it is small, else read where it is looked at; it may take its time.
+def prepare(picture: images.Image, in_memory: int = IN_MEMORY) -> Prepared:
+    """The first time point, in memory where it has fewer bytes, else read where it is looked at; it may take its time.
 
     Raises
     ------
@@ -52,12 +60,14 @@ def prepare(picture: images.Image) -> Prepared:
         When it cannot be read.
     """
     pixels: Any = picture.channels_first()
-    pixels = picture.load() if pixels.nbytes < IN_MEMORY else pixels
+    pixels = picture.load() if pixels.nbytes < in_memory else pixels
     given = [*picture.channels, *[""] * picture.n_channels][: picture.n_channels]
     names = tuple(name.strip() or f"channel {n + 1}" for n, name in enumerate(given))
     with images.reading(f"The pixels of {picture.source.name if picture.source else 'this image'}"):
-        limits = () if picture.rgb else tuple(_limits(channel) for channel in pixels)
-    return Prepared(pixels, limits, names)
+        seen = [] if picture.rgb else [_range(channel) for channel in pixels]
+    limits = tuple((low, high) for low, _, high in seen)
+    grey = [(middle - low) / (high - low) > TRANSMITTED for low, middle, high in seen]
+    return Prepared(pixels, limits, names, _colours(names, grey))
 
 
 class Channels:
@@ -65,9 +75,7 @@ class Channels:
 
     def __init__(self, record: ImageRecord, prepared: Prepared) -> None:
         self.rgb, self._prepared = record.in_colour, prepared
-        count = 1 if self.rgb else len(prepared.pixels)
-        colours = next((c for most, c in COLOURS.items() if 1 < count <= most), ())
-        self.together = bool(colours)
+        self.together = bool(prepared.colours) and not self.rgb
         """Whether all channels can be seen together."""
         common = {"visible": False, **geometry(record)}
         if self.rgb:
@@ -76,16 +84,18 @@ class Channels:
         elif self.together:
             self.layers = tuple(
                 Image(
-                    prepared.pixels[n], name=f"{record.id} [{prepared.names[n]}]", colormap=colours[n],
+                    prepared.pixels[n], name=f"{record.id} [{prepared.names[n]}]", colormap=prepared.colours[n],
                     contrast_limits=prepared.limits[n], blending="additive" if n else "translucent_no_depth", **common,
                 )
-                for n in range(count)
+                for n in range(len(prepared.colours))
             )  # fmt: skip
         else:
             limits = prepared.limits[0]
             self.layers = (Image(prepared.pixels[0], name=record.id, contrast_limits=limits, **common),)
         self.channel = ALL if self.together else 0
-        self._colours = [layer.colormap for layer in self.layers]
+        for layer, colour in zip(self.layers, prepared.colours, strict=False):
+            layer.opacity = LIGHT if colour == GREY and self.together else 1.0
+        self._looks = self._look()
 
     def show(self, channel: int) -> int:
         """Let one channel be seen alone, in grey, or `ALL` in colour, where there are few; returns what is seen."""
@@ -98,11 +108,14 @@ class Channels:
             layer.contrast_limits = self._prepared.limits[channel]
             return channel
         if before == ALL:
-            self._colours = [layer.colormap for layer in self.layers]
+            self._looks = self._look()
         for n, layer in enumerate(self.layers):
             layer.visible = channel in (ALL, n)
-            layer.colormap = self._colours[n] if channel == ALL else "gray"
+            layer.colormap, layer.opacity = self._looks[n] if channel == ALL else (GREY, 1.0)
         return channel
+
+    def _look(self) -> list[tuple[Any, float]]:
+        return [(layer.colormap, layer.opacity) for layer in self.layers]
 
     def appear(self) -> None:
         """Let the layers be seen."""
@@ -110,8 +123,19 @@ class Channels:
             layer.visible = not self.together or self.channel in (ALL, n)
 
 
-def _limits(pixels: Any) -> tuple[float, float]:
-    """Contrast limits that show dim cells: percentiles of the middle plane."""
+def _colours(names: tuple[str, ...], grey: list[bool]) -> tuple[str, ...]:
+    """One for each channel: grey for transmitted light, the one that it is named after, else the next of a table."""
+    signals = grey.count(False)
+    table = next((c for most, c in COLOURS.items() if signals <= most), ())
+    if len(grey) < 2 or not table:
+        return ()
+    free = iter([c for c in table if c not in map(str.lower, names)] + list(table))
+    named = [name.lower() if name.lower() in COLOURS[6] else "" for name in names]
+    return tuple(GREY if light else own or next(free) for light, own in zip(grey, named, strict=True))
+
+
+def _range(pixels: Any) -> tuple[float, float, float]:
+    """Contrast limits that show dim cells, and the median between them: percentiles of the middle plane."""
     plane = np.nan_to_num(np.asarray(pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels)[::2, ::2])
-    low, high = np.percentile(plane, (0.5, 99.8))
-    return float(low), float(max(high, low + 1e-6))
+    low, middle, high = np.percentile(plane, (0.5, 50, 99.8))
+    return float(low), float(middle), float(max(high, low + 1e-6))

@@ -12,6 +12,7 @@ from ...events import TrainingShown
 from ...presets import TRAININGS
 from ..app.view import View
 from .page import Page, more
+from .pair_view import PairView
 from .settings_form import SettingsForm
 from .widgets import FIGURES, ActionButton, CurvePlot, heading, hint
 
@@ -45,22 +46,15 @@ class FineTunePage(Page):
             "Fine-tune", "Train a new model on the corrections and judge it.", c.training.fine_tune, primary=True
         )
         self.resume = ActionButton("Go on", "Go on with the training that was interrupted.", c.training.resume)
-        self.plot, self.figure = CurvePlot(), QComboBox()
+        self.plot, self.figure, self.pair = CurvePlot(), QComboBox(), PairView()
         for name, title in FIGURES.items():
             self.figure.addItem(title, name)
         self.figure.setToolTip("What the curve shows; all of it is kept with the model, in curves.csv.")
         self.figure.currentIndexChanged.connect(lambda n: self.plot.show_figure(self.figure.itemData(n)))
         self.reason: QLabel = hint()
         self.forecast: QLabel = hint()
-        for widget in (
-            self.forms["simple"][1],
-            self.forecast,
-            self.button,
-            self.resume,
-            self.reason,
-            self.plot,
-            self.figure,
-        ):
+        settings, learning = self.forms["simple"][1], (self.button, self.resume, self.reason)
+        for widget in (settings, self.forecast, *learning, self.plot, self.figure, self.pair):
             self.form.addWidget(widget)
         self.form.addWidget(more("More: patches and network", *self._looking()))
         self.form.addWidget(
@@ -108,6 +102,7 @@ class FineTunePage(Page):
         self.forecast.setText(view.forecast)
         self.forecast.setVisible(bool(view.forecast))
         self.plot.show_curve(view.curve)
+        self.pair.show_pair(view.before_after)
         self._show_sheet(view)
 
     def _show_sheet(self, view: View) -> None:
