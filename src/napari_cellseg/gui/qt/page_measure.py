@@ -84,7 +84,7 @@ class MeasurePage(Page):
             self.form.addWidget(widget)
         self.form.addWidget(row(self.save, self.everything))
         self.fucci = FucciPanel(self.controller)
-        self.cycle = more("FUCCI: states of the cell cycle", self.fucci)
+        self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)
 
     def show_view(self, view: View) -> None:
