@@ -34,9 +34,9 @@ def main() -> None:
         control = studio.control
         control.start_from("cells")
         control.start()
-        studio.spin(60, lambda: control.engine.ready is not None)
+        studio.spin(300, lambda: control.engine.ready is not None)
         control.predict()
-        studio.spin(60, lambda: not control.busy)
+        studio.spin(300, lambda: not control.busy)
         studio.viewer.reset_view()
         for _ in range(STROKES):
             found = control.session.store.labels > 0
@@ -45,7 +45,7 @@ def main() -> None:
                 layer = studio.viewer.layers.selection.active
                 control.session.update(live_learnt="")
                 layer.data_setitem(np.nonzero(stroke(wrong)), value)
-                studio.spin(60, lambda: bool(control.session.live_learnt) and not control.busy)
+                studio.spin(300, lambda: bool(control.session.live_learnt) and not control.busy)
         print(control.session.live_learnt, control.session.problem)
         studio.window("step_hints")
         studio.viewer.close()
