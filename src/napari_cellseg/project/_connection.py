@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import CellsegError, ProjectDamaged
+from ._locked import first_bytes
 from ._pages import frames_beside
 
 _SCHEMA = """
@@ -119,9 +120,8 @@ def _begun_again(path: Path) -> bool:
     """
     log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
     try:
-        with index.open("rb") as file:
-            now = file.read(40)[32:]
-        with log.open("rb") as file:
+        now = first_bytes(index, 40)[32:]
+        with log.open("rb") as file:  # on which SQLite has no locks
             beginning = file.read(48)
     except OSError:
         return False
