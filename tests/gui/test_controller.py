@@ -418,7 +418,8 @@ def test_the_curve_of_a_trial_begins_again(controller):
     controller.workspace.job = 1
     for event in (StepDone(90, 0.5, 60.0, 1.0), Validated(90, 0.4, True), TrialStarted(0.6, 100)):
         controller.engine_events.handle(Reply(1, event))
-    assert controller.session.curve.training == controller.session.curve.validation == ()
+    curve = controller.session.curve
+    assert curve.training == curve.held_out == curve.learnt == ()
     assert "new weights are tried" in controller.session.status
     controller.engine_events.handle(Reply(1, StepDone(1, 0.7, 0.6, 60.0)))
     assert controller.session.curve.training == ((0.6, 0.7),)
