@@ -28,6 +28,18 @@ def started(project, picture, small_config):
     return project
 
 
+def weigh_losses(monkeypatch, factor) -> None:
+    """Losses on what is held out are told so many times as high as they are; `factor` of the loop."""
+    true = _loop.Loop._sums_on
+
+    def sums_on(loop, batches, **which):
+        sums = true(loop, batches, **which)
+        sums.loss *= factor(loop)
+        return sums
+
+    monkeypatch.setattr(_loop.Loop, "_sums_on", sums_on)
+
+
 def tried(project: Project, config: Config, *values: str) -> list:
     return list(run(TrainJob(project.path, config.with_values(["train.steps=12", "train.trial=auto", *values]))))
 
@@ -57,13 +69,7 @@ def test_a_weak_child_gets_a_rival_of_as_many_steps(started, small_config, monke
 @pytest.mark.parametrize("better", ["parent", "new weights"])
 def test_the_better_one_on_what_is_held_out_is_saved(started, small_config, monkeypatch, better):
     """Losses are told as they are, but for the side that is to lose, whose are ten times as high."""
-    true = _loop.Loop._loss_on
-
-    def loss_on(loop, batches):
-        loss, dice = true(loop, batches)
-        return loss * (1 if (loop.config.train.from_scratch) == (better == "new weights") else 10), dice
-
-    monkeypatch.setattr(_loop.Loop, "_loss_on", loss_on)
+    weigh_losses(monkeypatch, lambda loop: 1 if loop.config.train.from_scratch == (better == "new weights") else 10)
     monkeypatch.setattr(_trial, "HOPELESS", math.inf)
     parent = started.current_model
     events = tried(started, small_config, "train.checks=4")
@@ -83,11 +89,7 @@ def test_the_better_one_on_what_is_held_out_is_saved(started, small_config, monk
 
 def test_the_parents_child_is_the_same_whether_new_weights_were_tried_or_not(started, small_config, monkeypatch):
     alone = next(e for e in tried(started, small_config, "train.trial=never") if isinstance(e, Saved))
-    true = _loop.Loop._loss_on
-    monkeypatch.setattr(
-        _loop.Loop, "_loss_on",
-        lambda loop, batches: (math.inf, 0.0) if loop.config.train.from_scratch else true(loop, batches),
-    )  # fmt: skip
+    weigh_losses(monkeypatch, lambda loop: math.inf if loop.config.train.from_scratch else 1)
     beside = next(e for e in tried(started, small_config) if isinstance(e, Saved))
     one, other = (read_weights(started.model_path(e.model) / "weights.safetensors") for e in (alone, beside))
     assert all(np.array_equal(one[name].numpy(), other[name].numpy()) for name in one)
@@ -105,13 +107,7 @@ def test_a_child_that_knows_its_objects_needs_no_rival(started, small_config, mo
 
 
 def test_a_hopeless_trial_is_given_up_half_way(started, small_config, monkeypatch):
-    true = _loop.Loop._loss_on
-
-    def loss_on(loop, batches):
-        loss, dice = true(loop, batches)
-        return loss * (100 if loop.config.train.from_scratch else 1), dice
-
-    monkeypatch.setattr(_loop.Loop, "_loss_on", loss_on)
+    weigh_losses(monkeypatch, lambda loop: 100 if loop.config.train.from_scratch else 1)
     events = tried(started, small_config, "train.checks=6")
     at = next(n for n, e in enumerate(events) if isinstance(e, TrialStarted))
     assert 6 <= max(e.step for e in events[at:] if isinstance(e, StepDone)) < 12

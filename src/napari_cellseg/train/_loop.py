@@ -310,15 +310,14 @@ class Loop:
         for share in BLENDS:
             mixed = {k: v.lerp(self.parent[k], share) if v.is_floating_point() else v for k, v in best.items()}
             self.average.network.load_state_dict(mixed)
-            loss, dice = self._loss_on(validation)
-            if loss < self.at.best_loss:
-                self.at.best_loss, self.at.best_dice = loss, dice
+            held = self._sums_on(validation)
+            if held.mean_loss < self.at.best_loss:
+                self.at.best_loss, self.at.best_dice = held.mean_loss, held.dice
                 self.at.blend, self.best = share, mixed
 
     def _validate(self, batches: list[Batch]) -> Validated:
         """The running average on the held-out patches, which decide, and on some that are learnt from."""
-        held = self._sums_on([b for b in batches if not b.learnt])
-        learnt = self._sums_on([b for b in batches if b.learnt])
+        held, learnt = self._sums_on(batches), self._sums_on(batches, learnt=True)
         loss = held.mean_loss
         best = loss <= self.at.best_loss
         self.at.worse = 0 if best else self.at.worse + 1
@@ -330,16 +329,11 @@ class Loop:
             self.at.falls += 1
         return Validated(self.at.step, loss, best, held.dice, held.figures(), learnt.figures())
 
-    def _loss_on(self, batches: list[Batch]) -> tuple[float, float]:
-        """Of the running average, over the known voxels that are held out: its loss, and the Dice of the foreground."""
-        sums = self._sums_on([b for b in batches if not b.learnt])
-        return sums.mean_loss, sums.dice
-
     @torch.inference_mode()
-    def _sums_on(self, batches: list[Batch]) -> Sums:
-        """What the running average does on the known voxels of some batches."""
+    def _sums_on(self, batches: list[Batch], *, learnt: bool = False) -> Sums:
+        """What the running average does on the known voxels that are held out, or on those that are learnt from."""
         sums, place = Sums(), self.fabric.device
-        for batch in batches:
+        for batch in [b for b in batches if b.learnt == learnt]:
             with self.fabric.autocast(), ThinInFloat32():
                 output = self.average.network(batch.pixels.to(place))
             known, target = batch.known.to(place), batch.target.to(place)
