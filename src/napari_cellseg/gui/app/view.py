@@ -227,7 +227,8 @@ def _spot(s: Session) -> Control:
     """Whether untouched objects can be drawn."""
     if s.project is None:
         return Control(False, "Make or open a project first (step Image).")
-    there = s.counts.objects > 0 or any(status.labelled for status in s.statuses.values())
+    here = s.counts.objects > s.counts.corrected_objects + s.counts.approved_objects
+    there = here or any(status.labelled and status.approved < 1 for status in s.statuses.values())
     if s.project.task != "instance":
         return Control(False, "It is of objects; the labels of this project are classes.")
     return Control(there, "" if there else "Predict first: then there is something that nobody has looked at.")
@@ -312,8 +313,8 @@ def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:
     }
     locked = dict.fromkeys(("Preprocess", "Predict", "Correct"), image.reason)
     locked["Fine-tune"] = _known(s).reason if s.project else image.reason
-    rounds = bool(s.rounds or s.unjudged or s.spot.check)
-    locked["Rounds"] = "" if rounds else "Fine-tune a model first: a round compares old and new."
+    rounds = bool(s.rounds or s.unjudged) or _spot(s).enabled
+    locked["Rounds"] = "" if rounds else "Predict first, for a spot check. A round compares old and new models."
     here = s.store is not None or s.measured.labels_there
     locked["Measure"] = "" if here else "Open an image or a labels layer first."
     following = _next_step(s, open_round)
