@@ -94,5 +94,5 @@ def better_of(
 
 def _told(won: bool, old: str, new: str) -> str:
     if won:
-        return f"New weights learn these objects better than the model before did (loss {new}, not {old})."
-    return f"New weights were tried and do not clearly better (loss {new} against {old})."
+        return f"New weights learn these objects better than the model before did (held-out loss {new}, not {old})."
+    return f"New weights were tried, too; they are not clearly better (held-out loss {new} against {old})."
