@@ -59,6 +59,7 @@ def test_the_network_is_quoted_as_it_is(model):
     assert found.probability == pytest.approx(whole[point], abs=1e-3)
     assert found.highest >= found.probability
     np.testing.assert_allclose(found.profile, whole[(*point[:-1],)], atol=1e-3)
+    assert found.profile[found.here] == pytest.approx(found.probability, abs=1e-4)
     assert found.label == labels[point]
     assert [e.done for e in events[:-1]] == [0, 1, 2, 3, 4]
     assert all(isinstance(e, Explaining) for e in events)
@@ -76,7 +77,7 @@ def test_contrast_is_that_of_a_disc_to_its_ring():
     assert contrast_of(plane, (30, 30), 100) == 0  # no ring
 
 
-FOUND = Reasons("a", "v1", (5, 5), 0.9, 0.95, 0.5, 7, 30, np.zeros(3, np.float32), 1.0, 0.9, 2.0, 2.1)
+FOUND = Reasons("a", "v1", (5, 5), 0.9, 0.95, 0.5, 7, 30, np.zeros(3, np.float32), 1, 1.0, 0.9, 2.0, 2.1)
 LIKE = (Likeness("a", 3, (9, 9), 0.8),)
 
 
@@ -133,6 +134,7 @@ def test_command_line_job_and_python_say_the_same(nuclei_project: Path, tmp_path
         assert (project.labels(id) == labels).all()
         assert (project.state(id) == state).all()
         model = project.project.current_model
+    assert found.profile[found.here] == pytest.approx(found.probability, abs=1e-4)
     assert found.nearest[0].object == 2  # itself
     assert found.nearest[0].similarity > 0.99
     where = ",".join(map(str, point))

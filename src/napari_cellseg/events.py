@@ -297,7 +297,7 @@ class MapFound(Event):
 class ReasonsFound(Event):
     """Why something was found or missed at a voxel: in words, and as numbers (see `Reasons`).
 
-    `profile`: foreground probabilities (float32) along X through the voxel, which is in the middle.
+    `profile`: foreground probabilities (float32) along X through the voxel, which is at index ``numbers["here"]``.
     """
 
     image: str

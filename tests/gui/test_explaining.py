@@ -52,6 +52,7 @@ def test_a_click_asks_why_and_the_answer_is_that_of_python(predicted):
         found = project.why("a", point)
     assert shown.lines == found.sentences
     assert shown.profile == pytest.approx(found.profile)
+    assert shown.here == found.here
     assert [(n.image, n.object, n.centre) for n in shown.near] == [(n.image, n.object, n.centre) for n in found.nearest]
     assert not shown.mapped
     assert (predicted.store().labels == labels).all()
@@ -100,7 +101,7 @@ def test_the_page_shows_it_and_leads_to_what_is_like_it(qtbot, monkeypatch):
     page.show_view(resolve(controller.session))
     assert not page.point.isEnabled()
     near = (Near("a", 3, (4, 5), 0.5),)
-    found = ExplainState("At 4, 5, v1", ("One.", "Two & three."), True, (0.0, 0.4, 1.0), 0.5, near)
+    found = ExplainState("At 4, 5, v1", ("One.", "Two & three."), True, (0.0, 0.4, 1.0), 1, 0.5, near)
     controller.session.update(explained=found)
     page.show_view(resolve(controller.session))
     assert "Two &amp; three." in page.answer.text()

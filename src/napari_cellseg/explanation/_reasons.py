@@ -44,7 +44,9 @@ class Reasons:
     min_size
         Smaller objects are removed (pixels as the network sees them).
     profile
-        (N,) float32 in [0, 1]: the probability along X through the place, which is in the middle.
+        (N,) float32 in [0, 1]: the probability along X through the place, where the network looked.
+    here
+        Index of the place in it.
     step
         Voxels from one value of the profile to the next.
     brightness
@@ -68,6 +70,7 @@ class Reasons:
     label: int
     min_size: int
     profile: Float
+    here: int
     step: float
     brightness: float
     contrast: float

@@ -212,7 +212,8 @@ def _reasons(
         name, model.id, tuple(point), round(float(looked.probability[y, x]), 4),
         round(float(looked.probability[same].max()), 4), float(getattr(target, "threshold", 0.5)),
         label, int(getattr(target, "min_size", 0)),
-        np.asarray(looked.probability[y], np.float32), looked.window.sides[1] / looked.pixels.shape[1],
+        np.asarray(looked.probability[y], np.float32), x,
+        looked.window.sides[1] / looked.pixels.shape[1],
         round(float((looked.pixels < here).mean()), 4), round(contrast_of(looked.pixels, (y, x), _across(disc)), 3),
         round(_contrast_before(picture, looked), 3), nearest, usual,
     )  # fmt: skip

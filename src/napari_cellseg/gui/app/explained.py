@@ -39,8 +39,8 @@ class ExplainState:
         The answer in sentences.
     mapped
         Whether a map lies over the image.
-    profile, threshold
-        Foreground probability along X through the place that was asked about, and where objects begin.
+    profile, here, threshold
+        Foreground probability along X through the place that was asked about, its index there, and where objects begin.
     near
         Objects that the place is like.
     """
@@ -49,6 +49,7 @@ class ExplainState:
     lines: tuple[str, ...] = ()
     mapped: bool = False
     profile: tuple[float, ...] = ()
+    here: int = 0
     threshold: float = 0.5
     near: tuple[Near, ...] = ()
 

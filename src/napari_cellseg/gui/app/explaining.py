@@ -119,7 +119,7 @@ class Explanations:
             where = ", ".join(map(str, event.point))
             found = ExplainState(
                 f"At {where}, {event.model}", event.sentences, session.explained.mapped,
-                tuple(float(v) for v in event.profile), event.numbers["threshold"], near,
+                tuple(float(v) for v in event.profile), event.numbers["here"], event.numbers["threshold"], near,
             )  # fmt: skip
             session.update(explained=found, status=event.sentences[0])
 

@@ -83,7 +83,7 @@ class ExplainPage(Page):
         marks = ((on, "for it"), (against, "against it"))
         self.legend.setText(" ".join(f"<span style='color:{c}'>■</span> {text}" for c, text in marks))
         self.legend.setVisible(state.mapped)
-        self.profile.show_profile(state.profile, state.threshold)
+        self.profile.show_profile(state)
         self.profile.setVisible(bool(state.profile))
         for widget in (self.like, self.near):
             widget.setVisible(bool(state.near))
@@ -104,12 +104,12 @@ class ExplainPage(Page):
 
 
 class ProfilePlot(QWidget):
-    """Foreground probability along a line through a place, which is in the middle."""
+    """Foreground probability along a line through a place."""
 
     def __init__(self) -> None:
         super().__init__()
         self._values: tuple[float, ...] = ()
-        self._threshold = 0.5
+        self._here, self._threshold = 0, 0.5
         self.setMinimumHeight(90)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip("Probability from left to right through the place (dashed: from here on it is an object).")
@@ -118,9 +118,9 @@ class ProfilePlot(QWidget):
         """As wide as there is room."""
         return QSize(300, 90)
 
-    def show_profile(self, values: tuple[float, ...], threshold: float) -> None:
-        """Draw other values, in [0, 1]."""
-        self._values, self._threshold = values, threshold
+    def show_profile(self, state: ExplainState) -> None:
+        """Draw another one."""
+        self._values, self._here, self._threshold = state.profile, state.here, state.threshold
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -138,11 +138,12 @@ class ProfilePlot(QWidget):
         painter.drawLine(place(0, 0), place(1, 0))
         painter.drawText(QPointF(2, top + 8), "1")
         painter.drawText(QPointF(2, top + height), "0")
-        painter.drawText(QPointF(left + width / 2 - 12, top + height + 14), "here")
-        painter.drawLine(place(0.5, 0), place(0.5, 1))
+        last = max(len(self._values) - 1, 1)
+        here = place(self._here / last, 0)
+        painter.drawText(QPointF(min(max(here.x() - 12, left), left + width - 26), top + height + 14), "here")
+        painter.drawLine(here, place(self._here / last, 1))
         painter.setPen(QPen(QColor("#e6c229"), 1, Qt.PenStyle.DashLine))
         painter.drawLine(place(0, self._threshold), place(1, self._threshold))
         painter.setPen(QPen(QColor("#7fd6a8"), 2))
-        last = max(len(self._values) - 1, 1)
         painter.drawPolyline(QPolygonF([place(n / last, v) for n, v in enumerate(self._values)]))
         painter.end()
