@@ -16,6 +16,8 @@ from napari_cellseg.project import (
     Project,
     change_split,
     learnt_from,
+    note_size,
+    put_size,
     remove_image,
     removed_images,
     rename_image,
@@ -140,6 +142,23 @@ def test_a_renamed_image_keeps_all_and_models_still_know_it(two):
     with Project.recover(path) as again:
         assert {r.id for r in again.images()} == {"day_3", "other"}
         assert all_of(again, "day_3")["labels"] == before["labels"]
+
+
+def test_the_size_that_a_person_said_goes_with_the_name_and_comes_back(two):
+    for image in ("cells", "other"):
+        note_size(two, image, 12.0)
+    put_size(two, "cells", 31.0)
+    kept = {what: two.db.settings(what) for what in ("size:", "seen:")}
+    kept = {what: {id.replace("cells", "day_3"): value for id, value in of.items()} for what, of in kept.items()}
+    assert kept["size:"] == {"day_3": "31.0"}
+    rename_image(two, "cells", "day_3")
+    assert {what: two.db.settings(what) for what in kept} == kept
+    remove_image(two, "day_3")
+    assert not two.db.settings("size:")
+    assert two.db.settings("seen:") == {"other": "12.0"}
+    (removed,) = removed_images(two)
+    restore_image(two, removed.key)
+    assert {what: two.db.settings(what) for what in kept} == kept
 
 
 @pytest.mark.parametrize(("name", "match"), [("other", "already"), ("OTHER", "already"), ("a/b", "cannot be called")])

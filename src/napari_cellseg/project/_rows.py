@@ -18,8 +18,8 @@ OTHERS = {
     "spot_places": "image, spot_check, number, kind, object, box, found, mark",
     "spot_answers": "image, time, author, spot_check, number, answer, missed, points, seconds",
 }
-_OF_IMAGE = "instr(key, '/') > 0 AND substr(key, instr(key, '/') + 1) = ?"
-"""Settings of an image are called ``what/ID``."""
+_OF_IMAGE = "(instr(key, '/') > 0 AND substr(key, instr(key, '/') + 1) = ?1 OR key IN ('size:' || ?1, 'seen:' || ?1))"
+"""Settings of an image are called ``what/ID``; sizes (`_sizes.py`) have a colon."""
 
 
 def copy_rows(source: Database, target: sqlite3.Connection, old: str, new: str, shift: int = 0) -> None:
@@ -41,8 +41,7 @@ def copy_rows(source: Database, target: sqlite3.Connection, old: str, new: str, 
                 values[6] = values[6] + shift if values[6] is not None else None
             target.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", values)
     for key, value in source.rows(f"SELECT key, value FROM settings WHERE {_OF_IMAGE}", old):
-        what = str(key).split("/")[0]
-        target.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (f"{what}/{new}", value))
+        target.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (f"{str(key)[: -len(old)]}{new}", value))
 
 
 def shift_for(source: Database, target: sqlite3.Connection) -> int:
@@ -68,4 +67,5 @@ def rename_rows(connection: sqlite3.Connection, old: str, new: str, record: str)
     connection.execute("UPDATE images SET id = ?, record = ? WHERE id = ?", (new, record, old))
     for table in (*NUMBERED, *OTHERS):
         connection.execute(f"UPDATE {table} SET image = ? WHERE image = ?", (new, old))
-    connection.execute(f"UPDATE settings SET key = substr(key, 1, instr(key, '/')) || ? WHERE {_OF_IMAGE}", (new, old))
+    renamed = "substr(key, 1, length(key) - length(?1)) || ?2"
+    connection.execute(f"UPDATE settings SET key = {renamed} WHERE {_OF_IMAGE}", (old, new))
