@@ -162,7 +162,7 @@ class TrainingShown(Event):
 class TrialStarted(Event):
     """The same training once more, so many steps, from new weights.
 
-    `dice` is what the one that began with the parent reached on what is held out. What follows is of new weights.
+    `dice` is what the parent had on what is held out before it learnt anything of it. What follows is of new weights.
     """
 
     dice: float

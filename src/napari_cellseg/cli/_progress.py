@@ -98,7 +98,7 @@ def _line(event: Event) -> str:
                 f"{event.images} images; {event.held_out}."
             )
         case TrialStarted():
-            return f"Dice on what is held out is {event.dice:.2f}: {event.steps} steps from new weights are tried, too."
+            return f"The model before hardly knew these objects (Dice {event.dice:.2f}): new weights are tried, too."
         case Saved():
             return f"Saved {event.model} (step {event.steps}, {event.seconds:.0f} s, stopped by {event.stopped_by})."
         case Judged():

@@ -53,8 +53,8 @@ class Progress:
         How often the training went on after its end, since it was still improving.
     blend
         Share of the parent in the weights that are saved.
-    best_dice
-        Dice of the foreground at the best validation.
+    start_dice
+        Dice of the foreground on what is held out before the first step, where a trial depends on it.
     """
 
     step: int = 0
@@ -66,7 +66,7 @@ class Progress:
     falls: int = 0
     extended: int = 0
     blend: float = 0.0
-    best_dice: float = 0.0
+    start_dice: float = 1.0
 
 
 class Loop:
@@ -151,6 +151,8 @@ class Loop:
         train = self.config.train
         self.epoch = patches.epoch if train.epochs else 0
         validation = list(patches.validation())
+        if train.trial == "auto" and validation and not self.at.step:
+            self.at.start_dice = self._sums_on(validation).dice
         clock, saved = time.monotonic() - self.at.elapsed, time.monotonic()
         self.network.train()
         with Loader(patches, self.at.step + 1, self.fabric.global_rank) as loader:
@@ -312,8 +314,7 @@ class Loop:
             self.average.network.load_state_dict(mixed)
             held = self._sums_on(validation)
             if held.mean_loss < self.at.best_loss:
-                self.at.best_loss, self.at.best_dice = held.mean_loss, held.dice
-                self.at.blend, self.best = share, mixed
+                self.at.best_loss, self.at.blend, self.best = held.mean_loss, share, mixed
 
     def _validate(self, batches: list[Batch]) -> Validated:
         """The running average on the held-out patches, which decide, and on some that are learnt from."""
@@ -322,7 +323,7 @@ class Loop:
         best = loss <= self.at.best_loss
         self.at.worse = 0 if best else self.at.worse + 1
         if best:
-            self.at.best_loss, self.at.best_step, self.at.best_dice = loss, self.at.step, held.dice
+            self.at.best_loss, self.at.best_step = loss, self.at.step
             for name, value in self.average.network.state_dict().items():
                 self.best[name].copy_(value)
         elif self.config.optimiser.schedule == "plateau" and self.at.worse % self.config.optimiser.wait == 0:

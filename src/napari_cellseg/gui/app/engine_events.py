@@ -107,7 +107,7 @@ class EngineEvents:
     def _tried(self, event: TrialStarted) -> None:
         """The curve begins again: it is of other weights."""
         said = (
-            "The network does not know these objects well yet, so new weights are tried too, about as long again; "
+            "The model before hardly knew these objects, so new weights are tried, too, about as long again; "
             "the better one is kept. Cancel keeps what there is."
         )
         self._ws.session.update(curve=Curve(), status=said)
