@@ -258,3 +258,17 @@ def test_pixels_of_a_layer_that_were_not_added_leave_no_file(controller, monkeyp
     assert controller.session.problem.message == "no"
     assert list((controller.project().path / "sources").iterdir()) == []
     assert "x" in controller.viewer.layers
+
+
+def test_an_image_that_is_opened_again_has_layers_of_the_same_names(tmp_path, opened):
+    """The layers before go last, and napari numbers names that are taken."""
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).random((40, 50)).astype(np.float32))
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "a.npy")
+    controller = opened(tmp_path / "p.cellseg", engine=False)
+    names = [layer.name for layer in controller.viewer.layers]
+    for _ in range(2):
+        controller.select_image("a")
+        assert [layer.name for layer in controller.viewer.layers] == names
+    controller.open_project(tmp_path / "p.cellseg")
+    assert [layer.name for layer in controller.viewer.layers] == names

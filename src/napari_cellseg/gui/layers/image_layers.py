@@ -279,8 +279,10 @@ class ImageLayers:
         return tuple(int(round(float(v))) for v in self.labels.world_to_data(position))
 
     def leave(self) -> None:
-        """Nothing can be painted any more; the layers are still seen."""
+        """Nothing can be painted any more; the layers are still seen, but their names are free for others."""
         self.labels.editable = False
+        for layer in (*self.overlays.layers(), *self._members):
+            layer.name = f"{layer.name} (closing)"
         self.viewer.layers.selection.events.active.disconnect(self._settle)
         self.viewer.layers.events.removing.disconnect(self._settle)
 
