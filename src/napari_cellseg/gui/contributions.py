@@ -56,7 +56,7 @@ def use_layer(layer: Image) -> None:
     viewer = _viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
     dock.open_step("Image")
-    dock.controller.use_layer(layer.name)
+    dock.controller.use_layer(layer.name, wait=False)
 
 
 def approve_labels(layer: Any) -> None:

@@ -122,6 +122,11 @@ class Additions:
             self._running.stop.set()
             self._ws.session.update(status="Stopping after the current picture...")
 
+    def finish(self) -> None:
+        """Wait for what is on its way."""
+        self.worker.wait()
+        self.follow()
+
     def follow(self) -> None:
         """Called by the clock: say how far it is, where nothing else does, and take what is done."""
         running, session = self._running, self._ws.session

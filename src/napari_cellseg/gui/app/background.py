@@ -34,6 +34,11 @@ class Helper:
         """
         self._waiting.append((self._pool.submit(work), then, otherwise))
 
+    def wait(self) -> None:
+        """Wait until all of it is done; `collect` hands it back."""
+        for future, _, _ in self._waiting:
+            future.exception()
+
     def collect(self) -> None:
         """Hand back what is done; errors become problems in the dock."""
         for one in [w for w in self._waiting if w[0].done()]:

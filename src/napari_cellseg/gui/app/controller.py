@@ -78,9 +78,14 @@ class Controller(Parts):
         self.additions.add_images(paths)
 
     @report_errors
-    def use_layer(self, name: str, folder: str | Path | None = None) -> None:
-        """Work on an image that is open in napari, making a project beside its file where there is none."""
+    def use_layer(self, name: str, folder: str | Path | None = None, *, wait: bool = True) -> None:
+        """Work on an image that is open in napari, making a project beside its file where there is none.
+
+        Scripts `wait` until the project has it; a window does not.
+        """
         self.additions.use_layer(name, folder)
+        if wait:
+            self.additions.finish()
 
     @report_errors
     def relocate(self, id: str, path: str | Path) -> None:

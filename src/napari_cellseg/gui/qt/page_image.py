@@ -173,7 +173,7 @@ class ImagePage(Page):
             folder = QFileDialog.getExistingDirectory(self, "Where should the project folder go?")
             if not folder:
                 return
-        self.controller.use_layer(name, folder)
+        self.controller.use_layer(name, folder, wait=False)
 
     def _new(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "New project", "cells.cellseg")
