@@ -6,23 +6,26 @@ import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .. import images
 from .._types import Labels
-from ..engine import Asking, method_of, model_of, reasons_in, what_of, zoom_of_picture
+from ..engine import Asking, asked_of, method_of, reasons_in, stoppable, what_of, zoom_of_picture
 from ..errors import CellsegError
-from ..events import Event, Stopped
+from ..events import Event
 from ..files import whole, write_text
 from ..images import Image
-from ..project import Project, find_model, known_size
+from ..project import Project, find_model
 from ..zoom import Zoom
 from ._work import Stop, Work
 
 if TYPE_CHECKING:
     from ..explanation import Explanation, Learnt, MethodBase, Reasons, What
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +44,8 @@ def explain_image(project: Project, image: str, model: str | None, how: Asking, 
     CellsegError
         Before anything is written: see `OpenProject.explain`.
     """
-    from ..explanation import learnt
-
-    record, path = project.image(image), project.model_path(model_of(project, model))
-    method, chosen = method_of(how), learnt(path)
-    what = what_of(how, chosen, project.classes)
-    picture, labels = project.read_image(record.id), project.load_labels(record.id)[0]
-    zoom = zoom_of_picture(picture, path, known_size(project, record.id))
-    return (yield from explained(picture, chosen, (method, what, how), labels, (record.id, zoom), stop))
+    picture, chosen, (method, what), labels, seen = asked_of(project, image, model, how)
+    return (yield from explained(picture, chosen, (method, what, how), labels, seen, stop))
 
 
 def why_there(project: Project, image: str, model: str | None, point: tuple[int, ...], stop: Stop) -> Work[Reasons]:
@@ -59,8 +56,7 @@ def why_there(project: Project, image: str, model: str | None, point: tuple[int,
     CellsegError
         See `OpenProject.why`.
     """
-    reasons: Reasons = yield from _whole(reasons_in(project, image, model, point), image, stop)
-    return reasons
+    return (yield from _whole(reasons_in(project, image, model, point), image, stop))
 
 
 def explain_picture(
@@ -92,7 +88,7 @@ def explained(
 
     method, what, how = asked
     work = explain(picture, model, method, what, labels, seen)
-    found: Explanation = yield from _whole(work, seen[0], stop)
+    found = yield from _whole(work, seen[0], stop)
     if how.out is None:
         return Explained(found)
     grids = _filter_grids(picture, model, (how, what, method), labels, seen[1])
@@ -102,17 +98,12 @@ def explained(
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _whole(work: Generator[Event, None, Any], name: str, stop: Stop) -> Work[Any]:
-    """All of a work, which has no answer before its end."""
-    try:
-        while True:
-            event = next(work)
-            if stop():
-                yield Stopped("cancelled")
-                raise CellsegError(f"Explaining {name} was stopped before it was complete.")
-            yield event
-    except StopIteration as end:
-        return end.value
+def _whole(work: Generator[Event, None, T], name: str, stop: Stop) -> Work[T]:
+    """All of a work; stopped before its end, it has no answer."""
+    found = yield from stoppable(work, stop)
+    if found is None:
+        raise CellsegError(f"Explaining {name} was stopped before it was complete.")
+    return found
 
 
 def _filter_grids(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ..project import (
     ImageRecord,
     Project,
     holdout_mask,
+    image_statuses,
     known_size,
     read_card,
     read_model_config,
@@ -32,6 +33,9 @@ from ..zoom import Zoom
 if TYPE_CHECKING:
     from ..explanation import Explanation, Known, Learnt, MethodBase, Reasons, What
 
+    Asked = tuple[Image, Learnt, tuple[MethodBase, What], Labels, tuple[str, Zoom]]
+
+T = TypeVar("T")
 Stop = Callable[[], bool]
 COMPARED = 48
 """Objects that a place is compared with, at most: a pass through the network each."""
@@ -92,37 +96,50 @@ def explaining(project: Project, job: ExplainJob | WhyJob, stop: Stop) -> Iterat
     CellsegError
         When there is no such image, model, place, layer or class, or the method cannot explain this network.
     """
-    work: Generator[Event, None, Any]
     if isinstance(job, WhyJob):
-        work = reasons_in(project, job.image, job.model, job.point)
-    else:
-        work = explained_in(project, job.image, job.model, job.asking)
+        reasons = yield from stoppable(reasons_in(project, job.image, job.model, job.point), stop)
+        if reasons is not None:
+            words, numbers = reasons.sentences, reasons.numbers
+            yield ReasonsFound(job.image, reasons.model, reasons.point, words, reasons.profile, numbers)
+        return
+    found = yield from stoppable(explained_in(project, job.image, job.model, job.asking), stop)
+    if found is not None:
+        part = found.map[tuple(slice(a, b) for a, b in found.box)]
+        yield MapFound(job.image, found.model, found.of, np.ascontiguousarray(part), found.box, found.numbers)
+
+
+def stoppable(work: Generator[Event, None, T], stop: Stop) -> Generator[Event, None, T | None]:
+    """All of a work, which has no answer before its end; None, after `Stopped`, where it was stopped."""
     try:
         while True:
             event = next(work)
             if stop():
                 yield Stopped("cancelled")
-                return
+                return None
             yield event
     except StopIteration as end:
-        found = end.value
-    if isinstance(job, WhyJob):
-        yield ReasonsFound(job.image, found.model, found.point, found.sentences, found.profile, found.numbers)
-        return
-    part = found.map[tuple(slice(a, b) for a, b in found.box)]
-    yield MapFound(job.image, found.model, found.of, np.ascontiguousarray(part), found.box, found.numbers)
+        answer: T = end.value
+        return answer
 
 
 def explained_in(project: Project, image: str, model: str | None, how: Asking) -> Generator[Event, None, Explanation]:
     """Explain what a model of a project, the current one where none is named, predicts in one of its images."""
-    from ..explanation import explain, learnt
+    from ..explanation import explain
 
-    record, id = project.image(image), model_of(project, model)
-    method, chosen = method_of(how), learnt(project.model_path(id))
-    asked = what_of(how, chosen, project.classes)
+    picture, chosen, (method, what), labels, seen = asked_of(project, image, model, how)
+    return (yield from explain(picture, chosen, method, what, labels, seen))
+
+
+def asked_of(project: Project, image: str, model: str | None, how: Asking) -> Asked:
+    """All that explaining an image of a project takes: picture, model, method and what, labels, name and zoom."""
+    from ..explanation import learnt
+
+    record, path = project.image(image), project.model_path(model_of(project, model))
+    method, chosen = method_of(how), learnt(path)
+    what = what_of(how, chosen, project.classes)
     picture, labels = project.read_image(record.id), project.load_labels(record.id)[0]
-    zoom = zoom_of_picture(picture, project.model_path(id), known_size(project, record.id))
-    return (yield from explain(picture, chosen, method, asked, labels, (record.id, zoom)))
+    zoom = zoom_of_picture(picture, path, known_size(project, record.id))
+    return picture, chosen, (method, what), labels, (record.id, zoom)
 
 
 def reasons_in(
@@ -157,19 +174,21 @@ def known_objects(project: Project, path: Path) -> list[Known]:
     """Objects that were corrected or approved and are not held out, spread over the images; chosen with a seed."""
     from ..explanation import Known
 
-    records = [r for r in project.images() if r.split != "test"]
-    found = {r.id: _objects_of(project, r) for r in records}
-    known = []
-    for record in records:
-        labels, ids = found[record.id]
-        share = max(1, COMPARED // max(1, sum(bool(len(o)) for _, o in found.values())))
+    statuses, rng = image_statuses(project), np.random.default_rng(0)
+    touched = {id for id, status in statuses.items() if status.corrected or status.approved}
+    records = [r for r in project.images() if r.split != "test" and r.id in touched]
+    chosen = [records[k] for k in rng.permutation(len(records))[:COMPARED]]
+    share, known = COMPARED // max(1, len(chosen)), []
+    for record in chosen:
+        labels, ids = _objects_of(project, record)
         if not len(ids):
             continue
-        some = np.random.default_rng(0).permutation(ids)[:share]
+        some = tuple(sorted(int(i) for i in rng.permutation(ids)[:share]))
         picture = project.read_image(record.id)
-        zoom = zoom_of_picture(picture, path, known_size(project, record.id))
-        known.append(Known(record.id, picture, labels, tuple(sorted(int(i) for i in some)), zoom))
-    return known[:COMPARED]
+        known.append(
+            Known(record.id, picture, labels, some, zoom_of_picture(picture, path, known_size(project, record.id)))
+        )
+    return known
 
 
 def _objects_of(project: Project, record: ImageRecord) -> tuple[Labels, Any]:

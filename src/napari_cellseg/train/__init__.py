@@ -130,7 +130,7 @@ def _set_up(project: Project, begun: Beginning, fabric: Fabric, config: Config, 
         share = config.train.remember * min(1.0, begun.patches.count_objects()[0] / FIRM)
         teacher = Teacher(network, config.target.exclusive, share, fabric)
     peak = config.train.learning_rate * (config.train.child_rate if parent else 1.0)
-    return Loop(network, config, peak, fabric, teacher, is_child=parent is not None and config.train.blend), notice
+    return Loop(network, config, peak, fabric, teacher, is_child=parent is not None), notice
 
 
 def _learn(

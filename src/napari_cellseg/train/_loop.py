@@ -79,7 +79,7 @@ class Loop:
     teacher
         The parent, where it teaches.
     is_child
-        Whether the network has a parent's weights, with which what was learnt may be blended.
+        Whether the network has a parent's weights.
 
     Attributes
     ----------
@@ -105,7 +105,9 @@ class Loop:
         self.module, self.optimiser = fabric.setup(network, make_optimiser(network, config))
         self.loss = config.loss.build(exclusive=config.target.exclusive).to(fabric.device)
         self.average = Average(network, config.train.averaging)
-        self.parent = {k: v.clone() for k, v in network.state_dict().items()} if is_child else {}
+        self.is_child = is_child
+        keep = is_child and config.train.blend
+        self.parent = {k: v.clone() for k, v in network.state_dict().items()} if keep else {}
         self.best = {name: value.clone() for name, value in self.average.network.state_dict().items()}
         self.at = Progress()
         self.stopped_by = "time"
@@ -151,7 +153,7 @@ class Loop:
         train = self.config.train
         self.epoch = patches.epoch if train.epochs else 0
         validation = list(patches.validation())
-        if train.trial == "auto" and validation and not self.at.step:
+        if self.is_child and train.trial == "auto" and validation and not self.at.step:
             self.at.start_dice = self._sums_on(validation).dice
         clock, saved = time.monotonic() - self.at.elapsed, time.monotonic()
         self.network.train()

@@ -66,7 +66,7 @@ class EngineEvents:
             case TrainStarted():
                 self._ws.session.update(status=self._started(event))
             case TrialStarted():
-                self._tried(event)
+                self._tried()
             case StepDone():
                 self._stepped(event)
             case Validated():
@@ -104,7 +104,7 @@ class EngineEvents:
             f"Learning from {learnt}, {event.held_objects} held out; about {seconds:.0f} s, longer while it improves."
         )
 
-    def _tried(self, event: TrialStarted) -> None:
+    def _tried(self) -> None:
         """The curve begins again: it is of other weights."""
         said = (
             "The model before hardly knew these objects, so new weights are tried, too, about as long again; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from .items import Control
@@ -65,7 +65,6 @@ class ExplainView:
     """Whether a click asks why."""
     colours: tuple[str, str] = ("", "")
     """For and against."""
-    methods: dict[str, str] = field(default_factory=lambda: dict(METHODS))
 
 
 def map_lines(numbers: dict[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QListWidget, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
-from ..app.explained import TIPS, ExplainState, Near, Of
+from ..app.explained import METHODS, TIPS, ExplainState, Near, Of
 from ..app.view import View
 from .page import Page
 from .widgets import ActionButton, heading, hint, row
@@ -42,7 +42,7 @@ class ExplainPage(Page):
         self.near.setToolTip("Click one to look at it.")
         self.near.itemClicked.connect(lambda _: self._go(self.near.currentRow()))
         self.method, self.of = QComboBox(), QComboBox()
-        for name, text in self.view.explain.methods.items():
+        for name, text in METHODS.items():
             self.method.addItem(text, name)
             self.method.setItemData(self.method.count() - 1, TIPS[name], Qt.ItemDataRole.ToolTipRole)
         self.of.addItems(list(_OF))
