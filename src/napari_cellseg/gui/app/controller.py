@@ -260,6 +260,10 @@ class Controller(Parts):
         if not self.writer.pieces and not self.strokes.stepping:
             self._ws.rest()
 
+    def rest(self, seconds: float) -> None:
+        """Nothing has run and nobody has moved the mouse for so many seconds; called by the timer."""
+        self.garbage.rest(seconds)
+
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""
         askers = (
