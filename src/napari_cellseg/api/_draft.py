@@ -28,6 +28,7 @@ def draft_images(
     """Draft the named images, or those without labels; what cannot be drafted is left out, and the rest goes on."""
     named = [project.image(id).id for id in ids]
     wanted = named or _without_labels(project)
+    drafts.check_task(own, instances=project.task == "instance", classes=project.classes)
     _take_hints(project, named, hints)
     method = drafts.learn(project, own) if isinstance(own, drafts.PixelClassifier) else own
     objects: dict[str, int] = {}
@@ -38,7 +39,10 @@ def draft_images(
             yield Stopped("cancelled")
             return Drafts(objects, doubts, tuple(left_out), stopped=True)
         try:
-            found = _drafted(project, id, method, own.min_size)
+            found = _drafted(project, id, method, own.min_size, stop)
+        except drafts.DraftStopped:
+            yield Stopped("cancelled")
+            return Drafts(objects, doubts, tuple(left_out), stopped=True)
         except CellsegError as error:
             left_out.append(Skipped(id, error.message, error.hint))
             yield left_out[-1]
@@ -83,10 +87,13 @@ def _take_hints(project: Project, ids: Sequence[str], given: Sequence[str | Path
         hints.put(values)
 
 
-def _drafted(project: Project, id: str, method: drafts.Method, min_size: int) -> drafts.Drafted:
+def _drafted(project: Project, id: str, method: drafts.Method, min_size: int, stop: Stop) -> drafts.Drafted:
     """Draft one image and write it as a prediction is written, in one edit."""
     image, store, instances = project.read_image(id), project.store(id), project.task == "instance"
-    found = drafts.draft(method, project.config.recipe(image.load()), image.spacing_um, instances=instances)
+    found = drafts.draft(
+        method, image.load(), image.spacing_um, recipe=project.config.recipe,
+        instances=instances, classes=project.classes, stop=stop,
+    )  # fmt: skip
     box = tuple(slice(0, n) for n in store.labels.shape)
     new = joined(
         store.labels, store.state, box, found.labels, store.next_id(),

@@ -12,7 +12,7 @@ Such a module imports `ModelBase` and `DraftMethod` from here, where nothing els
 
 from __future__ import annotations
 
-from ._contracts import DraftMethod, ModelBase
+from ._contracts import DraftMethod, DraftStopped, ModelBase
 from ._load import Problem, declarations, functions, kind_of, problems
 
-__all__ = ["DraftMethod", "ModelBase", "Problem", "declarations", "functions", "kind_of", "problems"]
+__all__ = ["DraftMethod", "DraftStopped", "ModelBase", "Problem", "declarations", "functions", "kind_of", "problems"]

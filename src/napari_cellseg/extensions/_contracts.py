@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -50,6 +51,10 @@ class DraftMethod(Settings):
 
     instances: ClassVar[bool] = True
     """Whether it gives objects; else classes."""
+    as_stored: ClassVar[bool] = False
+    """Whether it wants the pixels of the file, not those after the project's recipe."""
+    gives: ClassVar[tuple[str, ...]] = ()
+    """Names of the classes 1, 2, ... that it gives, where it knows more than foreground."""
     min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller objects are removed (voxels).")
 
     @abstractmethod
@@ -59,11 +64,27 @@ class DraftMethod(Settings):
         Parameters
         ----------
         pixels
-            (C, Z, Y, X) or (C, Y, X) float32, after the recipe.
+            (C, Z, Y, X) or (C, Y, X) float32, after the recipe (or before it, see `as_stored`).
         spacing
             um per voxel, (Z, Y, X) or (Y, X); None where it is not known.
 
         Returns
         -------
-        (Z, Y, X) or (Y, X) uint32: objects 1..n, or classes.
+        (Z, Y, X) or (Y, X) uint32: objects 1..n, or classes as `gives` numbers them.
         """
+
+    def stoppable(self, pixels: Float, spacing: Spacing, stop: Callable[[], bool]) -> Labels:
+        """The same where somebody may want to end it; a method that takes long asks `stop` again and again.
+
+        Raises
+        ------
+        DraftStopped
+            When `stop` answers True.
+        """
+        if stop():
+            raise DraftStopped
+        return self(pixels, spacing)
+
+
+class DraftStopped(Exception):
+    """The person does not want the draft any more."""

@@ -298,7 +298,8 @@ class Prediction:
         ws = self._ws
         image, config, instances = ws.session.image, ws.session.config, ws.instances
         path, picture, stop = ws.project().path, ws.project().read_image(image), ws.new_stop()
-        own, group = drafts.DRAFTS[by](), ws.new_group(DRAFT)
+        own, group, classes = drafts.DRAFTS[by](), ws.new_group(DRAFT), ws.project().classes
+        drafts.check_task(own, instances=instances, classes=classes)
 
         def make() -> drafts.Drafted | None:
             if isinstance(own, drafts.PixelClassifier):
@@ -308,7 +309,13 @@ class Prediction:
                 method = own
             if stop.is_set():
                 return None
-            return drafts.draft(method, config.recipe(picture.load()), picture.spacing_um, instances=instances)
+            try:
+                return drafts.draft(
+                    method, picture.load(), picture.spacing_um, recipe=config.recipe,
+                    instances=instances, classes=classes, stop=stop.is_set,
+                )  # fmt: skip
+            except drafts.DraftStopped:
+                return None
 
         def take(made: drafts.Drafted | None) -> None:
             if made is None or stop.is_set() or image != ws.session.image:

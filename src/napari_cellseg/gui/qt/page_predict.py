@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from ...base import base_models
 from ...config import Predict
-from ...drafts import DRAFTS
+from ...drafts import DRAFTS, DraftMethod
 from ...project import LARGEST
 from ..app.view import View
 from .page import Page, more
@@ -120,6 +120,7 @@ class PredictPage(Page):
             for kind, cls in DRAFTS.items()
             if kind not in ("otsu", "forest")
         }
+        self._of_classes = {kind for kind, cls in DRAFTS.items() if issubclass(cls, DraftMethod) and cls.gives}
         self.form.addWidget(more("More: other ways to begin", self.start, *self.drafts.values()))
 
     def _make_start(self) -> QWidget:
@@ -147,6 +148,7 @@ class PredictPage(Page):
         self.draft.show_control(view.predict)
         for kind, button in self.drafts.items():
             button.show_control(view.forest if kind == "forest" else view.predict)
+            button.setVisible(kind not in self._of_classes or view.semantic)
         self.draft.setVisible(bool(view.current_model))
         self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)
         self.model.setText(
