@@ -10,6 +10,17 @@ from __future__ import annotations
 from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._compact import Compacted, LogSize, compact, log_size
+from ._cycles import (
+    CycleMark,
+    ReviewCycle,
+    labels_at_marks,
+    labels_of_cycle,
+    open_cycle,
+    put_closed,
+    review_cycle,
+    review_cycles,
+    reviewer_of,
+)
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import export_labels, write_labels_of
@@ -107,6 +118,7 @@ __all__ = [
     "Added",
     "Addition",
     "Compacted",
+    "CycleMark",
     "Edit",
     "EditRow",
     "Entry",
@@ -124,6 +136,7 @@ __all__ = [
     "Prediction",
     "Project",
     "Removed",
+    "ReviewCycle",
     "ReviewRecord",
     "RoundRecord",
     "SaidState",
@@ -170,7 +183,9 @@ __all__ = [
     "known_mask",
     "known_size",
     "known_sizes",
+    "labels_at_marks",
     "labels_before",
+    "labels_of_cycle",
     "labels_of_others",
     "last_predictions",
     "learnt_from",
@@ -185,6 +200,8 @@ __all__ = [
     "note_prediction",
     "note_size",
     "object_size",
+    "open_cycle",
+    "put_closed",
     "put_fitted_target",
     "put_fucci_setup",
     "put_size",
@@ -196,6 +213,9 @@ __all__ = [
     "removed_images",
     "rename_image",
     "restore_image",
+    "review_cycle",
+    "review_cycles",
+    "reviewer_of",
     "safe_name",
     "said_size",
     "said_states",
