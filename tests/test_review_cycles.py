@@ -233,7 +233,7 @@ def test_the_command_line_does_the_same(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["review-cycle", str(path), "--close", "--open", "--csv", files[0], "--json", files[1]]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("Cycle 1, Ada Lovelace, ")
-    assert "1 images, 1 actions" in said[0]
+    assert "1 image, 1 action, " in said[0]
     assert "to the labels at its opening" in said[0]
     assert said[1].startswith("Cycle 2, Ada Lovelace, ")
     assert "open: 0 images" in said[1]

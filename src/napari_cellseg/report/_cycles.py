@@ -57,7 +57,8 @@ def cycle_rows(told: Sequence[CycleTold], *, by_image: bool = True) -> list[dict
 def sentence(told: CycleTold) -> str:
     """A cycle in a line for people: ``Dice 0.941, IoU 0.889, kappa 0.921 to cycle 1; ...``."""
     result, effort = told.result, told.effort
-    work = f"{len(told.reviewed)} images, {effort.actions:,} actions, {effort.seconds / 60:.1f} min"
+    images, acts = len(told.reviewed), effort.actions
+    work = f"{images} image{'s' * (images != 1)}, {acts:,} action{'s' * (acts != 1)}, {effort.seconds / 60:.1f} min"
     if told.cycle.closed is None:
         return f"open: {work}"
     agreed = result.pooled.agreement
@@ -79,8 +80,8 @@ def section(told: Sequence[CycleTold]) -> str:
              "Objects changed", "Compared with", "Dice", "IoU", "kappa"]  # fmt: skip
     note = (
         "A cycle is a pass of a reviewer over all images. Pixels changed: of another class (for objects: object or "
-        "background) than when it was opened. Objects changed (added, removed, parted, joined, or IoU below 0.8), Dice, "
-        "IoU and Cohen's kappa are to the close of the cycle before, or to the labels at the opening of the "
+        "background) than when it was opened. Objects changed (added, removed, parted, joined, or IoU below 0.8), "
+        "Dice, IoU and Cohen's kappa are to the close of the cycle before, or to the labels at the opening of the "
         "first; all images together, those that were added meanwhile left out. Agreement of a reviewer with labels "
         "that he or she began with says how much was changed, not how right they are."
     )
