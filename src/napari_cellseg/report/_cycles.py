@@ -66,10 +66,9 @@ def sentence(told: CycleTold) -> str:
         return f"{work}; no image was there at its opening"
     before = f"cycle {result.against}" if result.against else "the labels at its opening"
     figures = f"Dice {agreed['dice']:.3f}, IoU {agreed['iou']:.3f}, kappa {agreed['kappa']:.3f} to {before}"
-    changed = f"{result.pooled.changed:,} voxels ({result.pooled.changed / result.pooled.voxels:.1%}) changed"
-    objects = result.pooled
-    some = f", {objects.objects_changed:,} of {objects.objects_before:,} objects" if objects.objects_before else ""
-    return f"{work}; {changed}{some}; {figures}"
+    sums = result.pooled
+    some = f" and {sums.objects_changed:,} of {sums.objects_before:,} objects" if sums.objects_before else ""
+    return f"{work}; {sums.changed:,} voxels ({sums.changed / sums.voxels:.1%}){some} changed; {figures}"
 
 
 def section(told: Sequence[CycleTold]) -> str:

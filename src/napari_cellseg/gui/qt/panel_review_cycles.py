@@ -11,8 +11,8 @@ from ..app.view import View
 from .widgets import ActionButton, hint, row
 
 _ABOUT = (
-    "A pass of a reviewer over all images. When it is closed, labels are kept as they are then, and compared with those "
-    "of the cycle before: what changed, Dice, IoU, kappa."
+    "A pass of a reviewer over all images. When it is closed, labels are kept as they are then, and compared with "
+    "those of the cycle before: what changed, Dice, IoU, kappa."
 )
 
 
@@ -52,8 +52,8 @@ class ReviewCyclesPanel(QWidget):
         if cycles.reviewer != self._proposed:  # what a person has typed stays
             self._proposed = cycles.reviewer
             self.reviewer.setText(cycles.reviewer)
-        paragraphs = (f"<b>{html.escape(head)}</b><br>{html.escape(text)}" for head, text in cycles.lines)
-        self.told.setText("<br>".join(paragraphs))
+        told = (f"<b>{html.escape(head)}</b><br>{html.escape(text)}" for head, text in cycles.lines)
+        self.told.setText("".join(f"<p style='margin: 6px 0 0 0'>{one}</p>" for one in told))
         self.told.setVisible(bool(cycles.lines))
 
     def _begin(self) -> None:
