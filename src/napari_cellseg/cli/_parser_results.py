@@ -283,10 +283,15 @@ def _sources(sub: argparse.ArgumentParser) -> None:
 
 def study(verbs: Any) -> None:
     sub = verb(
-        verbs, "study", "What preprocessing and corrected labels are worth: the same training under each.", "_learn"
-    )
+        verbs, "study", "What data, networks and trainings are worth: the same training under every combination of "
+        "factors, measured on the test images.", "_learn",
+    )  # fmt: skip
     sub.add_argument("project", metavar="PROJECT")
-    sub.add_argument("--factors", type=names, default=("recipe", "labels"), metavar="recipe,labels")
+    sub.add_argument(
+        "--factors", type=names, default=("recipe", "labels"), metavar="A,B=X/Y",
+        help="of recipe, labels, cycle, sources, split, model, weights, loss, rate, slices, preset, or the key of any "
+        "setting; with levels of your own: loss=dice/focal,model.encoder=resnet18/resnet34 (default recipe,labels)",
+    )  # fmt: skip
     sub.add_argument("--repeats", type=positive, default=3, metavar="R", help="trainings with different seeds")
     sub.add_argument("--table", metavar="FILE.md|FILE.csv", help="write the table")
     sub.add_argument("--json", metavar="FILE")

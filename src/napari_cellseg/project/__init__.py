@@ -33,6 +33,7 @@ from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
+from ._label_sources import SOURCES, LabelSource, label_sources, undone_edits
 from ._label_store import LabelStore
 from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
@@ -111,6 +112,7 @@ __all__ = [
     "LARGEST",
     "PREDICTED",
     "RIGHT",
+    "SOURCES",
     "SUFFIX",
     "UNSURE",
     "WRONG",
@@ -128,6 +130,7 @@ __all__ = [
     "Holdout",
     "ImageRecord",
     "ImageStatus",
+    "LabelSource",
     "LabelStore",
     "LeftOut",
     "LogSize",
@@ -183,6 +186,7 @@ __all__ = [
     "known_mask",
     "known_size",
     "known_sizes",
+    "label_sources",
     "labels_at_marks",
     "labels_before",
     "labels_of_cycle",
@@ -225,6 +229,7 @@ __all__ = [
     "spot_checks",
     "stratified_split",
     "training_places",
+    "undone_edits",
     "unfinished_runs",
     "what_goes",
     "write_history",
