@@ -1,4 +1,4 @@
-"""The factors of a study: what each level changes of what a training begins with, and one study typed from end to end."""
+"""Factors of a study: what each level changes of what a training begins with, and a study typed from end to end."""
 
 from __future__ import annotations
 
