@@ -130,11 +130,12 @@ class ShowTrainingJob:
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """Measure a model against the approved labels of some images."""
+    """Measure a model against the approved labels of some images; with `loss`, its training's loss there, too."""
 
     project: Path
     images: tuple[str, ...]
     model: str
+    loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -345,7 +346,17 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
             found = _predicted(project, record, job.model)
             labels = np.asarray(found.labels)
             metrics = _score(project, truth, labels, known)
-            yield Evaluated(id, job.model, metrics, time.monotonic() - start, labels, found.seconds)
+            loss = _loss(project, record, job.model) if job.loss else None
+            yield Evaluated(id, job.model, metrics, time.monotonic() - start, labels, found.seconds, loss)
+
+
+def _loss(project: Project, record: ImageRecord, model: str) -> tuple[float, int] | None:
+    """See `train.loss_on`; an ensemble, which was not trained, has none."""
+    from ..train import loss_on
+
+    if len(together := loaded_models(project, (model,))) > 1:
+        return None
+    return loss_on(project, record, together[0].network, together[0].config, together[0].device)
 
 
 def _labels_of(
