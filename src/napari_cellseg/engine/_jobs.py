@@ -130,12 +130,16 @@ class ShowTrainingJob:
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """Measure a model against the approved labels of some images; with `loss`, its training's loss there, too."""
+    """Measure a model against the approved labels of some images; with `loss`, its training's loss there, too.
+
+    `also` are other models, measured on each image after it.
+    """
 
     project: Path
     images: tuple[str, ...]
     model: str
     loss: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -339,15 +343,16 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
         if stop():
             yield Stopped("cancelled")
             return
-        record, start = project.image(id), time.monotonic()
+        record = project.image(id)
         truth, state = project.load_labels(id)
         known = known_mask(truth, state, 0, instances=project.task == "instance")
-        if known.any():
-            found = _predicted(project, record, job.model)
+        for model in (job.model, *job.also) if known.any() else ():
+            start = time.monotonic()
+            found = _predicted(project, record, model)
             labels = np.asarray(found.labels)
             metrics = _score(project, truth, labels, known)
-            loss = _loss(project, record, job.model) if job.loss else None
-            yield Evaluated(id, job.model, metrics, time.monotonic() - start, labels, found.seconds, loss)
+            loss = _loss(project, record, model) if job.loss else None
+            yield Evaluated(id, model, metrics, time.monotonic() - start, labels, found.seconds, loss)
 
 
 def _loss(project: Project, record: ImageRecord, model: str) -> tuple[float, int] | None:

@@ -115,8 +115,8 @@ class RoundsPage(Page):
         self._rounds: tuple[Item, ...] = ()
         self.report = ActionButton(
             "Write report...",
-            "One file for a browser: rounds, work by tool and person, images, a paragraph of methods, models. "
-            "napari-cellseg report adds the worst cases.",
+            "One file for a browser: rounds, the worst cases, work by tool and person, images, a paragraph of methods, "
+            "models. Held-out images are predicted for it.",
             self._write_report,
         )
 
