@@ -32,8 +32,11 @@ def test_the_script_of_the_page_runs(tmp_path):
 def test_every_flag_and_table_of_the_page_exists():
     text = PAGE.read_text(encoding="utf-8")
     (verbs,) = (a for a in parser()._actions if a.dest == "verb" or a.choices)
-    known = {flag for action in verbs.choices["evaluate"]._actions for flag in action.option_strings}
-    assert set(re.findall(r"(?<!-)--[a-z][a-z-]+", text)) <= known
+    known, others = (
+        {flag for action in verbs.choices[verb]._actions for flag in action.option_strings}
+        for verb in ("evaluate", "compare")
+    )
+    assert set(re.findall(r"(?<!-)--[a-z][a-z-]+", text)) <= known | others
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", text, re.MULTILINE)
     assert set(rows) == set(Tables.names())
     assert set(Comparing.model_fields) - {"objects"} == {a.lstrip("-").replace("-", "_") for a in known} & set(

@@ -151,6 +151,7 @@ REFERENCES: dict[str, Callable] = {
     "full": lambda t, p, s: _scores(t, p, False),
     "score": lambda t, p, s: (0.95 * _scores(t, p, True) + 1.05 * _scores(t, p, False)) / 2,
     "seconds": lambda t, p, s: 3.0,
+    "loss": lambda t, p, s: 0.25,
 }
 
 # --- cases ----------------------------------------------------------------------------------------
@@ -205,7 +206,12 @@ CASES = {
 
 
 def values(truth, predicted, how=None, spacing=None, empty="one"):
-    counts = dict(measure(truth, predicted, how or Judging(objects=False), spacing).by_class[0], seconds=3.0)
+    counts = dict(
+        measure(truth, predicted, how or Judging(objects=False), spacing).by_class[0],
+        seconds=3.0,
+        loss=50.0,
+        loss_voxels=200,
+    )
     return {m.name: m.value(counts, empty) for m in METRICS}
 
 
@@ -565,7 +571,7 @@ def test_declarations_are_whole():
     for metric in METRICS:
         assert metric.title, metric
         assert metric.meaning.endswith("."), metric
-        assert metric.unit in ("0 to 1", "-1 to 1", "pixels", "objects", "um", "s"), metric
+        assert metric.unit in ("0 to 1", "-1 to 1", "from 0", "pixels", "objects", "um", "s"), metric
 
 
 def test_metrics_are_chosen_by_name_and_by_group():
@@ -579,7 +585,7 @@ def test_metrics_are_chosen_by_name_and_by_group():
 def test_a_metric_asked_for_alone_is_the_one_among_all(metric):
     truth, predicted, spacing = CASES["cells"]
     how = Judging(metrics=(metric.name,), objects=False)
-    counts = dict(measure(truth, predicted, how, spacing).by_class[0], seconds=3.0)
+    counts = dict(measure(truth, predicted, how, spacing).by_class[0], seconds=3.0, loss=50.0, loss_voxels=200)
     assert metric.value(counts) == pytest.approx(values(truth, predicted, spacing=spacing)[metric.name])
 
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 import napari_cellseg as cs
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.project import EditRow, Project, difference
+from napari_cellseg.project import EditRow, Project, difference, undone_edits
 from napari_cellseg.report import actions, methods, page, summed, tell
-from napari_cellseg.report._effort import PAUSE, _undone
+from napari_cellseg.report._effort import PAUSE
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_undone_is_what_a_stack_says(steps):
             which = source.pop()
             rows.append(EditRow(n, "a", 0.0, "x", step, "", which, ((0, 1),), 1))
             (taken if step == "undo" else done).append(which)
-    live = {r.n for r in rows if r.tool == "brush"} - _undone(rows)
+    live = {r.n for r in rows if r.tool == "brush"} - undone_edits(rows)
     assert live == set(done)
 
 

@@ -86,6 +86,12 @@ class Sampling(Settings):
         description="Slices of volumes that are learnt from, as first:step:last counted from 1, one entry for each "
         "image; the last one is for all images after it. None: all that are known.",
     )
+    sources: tuple[Literal["manual", "automatic"], ...] = Field(
+        ("manual",),
+        min_length=1,
+        description="Whose labels are learnt from: what a person corrected, approved or imported (manual), what a "
+        "classical draft said and nobody has looked at since (automatic), or both. Only manual ones ever judge.",
+    )
     overlap: float = Field(0.5, ge=0, le=0.9, description="Share that neighbouring patches of the grid have in common.")
     empty: float = Field(1.0, ge=0, le=1, description="Share of the patches without any object that is kept.")
     kinds: float = Field(

@@ -226,7 +226,8 @@ class Judged(Event):
 class Evaluated(Event):
     """A model, or masks of another tool, against the truth of one image; `labels` are what was measured.
 
-    `seconds` is all of it, `took` the prediction alone; None where it was not made here.
+    `seconds` is all of it, `took` the prediction alone; None where it was not made here. `loss` is the model's loss
+    times known voxels, and how many these are; None where it was not asked for.
     """
 
     image: str
@@ -235,6 +236,7 @@ class Evaluated(Event):
     seconds: float
     labels: Any = None
     took: float | None = None
+    loss: tuple[float, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ._measure import measure, measure_files
 from ._models import model_table
 from ._open import OpenProject, new, open, recover
 from ._plates import Plating
+from ._report import Worst, WorstWanted, worst_in, worst_wanted, write_report
 from ._results import (
     AddedPicture,
     Additions,
@@ -55,6 +56,8 @@ __all__ = [
     "SystemsCompared",
     "Training",
     "Verb",
+    "Worst",
+    "WorstWanted",
     "compare_systems",
     "describe",
     "evaluate",
@@ -74,4 +77,7 @@ __all__ = [
     "ranked",
     "recover",
     "select",
+    "worst_in",
+    "worst_wanted",
+    "write_report",
 ]

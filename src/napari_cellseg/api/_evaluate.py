@@ -92,7 +92,7 @@ def evaluate(
     collector = Collector(how)
     mask = None if known is None else np.asarray(known, bool)
     row = collector.add("", "", "", measure(as_labels(truth), as_labels(prediction), how, spacing, mask))
-    found = {m.name: float(row[m.name]) for m in how.chosen if m.group != "time"}
+    found = {m.name: float(row[m.name]) for m in how.chosen if m.group != "model"}
     for own in collector.rows["classes"] if len(how.classes) > 1 else ():
         found |= {f"{name}/{own['class']}": float(own[name]) for name in list(found) if name in own}
     return found
@@ -181,10 +181,10 @@ class Comparison:
     def __post_init__(self) -> None:
         self.collector = Collector(self.how)
 
-    def add(self, truth: str, strip: Strip, system: str, found: Labels, seconds: float | None = None) -> Row:
-        """Measure one system on one image, and keep its errors for the strip."""
+    def add(self, truth: str, strip: Strip, system: str, found: Labels, own: Mapping[str, float] | None = None) -> Row:
+        """Measure one system on one image, and keep its errors for the strip; `own`: see `Collector.add`."""
         measured = measure(strip.truth, found, self.how, strip.spacing, strip.known)
-        row = self.collector.add(truth, system, strip.name, measured, seconds)
+        row = self.collector.add(truth, system, strip.name, measured, own)
         if self.figures is not None:
             by_class = self.collector.rows["classes"][-len(self.how.classes) :] if self.how.classes else [row]
             strip.systems[system] = (found, tuple(by_class))

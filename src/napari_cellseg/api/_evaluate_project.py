@@ -12,7 +12,7 @@ from .. import images
 from ..config import Values
 from ..engine import EvaluateJob, run
 from ..errors import CellsegError
-from ..evaluation import mean_scores, score_image
+from ..evaluation import Comparing, mean_scores, score_image
 from ..events import Evaluated, Event, Skipped, Stopped
 from ..project import Project, known_mask, masks_for_image
 from ._evaluate import Comparison, comparing
@@ -59,13 +59,13 @@ def evaluate_project(project: Project, how: Evaluating, stop: Stop) -> Work[Eval
     scores: dict[str, dict[str, dict[str, float]]] = {name: {} for name in systems}
     stopped = False
     for name, what in systems.items():
-        events = _masks(project, ids, name, what, work) if isinstance(what, dict) else _model(project, ids, what, stop)
-        for event in events:
+        masks = _masks(project, ids, name, what, work) if isinstance(what, dict) else None
+        for event in masks or _model(project, ids, str(what), given, stop):
             if isinstance(event, Evaluated):
                 strip = strips.get(event.image) or _strip(project, event.image, pixels=how.figures is not None)
                 if how.figures is not None:  # else nothing of an image is kept but its figures
                     strips[event.image] = strip
-                work.add("approved", strip, name, np.asarray(event.labels), event.took)
+                work.add("approved", strip, name, np.asarray(event.labels), _own(event))
                 scores[name][event.image] = event.metrics
             stopped |= isinstance(event, Stopped)
             yield event
@@ -106,8 +106,16 @@ def _systems(project: Project, how: Evaluating) -> dict[str, str | dict[str, Pat
     return found
 
 
-def _model(project: Project, ids: list[str], model: str, stop: Stop) -> Work[None]:
-    yield from run(EvaluateJob(project.path, tuple(ids), model), stop)
+def _model(project: Project, ids: list[str], model: str, how: Comparing, stop: Stop) -> Work[None]:
+    """A model's answers; its loss only where it was asked for, since it costs another pass."""
+    loss = any(metric.name == "loss" for metric in how.chosen)
+    yield from run(EvaluateJob(project.path, tuple(ids), model, loss), stop)
+
+
+def _own(event: Evaluated) -> dict[str, float]:
+    """What is told of the model itself."""
+    found = {} if event.took is None else {"seconds": event.took}
+    return found if event.loss is None else found | {"loss": event.loss[0], "loss_voxels": event.loss[1]}
 
 
 def _masks(project: Project, ids: list[str], name: str, files: dict[str, Path], work: Comparison) -> Work[None]:

@@ -33,6 +33,7 @@ from ..project import (
     change_split,
     compact,
     image_statuses,
+    labels_of_cycle,
     log_size,
     masks_for_image,
     new_project,
@@ -47,18 +48,16 @@ from ..project import (
 from ..report import ModelRow, model_rows
 from ..trust import FIELDS, OBJECTS, Drawing, SpotResult, draw, results, write_sample
 from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
-from ._agree import compare_annotators
 from ._draft import draft_images, draft_method
 from ._evaluate_project import Evaluating, Systems, evaluate_project
 from ._explain import Explained, explain_image, why_there
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measuring_verbs import MeasuringVerbs
-from ._predict import Predicting, export_images, predict_images
+from ._predict import Exporting, Predicting, export_images, predict_images
 from ._report import report_project
 from ._results import (
     Additions,
-    Agreement,
     Drafts,
     Evaluation,
     Experiment,
@@ -67,6 +66,7 @@ from ._results import (
     Reported,
     Training,
 )
+from ._reviewing_verbs import ReviewingVerbs
 from ._spot_check import Answers, answer, chosen_check
 from ._training_places import Finding, find_training_places
 from ._work import OnEvent, Stop, Work, method, never
@@ -121,7 +121,7 @@ def recover(path: str | Path) -> OpenProject:
     return OpenProject(Project.recover(path))
 
 
-class OpenProject(MeasuringVerbs):
+class OpenProject(MeasuringVerbs, ReviewingVerbs):
     """An open project and its verbs; networks compute in this process.
 
     Long verbs (`predict`, `draft`, `train`, `evaluate`, `export`, `measure`, `simulate`, `study`) answer with a result
@@ -201,15 +201,20 @@ class OpenProject(MeasuringVerbs):
         """What should be known of what was found when it was opened or used."""
         return tuple(self.project.notices)
 
-    def labels(self, image: str) -> Labels:
+    def labels(self, image: str, *, cycle: int | None = None) -> Labels:
         """Labels of an image as they stand on disk: (Z, Y, X) or (Y, X) uint32, ids of objects or classes.
+
+        Parameters
+        ----------
+        cycle : int
+            As they were when this review cycle was closed.
 
         Raises
         ------
         CellsegError
-            When there is no such image.
+            When there is no such image or closed cycle.
         """
-        return self.project.load_labels(image)[0]
+        return (self.project.load_labels(image) if cycle is None else labels_of_cycle(self.project, image, cycle))[0]
 
     def state(self, image: str) -> State:
         """State of the voxels of an image: (Z, Y, X) or (Y, X) uint8; 0 predicted or empty, 1 corrected, 2 approved."""
@@ -858,6 +863,7 @@ class OpenProject(MeasuringVerbs):
         *,
         images: Several = None,
         known_only: bool = False,
+        cycle: int | None = None,
         on_event: OnEvent = None,
         stop: Stop = never,
     ) -> Work[Exports]:
@@ -871,6 +877,8 @@ class OpenProject(MeasuringVerbs):
             Ids; all images where not given.
         known_only : bool
             Only corrected and approved voxels.
+        cycle : int
+            As labels were when this review cycle was closed.
         on_event, stop : callable
             Called with every event; asked before every image whether to end.
 
@@ -880,25 +888,8 @@ class OpenProject(MeasuringVerbs):
             An image whose labels cannot be written is left out, with the reason; the others are done.
         """
         ids = [self.project.image(id).id for id in names(images)] or [r.id for r in self.images]
-        return export_images(self.project, ids, Path(out), format, known_only=known_only, stop=stop)
-
-    def compare(
-        self,
-        image: str,
-        labels: Sequence[str | Path],
-        *,
-        map: str | Path | None = None,
-        consensus: str | Path | None = None,
-    ) -> Agreement:
-        """How far annotators agree on an image: this project and mask files, or other copies of the project.
-
-        Parameters
-        ----------
-        map, consensus : str or Path
-            Files to write: where the first two differ (1 first alone, 2 second alone, 3 both, 4 different objects), and
-            what most of them say.
-        """
-        return compare_annotators(self.project, image, labels, map, consensus)
+        what = Exporting(Path(out), format, known_only, cycle)
+        return export_images(self.project, ids, what, stop)
 
     def history(self, image: str | None = None) -> tuple[EditRow, ...]:
         """Who changed what, when and with which tool, of one image or of all, the oldest first."""

@@ -61,15 +61,24 @@ def predict_images(
     files: tuple[Path, ...] = ()
     if how.out:
         missing = {skipped.image for skipped in left_out}
-        exports = yield from export_images(project, [id for id in job.images if id not in missing], how.out, how.format)
+        there = [id for id in job.images if id not in missing]
+        exports = yield from export_images(project, there, Exporting(how.out, how.format))
         files, left_out = tuple(exports.files.values()), [*left_out, *exports.left_out]
     already = tuple(id for id in job.images if id not in left)
     return Predictions(job.models, objects, already, tuple(left_out), files, stopped)
 
 
-def export_images(
-    project: Project, ids: Sequence[str], out: Path, format: str, *, known_only: bool = False, stop: Stop = never
-) -> Work[Exports]:
+@dataclass(frozen=True)
+class Exporting:
+    """Where labels are written, as what, and which of them: see `OpenProject.export`."""
+
+    out: Path
+    format: str = "tif"
+    known_only: bool = False
+    cycle: int | None = None
+
+
+def export_images(project: Project, ids: Sequence[str], what: Exporting, stop: Stop = never) -> Work[Exports]:
     """Write labels of images, one after another; what cannot be written is left out, and the rest goes on."""
     files: dict[str, Path] = {}
     left_out: list[Skipped] = []
@@ -78,7 +87,7 @@ def export_images(
             yield Stopped("cancelled")
             return Exports(files, tuple(left_out), stopped=True)
         try:
-            files[id] = export_labels(project, id, out, format, known_only=known_only)
+            files[id] = export_labels(project, id, what.out, what.format, known_only=what.known_only, cycle=what.cycle)
         except CellsegError as error:
             left_out.append(Skipped(id, error.message, error.hint))
             yield left_out[-1]

@@ -211,10 +211,24 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far annotators agree on an image: Dice, IoU, kappa and the number of differences by pair of names."""
+    """How far annotators agree: Dice, IoU, kappa and the number of differences by pair of names.
+
+    Attributes
+    ----------
+    image
+        "" for all images of a project.
+    pairs
+        Of that image, or of all images pooled.
+    images
+        Of all images, by their ids.
+    left_out
+        Images of which not everybody has labels.
+    """
 
     image: str
     pairs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    images: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ _HOW = (
     "seed",
     "group_by",
 )
-_SHOWN = ("dice", "iou", "precision", "recall", "ssim", "hd95", "boundary_f1", "ap50", "ap", "pq", "score")
+_SHOWN = (
+    "dice", "iou", "precision", "recall", "ssim", "hd95", "boundary_f1", "ap50", "ap", "pq", "score", "loss", "seconds",
+)  # fmt: skip
 """Printed where no metrics are asked for; all of them go to files."""
 
 
@@ -147,7 +149,9 @@ def _show(summary: list[dict[str, Any]], wanted: Sequence[str] | None) -> None:
         names = [n for n in dict.fromkeys(n for n, _ in own) if wanted or n in _SHOWN]
         print(f"  {truth:<18} " + " ".join(f"{system:>18}" for system in systems))
         for name in names:
-            print(f"  {name:<18} " + " ".join(f"{_cell(own.get((name, s))):>18}" for s in systems))
+            cells = [_cell(own.get((name, s))) for s in systems]
+            if wanted or set(cells) != {"-"}:  # masks of a file have no loss and took no time here
+                print(f"  {name:<18} " + " ".join(f"{cell:>18}" for cell in cells))
 
 
 def _cell(row: dict[str, Any] | None) -> str:

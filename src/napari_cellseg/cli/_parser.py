@@ -20,9 +20,9 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
         _new, _add, _images, _split, _draft, _predict, _train, _ensemble, results.evaluate, results.explain,
-        results.report, results.models, results.spot_check, results.study, results.simulate, results.measure,
-        results.fucci, results.describe, results.select, _export, results.compare, _history, _compact, _recover, _gui,
-        _demo,
+        results.report, results.models, results.spot_check, results.review_cycle, results.study, results.simulate,
+        results.measure, results.fucci, results.describe, results.select, _export, results.compare, _history, _compact,
+        _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -181,6 +181,7 @@ def _export(verbs: Any) -> None:
     sub.add_argument("--format", choices=FORMATS, default="tif")
     sub.add_argument("--image", nargs="+", default=[], metavar="ID")
     sub.add_argument("--known-only", action="store_true", help="only corrected and approved voxels")
+    sub.add_argument("--cycle", type=positive, metavar="N", help="as labels were when review cycle N was closed")
 
 
 def _history(verbs: Any) -> None:

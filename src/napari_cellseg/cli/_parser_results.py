@@ -126,6 +126,20 @@ def spot_check(verbs: Any) -> None:
     sub.add_argument("--json", metavar="FILE", help="write what the checks say as plain numbers")
 
 
+def review_cycle(verbs: Any) -> None:
+    sub = verb(
+        verbs, "review-cycle", "Passes of reviewers over all images: what each changed, and how far it agrees with the "
+        "one before. Without options: the cycles of the project.", "_review_cycle",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--close", action="store_true", help="end the open cycle: keep how labels stand, and measure it")
+    sub.add_argument("--open", action="store_true", help="begin a cycle (after --close, the next)")
+    sub.add_argument("--reviewer", default="", metavar="NAME", help="of --open; remembered (default: the last one)")
+    sub.add_argument("--note", default="", metavar="TEXT", help="of --open: what the cycle is for")
+    sub.add_argument("--csv", metavar="FILE", help="write a row for every cycle and for every image of it")
+    sub.add_argument("--json", metavar="FILE", help="write the same as plain numbers")
+
+
 def _evaluate_how(sub: argparse.ArgumentParser) -> None:
     """What is a field of `evaluation.Comparing`; what was not given stays as it is there."""
     sub.add_argument("--metrics", type=names, metavar="A,B,C", help="metrics, or groups of them; a wrong one lists all")
@@ -269,10 +283,15 @@ def _sources(sub: argparse.ArgumentParser) -> None:
 
 def study(verbs: Any) -> None:
     sub = verb(
-        verbs, "study", "What preprocessing and corrected labels are worth: the same training under each.", "_learn"
-    )
+        verbs, "study", "What data, networks and trainings are worth: the same training under every combination of "
+        "factors, measured on the test images.", "_learn",
+    )  # fmt: skip
     sub.add_argument("project", metavar="PROJECT")
-    sub.add_argument("--factors", type=names, default=("recipe", "labels"), metavar="recipe,labels")
+    sub.add_argument(
+        "--factors", type=names, default=("recipe", "labels"), metavar="A,B=X/Y",
+        help="of recipe, labels, cycle, sources, split, model, weights, loss, rate, slices, preset, or the key of any "
+        "setting; with levels of your own: loss=dice/focal,model.encoder=resnet18/resnet34 (default recipe,labels)",
+    )  # fmt: skip
     sub.add_argument("--repeats", type=positive, default=3, metavar="R", help="trainings with different seeds")
     sub.add_argument("--table", metavar="FILE.md|FILE.csv", help="write the table")
     sub.add_argument("--json", metavar="FILE")
@@ -299,14 +318,17 @@ def simulate(verbs: Any) -> None:
 
 def compare(verbs: Any) -> None:
     sub = verb(
-        verbs, "compare", "How far annotators agree on one image: Dice, kappa, differences, consensus.", "_agree"
+        verbs,
+        "compare",
+        "How far annotators agree, on one image or on all: Dice, kappa, differences, consensus.",
+        "_agree",
     )
     sub.add_argument("project", metavar="PROJECT")
-    sub.add_argument("--image", required=True, metavar="ID")
+    sub.add_argument("--image", metavar="ID", help="instead of all images, pooled")
     sub.add_argument(
         "--labels", nargs="+", required=True, metavar="LABELS",
-        help="other annotators: mask files, or their copies of the project",
+        help="other annotators: their copies of the project; mask files of one image, or folders of masks of all",
     )  # fmt: skip
-    sub.add_argument("--map", metavar="FILE.tif", help="1 first alone, 2 second alone, 3 both, 4 different objects")
-    sub.add_argument("--consensus", metavar="FILE", help="write what most of them say")
+    sub.add_argument("--map", metavar="FILE.tif|DIR", help="1 first alone, 2 second alone, 3 both, 4 different objects")
+    sub.add_argument("--consensus", metavar="FILE|DIR", help="write what most of them say")
     sub.add_argument("--json", metavar="FILE")

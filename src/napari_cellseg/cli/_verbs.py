@@ -115,7 +115,12 @@ def export(options: Namespace) -> int:
 
     with opened(options.project) as project:
         done = project.export(
-            options.out, options.format, images=options.image, known_only=options.known_only, on_event=show
+            options.out,
+            options.format,
+            images=options.image,
+            known_only=options.known_only,
+            cycle=options.cycle,
+            on_event=show,
         )
     return status(done.left_out)
 

@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from ._loader import Loader
 from ._planes import Plane
-from ._sampling import AHEAD, Batch, Draw, TrainingSet
+from ._sampling import AHEAD, Batch, Draw, TrainingSet, whole_image
 
-__all__ = ["AHEAD", "Batch", "Draw", "Loader", "Plane", "TrainingSet"]
+__all__ = ["AHEAD", "Batch", "Draw", "Loader", "Plane", "TrainingSet", "whole_image"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .._types import Float
 from ..augmentation import Patch
 from ..config import Config
-from ..project import Holdout, ImageRecord, Project, holdout_mask, known_mask, zoom_of
+from ..project import Holdout, ImageRecord, Project, automatic_truth, holdout_mask, known_mask, zoom_of
 from ..zoom import Zoom
 
 Places = NDArray[np.int64]
@@ -90,13 +90,16 @@ def read_planes(
     Of volumes, `slices` says which are known to it: first:step:last, counted from 1 (see `Sampling.slices`).
     """
     labels, state = project.load_labels(record.id)
-    if not state.any():
+    manual, known = _known(project, record, labels, state, config)
+    if not known.any():
         return []
-    known = known_mask(labels, state, config.train.margin, instances=project.task == "instance")
     if slices and known.ndim == 3:
         first, step, last = (int(n) for n in slices.split(":"))
-        known[~np.isin(np.arange(len(known)), np.arange(first - 1, last, step))] = False
-    held = holdout_mask(record, holdout) & known
+        left_out = ~np.isin(np.arange(len(known)), np.arange(first - 1, last, step))
+        known[left_out] = manual[left_out] = False
+    kept_back = holdout_mask(record, holdout)
+    held = kept_back & manual  # nothing else may judge, and nothing there is learnt
+    known = (known & ~kept_back) | held
     fresh = _fresh(project, record, edits_until) & known & ~held
     pixels = config.recipe(project.read_image(record.id).load())
     zoom = zoom_of(project, record.id, config)
@@ -118,6 +121,18 @@ def read_planes(
             )
         )  # fmt: skip
     return planes
+
+
+def _known(
+    project: Project, record: ImageRecord, labels: NDArray[np.uint32], state: NDArray[np.uint8], config: Config
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What a person vouches for, and what may be known to a training: that, what a draft said, or both."""
+    sources = config.sampling.sources
+    manual = known_mask(labels, state, config.train.margin, instances=project.task == "instance")
+    known = manual.copy() if "manual" in sources else np.zeros_like(manual)
+    if "automatic" in sources:
+        known |= automatic_truth(project, record.id, labels, state)
+    return manual, known
 
 
 def _seen(planes: NDArray[Any], zoom: Zoom, *, nearest: bool = False) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..augmentation import Cut, Patch
 from ..config import Config
 from ..errors import CellsegError
-from ..project import Project, kinds_of_images
+from ..project import ImageRecord, Project, kinds_of_images
 from ._planes import Places, Plane, read_planes
 
 AHEAD = 2
@@ -67,7 +67,7 @@ class TrainingSet:
     Raises
     ------
     CellsegError
-        When nothing is corrected or approved yet, or images have different numbers of channels.
+        When nothing is known from the sources that are wanted, or images have different numbers of channels.
     """
 
     def __init__(self, project: Project, config: Config, edits_until: int = 0) -> None:
@@ -81,10 +81,7 @@ class TrainingSet:
             chosen = slices[min(n, len(slices) - 1)] if slices else ""
             self.planes += read_planes(project, record, config, holdouts.get(record.id), edits_until, chosen)
         if not any(p.known.any() for p in self.planes):
-            raise CellsegError(
-                "Nothing is corrected or approved yet, so there is nothing to learn from.",
-                "Paint a handful of objects, then approve the field around them.",
-            )
+            raise _nothing(config)
         channels = {p.pixels.shape[0]: p.image for p in self.planes}
         if len(channels) > 1:
             shown = ", ".join(f"{image} has {n}" for n, image in channels.items())
@@ -172,16 +169,8 @@ class TrainingSet:
             yield replace(stack([patch], self.volumes), learnt=True)
 
     def _held_patches(self) -> Iterator[Batch]:
-        side, depth = self.config.train.patch, self.depth
         for plane in self.planes:
-            where = np.nonzero(plane.held_out)
-            if not where[0].size:
-                continue
-            starts = [range(int(w.min()), int(w.max()) + 1, n) for w, n in zip(where, (depth, side, side), strict=True)]
-            for z, y, x in product(*starts):
-                box = (slice(z, z + depth), slice(y, y + side), slice(x, x + side))
-                if plane.held_out[box].any():
-                    yield stack([_as_it_is(plane, box, (depth, side, side), plane.held_out)], self.volumes)
+            yield from side_by_side(plane, plane.held_out, (self.depth, *(self.config.train.patch,) * 2), self.volumes)
 
     def _learnt_boxes(self, n: int) -> Iterator[tuple[Plane, tuple[slice, slice, slice]]]:
         """So many patches round random voxels that are learnt from, the same ones for the same seed."""
@@ -314,6 +303,42 @@ class TrainingSet:
         sizes = np.sum([p.class_sizes(n) for p in self.planes], axis=0)[1:]
         there = np.flatnonzero(sizes)
         return int(there[sizes[there].argmin()]) + 1 if there.size else 0
+
+
+def _nothing(config: Config) -> CellsegError:
+    if "automatic" in config.sampling.sources:
+        return CellsegError(
+            "No draft says anything of the training images, so there is no automatic truth to learn from.",
+            "Draft them first (draft --method ...), or learn from people: sampling.sources=[manual].",
+        )
+    return CellsegError(
+        "Nothing is corrected or approved yet, so there is nothing to learn from.",
+        "Paint a handful of objects, then approve the field around them.",
+    )
+
+
+def whole_image(project: Project, record: ImageRecord, config: Config) -> Iterator[Batch]:
+    """Patches side by side over all that is known of an image (no margin round it), as they are, one a batch.
+
+    What a training validates on, for an image that no training has seen.
+    """
+    exact = config.model_copy(update={"train": config.train.model_copy(update={"margin": 0})})
+    volumes = config.model.dimensions == 3
+    for plane in read_planes(project, record, exact, None, 0):
+        depth = min(config.train.depth, plane.known.shape[0]) if volumes else 1
+        yield from side_by_side(plane, plane.known, (depth, *(config.train.patch,) * 2), volumes)
+
+
+def side_by_side(plane: Plane, where: NDArray[np.bool_], size: tuple[int, int, int], volumes: bool) -> Iterator[Batch]:
+    """Patches of a size, from the first voxel to the last one of `where`, which alone counts in them."""
+    places = np.nonzero(where)
+    if not places[0].size:
+        return
+    starts = [range(int(p.min()), int(p.max()) + 1, n) for p, n in zip(places, size, strict=True)]
+    for z, y, x in product(*starts):
+        box = (slice(z, z + size[0]), slice(y, y + size[1]), slice(x, x + size[2]))
+        if where[box].any():
+            yield stack([_as_it_is(plane, box, size, where)], volumes)
 
 
 def _shares(kinds: Sequence[str], balance: float) -> NDArray[np.float64]:

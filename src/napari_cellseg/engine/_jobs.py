@@ -130,11 +130,16 @@ class ShowTrainingJob:
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """Measure a model against the approved labels of some images."""
+    """Measure a model against the approved labels of some images; with `loss`, its training's loss there, too.
+
+    `also` are other models, measured on each image after it.
+    """
 
     project: Path
     images: tuple[str, ...]
     model: str
+    loss: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -338,14 +343,25 @@ def _evaluate(project: Project, job: EvaluateJob, stop: Stop) -> Iterator[Event]
         if stop():
             yield Stopped("cancelled")
             return
-        record, start = project.image(id), time.monotonic()
+        record = project.image(id)
         truth, state = project.load_labels(id)
         known = known_mask(truth, state, 0, instances=project.task == "instance")
-        if known.any():
-            found = _predicted(project, record, job.model)
+        for model in (job.model, *job.also) if known.any() else ():
+            start = time.monotonic()
+            found = _predicted(project, record, model)
             labels = np.asarray(found.labels)
             metrics = _score(project, truth, labels, known)
-            yield Evaluated(id, job.model, metrics, time.monotonic() - start, labels, found.seconds)
+            loss = _loss(project, record, model) if job.loss else None
+            yield Evaluated(id, model, metrics, time.monotonic() - start, labels, found.seconds, loss)
+
+
+def _loss(project: Project, record: ImageRecord, model: str) -> tuple[float, int] | None:
+    """See `train.loss_on`; an ensemble, which was not trained, has none."""
+    from ..train import loss_on
+
+    if len(together := loaded_models(project, (model,))) > 1:
+        return None
+    return loss_on(project, record, together[0].network, together[0].config, together[0].device)
 
 
 def _labels_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from .._types import Labels
 from ..boxes import around
+from ..cycles import agreement_of, class_table
 from ..errors import CellsegError
-from ..matching import STRIP, numbered, overlaps
+from ..matching import numbered, overlaps
 from ..project import Objects
 
 Kind = Literal["only left", "only right", "split", "merged", "outline"]
@@ -118,27 +119,24 @@ def agreement_map(left: Labels, right: Labels) -> NDArray[np.uint8]:
 def agreement(left: Labels, right: Labels, n_classes: int = 1) -> dict[str, float]:
     """Dice, IoU and Cohen's kappa of two label images, voxel by voxel.
 
-    With one class, ids count as foreground. Dice and IoU are means over the classes; kappa (Cohen, Educ. Psychol.
-    Meas. 20, 1960) takes chance agreement off: 1 is perfect, 0 is what chance gives.
+    With one class, ids count as foreground. Dice and IoU are means over the classes; kappa is Cohen's, see
+    `cycles.agreement_of`.
     """
+    return agreement_of(_classes_of(left, right, n_classes))
+
+
+def pooled_agreement(pairs: Iterable[tuple[Labels, Labels]], n_classes: int = 1) -> dict[str, float]:
+    """The `agreement` of several pairs of label images (one image each) as if they were one image."""
+    tables = [_classes_of(left, right, n_classes) for left, right in pairs]
+    return agreement_of(np.sum(tables, axis=0))
+
+
+def _classes_of(left: Labels, right: Labels, n_classes: int) -> NDArray[np.int64]:
+    """Voxels by class, of labels that fit each other."""
     check_same_grid(left, right)
-    n = n_classes + 1
-    if n_classes > 1 and max(int(left.max(initial=0)), int(right.max(initial=0))) >= n:
+    if n_classes > 1 and max(int(left.max(initial=0)), int(right.max(initial=0))) > n_classes:
         raise CellsegError(f"There are more than {n_classes} classes.", "Compare labels of the same project.")
-    table = np.zeros(n * n, np.int64)
-    for start in range(0, left.size, STRIP):
-        a, b = (np.minimum(side.reshape(-1)[start : start + STRIP], n_classes) for side in (left, right))
-        table += np.bincount(a.astype(np.int64) * n + b, minlength=n * n)
-    shares = table.reshape(n, n) / max(1, left.size)
-    dice, iou = [], []
-    for c in range(1, n):
-        both, one, other = shares[c, c], shares[c].sum(), shares[:, c].sum()
-        dice.append(2 * both / (one + other) if one + other else 1.0)
-        iou.append(both / (one + other - both) if one + other else 1.0)
-    chance = float(shares.sum(0) @ shares.sum(1))
-    observed = float(np.trace(shares))
-    kappa = (observed - chance) / (1 - chance) if chance < 1 else 1.0
-    return {"dice": float(np.mean(dice)), "iou": float(np.mean(iou)), "kappa": kappa}
+    return class_table(left, right, n_classes)
 
 
 def pairwise(sides: Mapping[str, Labels], n_classes: int = 1) -> dict[tuple[str, str], dict[str, float]]:

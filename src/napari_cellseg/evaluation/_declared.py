@@ -16,7 +16,7 @@ from ..errors import CellsegError
 from ._instances import THRESHOLDS
 
 Counts = Mapping[str, float]
-Group = Literal["pixels", "similarity", "boundary", "objects", "nuclei", "time"]
+Group = Literal["pixels", "similarity", "boundary", "objects", "nuclei", "model"]
 Better = Literal["higher", "lower", "nearer to 0", ""]
 Empty = Literal["zero", "one", "skip"]
 GROUPS: dict[Group, str] = {
@@ -25,7 +25,7 @@ GROUPS: dict[Group, str] = {
     "boundary": "Boundaries of masks",
     "objects": "Objects",
     "nuclei": "Evaluation Score",
-    "time": "Time",
+    "model": "The model itself",
 }
 """The groups and their titles. What a group needs is counted only where one of its metrics is asked for."""
 SHARE, LENGTH = "0 to 1", "um"
@@ -75,7 +75,7 @@ class Metric:
 
     def value(self, counts: Counts, empty: Empty = "one") -> float:
         """Its value; `empty` says what it is where neither truth nor prediction has anything."""
-        if not self.is_count and self.group != "time" and nothing_in(counts, self.group):
+        if not self.is_count and self.group != "model" and nothing_in(counts, self.group):
             if empty == "skip":
                 return math.nan
             if self.vanishes:
@@ -134,6 +134,10 @@ def _mean(name: str, n: str, c: Counts) -> float:
 
 def _given(name: str, c: Counts) -> float:
     return c.get(name, math.nan)
+
+
+def _loss(c: Counts) -> float:
+    return c["loss"] / c["loss_voxels"] if c.get("loss_voxels") else math.nan
 
 
 def _boundary_f1(c: Counts) -> float:
@@ -268,7 +272,12 @@ METRICS: tuple[Metric, ...] = (
         )
     ),
     Metric(
-        "seconds", "Seconds", "time", "s", "lower", "Time of the prediction, where it was made here.", "",
+        "loss", "Loss", "model", "from 0", "lower",
+        "The loss that the model was trained with, patch by patch: mean over known voxels. Where it predicted here.",
+        "", _loss,
+    ),
+    Metric(
+        "seconds", "Seconds", "model", "s", "lower", "Time of the prediction, where it was made here.", "",
         partial(_given, "seconds"), pooled=False,
     ),
 )  # fmt: skip

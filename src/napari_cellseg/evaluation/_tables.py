@@ -120,13 +120,16 @@ class Collector:
     sums: dict[tuple[str, str, str], list[dict[str, float]]] = field(default_factory=dict)
     matrices: dict[tuple[str, str], Any] = field(default_factory=dict)
 
-    def add(self, truth: str, system: str, image: str, found: Measured, seconds: float | None = None) -> Row:
-        """Take an image of a system; returns its row of the table of images."""
+    def add(self, truth: str, system: str, image: str, found: Measured, own: Counts | None = None) -> Row:
+        """Take an image of a system; returns its row of the table of images.
+
+        `own` are counts of the model itself, where it predicted here: seconds, loss, loss_voxels.
+        """
         group = self.how.group_of(image)
         place = {"truth": truth, "system": system, "image": image} | ({"group": group} if self.how.group_by else {})
         by_class = [dict(counts) for counts in found.by_class]
         for counts in by_class:
-            counts |= {} if seconds is None else {"seconds": seconds}
+            counts |= own or {}
         row = {**place, **self._values(by_class, self.how.chosen)}
         self.rows["images"].append(row)
         for name, counts in zip(self.how.classes, by_class, strict=False):

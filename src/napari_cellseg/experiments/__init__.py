@@ -6,8 +6,9 @@ figures. The project itself is never changed.
 
 from __future__ import annotations
 
+from ._factors import FACTORS
 from ._scratch import approved_truth
 from ._simulate import Simulation, simulate
 from ._study import Study, study, study_table
 
-__all__ = ["Simulation", "Study", "approved_truth", "simulate", "study", "study_table"]
+__all__ = ["FACTORS", "Simulation", "Study", "approved_truth", "simulate", "study", "study_table"]

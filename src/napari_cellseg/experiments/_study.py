@@ -1,38 +1,36 @@
-"""What data are worth: one training under every combination of factors, with several seeds.
+"""What data, networks and trainings are worth: one training under every combination of factors, with several seeds.
 
-Data flow: for every combination a scratch project with the same pictures and splits, whose labels are the corrected or
-the draft ones and whose recipe is the project's or the bare normalisation -> train from scratch -> measure on the test
-images against the corrected labels. The experiment of Aziz et al. 2026 (IoU 0.7805 to 0.8980, one run each), with the
-variance over seeds.
+Data flow: factors (`_factors`) -> for every combination a `Variant`, all checked before the first training -> a scratch
+project with the same pictures, its labels and its division -> train from scratch -> measure on the test images
+against the corrected labels. The experiment of Aziz et al. 2026 (IoU 0.7805 to 0.8980, one run each), with the variance
+over seeds.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from .._types import Labels
 from ..config import Config
-from ..drafts import OtsuWatershed, draft
 from ..engine import TrainJob, open_round
 from ..errors import CellsegError
 from ..events import Event, Notice, Saved, StudyScored
 from ..preprocess import Recipe
-from ..project import Project, labels_before
-from ._scratch import Runner, Truth, approved_truth, measured, scratch_project
-
-LEVELS = {"recipe": ("raw", "preprocessed"), "labels": ("draft", "corrected")}
-"""Of every factor, the level of comparison first."""
+from ..project import PREDICTED, Project, difference, stratified_split
+from ._factors import Given, Variant, Varied, varied
+from ._scratch import Runner, approved_truth, measured, scratch_project
 
 
 @dataclass(frozen=True)
 class Study:
-    """What to vary, and how often to repeat each combination with another seed."""
+    """What to vary (see `FACTORS`; ``loss``, or with levels ``loss=dice/focal``), and how many seeds for each."""
 
     factors: tuple[str, ...] = ("recipe", "labels")
     repeats: int = 3
@@ -42,7 +40,7 @@ def study(source: Project, plan: Study, config: Config, folder: Path, run: Runne
     """Train and measure; `folder` takes scratch projects, `run` does the jobs.
 
     Draft labels are those that stood before a person touched an image; where there were none (imported truth), Otsu's
-    threshold with watershed makes them. Without the factor, recipe and labels are the project's own.
+    threshold with watershed makes them. What no factor says is the project's own.
 
     Yields
     ------
@@ -52,26 +50,22 @@ def study(source: Project, plan: Study, config: Config, folder: Path, run: Runne
     Raises
     ------
     CellsegError
-        When a factor is unknown, or there are no approved labels to learn from or to measure with.
+        Before the first training: when a factor or level is unknown or does not fit, or there are no approved labels
+        to learn from or to measure with.
     """
-    unknown = [f for f in plan.factors if f not in LEVELS]
-    if unknown or not plan.factors:
-        raise CellsegError(f"There is no factor {', '.join(unknown) or 'given'}.", f"Factors: {', '.join(LEVELS)}.")
-    truth, pool, _ = given = approved_truth(source)
-    if "recipe" in plan.factors and config.recipe == Recipe():
-        yield Notice("The project's recipe is the bare normalisation: raw and preprocessed images are the same.")
-    drafts = {id: labels_before(source, id) for id in pool} if "labels" in plan.factors else {}
-    made = [id for id, draft in drafts.items() if draft is None]
-    if made:
-        yield Notice(f"{len(made)} of {len(pool)} images have no draft; Otsu's threshold with watershed made one.")
-    for levels in product(*(LEVELS[f] for f in plan.factors)):
-        level = dict(zip(plan.factors, levels, strict=True))
-        labels = dict(truth)
-        if level.get("labels") == "draft":
-            labels |= {id: _made(source, config, id) if draft is None else draft for id, draft in drafts.items()}
-        own = config.model_copy(update={"recipe": Recipe()}) if level.get("recipe") == "raw" else config
-        with scratch_project(source, folder / "-".join(levels), set(truth), labels) as scratch:
-            yield from _repeated(scratch, own, plan.repeats, level, given, run)
+    if not plan.factors:
+        raise CellsegError("A study needs a factor.", "Give one: --factors recipe,labels.")
+    truth = approved_truth(source)
+    given = Given(source, config, truth)
+    factors = [varied(text, given) for text in plan.factors]
+    own = Variant(config, {id: truth.labels[id] for id in truth.pool})
+    variants = [(levels, _varied(own, factors, levels, given)) for levels in product(*(f.levels for f in factors))]
+    yield from _notices(factors, given, plan.repeats)
+    for n, (levels, variant) in enumerate(variants):
+        scratch, tests = _scratch(given, variant, folder / f"{n}")
+        with scratch:
+            named = {f.factor.name: level for f, level in zip(factors, levels, strict=True)}
+            yield from _repeated(scratch, variant.config, plan.repeats, named, tests, run)
 
 
 def study_table(scores: Sequence[StudyScored]) -> list[list[str]]:
@@ -100,8 +94,60 @@ def study_table(scores: Sequence[StudyScored]) -> list[list[str]]:
 # --- inside ---------------------------------------------------------------------------------------
 
 
+def _varied(own: Variant, factors: Sequence[Varied], levels: Sequence[str], given: Given) -> Variant:
+    """A variant with one level of every factor, the first factor first."""
+    pairs = zip(factors, levels, strict=True)
+    variant = reduce(lambda variant, pair: pair[0].factor.change(variant, pair[1], given), pairs, own)
+    variant.config.loss.check(variant.config.target.channels(len(given.project.classes)))
+    return variant
+
+
+def _notices(factors: Sequence[Varied], given: Given, repeats: int) -> Iterator[Event]:
+    names = [f.factor.name for f in factors]
+    if "recipe" in names and given.config.recipe == Recipe():
+        yield Notice("The project's recipe is the bare normalisation: raw and preprocessed images are the same.")
+    if given.made:
+        made, pool = len(given.made), len(given.truth.pool)
+        yield Notice(f"{made} of {pool} images have no draft; Otsu's threshold with watershed made one.")
+    levels = " x ".join(f"{len(f.levels)} of {f.factor.name}" for f in factors)
+    trainings = math.prod(len(f.levels) for f in factors) * repeats
+    yield Notice(f"{trainings} trainings: {levels}, each with {repeats} seed{'s' * (repeats != 1)}.")
+
+
+def _scratch(given: Given, variant: Variant, folder: Path) -> tuple[Project, list[str]]:
+    """A project of the same pictures with the labels and the division of a variant, and the images that measure."""
+    truth = given.truth.labels
+    scratch = scratch_project(given.project, folder, set(truth), truth)
+    try:
+        tests = list(given.truth.tests)
+        if variant.split is not None:  # drawn by the truth, before any label is another one
+            tests = stratified_split(scratch, "density", *variant.split, variant.config.train.seed)["test"]
+            if not tests:
+                raise CellsegError("That split leaves no image to measure with.", "Give the test images more.")
+        for record in scratch.images():
+            if record.id not in tests:
+                _learn_from(scratch, variant, record.id)
+    except BaseException:
+        scratch.close()
+        raise
+    return scratch, tests
+
+
+def _learn_from(scratch: Project, variant: Variant, id: str) -> None:
+    """Give an image the labels of a variant, approved but for what is unknown."""
+    labels, unknown = variant.labels.get(id), variant.unknown.get(id)
+    if labels is not None and (labels != scratch.store(id).labels).any():
+        scratch.approve_labels(id, labels)
+    if unknown is not None and unknown.any():
+        store = scratch.store(id)
+        box = tuple(slice(0, n) for n in store.labels.shape)
+        new = np.where(unknown, 0, store.labels), np.where(unknown, PREDICTED, store.state)
+        store.apply(difference("unknown", store.labels, store.state, box, *new))
+    scratch.release(id)
+
+
 def _repeated(
-    scratch: Project, config: Config, repeats: int, level: dict[str, str], given: Truth, run: Runner
+    scratch: Project, config: Config, repeats: int, level: dict[str, str], tests: list[str], run: Runner
 ) -> Iterator[Event]:
     for seed in range(repeats):
         open_round(scratch)
@@ -111,11 +157,5 @@ def _repeated(
             yield event
             if isinstance(event, Saved):
                 model = event.model
-        scores = measured(scratch, given.tests, model, run)
+        scores = measured(scratch, tests, model, run)
         yield StudyScored(level, train.seed, scores, time.monotonic() - start)
-
-
-def _made(project: Project, config: Config, id: str) -> Labels:
-    image = project.read_image(id)
-    pixels = config.recipe(image.load())
-    return draft(OtsuWatershed(), pixels, image.spacing_um, instances=project.task == "instance").labels

@@ -10,6 +10,17 @@ from __future__ import annotations
 from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._compact import Compacted, LogSize, compact, log_size
+from ._cycles import (
+    CycleMark,
+    ReviewCycle,
+    labels_at_marks,
+    labels_of_cycle,
+    open_cycle,
+    put_closed,
+    review_cycle,
+    review_cycles,
+    reviewer_of,
+)
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import export_labels, write_labels_of
@@ -22,6 +33,7 @@ from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
+from ._label_sources import SOURCES, LabelSource, automatic_truth, label_sources, undone_edits
 from ._label_store import LabelStore
 from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
@@ -100,6 +112,7 @@ __all__ = [
     "LARGEST",
     "PREDICTED",
     "RIGHT",
+    "SOURCES",
     "SUFFIX",
     "UNSURE",
     "WRONG",
@@ -107,6 +120,7 @@ __all__ = [
     "Added",
     "Addition",
     "Compacted",
+    "CycleMark",
     "Edit",
     "EditRow",
     "Entry",
@@ -116,6 +130,7 @@ __all__ = [
     "Holdout",
     "ImageRecord",
     "ImageStatus",
+    "LabelSource",
     "LabelStore",
     "LeftOut",
     "LogSize",
@@ -124,6 +139,7 @@ __all__ = [
     "Prediction",
     "Project",
     "Removed",
+    "ReviewCycle",
     "ReviewRecord",
     "RoundRecord",
     "SaidState",
@@ -139,6 +155,7 @@ __all__ = [
     "add_spot_check",
     "adopt_model",
     "assign_holdouts",
+    "automatic_truth",
     "begin_with",
     "best_epochs",
     "change_holdout",
@@ -170,7 +187,10 @@ __all__ = [
     "known_mask",
     "known_size",
     "known_sizes",
+    "label_sources",
+    "labels_at_marks",
     "labels_before",
+    "labels_of_cycle",
     "labels_of_others",
     "last_predictions",
     "learnt_from",
@@ -185,6 +205,8 @@ __all__ = [
     "note_prediction",
     "note_size",
     "object_size",
+    "open_cycle",
+    "put_closed",
     "put_fitted_target",
     "put_fucci_setup",
     "put_size",
@@ -196,6 +218,9 @@ __all__ = [
     "removed_images",
     "rename_image",
     "restore_image",
+    "review_cycle",
+    "review_cycles",
+    "reviewer_of",
     "safe_name",
     "said_size",
     "said_states",
@@ -205,6 +230,7 @@ __all__ = [
     "spot_checks",
     "stratified_split",
     "training_places",
+    "undone_edits",
     "unfinished_runs",
     "what_goes",
     "write_history",

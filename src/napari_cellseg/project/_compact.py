@@ -1,8 +1,8 @@
 """A shorter log: of every image, old edits become one, which holds what they led to; who did what and when is kept.
 
 Data flow: log of an image up to its limit -> replayed -> one row in place of the newest of them, summaries of all in
-the table `history` -> everything in one transaction, then the file is made smaller. What replays the log begins with
-that row, whatever it had before.
+the table `history`, labels at marks of review cycles in the marks -> everything in one transaction, then the file is
+made smaller. What replays the log begins with that row, whatever it had before.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import CellsegError
+from ._cycles import keep_marks
 from ._edit import Packed, difference, pack
 from ._folder import Project
 from ._records import COMPACTED, EditRow, ImageRecord
@@ -72,6 +73,7 @@ def compact(project: Project, keep: int = 1000, *, claimed: bool = False) -> Com
         for record in project.images():
             rows = _old(project.db.rows_after(record.id, 0), keep, _learnt_until(project))
             if len(rows) > 1:
+                keep_marks(connection, project, record, rows)
                 project.db.fold(connection, rows, _folded(project, record, rows))
                 folded += len(rows)
     project.db.shrink()

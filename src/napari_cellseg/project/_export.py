@@ -9,12 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import images as pictures
+from ._cycles import labels_of_cycle
 from ._folder import Project
 from ._records import ImageRecord
 
 
 def export_labels(
-    project: Project, id: str, folder: str | Path, format: str = "tif", *, known_only: bool = False
+    project: Project,
+    id: str,
+    folder: str | Path,
+    format: str = "tif",
+    *,
+    known_only: bool = False,
+    cycle: int | None = None,
 ) -> Path:
     """Write the labels of one image, as they stand on disk, to ``folder/<id>_labels.<format>``; returns that path.
 
@@ -24,6 +31,8 @@ def export_labels(
         One of `images.LABEL_FORMATS`.
     known_only
         Only corrected and approved voxels.
+    cycle
+        As labels were when this review cycle was closed.
 
     Raises
     ------
@@ -31,7 +40,7 @@ def export_labels(
         When there is no such image, the format does not suit it, or the file cannot be written.
     """
     record = project.image(id)
-    labels, state = project.load_labels(id)
+    labels, state = project.load_labels(id) if cycle is None else labels_of_cycle(project, id, cycle)
     chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
     return write_labels_of(project, record, chosen, Path(folder) / f"{id}_labels.{format}")
 

@@ -28,7 +28,7 @@ from ._snapshot import Snapshot, read_snapshot
 
 NAME = "project.db"
 _BESIDE = ("-wal", "-shm")
-_RENUMBERED = ("rounds", "reviews", "hints", "spot_places", "spot_answers")
+_RENUMBERED = ("rounds", "reviews", "hints", "spot_places", "spot_answers", "cycle_marks")
 """Tables whose rows nobody knows by their number."""
 
 
@@ -166,7 +166,8 @@ def _fill(
         with database.transaction() as connection:
             database.enter_images(connection, list(records.values()))
             _enter_others(connection, found.tables)
-            _enter_edits(connection, [row for row in found.edits if row[1] in records])
+            moved = _enter_edits(connection, [row for row in found.edits if row[1] in records])
+            _move_marks(connection, moved)
             database.count_on(connection, above)
             ahead = []
             for id, record in records.items():
@@ -210,14 +211,22 @@ def _enter_others(connection: sqlite3.Connection, tables: dict[str, list[Row]]) 
             connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({','.join('?' * len(row))})", values)
 
 
-def _enter_edits(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """The log in its order, with the numbers it had where they still count upwards."""
+def _enter_edits(connection: sqlite3.Connection, rows: Sequence[Row]) -> dict[tuple[str, int], int]:
+    """The log in its order, with the numbers it had where they still count upwards; new ones by image and old one."""
     last, moved = 0, dict[tuple[str, int], int]()
     for row in rows:
         n = row[0] if last < row[0] < 1 << 53 else last + 1
         undoes = moved.get((row[1], row[6])) if row[6] is not None else None
         connection.execute("INSERT INTO edits VALUES (?,?,?,?,?,?,?,?,?,?)", (n, *row[1:6], undoes, *row[7:]))
         moved[row[1], row[0]] = last = n
+    return moved
+
+
+def _move_marks(connection: sqlite3.Connection, moved: dict[tuple[str, int], int]) -> None:
+    """Let marks of review cycles name edits by the numbers that these have now."""
+    for n, image, edit in connection.execute("SELECT n, image, edit FROM cycle_marks").fetchall():
+        if moved.get((image, edit), edit) != edit:
+            connection.execute("UPDATE cycle_marks SET edit = ? WHERE n = ?", (moved[image, edit], n))
 
 
 def _missing(record: ImageRecord, rows: Sequence[Row], snapshot: tuple[Snapshot, Snapshot] | None) -> Edit:

@@ -17,7 +17,10 @@ OTHERS = {
     "hints": "image, time, author, data",
     "spot_places": "image, spot_check, number, kind, object, box, found, mark",
     "spot_answers": "image, time, author, spot_check, number, answer, missed, points, seconds",
+    "cycle_marks": "image, edit, cycle, kind, figures, data",
 }
+REFERRING = "cycle_marks"
+"""The table among the others whose second column is the number of an edit."""
 _OF_IMAGE = "(instr(key, '/') > 0 AND substr(key, instr(key, '/') + 1) = ?1 OR key IN ('size:' || ?1, 'seen:' || ?1))"
 """Settings of an image are called ``what/ID``; sizes (`_sizes.py`) have a colon."""
 
@@ -39,6 +42,8 @@ def copy_rows(source: Database, target: sqlite3.Connection, old: str, new: str, 
             if numbered:
                 values[0] += shift
                 values[6] = values[6] + shift if values[6] is not None else None
+            elif table == REFERRING and values[1]:  # 0 is before the first edit
+                values[1] += shift
             target.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", values)
     for key, value in source.rows(f"SELECT key, value FROM settings WHERE {_OF_IMAGE}", old):
         target.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (f"{str(key)[: -len(old)]}{new}", value))

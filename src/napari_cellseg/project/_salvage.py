@@ -25,6 +25,7 @@ Row = tuple[Any, ...]
 COLUMNS = {
     "images": 3, "edits": 10, "holdouts": 2, "rounds": 7, "reviews": 10, "hints": 5, "settings": 2, "history": 9,
     "spot_checks": 4, "spot_places": 9, "spot_answers": 10,
+    "review_cycles": 5, "cycle_marks": 7,
 }  # fmt: skip
 """Tables that are taken over, with the number of their columns."""
 _OTHERS = tuple(name for name in COLUMNS if name not in ("images", "edits"))
@@ -138,8 +139,10 @@ _KINDS: dict[str, tuple[Any, ...]] = {
     "spot_checks": (int, float | int, str, str),
     "spot_places": (int, str, int, int, str, int, str, int, int),
     "spot_answers": (int, str, float | int, str, int, int, str, int, str, float | int),
+    "review_cycles": (int, float | int, str, str, float | int | None),
+    "cycle_marks": (int, str, int, str, int, str, bytes | None),
 }
-_JSON = {"spot_checks": 3, "spot_places": 6, "spot_answers": 8}
+_JSON = {"spot_checks": 3, "spot_places": 6, "spot_answers": 8, "cycle_marks": 5}
 """Columns whose text must be JSON."""
 
 

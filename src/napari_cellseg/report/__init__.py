@@ -5,6 +5,7 @@ Data flow of the report: project folder -> `tell` -> `Story`, plain values -> cu
 
 from __future__ import annotations
 
+from ._cycles import CYCLE_COLUMNS, CycleTold, cycle_rows, sentence, told_cycles
 from ._dynamics import ModelRow, folders_of, model_row, model_rows, models_markdown, shown, write_model_rows
 from ._effort import Action, Effort, actions, summed
 from ._figures import plot_before_after, plot_curve, plot_strips, strips_png
@@ -14,16 +15,19 @@ from ._story import MEASURED, OWN, Story, Stretch, as_json, measured_against, te
 from ._tables import markdown, write_csv
 
 __all__ = [
+    "CYCLE_COLUMNS",
     "MEASURED",
     "OWN",
     "Action",
     "Case",
+    "CycleTold",
     "Effort",
     "ModelRow",
     "Story",
     "Stretch",
     "actions",
     "as_json",
+    "cycle_rows",
     "folders_of",
     "markdown",
     "measured_against",
@@ -36,10 +40,12 @@ __all__ = [
     "plot_before_after",
     "plot_curve",
     "plot_strips",
+    "sentence",
     "shown",
     "strips_png",
     "summed",
     "tell",
+    "told_cycles",
     "write_csv",
     "write_model_rows",
     "write_page",

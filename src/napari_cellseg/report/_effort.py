@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..project import EditRow, Project, entries
+from ..project import Project, entries, undone_edits
 
 PAUSE = 20.0
 """An action that comes later than this after the one before it (s) counts, but not its time."""
@@ -73,7 +73,7 @@ def actions(project: Project) -> list[Action]:
     found = []
     for record in project.images():
         rows = project.db.history(record.id)
-        undone = _undone(rows)
+        undone = undone_edits(rows)
         kept = [r for r in reversed(rows) if r.by_hand and not r.compacted and r.n not in undone]
         for entry in entries(kept):
             if entry.tool not in _UNCOUNTED:
@@ -101,12 +101,3 @@ def summed(done: Iterable[Action], by: Callable[[Action], str] = lambda a: "all"
 def _sum(done: list[Action]) -> Effort:
     timed = [a.seconds for a in done if a.seconds is not None]
     return Effort(len(done), len(timed), sum(timed), sum(a.voxels for a in done))
-
-
-def _undone(rows: Iterable[EditRow]) -> set[int]:
-    """Numbers of the edits that are undone in the end: what was undone may have been done again. Rows oldest first."""
-    undone: set[int] = set()
-    for row in rows:
-        if row.undoes is not None:
-            (undone.add if row.tool == "undo" else undone.discard)(row.undoes)
-    return undone

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..files import write_text
 from ..project import Sees, TrainingPlace
 from ..trust import Share, said
+from ._cycles import section
 from ._dynamics import COLUMNS, shown
 from ._effort import Effort
+from ._html import day, figure, minutes, number, table_of
 from ._methods import methods
 from ._plots import accuracy_plot, correction_plot
 from ._story import MEASURED, Story, Stretch, measured_against
@@ -56,7 +56,7 @@ def page(story: Story, cases: Sequence[Case] = (), measured: Sequence[Case] = ()
     """The whole page; `measured` are figures of what labels measure."""
     parts = (
         _head(story), _rounds(story), _before_after(story), _trust(story), _cases(cases), _training_places(story),
-        _work(story), _images(story), _measured(measured), _methods(story), _lineage(story),
+        _work(story), section(story.cycles), _images(story), _measured(measured), _methods(story), _lineage(story),
     )  # fmt: skip
     title = html.escape(story.name)
     return (
@@ -69,7 +69,7 @@ def page(story: Story, cases: Sequence[Case] = (), measured: Sequence[Case] = ()
 def _measured(figures: Sequence[Case]) -> str:
     if not figures:
         return ""
-    shown = "".join(_figure(png, text) for text, png in figures)
+    shown = "".join(figure(png, text) for text, png in figures)
     return f'<h2>Measured</h2><div class="row">{shown}</div>'
 
 
@@ -85,7 +85,7 @@ def _head(story: Story) -> str:
         "model in use": story.current or "none",
     }
     shown = "".join(f"<div><b>{html.escape(v)}</b>{html.escape(k)}</div>" for k, v in facts.items())
-    when = f"{_day(story.begun)} to {_day(story.ended)}" if story.begun and story.ended else "nothing done by hand yet"
+    when = f"{day(story.begun)} to {day(story.ended)}" if story.begun and story.ended else "nothing done by hand yet"
     return f'<h1>{html.escape(story.name)}</h1><p class="quiet">{when}</p><div class="facts">{shown}</div>'
 
 
@@ -117,8 +117,8 @@ def _rounds(story: Story) -> str:
         (accuracy_plot(story), "Accuracy over the work that it took. Hollow: a model that was not kept."),
         (correction_plot(story), "How much of what was looked at had to be corrected before each training."),
     ]
-    figures = "".join(_figure(png, text) for png, text in plots if png is not None)
-    return f'<h2>Rounds</h2>{_table(heads, rows, " class=wide")}{note}<div class="row">{figures}</div>'
+    figures = "".join(figure(png, text) for png, text in plots if png is not None)
+    return f'<h2>Rounds</h2>{table_of(heads, rows, " class=wide")}{note}<div class="row">{figures}</div>'
 
 
 def _round(stretch: Stretch) -> list[str]:
@@ -126,14 +126,14 @@ def _round(stretch: Stretch) -> list[str]:
     if r is None:
         return []
     said = {"keep": "kept", "roll back": "rolled back"}.get(r.decision, "not decided")
-    metrics = [f"{_num(stretch.metric(n, 'before'))} → {_num(stretch.metric(n, 'after'))}" for n in MEASURED]
+    metrics = [f"{number(stretch.metric(n, 'before'))} → {number(stretch.metric(n, 'after'))}" for n in MEASURED]
     share = "" if stretch.share is None else f"{stretch.share:.0%}"
     return [
         str(r.n),
         measured_against(r),
         r.child,
         f"{stretch.effort.actions:,}",
-        _minutes(stretch.effort),
+        minutes(stretch.effort),
         share,
         *metrics,
         said,
@@ -151,7 +151,7 @@ def _before_after(story: Story) -> str:
         if before is None or after is None:
             continue
         relative = f"{(after - before) / before:+.1%}" if before else ""
-        rows.append([title, _num(before), _num(after), f"{after - before:+.3f}", relative])
+        rows.append([title, number(before), number(after), f"{after - before:+.3f}", relative])
     if not rows:
         return ""
     text = (
@@ -159,7 +159,7 @@ def _before_after(story: Story) -> str:
         "so the two were not measured on the very same objects; each line of the table above was."
     )
     heads = ["", "Before", "After", "Absolute", "Relative"]
-    return f'<h2>Before and after</h2>{_table(heads, rows)}<p class="quiet">{text}</p>'
+    return f'<h2>Before and after</h2>{table_of(heads, rows)}<p class="quiet">{text}</p>'
 
 
 def _trust(story: Story) -> str:
@@ -169,7 +169,7 @@ def _trust(story: Story) -> str:
     heads = ["Check", "When", "By", "Labels of", "Right", "Precision", "Missed / found", "Recall", "Minutes"]
     rows = [
         [
-            str(r.check.n), _day(r.check.time), r.check.author, r.check.models, f"{r.right} of {r.right + r.wrong}",
+            str(r.check.n), day(r.check.time), r.check.author, r.check.models, f"{r.right} of {r.right + r.wrong}",
             _share(r.precision), f"{r.missed} / {r.found}" if r.fields_counted else "", _share(r.recall),
             f"{r.seconds / 60:.1f}",
         ]
@@ -181,7 +181,7 @@ def _trust(story: Story) -> str:
         "recall by Korn and Graubard's (1998), which allows for objects of one field being alike."
     )
     newest = "".join(f"<li>{html.escape(line)}</li>" for line in said(story.spot_checks[-1]))
-    table = _table(heads, rows)
+    table = table_of(heads, rows)
     return f'<h2>What nobody looked at</h2>{table}<ul>{newest}</ul><p class="quiet">{note}</p>'
 
 
@@ -192,7 +192,7 @@ def _share(share: Share) -> str:
 def _cases(cases: Sequence[Case]) -> str:
     if not cases:
         return ""
-    shown = "".join(_figure(png, text) for text, png in cases)
+    shown = "".join(figure(png, text) for text, png in cases)
     return f"<h2>Worst cases</h2>{shown}"
 
 
@@ -214,7 +214,7 @@ def _training_places(story: Story) -> str:
         "What a model still denies after learning it is either hard to see or a slip of the annotator. Score: "
         "(1 - IoU) times the size of the place as a share of the median object's, at most 1."
     )
-    table = _table(heads, rows) if rows else ""
+    table = table_of(heads, rows) if rows else ""
     return f'<h2>Training places to look at again</h2><p>{html.escape(said)}</p>{table}<p class="quiet">{note}</p>'
 
 
@@ -240,7 +240,7 @@ def _work(story: Story) -> str:
         return ""
     text = "An action takes the time since the one before it of the same person; if that is above 20 s, none."
     tables = "".join(
-        f"<div>{_table([title, 'Actions', 'Minutes', 'Seconds each', 'Voxels'], _efforts(efforts))}</div>"
+        f"<div>{table_of([title, 'Actions', 'Minutes', 'Seconds each', 'Voxels'], _efforts(efforts))}</div>"
         for title, efforts in (("Tool", story.by_tool), ("Person", story.by_person))
     )
     return f'<h2>Work</h2><div class="row">{tables}</div><p class="quiet">{text}</p>'
@@ -248,7 +248,7 @@ def _work(story: Story) -> str:
 
 def _efforts(efforts: Mapping[str, Effort]) -> list[list[str]]:
     return [
-        [name, f"{e.actions:,}", _minutes(e), "" if e.each is None else f"{e.each:.1f}", f"{e.voxels:,}"]
+        [name, f"{e.actions:,}", minutes(e), "" if e.each is None else f"{e.each:.1f}", f"{e.voxels:,}"]
         for name, e in efforts.items()
     ]
 
@@ -263,7 +263,7 @@ def _images(story: Story) -> str:
         shares = f"{status.corrected:.1%} / {status.approved:.1%}"
         rows.append([record.id, size, spacing, words.get(record.split, record.split), status.word, shares])
     heads = ["Image", "Pixels", "Voxel (µm)", "Used for", "Status", "Corrected / approved"]
-    return f"<h2>Images</h2>{_table(heads, rows)}"
+    return f"<h2>Images</h2>{table_of(heads, rows)}"
 
 
 def _methods(story: Story) -> str:
@@ -273,13 +273,13 @@ def _methods(story: Story) -> str:
 def _lineage(story: Story) -> str:
     rows = [
         [
-            m.id + (" (in use)" if m.id == story.current else ""), m.parent or "", _day(m.created), f"{m.steps:,}",
+            m.id + (" (in use)" if m.id == story.current else ""), m.parent or "", day(m.created), f"{m.steps:,}",
             f"{m.seconds / 60:.1f}", str(len(m.images)), str(m.seed), m.stopped_by,
         ]
         for m in sorted(story.models, key=lambda m: m.created)
     ]  # fmt: skip
     heads = ["Model", "Parent", "When", "Steps", "Minutes", "Images", "Seed", "Ended by"]
-    table = _table(heads, rows) if rows else "<p>There is no model yet.</p>"
+    table = table_of(heads, rows) if rows else "<p>There is no model yet.</p>"
     table += _learnt(story)
     config = f"<details><summary>Configuration</summary><pre>{html.escape(story.config.to_toml())}</pre></details>"
     return f"<h2>Models</h2>{table}{config}"
@@ -299,41 +299,5 @@ def _learnt(story: Story) -> str:
         "deviation of the val F1 over the epochs (validations); stability: 1 / sigma; slope: change of the val loss "
         "per epoch at the end."
     )
-    table = _table(heads, [[shown(row)[n] for n in kept] for row in rows], " class=wide")
+    table = table_of(heads, [[shown(row)[n] for n in kept] for row in rows], " class=wide")
     return f'<h3>How they learnt</h3>{table}<p class="quiet">{note}</p>'
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], how: str = "") -> str:
-    """Columns whose cells are numbers stand at the right."""
-    rows = [list(row) for row in rows]
-    right = [bool(rows) and all(_is_number(row[k]) for row in rows) for k in range(len(heads))]
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        inner = (f"<{tag}{' class=n' if r else ''}>{html.escape(c)}</{tag}>" for c, r in zip(cells, right, strict=True))
-        return f"<tr>{''.join(inner)}</tr>"
-
-    return f"<table{how}>{line(heads, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
-
-
-def _is_number(text: str) -> bool:
-    return not text.strip("0123456789.,%+-→ ") and not any(c.isalpha() for c in text)
-
-
-def _figure(png: bytes, text: str) -> str:
-    data = base64.b64encode(png).decode()
-    caption = html.escape(text)
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
-    )
-
-
-def _num(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _minutes(effort: Effort) -> str:
-    return f"{effort.seconds / 60:.1f}"
-
-
-def _day(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")

@@ -23,6 +23,7 @@ from ..project import (
     training_places,
 )
 from ..trust import SpotResult, as_row, results
+from ._cycles import CycleTold, cycle_rows, told_cycles
 from ._dynamics import ModelRow, model_rows
 from ._effort import Action, Effort, actions, summed
 
@@ -96,6 +97,7 @@ class Story:
     spot_checks: tuple[SpotResult, ...] = ()
     training_places: TrainingPlaces | None = None
     learnt: tuple[ModelRow, ...] = ()
+    cycles: tuple[CycleTold, ...] = ()
 
     @property
     def rounds(self) -> list[Stretch]:
@@ -138,6 +140,7 @@ def tell(project: Project) -> Story:
         spot_checks=tuple(results(project)),
         training_places=training_places(project),
         learnt=tuple(model_rows(project)),
+        cycles=tuple(told_cycles(project, done)),
     )
 
 
@@ -184,6 +187,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "models": {m.id: {"parent": m.parent, "steps": m.steps, "seconds": m.seconds} for m in story.models},
         "spot_checks": [as_row(r) for r in story.spot_checks],
         "learnt": [asdict(row) for row in story.learnt],
+        "review_cycles": cycle_rows(story.cycles),
     }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from ..nets.device import Device, choose
 from ..project import ModelCard, Project, write_model
 from ._initial import Beginning, begin
 from ._loop import Loop, best_network
+from ._loss_on import loss_on
 from ._optimise import rate
 from ._runs import RunFolder, RunRecord
 from ._show import show_training
@@ -36,7 +37,7 @@ from ._trial import TRIED, better_of, is_due
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Loop", "is_first", "rate", "show_training", "train", "versions"]
+__all__ = ["Loop", "is_first", "loss_on", "rate", "show_training", "train", "versions"]
 
 FIRM = 10
 """With fewer objects to learn from, the parent is remembered less: of a new kind of image it may know nothing."""

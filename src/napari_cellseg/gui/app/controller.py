@@ -268,7 +268,7 @@ class Controller(Parts):
         """Give an answer of the engine to the part that asked."""
         askers = (
             self.prediction, self.live, self.old_and_new, self.before_after, self.all_images, self.comparison,
-            self.errors, self.places, self.explaining,
+            self.errors, self.places, self.explaining, self.report,
         )  # fmt: skip
         if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)

@@ -42,6 +42,7 @@ from .projects import Projects
 from .recent import RecentProjects
 from .report_file import ReportFile
 from .review import Review
+from .review_cycles import ReviewCycles
 from .session import Session
 from .spot_check import SpotChecks
 from .state_view import StateView
@@ -82,7 +83,7 @@ class Parts:
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
         self.training, self.log = Training(ws, self.projects), EditLog(ws, self.projects)
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
-        self.measuring, self.places = Measuring(ws), PlacesOfTraining(ws)
+        self.measuring, self.places, self.cycles = Measuring(ws), PlacesOfTraining(ws), ReviewCycles(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
         self.garbage = Garbage()
@@ -136,7 +137,7 @@ class Parts:
         _follow(self.hints.took_brush, self.tools.keys.listen_for_escape)
         _follow(self.hints.changed, self.live.hinted)
         _follow(self.training.decided, self.old_and_new.clear)
-        _follow(ws.project_opened, self.places.opened, self.spot.opened)
+        _follow(ws.project_opened, self.places.opened, self.spot.opened, self.cycles.opened)
         _follow(ws.image_opened, self.spot.image_opened, self.explaining.image_opened, self.garbage.image_opened)
         _follow(ws.image_closing, self.spot.image_closing)
         _follow(self.prediction.written, self.spot.predicted)

@@ -29,6 +29,7 @@ from ...project import (
 )
 from ...targets import Target
 from .crops import Pair
+from .cycles_view import CyclesState
 from .explained import ExplainState
 from .items import Item as Line
 from .measured import MeasureState
@@ -259,6 +260,8 @@ class Session:
     """Where the model in use disagrees with what it learnt, the worst first."""
     spot: SpotState = field(default_factory=SpotState)
     """The spot check: what it asks, and what it comes to."""
+    cycles: CyclesState = field(default_factory=CyclesState)
+    """Review cycles of the project."""
     log: LogSize | None = None
     """How long the log of edits is, where somebody asked."""
     measured: MeasureState = field(default_factory=MeasureState)

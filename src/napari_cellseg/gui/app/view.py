@@ -9,6 +9,7 @@ from ...project import TrainingPlace
 from ..layers.channels import ALL
 from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
+from .cycles_view import cycles_view
 from .edit_log import log_view
 from .explained import ExplainView
 from .image_status import mark, statuses, summary
@@ -180,6 +181,7 @@ def _learning(s: Session, open_round: bool, *allowed: Control) -> dict[str, Any]
         "places": tuple(_place(n, p) for n, p in enumerate(s.places)),
         "find_places": _first(*allowed, Control(bool(s.rounds or s.unjudged), "Fine-tune a model here first.")),
         "spot": spot_view(s.spot, _first(*allowed, _spot(s))),
+        "cycles": cycles_view(s.cycles, _first(*allowed, Control(bool(s.images), "Add images first."))),
         "look_old": _look(s, open_round, "old"),
         "look_new": _look(s, open_round, "new"),
         "better": open_round and s.rounds[-1].child == s.current_model,

@@ -12,6 +12,7 @@ from ...preprocess import Recipe
 from ...targets import Target
 from .copy_text import Call
 from .crops import Pair
+from .cycles_view import CyclesView
 from .edit_log import LogView
 from .explained import ExplainView
 from .items import Control, Item, Step
@@ -136,6 +137,7 @@ class View:
     """Where the model disagrees with what it learnt; marked where somebody has edited since."""
     find_places: Control
     spot: SpotView
+    cycles: CyclesView
     measure: MeasureView
     cancel: Control
     correct: Control

@@ -32,6 +32,7 @@ RUNNING = {
     "judge": "Judging on held-out corrections",
     "explain": "Explaining",
     "places": "Predicting what the model learnt from",
+    "report": "Predicting held-out images for the worst cases",
 }
 """What the status line says of a job, by its kind."""
 

@@ -21,6 +21,7 @@ from ..app.items import Item
 from ..app.old_and_new import Side
 from ..app.view import View
 from .page import Page
+from .panel_review_cycles import ReviewCyclesPanel
 from .panel_spot_check import SpotCheckPanel
 from .panel_training_places import TrainingPlacesPanel
 from .widgets import READ_MASKS, ActionButton, heading, hint, row
@@ -54,8 +55,9 @@ class RoundsPage(Page):
         self.form.addWidget(self.changing)
         self.form.addWidget(row(self.keep, self.back))
         self._make_errors()
-        self.panels = SpotCheckPanel(self.controller), TrainingPlacesPanel(self.controller)
-        for title, panel in zip(("What nobody looked at", "Label errors"), self.panels, strict=True):
+        c = self.controller
+        self.panels = SpotCheckPanel(c), TrainingPlacesPanel(c), ReviewCyclesPanel(c)
+        for title, panel in zip(("What nobody looked at", "Label errors", "Review cycles"), self.panels, strict=True):
             self.form.addWidget(heading(title))
             self.form.addWidget(panel)
         self.form.addWidget(heading("All rounds"))
@@ -71,6 +73,11 @@ class RoundsPage(Page):
     def places(self) -> TrainingPlacesPanel:
         """Where the model denies what it learnt."""
         return self.panels[1]
+
+    @property
+    def cycles(self) -> ReviewCyclesPanel:
+        """Passes of a reviewer over all images."""
+        return self.panels[2]
 
     def _make_table(self) -> None:
         """Metrics before and after."""
@@ -108,8 +115,8 @@ class RoundsPage(Page):
         self._rounds: tuple[Item, ...] = ()
         self.report = ActionButton(
             "Write report...",
-            "One file for a browser: rounds, work by tool and person, images, a paragraph of methods, models. "
-            "napari-cellseg report adds the worst cases.",
+            "One file for a browser: rounds, the worst cases, work by tool and person, images, a paragraph of methods, "
+            "models. Held-out images are predicted for it.",
             self._write_report,
         )
 
