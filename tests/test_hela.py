@@ -219,6 +219,8 @@ def test_the_most_salient_cells_are_found_and_each_has_its_nucleus():
         assert min(np.hypot(p.y - 200, p.x - wanted) for p in places) < 40
     found = Hela(cells=0, crop=400)(image[None].astype(np.float32))
     assert jaccard(found == 2, truth == 2) > 0.93
+    narrow = Hela(cells=0, crop=300)(image[None].astype(np.float32))
+    assert (narrow[:, :40] == 0).all(), "nothing is said of what was not looked at"
     assert len(salient(image[None].astype(np.float32), n, 2)) == 2
 
 

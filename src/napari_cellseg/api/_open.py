@@ -411,7 +411,8 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         images : str or list of str
             Ids; all images without labels where not given.
         method : str or a draft method
-            ``"otsu"``; ``"forest"``, which learns from what is corrected or hinted at; or one of another package.
+            ``"otsu"``; ``"forest"``, which learns from what is corrected or hinted at; ``"hela"`` (electron
+            micrographs, classes); or one of another package.
         settings : dict or list of str
             Of the method: ``{"polarity": "dark"}``.
         hints : list of arrays or paths

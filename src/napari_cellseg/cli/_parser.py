@@ -119,7 +119,7 @@ def _draft(verbs: Any) -> None:
     sub.add_argument(
         "--method", default="otsu", metavar="METHOD",
         help="otsu: Otsu's threshold; forest: a random forest that learns from what is corrected or hinted at in the "
-        "train images; or one that another package adds",
+        "train images; hela: envelopes, nuclei and cells in electron micrographs; or one that another package adds",
     )  # fmt: skip
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images without labels")
     sub.add_argument(

@@ -91,7 +91,7 @@ def read_planes(
     """
     labels, state = project.load_labels(record.id)
     manual, known = _known(project, record, labels, state, config)
-    if not known.any():
+    if not (known.any() or manual.any()):
         return []
     if slices and known.ndim == 3:
         first, step, last = (int(n) for n in slices.split(":"))

@@ -54,14 +54,16 @@ class Hela(HelaNumbers):
         places: list[Place | None] = [None]
         if self.cells != 1:
             places = list(salient(volume, n, self.cells or 25))
-        core, outside = np.zeros(volume.shape, bool), np.zeros(volume.shape, bool)
+        core, outside, looked_at = (np.zeros(volume.shape, bool) for _ in range(3))
         for place in places:
             box = _round(place, volume.shape, n)
             three = self.axes == "three" or (self.axes == "auto" and stretch <= CUBES)
             found = parts(volume[box], n, three_axes=three, stretch=stretch, middle=place and place.z, stop=stop)
             core[box] |= found.nucleus
             outside[box] |= found.background
+            looked_at[box] = True
         labels = np.stack([self._cleaned(classes(c, o, n)) for c, o in zip(core, outside, strict=True)])
+        labels[~looked_at] = 0  # beyond what was cut out round the cells
         return labels if grey.ndim == 3 else labels[0]
 
     def _cleaned(self, plane: Labels) -> Labels:
