@@ -6,6 +6,7 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 
 from __future__ import annotations
 
+from ._cells import CellsFound, cell_roles
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
@@ -38,6 +39,7 @@ __all__ = [
     "AddedPicture",
     "Additions",
     "Agreement",
+    "CellsFound",
     "Description",
     "Drafts",
     "Evaluation",
@@ -58,6 +60,7 @@ __all__ = [
     "Verb",
     "Worst",
     "WorstWanted",
+    "cell_roles",
     "compare_systems",
     "describe",
     "evaluate",

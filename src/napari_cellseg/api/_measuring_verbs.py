@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..measurement import Choosing
+from ..measurement import CellRules, Choosing
 from ..project import Project
+from ._cells import CellMaking, CellsFound, Together, cells_of_project
 from ._describe import Describing, Description, describe_project
 from ._fucci import FucciResult, Telling, fucci_project, merged_setup
 from ._fucci_said import say, say_all
@@ -134,6 +135,52 @@ class MeasuringVerbs:
             say_all(self.project, corrections)
         how = Telling(group_by, time_by, csv, summary, figure, json)
         return fucci_project(self.project, names(images), setup, how, stop)
+
+    @method
+    def cells(
+        self,
+        images: Several = None,
+        *,
+        nucleus: str = "nucleus",
+        envelope: str = "envelope",
+        rules: CellRules | None = None,
+        together: Mapping[str, Together] | None = None,
+        csv: str | Path | None = None,
+        out: str | Path | None = None,
+        format: str = "tif",
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[CellsFound]:
+        """Make cells as objects out of classes: connected nuclei count them, every pixel of a cell goes to one.
+
+        Parameters
+        ----------
+        images : str or list of str
+            Ids; all images where not given.
+        nucleus, envelope : str
+            The classes of nuclei and of their envelopes; every other class but ``background`` is the rest of a cell.
+        rules : CellRules
+            Smallest parts, gaps between slices, and how borders are drawn (`measurement.CellRules`).
+        together : dict of lists
+            By image: for each cell, places in parts of its nucleus that are not connected.
+        csv : str or Path
+            Write the table of cells.
+        out, format : str or Path, str
+            Write masks ``ID_cells``, ``ID_nuclei`` and ``ID_envelopes`` into this folder; their numbers are the same.
+        on_event, stop : callable
+            Called with every event; asked before every image whether to end.
+
+        Returns
+        -------
+        CellsFound
+
+        Raises
+        ------
+        CellsegError
+            When the project has objects, a name does not fit, or a file cannot be written.
+        """
+        how = CellMaking(nucleus, envelope, rules or CellRules(), together, csv, out, format)
+        return (yield from cells_of_project(self.project, names(images), how, stop))
 
     @method
     def describe(

@@ -203,6 +203,28 @@ def fucci(verbs: Any) -> None:
     progress(sub)
 
 
+def cells(verbs: Any) -> None:
+    sub = verb(
+        verbs, "cells", "Cells as objects out of classes: connected nuclei count them, every pixel of a cell goes to "
+        "one; cell, nucleus and envelope share a number.", "_cells",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images")
+    sub.add_argument("--nucleus", default="nucleus", metavar="CLASS", help="the class of nuclei")
+    sub.add_argument("--envelope", default="envelope", metavar="CLASS", help="the class of envelopes, if there is one")
+    sub.add_argument("--least", type=int, default=50, metavar="VOXELS", help="smaller nuclei are none")
+    sub.add_argument("--gap", type=int, default=0, metavar="SLICES", help="parts of a nucleus so far apart are one")
+    sub.add_argument("--cap", type=float, default=0.7, metavar="SHARE", help="cut the distance to the background here")
+    sub.add_argument(
+        "--same-nucleus", nargs="+", action="append", default=[], metavar=("ID", "PLACE"),
+        help="parts of one nucleus, by places in them: ID Z,Y,X Z,Y,X",
+    )  # fmt: skip
+    sub.add_argument("--csv", metavar="FILE", help="write the table of cells (.csv, or .parquet with pyarrow)")
+    sub.add_argument("--out", metavar="DIR", help="write masks of cells, nuclei and envelopes")
+    sub.add_argument("--format", default="tif", help="of the masks")
+    progress(sub)
+
+
 def describe(verbs: Any) -> None:
     sub = verb(
         verbs, "describe", "What a data set is like: sizes, contrast, intensities; objects per image, their sizes and "

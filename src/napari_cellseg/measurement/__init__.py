@@ -6,6 +6,7 @@ columns, each declared once -> one table per image -> counts, densities and size
 
 from __future__ import annotations
 
+from ._cells import CellRules, Cells, Roles, cells_of_classes
 from ._columns import COLUMNS, GROUPS, Column, chosen
 from ._contact_sheet import contact_sheet
 from ._describe import (
@@ -62,6 +63,8 @@ __all__ = [
     "USUAL_TIMES",
     "VALUES",
     "Candidate",
+    "CellRules",
+    "Cells",
     "Choosing",
     "Column",
     "Decision",
@@ -69,9 +72,11 @@ __all__ = [
     "Interval",
     "Measured",
     "Objects",
+    "Roles",
     "Threshold",
     "Well",
     "array_channels",
+    "cells_of_classes",
     "channel_number",
     "channels_of",
     "check_picture_path",

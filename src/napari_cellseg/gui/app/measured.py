@@ -170,6 +170,8 @@ class MeasureView:
     use: Control
     """Whether there is a table to look at and to save."""
     everything: Control
+    cells: Control
+    """Whether cells can be made out of the open image's classes."""
     fucci: FucciView
 
 
@@ -187,6 +189,7 @@ def measure_view(state: MeasureState, image: str, everything: Control, idle: Con
         measure=next((c for c in (some, idle) if not c.enabled), some),
         use=Control(table is not None, "" if table is not None else "Press Measure first."),
         everything=everything,
+        cells=next((c for c in (Control(bool(image), "Open an image first."), idle) if not c.enabled), idle),
         fucci=fucci_view(state.fucci, image, 0 if state.labels else state.object, idle, writable),
     )
 

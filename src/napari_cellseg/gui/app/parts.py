@@ -18,6 +18,7 @@ from ..layers.image_layers import ImageLayers
 from .additions import Additions
 from .all_images import AllImages
 from .before_after import BeforeAfter
+from .cell_layers import CellLayers
 from .comparison import Comparison
 from .edit_log import EditLog
 from .engine_events import EngineEvents
@@ -86,7 +87,7 @@ class Parts:
         self.measuring, self.places, self.cycles = Measuring(ws), PlacesOfTraining(ws), ReviewCycles(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
-        self.garbage = Garbage()
+        self.garbage, self.cell_layers = Garbage(), CellLayers(ws)
         self._connect()
         self._watch_viewer()
         self.projects.look_for_images()

@@ -252,11 +252,15 @@ class keep_active:
 
 def geometry(record: ImageRecord) -> dict[str, Any]:
     """What every layer of an image has: scale, units, names of axes, and whose it is."""
+    return {**bare_geometry(record), "metadata": {OURS: record.id}}
+
+
+def bare_geometry(record: ImageRecord) -> dict[str, Any]:
+    """Scale, units and names of axes alone, for layers that lie over an image and are anybody's."""
     letters = tuple(record.spatial_axes.lower())
-    common = {"axis_labels": letters, "metadata": {OURS: record.id}}
     if record.spacing_um is None:
-        return common
-    return {"scale": record.spacing_um, "units": ("um",) * len(letters), **common}
+        return {"axis_labels": letters}
+    return {"axis_labels": letters, "scale": record.spacing_um, "units": ("um",) * len(letters)}
 
 
 def is_ours(layer: Any) -> bool:

@@ -84,6 +84,13 @@ class MeasurePage(Page):
             self.form.addWidget(widget)
         self.form.addWidget(row(self.save, self.everything))
         self.fucci = FucciPanel(self.controller)
+        self.cells = ActionButton(
+            "Cells out of classes",
+            "Connected nuclei count the cells, every pixel of a cell goes to one of them: two new layers, cells and "
+            "nuclei by one number.",
+            self.controller.cell_layers.show,
+        )
+        self.form.addWidget(self.cells)
         self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)
 
@@ -112,6 +119,8 @@ class MeasurePage(Page):
         self._show_scatter(state)
         self.several.setText(shown.several)
         self.some.setVisible(bool(shown.several))
+        self.cells.setVisible(view.semantic)
+        self.cells.show_control(shown.cells)
         self.cycle.setVisible(shown.fucci.there)
         self.fucci.show_view(shown)
         self.what.setText(state.table.meaning(state.column) if state.table is not None else "")

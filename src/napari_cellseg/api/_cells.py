@@ -1,0 +1,134 @@
+"""Cells as objects out of a project's classes: a table, and masks of cells, nuclei and envelopes by one number."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CellsegError
+from ..events import ObjectsMeasured, Skipped, Stopped
+from ..images import LABEL_FORMATS, write_labels
+from ..measurement import CellRules, Cells, Roles, cells_of_classes, check_table_path, write_table
+from ..project import Project
+from ._work import Stop, Work
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Together = Sequence[Sequence[tuple[int, ...]]]
+"""Places in parts of one nucleus, a list for each cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellsFound:
+    """Cells of a project.
+
+    Attributes
+    ----------
+    table
+        A row for each cell of each image (see `measurement.Cells`), with a column ``image``.
+    left_out
+        Images that could not be used, with message and hint.
+    files
+        What was written.
+    stopped
+        Whether it ended early at somebody's wish; the table is not written then.
+    """
+
+    table: DataFrame
+    left_out: tuple[Skipped, ...] = ()
+    files: tuple[Path, ...] = ()
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class CellMaking:
+    """Which classes are what, how cells are made, and what is written."""
+
+    nucleus: str = "nucleus"
+    envelope: str = "envelope"
+    rules: CellRules = field(default_factory=CellRules)
+    together: Mapping[str, Together] | None = None
+    csv: str | Path | None = None
+    out: str | Path | None = None
+    format: str = "tif"
+
+
+def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop: Stop) -> Work[CellsFound]:
+    """Make cells of images, in a project of classes."""
+    import pandas as pd
+
+    roles = cell_roles(project, how.nucleus, how.envelope)
+    wanted = [project.image(id).id for id in ids] or [r.id for r in project.images()]
+    unknown = set(how.together or {}) - set(wanted)
+    if unknown:
+        raise CellsegError(f"There is no image {sorted(unknown)[0]} among those that are looked at.", "Check its name.")
+    if how.csv:
+        check_table_path(how.csv)
+    if how.format not in LABEL_FORMATS:
+        raise CellsegError(f"Labels are not written as {how.format!r}.", f"Use one of {', '.join(LABEL_FORMATS)}.")
+    tables, left_out, files = [], [], list[Path]()
+    for id in wanted:
+        if stop():
+            yield Stopped("cancelled")
+            break
+        start = time.perf_counter()
+        try:
+            found = cells_of_image(project, id, roles, how.rules, (how.together or {}).get(id, ()))
+            files += _masks(project, id, found, how)
+        except CellsegError as error:
+            if len(wanted) == 1:
+                raise
+            left_out.append(Skipped(id, error.message, error.hint))
+            yield left_out[-1]
+            continue
+        found.table.insert(0, "image", id)
+        tables.append(found.table)
+        yield ObjectsMeasured(id, len(found.table), time.perf_counter() - start)
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if how.csv and not stop():
+        files.append(write_table(table, Path(how.csv)))
+    return CellsFound(table, tuple(left_out), tuple(files), stop())
+
+
+def cells_of_image(project: Project, id: str, roles: Roles, rules: CellRules, together: Together = ()) -> Cells:
+    """Cells of one image, as it is labelled now."""
+    labels, _ = project.load_labels(id)
+    return cells_of_classes(labels, roles, rules, spacing=project.image(id).spacing_um, together=together)
+
+
+def cell_roles(project: Project, nucleus: str = "nucleus", envelope: str = "envelope") -> Roles:
+    """The project's classes by their names; what is neither background nor one of the two is the rest of a cell.
+
+    Raises
+    ------
+    CellsegError
+        When the project has objects, or no class of the name of nuclei.
+    """
+    if project.task == "instance":
+        raise CellsegError("The labels of this project are objects already.", "This is for projects of classes.")
+    numbers = {name.strip().lower(): n for n, name in enumerate(project.classes, 1)}
+    if nucleus.lower() not in numbers:
+        raise CellsegError(
+            f"The project has no class {nucleus!r}.",
+            f"Say which of {', '.join(project.classes)} are nuclei: cells --nucleus CLASS.",
+        )
+    inner, shell = numbers.pop(nucleus.lower()), numbers.pop(envelope.lower(), 0)
+    numbers.pop("background", None)
+    return Roles(inner, shell, tuple(numbers.values()))
+
+
+def _masks(project: Project, id: str, found: Cells, how: CellMaking) -> list[Path]:
+    if how.out is None:
+        return []
+    folder, spacing = Path(how.out), project.image(id).spacing_um
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {"cells": found.cells, "nuclei": found.nuclei, "envelopes": found.envelopes}
+    return [
+        write_labels(folder / f"{id}_{name}.{how.format}", labels, spacing)
+        for name, labels in parts.items()
+        if name != "envelopes" or labels.any()
+    ]
