@@ -27,7 +27,8 @@ def cells(options: Namespace) -> int:
         )  # fmt: skip
     if not (options.events or done.stopped):
         bare = int(done.table["no_nucleus"].sum()) if len(done.table) else 0
-        print(f"{len(done.table)} cells, {bare} of them without a nucleus.")
+        many = "1 cell" if len(done.table) == 1 else f"{len(done.table)} cells"
+        print(f"{many}, {bare} of them without a nucleus." if bare else f"{many}.")
         for path in done.files:
             print(path)
     return status(done.left_out, stopped=done.stopped)

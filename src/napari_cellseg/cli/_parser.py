@@ -118,7 +118,8 @@ def _draft(verbs: Any) -> None:
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
         "--method", default="otsu", metavar="METHOD",
-        help="otsu: Otsu's threshold; forest: a random forest that learns from what is corrected or hinted at in the "
+        help="otsu: a threshold and watershed (--set threshold=li, triangle, local); blobs: round objects of about one "
+        "size; forest: a random forest that learns from what is corrected or hinted at in the "
         "train images; hela: envelopes, nuclei and cells in electron micrographs; or one that another package adds",
     )  # fmt: skip
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images without labels")

@@ -9,6 +9,7 @@ the project does. Other packages add methods: see `extensions`.
 from __future__ import annotations
 
 from ..extensions import DraftMethod, DraftStopped, declarations, kind_of
+from ._blobs import Blobs
 from ._draft import Drafted, Method, check_task, draft
 from ._forest import Example, FittedClassifier, PixelClassifier
 from ._known import learn
@@ -18,13 +19,14 @@ from .hela import Hela
 
 Unlearnt = DraftMethod | PixelClassifier
 """A method as it is declared; the random forest must `learn` before it drafts."""
-_CLASSES: list[type[Unlearnt]] = [*declarations("drafts", (OtsuWatershed, Hela), DraftMethod), PixelClassifier]
+_CLASSES: list[type[Unlearnt]] = [*declarations("drafts", (OtsuWatershed, Blobs, Hela), DraftMethod), PixelClassifier]
 DRAFTS = {kind_of(cls): cls for cls in _CLASSES}
 """Every method by the name that `draft --method` takes."""
 
 __all__ = [
     "ADVICE",
     "DRAFTS",
+    "Blobs",
     "DraftMethod",
     "DraftStopped",
     "Drafted",

@@ -45,7 +45,8 @@ class CellLayers:
             self._put(f"{record.id} cells", found.cells, found)
             bare = int(found.table["no_nucleus"].sum())
             without = f", {bare} of them without a nucleus" if bare else ""
-            ws.session.update(status=f"{len(found.table):,} cells{without}. Choose their layer above to measure them.")
+            many = "1 cell" if len(found.table) == 1 else f"{len(found.table):,} cells"
+            ws.session.update(status=f"{many}{without}. Choose their layer above to measure them.")
 
         ws.session.update(progress=Progress("cells", f"Making cells of {record.id}"))
         ws.helper.later(lambda: cells_of_classes(labels, roles, CellRules(), spacing=record.spacing_um), take)
