@@ -87,6 +87,10 @@ class MeasurePage(Page):
         self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)
 
+    def opened(self) -> None:
+        """What the first measurement needs is prepared meanwhile."""
+        self.controller.measuring.ready.prepare()
+
     def show_view(self, view: View) -> None:
         """Show what was measured."""
         shown, state = view.measure, view.measure.state
