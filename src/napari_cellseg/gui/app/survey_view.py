@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Kind = Literal["describe", "select", "plate"]
 OF_TIME = "growth_rate", "doubling_time"
 """Values of a plate that need time points."""
+SIZES = "height", "width", "depth", "channels"
+"""Of images, which are told in a sentence."""
+MOST_ROWS = 24
+"""Of a table in the dock; files have all."""
 NOTHING_TOLD = "No name of an image tells its well (B03, r02c03) or its time point (t005, day3)."
 
 
@@ -84,8 +88,9 @@ def described(done: Description) -> Survey:
     from ...measurement import describe_cells
 
     sizes = ", ".join(f"{k['size']} {k['dtype']} ({k['images']})" for k in done.sizes.to_dict("records"))
-    cells = [describe_cells(row) for row in done.summary.to_dict("records")]
-    rows = (("", "mean ± SD", "median", "min to max"), *(row[:4] for row in cells))
+    told = [row for row in done.summary.to_dict("records") if row["figure"] not in SIZES]
+    cells = (describe_cells(row) for row in told)
+    rows = (("", "mean ± SD", "min to max"), *((figure, mean, span) for figure, mean, _, span, _ in cells))
     return Survey(f"{len(done.images)} images: {sizes}", rows, files=done.files)
 
 
@@ -106,11 +111,15 @@ def selected(done: Selection) -> Survey:
 
 def plated(done: Measurements, value: str) -> Survey:
     """The map of a plate, and how groups grow."""
-    wells = "" if done.plate is None else f"{len(done.plate)} wells, coloured by {value.replace('_', ' ')}. "
+    wells = "" if done.plate is None else f"{len(done.plate)} wells, coloured by {value.replace('_', ' ')}."
     rows = () if done.growth is None else _growth(done.growth)
+    groups = len(rows) - 1
+    growth = f"Growth of the density of {groups} group{'s' * (groups != 1)}." if rows else ""
+    if groups > MOST_ROWS:
+        rows = (*rows[: MOST_ROWS + 1], (f"... {groups - MOST_ROWS} more", "", ""))
     pictures = [f for f in done.files if f.suffix == ".png"]
     first = next((f for f in pictures if "plate" in f.name), pictures[0] if pictures else None)
-    return Survey(f"{wells}{'Growth of density:' if rows else ''}".strip(), rows, (), first, done.files)
+    return Survey(f"{wells} {growth}".strip(), rows, (), first, done.files)
 
 
 def _growth(table: DataFrame) -> tuple[tuple[str, ...], ...]:

@@ -45,7 +45,7 @@ class SurveyPanel(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)  # else texts are cut
         self.said, self.table, self.picture, self.list = hint(), QLabel(), QLabel(), QListWidget()
         self.table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.table.setWordWrap(True)
+        self.table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # makes no dock wider
         self.picture.setToolTip("Save it to see it larger.")
         self.list.setWordWrap(True)
         self.list.setFixedHeight(150)
@@ -56,7 +56,7 @@ class SurveyPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(6)
-        for widget in (hint(self.about), *self.controls(), self.said, self.table, self.picture, self.list, self.save):
+        for widget in (hint(self.about), *self.controls(), self.said, self.picture, self.table, self.list, self.save):
             layout.addWidget(widget)
         self._show(None)
 
