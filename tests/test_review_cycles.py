@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +167,26 @@ def test_a_recovered_database_has_the_cycles(reviewed: Project) -> None:
             assert np.array_equal(labels_of_cycle(again, id, n)[0], labels)
 
 
+def test_marks_follow_edits_that_a_recovery_numbers_anew(reviewed: Project) -> None:
+    """Another database knew an edit in between, with a higher number: what came after it gets higher ones."""
+    wanted = {n: labels_of_cycle(reviewed, "cells0", n)[0] for n in (1, 2)}
+    edits = reviewed.db.rows("SELECT image, n FROM edits ORDER BY n")
+    path = reviewed.path
+    reviewed.close()
+    kept = path / "project.db.damaged-20260101-000000"
+    shutil.copy(path / "project.db", kept)
+    with closing(sqlite3.connect(kept)) as connection, connection:
+        first = connection.execute("SELECT * FROM edits WHERE image = 'cells1' ORDER BY n").fetchone()
+        later = (40, *first[1:2], first[2] + 1e-4, *first[3:8], first[8] + 1, first[9])
+        connection.execute(f"INSERT INTO edits VALUES ({','.join('?' * len(later))})", later)
+    with Project.recover(path) as again:
+        found = again.db.rows("SELECT image, n FROM edits ORDER BY n")
+        assert len(found) == len(edits) + 1
+        assert [n for image, n in found if image == "cells0"] != [n for image, n in edits if image == "cells0"]
+        for n, labels in wanted.items():
+            assert np.array_equal(labels_of_cycle(again, "cells0", n)[0], labels)
+
+
 def test_an_old_project_opens_and_gets_the_tables(project: Project) -> None:
     path = project.path
     project.close()
@@ -253,6 +275,7 @@ def test_the_command_line_does_the_same(tmp_path: Path, capsys: pytest.CaptureFi
     page = (tmp_path / "r.html").read_text()
     assert "Review cycles" in page
     assert "Ada Lovelace" in page
+    assert "Labels went through 1 review cycle (Ada Lovelace); the last one agreed with the labels before it" in page
     assert json.loads((tmp_path / "r.json").read_text())["review_cycles"][0]["kappa"] == rows[0]["kappa"]
 
 

@@ -92,6 +92,34 @@ def test_on_what_was_held_out_it_is_what_the_training_said(learnt):
     assert done.tables.images[0]["loss"] == pytest.approx(best.loss, rel=1e-3)
 
 
+def test_classes_have_a_loss_of_their_own_kind(tmp_path):
+    with Project.create(tmp_path / "s", "semantic", ("rim", "core")) as project:
+        for n, split in enumerate(("train", "test")):
+            labels = np.zeros((64, 64), np.uint32)
+            labels[10:40, 10:50], labels[20:30, 20:40] = 1, 2
+            np.save(
+                tmp_path / f"s{n}.npy",
+                (labels * 90 + np.random.default_rng(n).integers(0, 20, (64, 64))).astype(np.uint8),
+            )
+            project.add_image(tmp_path / f"s{n}.npy", labels=labels, split=split)
+        config = Config().with_values([*VALUES, "target.kind=semantic", "loss.kind=cross_entropy"])
+        assert any(isinstance(e, Saved) for e in run(TrainJob(project.path, config)))
+        project.db.put_setting("current_model", "v1")
+        path = project.path
+    with cs.open(path) as project:
+        tables = project.evaluate().tables
+        probabilities = tables.pooled[0]
+        labels, _ = project.project.load_labels("s1")
+        own = project.project.model_config("v1")
+        network = own.model.build(1, 3)
+        load_weights(project.project.model_path("v1") / "weights.safetensors", network.eval())
+        with torch.inference_mode():
+            logits = network(torch.from_numpy(own.recipe(project.project.read_image("s1").load()))[None])
+    by_hand = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels.astype(np.int64))[None])
+    assert probabilities["loss"] == pytest.approx(float(by_hand), rel=1e-3)
+    assert {r["class"]: r["loss"] for r in tables.pooled}["rim"] == probabilities["loss"]
+
+
 def test_only_known_voxels_count(learnt, tmp_path):
     import shutil
 

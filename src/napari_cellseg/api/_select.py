@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Source = str | Path
-By = Literal["auto", "labels", "model", "draft"]
+By = Literal["auto", "labels", "model", "draft", "quick"]
 BASE = "cells"
 
 
@@ -86,8 +86,8 @@ class Selecting:
     def check(self, names: Sequence[str]) -> None:
         """Raise where something cannot be done."""
         self.choosing.check()
-        if self.by not in ("auto", "labels", "model", "draft"):
-            raise CellsegError(f"Confluency is not told by {self.by!r}.", "Take auto, labels, model or draft.")
+        if self.by not in get_args(By):
+            raise CellsegError(f"Confluency is not told by {self.by!r}.", f"Take {', '.join(get_args(By))}.")
         groups_of(names, self.group_by)
         if self.csv:
             check_table_path(self.csv)
@@ -131,7 +131,7 @@ def select(
         Least variance of the Laplacian, and most debris in %; what is unusual in the set is left out where not given.
     by : str
         What tells confluency: ``"auto"`` (labels where there are some, else the model), ``"labels"``, ``"model"``,
-        ``"draft"`` (Otsu's threshold, fast).
+        ``"draft"`` (Otsu's threshold, fast), ``"quick"`` (labels where there are some, else a draft).
     model : str, Path or LoadedModel
         As for `predict`.
     group_by : str
@@ -234,12 +234,12 @@ class _Labeller:
             When labels were asked for and there are none, or the model cannot be used.
         """
         by = self._how.by
-        if labels is not None and by in ("auto", "labels"):
+        if labels is not None and by in ("auto", "labels", "quick"):
             return np.asarray(labels), "labels"
         if by == "labels":
             raise CellsegError("It has no labels.", "Give masks, or let a model or a draft tell the confluency.")
         pixels = picture.load()
-        if by == "draft":
+        if by in ("draft", "quick"):
             from ..drafts import OtsuWatershed
 
             return OtsuWatershed()(pixels.astype(np.float32), picture.spacing_um), "draft"

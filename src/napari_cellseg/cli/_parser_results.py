@@ -254,8 +254,9 @@ def select(verbs: Any) -> None:
     sub.add_argument("--sharpness", type=float, metavar="V", help="least variance of the Laplacian")
     sub.add_argument("--debris", type=float, metavar="PERCENT", help="at most so much of the image is debris")
     sub.add_argument(
-        "--by", choices=("auto", "labels", "model", "draft"), default="auto",
-        help="what tells confluency: labels where there are some, else the model (auto); draft: Otsu's threshold, fast",
+        "--by", choices=("auto", "labels", "model", "draft", "quick"), default="auto",
+        help="what tells confluency: labels where there are some, else the model (auto) or a draft (quick); draft: "
+        "Otsu's threshold, fast",
     )  # fmt: skip
     sub.add_argument("--model", metavar="ID|DIR", help="instead of the project's current model, or the base model")
     _grouping(sub)

@@ -43,6 +43,7 @@ from ._select import CHOICE_COLUMNS, Candidate, Choosing, Decision, choice_table
 from ._sources import NO_PIXELS, array_channels, channels_of, image_of_project, tables
 from ._summary import FIGURES, groups_of, summarise
 from ._times import USUAL_TIMES, series_of, times_of
+from ._warm_up import warm_up
 
 __all__ = [
     "CHOICE_COLUMNS",
@@ -116,6 +117,7 @@ __all__ = [
     "tables",
     "times_of",
     "usual_channels",
+    "warm_up",
     "wells_of",
     "with_states",
     "write_figure",

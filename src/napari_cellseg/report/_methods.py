@@ -16,8 +16,8 @@ _OPTIMISERS = {"adamw": "AdamW", "adam": "Adam"}
 
 def methods(story: Story) -> str:
     """Images, preprocessing, network, training, annotation, result, versions; plain text."""
-    parts = (_images(story), _network(story), _training(story), _annotation(story), _result(story), _trust(story),
-             _versions(story))  # fmt: skip
+    parts = (_images(story), _network(story), _training(story), _annotation(story), _reviews(story), _result(story),
+             _trust(story), _versions(story))  # fmt: skip
     return " ".join(part for part in parts if part)
 
 
@@ -98,6 +98,23 @@ def _annotation(story: Story) -> str:
     people = len(story.by_person)
     who = "one person" if people == 1 else f"{people} people"
     return f"Annotation by {who} took {total} actions in {minutes:.0f} minutes, pauses above 20 s left out."
+
+
+def _reviews(story: Story) -> str:
+    """The closed review cycles, and how far the last one agrees with the one before."""
+    done = [told for told in story.cycles if told.cycle.closed is not None]
+    if not done:
+        return ""
+    people = list(dict.fromkeys(told.cycle.reviewer for told in done))
+    words = f"Labels went through {len(done)} review cycle{'s' * (len(done) != 1)} ({', '.join(people)})"
+    last = done[-1].result
+    if not (agreed := last.pooled.agreement):
+        return f"{words}."
+    before = f"cycle {last.against}" if last.against else "the labels before it"
+    return (
+        f"{words}; the last one agreed with {before} with a Dice of {agreed['dice']:.3f}, an IoU of "
+        f"{agreed['iou']:.3f} and Cohen's kappa {agreed['kappa']:.3f}, all pixels of all images together."
+    )
 
 
 def _result(story: Story) -> str:

@@ -38,7 +38,8 @@ class Controller(Parts):
 
     def __init__(self, viewer: ViewerModel, session: Session | None = None, engine: Engine | None = None) -> None:
         super().__init__(viewer, session, engine)
-        for wish in (self.all_images.predict_all.wished, self.spot.wished, self.places.wished, self.explaining.wished):
+        wishes = self.spot.wished, self.places.wished, self.explaining.wished, self.surveys.wished
+        for wish in (self.all_images.predict_all.wished, *wishes):
             wish.connect(self.select_image)
 
     # --- project and images -----------------------------------------------------------------------
@@ -245,7 +246,7 @@ class Controller(Parts):
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external, self.state_view, self.measuring, self.additions, self.before_after,
+            self.external, self.state_view, self.measuring, self.additions, self.before_after, self.surveys,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()

@@ -36,6 +36,7 @@ from ..layers.overlays import is_ours
 from ..layers.units import spacing_um
 from .background import Helper
 from .fucci import Fucci
+from .measure_ready import MeasureReady
 from .measured import Bins, MeasureState, Table, as_features, bins_of
 from .report_errors import report_errors
 from .session import Progress
@@ -65,7 +66,7 @@ class Measuring:
         self._done: list[str] = []
         self._listened: Labels | None = None
         self._edits = 0
-        self._patience = " (the first time on a machine takes a while)"  # its loops are compiled then, once
+        self.ready = MeasureReady(workspace)
 
     @property
     def state(self) -> MeasureState:
@@ -117,7 +118,8 @@ class Measuring:
         ws.check_idle()
         name, layer, read = self._foreign() if self.state.labels else self._own()
         self._listen(layer if self.state.labels else None)
-        stop, edits = self._begin("measure", f"Measuring {name}{self._patience}..."), self._edits
+        slow = " as soon as its loops are compiled, once on a machine" if self.ready.working else ""
+        stop, edits = self._begin("measure", f"Measuring {name}{slow}..."), self._edits
 
         def work() -> Table:
             what = read()
@@ -125,7 +127,6 @@ class Measuring:
             return Table(name, measure_objects(what, stop=stop.is_set), regions)
 
         def take(table: Table) -> None:
-            self._patience = ""
             ws.session.update(progress=None)
             if layer in ws.viewer.layers:
                 self._take(layer, table, stale=self._edits != edits)
@@ -254,6 +255,7 @@ class Measuring:
             shown = Progress("measure all", f"Measuring image {min(n + 1, total)} of {total}", n / total)
             self._ws.session.update(progress=shown)
         self.worker.collect()
+        self.ready.follow()
         self.fucci.follow()
 
     def close(self) -> None:

@@ -48,6 +48,7 @@ from .session import Session
 from .spot_check import SpotChecks
 from .state_view import StateView
 from .strokes import Strokes
+from .surveys import SurveysOfData
 from .tool_actions import ToolActions
 from .tools import Tools
 from .training import Training
@@ -85,6 +86,7 @@ class Parts:
         self.training, self.log = Training(ws, self.projects), EditLog(ws, self.projects)
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring, self.places, self.cycles = Measuring(ws), PlacesOfTraining(ws), ReviewCycles(ws)
+        self.surveys = SurveysOfData(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
         self.garbage, self.cell_layers = Garbage(), CellLayers(ws)
@@ -124,7 +126,7 @@ class Parts:
         _follow(ws.model_changed, self.prediction.opened, self.live.opened, self.places.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
         _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop, self.measuring.cancel)
-        _follow(ws.cancelling, self.additions.cancel)
+        _follow(ws.cancelling, self.additions.cancel, self.surveys.cancel)
         _follow(ws.edited, self.writer.suggest_again, self.measuring.edited)
         _follow(ws.user_edited, self.review.touched)
         _follow(ws.counted, self.all_images.foresee)
@@ -138,7 +140,7 @@ class Parts:
         _follow(self.hints.took_brush, self.tools.keys.listen_for_escape)
         _follow(self.hints.changed, self.live.hinted)
         _follow(self.training.decided, self.old_and_new.clear)
-        _follow(ws.project_opened, self.places.opened, self.spot.opened, self.cycles.opened)
+        _follow(ws.project_opened, self.places.opened, self.spot.opened, self.cycles.opened, self.surveys.forget)
         _follow(ws.image_opened, self.spot.image_opened, self.explaining.image_opened, self.garbage.image_opened)
         _follow(ws.image_closing, self.spot.image_closing)
         _follow(self.prediction.written, self.spot.predicted)
@@ -190,6 +192,7 @@ class Parts:
         self.helper.close()
         self.preview.worker.close()
         self.measuring.close()
+        self.surveys.close()
         self.all_images.close()
         self.projects.close()
 
@@ -226,7 +229,7 @@ class Parts:
         """Whether anything is running or waiting to be written."""
         writing = bool(self.writer.pieces) or self.strokes.stepping or self._ws.turns.busy
         helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy or self.measuring.busy
-        helping = helping or self.additions.busy
+        helping = helping or self.additions.busy or self.surveys.busy
         return self.job is not None or writing or helping
 
     # --- inside ---------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from .explained import ExplainState
 from .items import Item as Line
 from .measured import MeasureState
 from .spot_view import SpotState
+from .survey_view import Surveys
 
 Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
 
@@ -260,6 +261,8 @@ class Session:
     """Where the model in use disagrees with what it learnt, the worst first."""
     spot: SpotState = field(default_factory=SpotState)
     """The spot check: what it asks, and what it comes to."""
+    surveys: Surveys = field(default_factory=dict)
+    """What the data set is like, which images to label, its plate, so far as somebody asked."""
     cycles: CyclesState = field(default_factory=CyclesState)
     """Review cycles of the project."""
     log: LogSize | None = None

@@ -19,6 +19,7 @@ from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Session
 from .spot_view import spot_view
+from .survey_view import survey_view
 from .view_values import View
 from .words import (
     counts_text,
@@ -123,6 +124,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
         "predict_all": _first(some, writable, model, idle),
         "export_all": _first(some, idle),
         "log": log_view(s, project, writable, idle),
+        "surveys": survey_view(s.surveys, tuple(r.id for r in s.images), _first(some, idle)),
     }
 
 

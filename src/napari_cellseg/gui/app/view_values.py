@@ -19,6 +19,7 @@ from .items import Control, Item, Step
 from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
 from .spot_view import SpotView
+from .survey_view import SurveyView
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class View:
     find_places: Control
     spot: SpotView
     cycles: CyclesView
+    surveys: SurveyView
     measure: MeasureView
     cancel: Control
     correct: Control

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QApplication, QHBoxLayout, QMenu, QToolButton, QToolTip, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -44,6 +45,14 @@ class Page(QWidget):
     def show_view(self, view: View) -> None:
         """Show what a view says."""
         raise NotImplementedError
+
+    def opened(self) -> None:
+        """The page came to the front."""
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """It is seen, in the Workbench or in a dock of its own."""
+        super().showEvent(event)
+        self.opened()
 
 
 class CopyButton(QToolButton):

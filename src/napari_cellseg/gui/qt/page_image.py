@@ -21,6 +21,7 @@ from ..app.items import Item
 from ..app.view import View
 from .image_menu import ImageMenu
 from .page import Page, more
+from .panel_survey import DescribePanel, SelectPanel
 from .recent_list import RecentList
 from .status_marks import legend, mark
 from .widgets import ActionButton, DropArea, heading, hint, items, row
@@ -67,6 +68,7 @@ class ImagePage(Page):
         self.form.addWidget(self._of_project(self.add))
         self.form.addWidget(self._of_project(heading("All images")))
         self._make_all()
+        self._make_surveys()
         self._make_log()
 
     def _of_project(self, widget: QWidget) -> QWidget:
@@ -112,6 +114,12 @@ class ImagePage(Page):
         self.form.addWidget(self._of_project(row(self.predict_all, self.export_all)))
         self.form.addWidget(self._of_project(row(self.again, self.format)))
 
+    def _make_surveys(self) -> None:
+        """What the images are like, and which to label."""
+        self.describe, self.select = DescribePanel(self.controller), SelectPanel(self.controller)
+        self.form.addWidget(self._of_project(more("More: which images to label", self.select)))
+        self.form.addWidget(self._of_project(more("More: what the images are like", self.describe)))
+
     def _make_log(self) -> None:
         """How long the log is, and how it becomes shorter."""
         self.log = hint()
@@ -145,6 +153,8 @@ class ImagePage(Page):
         self.export_all.show_control(view.export_all)
         self.log.setText(view.log.text)
         self.shorten.show_control(view.log.shorten)
+        self.describe.show_view(view)
+        self.select.show_view(view)
         self._show_images(view)
         self.change.show_view(view)
 

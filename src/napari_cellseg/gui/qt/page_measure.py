@@ -12,6 +12,7 @@ from ..app.view import View
 from .object_table import ObjectTable, ValuePlot
 from .page import Page, more
 from .panel_fucci import FucciPanel
+from .panel_survey import PlatePanel
 from .scatter_plot import ScatterPlot
 from .widgets import ActionButton, hint, row
 
@@ -93,6 +94,13 @@ class MeasurePage(Page):
         self.form.addWidget(self.cells)
         self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)
+        self.plate = PlatePanel(self.controller)
+        self.plates = more("More: plates and growth", self.plate)
+        self.form.addWidget(self.plates)
+
+    def opened(self) -> None:
+        """What the first measurement needs is prepared meanwhile."""
+        self.controller.measuring.ready.prepare()
 
     def show_view(self, view: View) -> None:
         """Show what was measured."""
@@ -123,6 +131,8 @@ class MeasurePage(Page):
         self.cells.show_control(shown.cells)
         self.cycle.setVisible(shown.fucci.there)
         self.fucci.show_view(shown)
+        self.plate.show_view(view)
+        self.plates.setVisible(view.folder is not None)
         self.what.setText(state.table.meaning(state.column) if state.table is not None else "")
 
     def _show_scatter(self, state: MeasureState) -> None:
