@@ -20,6 +20,7 @@ from ._fucci import FucciSetup, SaidState, fucci_setup, put_fucci_setup, said_st
 from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
+from ._joining import check_whole, images_named, join_time_series, named_series, set_interval
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._label_store import LabelStore
@@ -39,7 +40,6 @@ from ._records import (
     ReviewRecord,
     RoundRecord,
     entries,
-    frames_beside,
     write_history,
 )
 from ._removal import Removed, remove_image, removed_images, restore_image, what_goes
@@ -77,6 +77,7 @@ from ._spot_checks import (
     spot_checks,
 )
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
+from ._time_series import TimeSeries, frames_beside, series_with, time_series_in
 from ._training_places import (
     Sees,
     TrainingPlace,
@@ -132,6 +133,7 @@ __all__ = [
     "SpotAnswer",
     "SpotCheck",
     "SpotPlace",
+    "TimeSeries",
     "TrainingPlace",
     "TrainingPlaces",
     "Verb",
@@ -144,6 +146,7 @@ __all__ = [
     "change_holdout",
     "change_split",
     "check_unread",
+    "check_whole",
     "compact",
     "decode_edit",
     "difference",
@@ -163,8 +166,10 @@ __all__ = [
     "image_status",
     "image_statuses",
     "images_learnt",
+    "images_named",
     "is_as_drawn",
     "is_outdated",
+    "join_time_series",
     "keep_training_places",
     "kinds_of_images",
     "known_mask",
@@ -180,6 +185,7 @@ __all__ = [
     "masks_for_image",
     "measure_sizes",
     "member_paths",
+    "named_series",
     "names_for",
     "new_project",
     "note_prediction",
@@ -202,8 +208,11 @@ __all__ = [
     "save_elsewhere",
     "save_ensemble",
     "say_states",
+    "series_with",
+    "set_interval",
     "spot_checks",
     "stratified_split",
+    "time_series_in",
     "training_places",
     "unfinished_runs",
     "what_goes",
