@@ -9,6 +9,8 @@ import pytest
 import tifffile
 
 from napari_cellseg import samples
+from napari_cellseg.api import OpenProject
+from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.images import read
 from napari_cellseg.project import (
@@ -223,3 +225,71 @@ def test_single_images_beside_a_series_are_held_out_as_before(film, tmp_path):
     whole = [h.image for h in assign_holdouts(film).values() if h.boxes == (((0, 96), (0, 96)),)]
     assert len(whole) == 1
     assert whole[0].startswith("one")
+
+
+# --- in and out -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", ["tif", "ome.tif", "ome.zarr", "npy"])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("top", [9, 70000])
+def test_a_series_is_written_as_one_file(project, tmp_path, format, deep, top):
+    shape = (3, 4, 40, 44) if deep else (3, 40, 44)
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 9, shape).astype(np.uint32)
+    labels.flat[0] = top
+    source = write(tmp_path / "film.ome.tif", rng.integers(0, 255, shape).astype(np.uint8))
+    spacing = (2.0, 0.5, 0.5) if deep else (0.5, 0.5)
+    project.add_images([Addition(source, labels, spacing_um=spacing, interval_s=90.0)])
+    done = OpenProject(project).export(tmp_path / "out", format)
+    assert set(done.files) == set(only(project).ids)
+    (path,) = set(done.files.values())
+    assert path.name == f"film_labels.{format}"
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [path.name]
+    back = read(path, "TZYX"[-len(shape) :] if deep else "TYX") if format == "npy" else read(path)
+    np.testing.assert_array_equal(np.asarray(back.data), labels)
+    assert back.axes == ("TZYX" if deep else "TYX")
+    if format != "npy":
+        assert back.spacing_um == pytest.approx(spacing)
+        assert back.interval_s == pytest.approx(90.0)
+
+
+def test_formats_without_time_and_single_frames_are_files_of_their_own(film, tmp_path):
+    api = OpenProject(film)
+    assert sorted(p.name for p in api.export(tmp_path / "png", "png").files.values())[0] == "film_t0000_labels.png"
+    done = api.export(tmp_path / "some", images=["film_t0001", "film_t0002"])
+    assert sorted(p.name for p in done.files.values()) == ["film_t0001_labels.tif", "film_t0002_labels.tif"]
+    assert {p.name for p in api.export(tmp_path / "named", images="film").files.values()} == {"film_labels.tif"}
+
+
+def test_only_what_is_known_is_written(film, tmp_path):
+    film.draft_labels("film_t0001", np.zeros(SHAPE, np.uint32))
+    (path,) = set(OpenProject(film).export(tmp_path, known_only=True).files.values())
+    written = np.asarray(read(path).data)
+    np.testing.assert_array_equal(written[0], film.load_labels("film_t0000")[0])
+
+
+def test_the_command_line_adds_lists_renames_and_joins(tmp_path, capsys):
+    frames, _ = movie(3)
+    path = write(tmp_path / "film.ome.tif", frames)
+    for n, frame in enumerate(frames):
+        tifffile.imwrite(tmp_path / f"s{n}.tif", 255 - frame)
+    where = str(tmp_path / "p.cellseg")
+    assert main(["new", where, "--model", "none"]) == 0
+    assert main(["add", where, str(path), "--interval", "15min"]) == 0
+    assert "Added time series film, 3 frames." in capsys.readouterr().out
+    assert main(["add", where, *(str(tmp_path / f"s{n}.tif") for n in range(3)), "--time-series", "run"]) == 0
+    assert main(["images", where]) == 0
+    listed = capsys.readouterr().out
+    assert "film: time series, 3 x 96 x 96, train, every 900 s" in listed
+    assert "run: time series, 3 x 96 x 96" in listed
+    assert "film_t0001" not in listed
+    assert main(["images", where, "--rename", "film", "cells"]) == 0
+    assert main(["images", where, "--time-series", "cells", "--interval", "1h"]) == 0
+    assert main(["images", where, "--remove", "run"]) == 0
+    assert main(["images", where, "--remove", "cells_t0000"]) == 2
+    assert main(["images", where, "--interval", "1h"]) == 2
+    with Project.open(where) as project:
+        assert (only(project).name, only(project).interval_s) == ("cells", 3600.0)
+    assert main(["export", where, "--out", str(tmp_path / "out")]) == 0
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["cells_labels.tif"]

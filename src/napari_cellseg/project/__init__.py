@@ -12,7 +12,7 @@ from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._compact import Compacted, LogSize, compact, log_size
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
-from ._export import export_labels, write_labels_of
+from ._export import Frames, export_labels, export_units, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
@@ -112,6 +112,7 @@ __all__ = [
     "EditRow",
     "Entry",
     "Forecast",
+    "Frames",
     "FucciSetup",
     "Hints",
     "Holdout",
@@ -153,6 +154,7 @@ __all__ = [
     "encode_edit",
     "entries",
     "export_labels",
+    "export_units",
     "find_model",
     "fitted_target",
     "forecast",

@@ -147,9 +147,9 @@ def restore_image(project: Project, key: str) -> str:
             copy_rows(kept, connection, old.id, new.id, shift)
     with suppress(OSError):  # a snapshot is only quicker: the log tells all
         for old, new in zip(before, records, strict=True):
-            mine, there = project.path / "images" / new.id, _kept_folder(home, old.id, len(before))
-            if shift == 0 and new.id == old.id and not mine.exists() and there.exists():
-                os.replace(there, mine)
+            mine, kept_in = project.path / "images" / new.id, _kept_folder(home, old.id, len(before))
+            if shift == 0 and new.id == old.id and not mine.exists() and kept_in.exists():
+                os.replace(kept_in, mine)
         shutil.rmtree(home)
     return name
 
