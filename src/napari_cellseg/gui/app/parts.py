@@ -25,6 +25,7 @@ from .engine_pulse import EnginePulse
 from .errors_shown import ErrorsShown
 from .explaining import Explanations
 from .external_edits import ExternalEdits
+from .frame_walk import FrameWalk
 from .guidelines import Guidelines
 from .hint_strokes import HintStrokes
 from .image_changes import ImageChanges
@@ -77,6 +78,7 @@ class Parts:
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
+        self.time = FrameWalk(ws, self.projects)
         self.additions = Additions(ws, self.projects)
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
         self.training, self.log = Training(ws, self.projects), EditLog(ws, self.projects)
@@ -99,6 +101,8 @@ class Parts:
             "8": self.review.back,
             "0": self.comparison.approve_place,
             "R": self.review.fix,
+            ",": lambda: self.time.step(-1),
+            ".": lambda: self.time.step(1),
             **{f"Control-{n}": partial(self.strokes.choose_class, n) for n in range(1, 10)},
         }
 
@@ -109,7 +113,7 @@ class Parts:
         _follow(ws.project_opened, self.all_images.count, self.recent.opened, self.log.forget)
         _follow(ws.image_opened, self.tools.attach, self.writer.opened, self.external.opened, self.hints.opened)
         _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
-        _follow(ws.image_opened, self.measuring.fucci.opened)
+        _follow(ws.image_opened, self.measuring.fucci.opened, self.time.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)

@@ -25,6 +25,7 @@ from ...project import (
     ModelCard,
     Project,
     RoundRecord,
+    TimeSeries,
     TrainingPlace,
 )
 from ...targets import Target
@@ -140,6 +141,8 @@ class Session:
     recent: tuple[Line, ...] = ()
     """Projects that were open last."""
     images: tuple[ImageRecord, ...] = ()
+    time_series: tuple[TimeSeries, ...] = ()
+    """Which images are frames of which series."""
     removed: tuple[Line, ...] = ()
     """Images that were removed and can be restored."""
     image: str = ""

@@ -18,6 +18,7 @@ from .items import Control, Item, Step
 from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
 from .spot_view import SpotView
+from .time_line import TimeView
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,12 @@ class View:
     image_position: str
     images: tuple[Item, ...]
     image: str
+    entry: str
+    """Key of the line of `images` that the open image belongs to."""
+    time: TimeView
     removed: tuple[Item, ...]
     splits: dict[str, str]
-    """What each image is for: train, val or test."""
+    """What each line of `images` is for: train, val or test."""
     change_images: Control
     summary: str
     predict_all: Control
