@@ -11,8 +11,19 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_cellseg.api import OpenProject
+from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.project import Project, remove_image, rename_image, restore_image, time_series_in
+from napari_cellseg.project import (
+    APPROVED,
+    CORRECTED,
+    Project,
+    difference,
+    remove_image,
+    rename_image,
+    restore_image,
+    time_series_in,
+)
 from napari_cellseg.samples import moving_cells
 from napari_cellseg.tracks import (
     Linking,
@@ -33,6 +44,7 @@ from napari_cellseg.tracks import (
     write_ctc,
     write_tracks_csv,
 )
+from napari_cellseg.tracks._carry import _Copies
 
 
 def truth_of(labels, parents):
@@ -399,3 +411,163 @@ def test_the_folder_of_the_ctc(project, tmp_path, truth):
         np.testing.assert_array_equal(masks, np.vectorize(lambda n, own=tracks: own.get(n, 0))(labels))
     with pytest.raises(CellsegError, match="not empty"):
         write_ctc(tmp_path / "ctc", found, lambda t: project.load_labels(series.ids[t])[0])
+
+
+# --- verbs ------------------------------------------------------------------------------------------
+
+
+def test_python_and_the_command_line_track_alike(project, tmp_path, capsys):
+    path = project.path
+    done = OpenProject(project).track(out=tmp_path / "py", settings={"gaps": 2})
+    project.close()
+    assert (
+        main(["track", str(path), "--set", "gaps=2", "--out", str(tmp_path / "cli"), "--json", str(tmp_path / "j")])
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "film: 8 tracks of" in said
+    assert ", 1 divisions," in said
+    assert (tmp_path / "py" / "tracks.csv").read_text() == (tmp_path / "cli" / "tracks.csv").read_text()
+    counts = json.loads((tmp_path / "j").read_text())["film"]
+    assert (counts["tracks"], counts["divisions"]) == (len(done.tracks["film"]), 1)
+    assert main(["track", str(path), "--out", str(tmp_path / "c"), "--export", "ctc"]) == 0
+    assert (tmp_path / "c" / "film" / "res_track.txt").is_file()
+    assert main(["track", str(path), "--out", str(tmp_path / "c"), "--export", "ctc"]) == 2
+    assert main(["track", str(path), "--set", "gaps=-1"]) == 2
+    assert main(["track", str(path), "--series", "no"]) == 2
+    assert "There is no time series 'no'" in capsys.readouterr().err
+
+
+def test_links_are_said_and_cut_by_the_command_line(project, capsys):
+    path, series = project.path, series_of(project)
+    found = track_series(project, series)
+    (a, b) = sorted(found.links())[0]
+    project.close()
+    pair = [series.ids[a[0]], str(a[1]), series.ids[b[0]], str(b[1])]
+    assert main(["track", str(path), "--cut", *pair]) == 0
+    with Project.open(path) as again:
+        assert (a, b) not in kept_tracks(again, series).links()
+    assert main(["track", str(path), "--link", *pair]) == 0
+    with Project.open(path) as again:
+        assert (a, b) in kept_tracks(again, series).links()
+    assert main(["track", str(path), "--link", *pair[2:], *pair[:2]]) == 2
+    assert main(["track", str(path), "--link", pair[0], "9999", *pair[2:]]) == 2
+
+
+def test_a_project_without_time_cannot_be_tracked(tmp_path):
+    with Project.create(tmp_path / "p") as project, pytest.raises(CellsegError, match="no time series"):
+        OpenProject(project).track()
+
+
+def test_stopping_keeps_the_tracks_that_were(project):
+    api = OpenProject(project)
+    before = api.track().tracks["film"]
+    asked = iter([False, False, True, True])
+    assert api.track(stop=lambda: next(asked)).stopped
+    np.testing.assert_array_equal(api.tracks("film").tracks, before.tracks)
+
+
+# --- carrying on ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A cell that moves by three pixels a frame, a neighbour, and a third that a person has corrected in frame 1."""
+    frames = [
+        disc((60, 80), (20, 20 + 3 * t), 6) | disc((60, 80), (45, 20), 6, 2) | disc((60, 80), (45, 60), 6, 3)
+        for t in range(3)
+    ]
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 99, (3, 60, 80)).astype(np.uint8))
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "a.npy", axes="TYX", labels=np.stack(frames), draft=True)
+        yield project
+
+
+def approve(project, id, label):
+    store = project.store(id)
+    state = np.where(store.labels == label, APPROVED, store.state).astype(np.uint8)
+    box = tuple(slice(0, n) for n in state.shape)
+    store.apply(difference("approve object", store.labels, store.state, box, store.labels, state))
+    project.release(id)
+
+
+def test_approved_objects_are_carried_on_where_their_tracks_go(pair):
+    api, series = OpenProject(pair), series_of(pair)
+    api.track()
+    approve(pair, "a_t0000", 1)
+    wrong = pair.load_labels("a_t0001")[0]
+    wrong[:22][wrong[:22] == 1] = 0  # half of it was missed
+    pair.draft_labels("a_t0001", wrong)
+    pair.release("a_t0001")
+    api.track()
+    done = api.carry_on("a_t0000")
+    labels, state = pair.load_labels("a_t0001")
+    assert list(done) == [1]
+    number = done[1]
+    assert number in np.unique(labels)
+    area = int((labels == number).sum())
+    assert area == int((pair.load_labels("a_t0000")[0] == 1).sum())
+    assert (state[labels == number] == CORRECTED).all()
+    assert (state[labels != number] == 0).all()
+    edits = [row.tool for row in pair.db.rows_after("a_t0001", 0)]
+    assert edits.count("carry on") == 1
+    store = pair.store("a_t0001")
+    store.undo()
+    assert not store.state.any()
+    assert series.ids[1] == "a_t0001"
+
+
+def test_what_somebody_has_edited_stays_as_it_is(pair):
+    api = OpenProject(pair)
+    for label in (1, 3):
+        approve(pair, "a_t0000", label)
+    approve(pair, "a_t0001", 3)
+    before = pair.load_labels("a_t0001")
+    assert list(api.carry_on("a_t0000")) == [1]
+    labels, state = pair.load_labels("a_t0001")
+    same = before[1] > 0
+    np.testing.assert_array_equal(labels[same], before[0][same])
+    np.testing.assert_array_equal(state[same], before[1][same])
+
+
+@pytest.mark.parametrize(
+    ("image", "objects", "words"),
+    [
+        ("a_t0002", [1], "last frame"),
+        ("a_t0000", [77], "no object 77"),
+        ("a_t0000", [], "No object of a_t0000 is approved"),
+    ],
+)
+def test_what_cannot_be_carried_on_is_said(pair, image, objects, words):
+    with pytest.raises(CellsegError, match=words):
+        OpenProject(pair).carry_on(image, objects)
+    assert [len(pair.db.rows_after(r.id, 0)) for r in pair.images()] == [1, 1, 1]
+
+
+def test_the_command_line_carries_on_through_frames(pair, capsys):
+    path = pair.path
+    OpenProject(pair).track()
+    pair.close()
+    assert main(["carry-on", str(path), "--image", "a_t0000", "--object", "1", "--frames", "9"]) == 0
+    assert capsys.readouterr().out.count("1 objects carried on") == 2
+    with Project.open(path) as project:
+        labels, state = project.load_labels("a_t0002")
+        (number,) = np.unique(labels[state > 0]).tolist()
+        np.testing.assert_allclose(np.argwhere(labels == number).mean(0), (20, 26), atol=0.6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_carrying_on_changes_only_what_nobody_edited(seed):
+    """Whatever is there: voxels that are corrected or approved keep label and state, and ids stay one object."""
+    _, labels, _ = moving_cells((48, 48), 2, 5, radius=5, speed=3, dividing=0, seed=seed)
+    rng = np.random.default_rng(seed)
+    state = np.where(rng.random((48, 48)) < 0.3, 1, 0).astype(np.uint8)
+    copies = _Copies(labels[1], state)
+    for n in np.unique(labels[0][labels[0] > 0]).tolist():
+        copies.put(np.argwhere(labels[0] == n) + rng.integers(-3, 4, 2), int(rng.integers(0, 2)) * n)
+    edit = copies.edit()
+    new, known = labels[1].copy(), state.copy()
+    edit.onto(new, known)
+    np.testing.assert_array_equal(new[state > 0], labels[1][state > 0])
+    np.testing.assert_array_equal(known[state > 0], state[state > 0])

@@ -6,6 +6,7 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 
 from __future__ import annotations
 
+from ..tracks import Tracks
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
@@ -30,6 +31,7 @@ from ._results import (
     Training,
 )
 from ._select import Selection, select
+from ._tracking import Tracked, linking, say_link, write_tracks
 from ._training_places import places_of, ranked
 from ._work import Run, Verb
 
@@ -53,6 +55,8 @@ __all__ = [
     "Run",
     "Selection",
     "SystemsCompared",
+    "Tracked",
+    "Tracks",
     "Training",
     "Verb",
     "compare_systems",
@@ -61,6 +65,7 @@ __all__ = [
     "explain",
     "fucci",
     "fucci_files",
+    "linking",
     "load_model",
     "measure",
     "measure_files",
@@ -73,5 +78,7 @@ __all__ = [
     "predict_files",
     "ranked",
     "recover",
+    "say_link",
     "select",
+    "write_tracks",
 ]

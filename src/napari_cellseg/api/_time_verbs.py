@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from ..config import Values
 from ..errors import CellsegError
 from ..measurement import interval_of
-from ..project import Project, TimeSeries, images_named, join_time_series, set_interval, time_series_in
+from ..project import (
+    Project,
+    TimeSeries,
+    images_named,
+    join_time_series,
+    named_series,
+    set_interval,
+    time_series_in,
+)
+from ..tracks import Tracks, carry_on, kept_tracks
 from ._learn import names
+from ._let_go import let_go
+from ._tracking import Tracked, linking, say_link, track_project
+from ._work import OnEvent, Stop, Work, method, never
 
 
 class TimeVerbs:
@@ -40,6 +54,92 @@ class TimeVerbs:
             When there is no such series, or it is no time.
         """
         set_interval(self.project, name, seconds_of(interval))
+
+    @method
+    def track(
+        self,
+        series: str | Sequence[str] | None = None,
+        *,
+        settings: Values = (),
+        out: str | Path | None = None,
+        format: str = "csv",
+        on_event: OnEvent = None,
+        stop: Stop = never,
+    ) -> Work[Tracked]:
+        """Follow objects through time: which labels of different frames are one object, and which divide.
+
+        Labels keep their numbers. Tracks are kept in the project, in the place of older ones; links that persons made
+        or cut (`link`, `cut`) hold.
+
+        Parameters
+        ----------
+        series : str or list of str
+            Names of time series; all of them where not given.
+        settings : dict or list of str
+            Of `napari_cellseg.tracks.Linking`: ``{"gaps": 2, "divisions": False}``.
+        out : str or Path
+            A folder for the tracks.
+        format : str
+            ``"csv"``: a table of all objects; ``"ctc"``: a folder for each series as results of the Cell Tracking
+            Challenge are (``mask000.tif``..., ``res_track.txt``); ``"ctc-truth"``: as its truth is.
+        on_event, stop : callable
+            Called with every event; asked before every frame whether to end.
+
+        Returns
+        -------
+        Tracked
+
+        Raises
+        ------
+        CellsegError
+            Before anything is written: when labels are classes, there is no such series or format.
+        """
+        return track_project(self.project, names(series), linking(settings), (Path(out) if out else None, format), stop)
+
+    def tracks(self, series: str) -> Tracks | None:
+        """The tracks that are kept of a series, as it was tracked last; None where it was not.
+
+        Raises
+        ------
+        CellsegError
+            When there is no such series.
+        """
+        return kept_tracks(self.project, named_series(self.project, series))
+
+    def link(self, earlier: tuple[str, int], later: tuple[str, int]) -> None:
+        """Say that two objects, (image, label) each, are one, or mother and daughter; the next `track` obeys.
+
+        Raises
+        ------
+        CellsegError
+            When they are not of one series in this order, or one is not there.
+        """
+        say_link(self.project, earlier, later, linked=True)
+
+    def cut(self, earlier: tuple[str, int], later: tuple[str, int]) -> None:
+        """Say that two objects, (image, label) each, are not one; the next `track` obeys."""
+        say_link(self.project, earlier, later, linked=False)
+
+    def carry_on(self, image: str, objects: Sequence[int] = ()) -> dict[int, int]:
+        """Copy objects of a frame into the next one where nobody has edited, as one edit; their labels there.
+
+        Parameters
+        ----------
+        image : str
+            Id of the frame that is copied from.
+        objects : list of int
+            Labels; all that are approved where none is named.
+
+        Raises
+        ------
+        CellsegError
+            When a napari window edits the project, it is the last frame, or nothing can be copied.
+        """
+        self._check_window()
+        found = carry_on(self.project, named_series(self.project, image), image, objects)
+        self.project.store(found.image).apply(found.edit)
+        let_go(self.project, found.image)
+        return found.labels
 
     def _named(self, images: str | Sequence[str] | None) -> tuple[str, ...]:
         """Ids of images that are named, all frames of time series among them; () where none is named."""

@@ -7,6 +7,7 @@ cut are taken as given.
 
 from __future__ import annotations
 
+from ._carry import Carried, carry_on
 from ._export import (
     COLUMNS,
     lineages,
@@ -17,7 +18,7 @@ from ._export import (
     write_ctc,
     write_tracks_csv,
 )
-from ._kept import Word, check_objects, keep_tracks, kept_tracks, outdated, said_of, say, track_series, words
+from ._kept import Word, check_objects, keep_tracks, kept_tracks, outdated, said_of, say, track_series, tracking, words
 from ._link import Linking
 from ._measures import compare_tracks
 from ._tracker import Said, Tracker, track
@@ -25,12 +26,14 @@ from ._tracks import Span, Tracks
 
 __all__ = [
     "COLUMNS",
+    "Carried",
     "Linking",
     "Said",
     "Span",
     "Tracker",
     "Tracks",
     "Word",
+    "carry_on",
     "check_objects",
     "compare_tracks",
     "keep_tracks",
@@ -44,6 +47,7 @@ __all__ = [
     "track",
     "track_rows",
     "track_series",
+    "tracking",
     "without_gaps",
     "words",
     "write_ctc",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -103,22 +103,17 @@ def said_of(project: Project, series: TimeSeries) -> list[Said]:
     return list(found.values())
 
 
-def track_series(
-    project: Project,
-    series: TimeSeries,
-    how: Linking | None = None,
-    *,
-    told: Callable[[str, int], None] = lambda image, objects: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Tracks | None:
+def tracking(
+    project: Project, series: TimeSeries, how: Linking | None = None, stop: Callable[[], bool] = lambda: False
+) -> Generator[tuple[str, int], None, Tracks | None]:
     """Follow the objects of a series through time and keep the tracks; None where it was stopped, then nothing is kept.
 
     Numbers of tracks stay where most of a track is the same.
 
-    Parameters
-    ----------
-    told
-        Called with every image, and how many objects it has.
+    Yields
+    ------
+    tuple of str, int
+        Every image when it has been read, and how many objects it has.
 
     Raises
     ------
@@ -133,13 +128,22 @@ def track_series(
             return None
         row = project.db.last_row(id)
         edits.append(row.n if row else 0)
-        labels = project.load_labels(id)[0]
-        tracker.add(labels)
-        told(id, len(tracker))
+        tracker.add(project.load_labels(id)[0])
+        yield id, len(tracker)
     before = kept_tracks(project, series)
     found = tracker.result(before.by_object if before is not None else None)
     keep_tracks(project, series, found, edits)
     return found
+
+
+def track_series(project: Project, series: TimeSeries, how: Linking | None = None) -> Tracks:
+    """Follow the objects of a series through time and keep the tracks; see `tracking`."""
+    work = tracking(project, series, how)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return cast(Tracks, end.value)
 
 
 def check_objects(project: Project) -> None:
