@@ -31,7 +31,7 @@ from ._results import (
     Training,
 )
 from ._select import Selection, select
-from ._tracking import Tracked, linking, say_link, write_tracks
+from ._tracking import Tracked
 from ._training_places import places_of, ranked
 from ._work import Run, Verb
 
@@ -65,7 +65,6 @@ __all__ = [
     "explain",
     "fucci",
     "fucci_files",
-    "linking",
     "load_model",
     "measure",
     "measure_files",

@@ -17,10 +17,10 @@ from ..project import (
     set_interval,
     time_series_in,
 )
-from ..tracks import Tracks, carry_on, kept_tracks
+from ..tracks import Tracks, carry_on, kept_tracks, say_link
 from ._learn import names
 from ._let_go import let_go
-from ._tracking import Tracked, linking, say_link, track_project
+from ._tracking import Tracked, linking, track_project
 from ._work import OnEvent, Stop, Work, method, never
 
 

@@ -18,14 +18,17 @@ from ._export import (
     write_ctc,
     write_tracks_csv,
 )
+from ._files import FORMATS, write_tracks
 from ._kept import Word, check_objects, keep_tracks, kept_tracks, outdated, said_of, say, track_series, tracking, words
 from ._link import Linking
 from ._measures import compare_tracks
+from ._said import say_link
 from ._tracker import Said, Tracker, track
 from ._tracks import Span, Tracks
 
 __all__ = [
     "COLUMNS",
+    "FORMATS",
     "Carried",
     "Linking",
     "Said",
@@ -44,6 +47,7 @@ __all__ = [
     "renumbered",
     "said_of",
     "say",
+    "say_link",
     "track",
     "track_rows",
     "track_series",
@@ -51,5 +55,6 @@ __all__ = [
     "without_gaps",
     "words",
     "write_ctc",
+    "write_tracks",
     "write_tracks_csv",
 ]

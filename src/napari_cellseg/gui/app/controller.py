@@ -245,7 +245,7 @@ class Controller(Parts):
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external, self.state_view, self.measuring, self.additions, self.before_after, self.time,
+            self.external, self.state_view, self.measuring, self.additions, self.before_after, self.time, self.tracking,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()

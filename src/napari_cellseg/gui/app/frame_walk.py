@@ -21,11 +21,13 @@ class FrameWalk:
     def __init__(self, workspace: Workspace, projects: Projects) -> None:
         self._ws, self._projects = workspace, projects
         self._wish = ""
+        self._now = ""  # what was opened last
         self._last: dict[str, str] = {}  # the frame that was open last, by series
 
     def opened(self) -> None:
         """An image is open."""
-        series = series_of(self._ws.session, self._ws.session.image)
+        self._now = self._ws.session.image
+        series = series_of(self._ws.session, self._now)
         if series is not None:
             self._last[series.name] = self._ws.session.image
 
@@ -48,7 +50,7 @@ class FrameWalk:
     def go(self, frame: int) -> None:
         """Open a frame, from 0, of the series that is open."""
         session = self._ws.session
-        series = series_of(session, session.image or self._wish)
+        series = series_of(session, session.image or self._wish or self._now)
         if series is None:
             session.update(status="The open image is no frame of a time series.")
             return

@@ -48,6 +48,7 @@ from .state_view import StateView
 from .strokes import Strokes
 from .tool_actions import ToolActions
 from .tools import Tools
+from .tracking import Tracking
 from .training import Training
 from .training_places import PlacesOfTraining
 from .view_updates import ViewUpdates
@@ -79,6 +80,7 @@ class Parts:
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
         self.time = FrameWalk(ws, self.projects)
+        self.tracking = Tracking(ws, self.projects, self.time)
         self.additions = Additions(ws, self.projects)
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
         self.training, self.log = Training(ws, self.projects), EditLog(ws, self.projects)
@@ -113,11 +115,13 @@ class Parts:
         _follow(ws.project_opened, self.all_images.count, self.recent.opened, self.log.forget)
         _follow(ws.image_opened, self.tools.attach, self.writer.opened, self.external.opened, self.hints.opened)
         _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
-        _follow(ws.image_opened, self.measuring.fucci.opened, self.time.opened)
+        _follow(ws.image_opened, self.measuring.fucci.opened, self.time.opened, self.tracking.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)
-        _follow(ws.image_closing, self.explaining.stop)
+        _follow(ws.image_closing, self.explaining.stop, self.tracking.closing)
+        _follow(ws.project_opened, self.tracking.project_opened)
+        _follow(ws.edited, self.tracking.edited)
         _follow(ws.model_changed, self.explaining.stop)
         _follow(self.actions.asked, self.explaining.why)
         _follow(ws.edited, self.errors.edited, self.places.edited)
@@ -181,6 +185,7 @@ class Parts:
             event.disconnect(self.measuring.look_for_layers)
         self._ws.turns.close()
         self.additions.close()
+        self.tracking.close()
         self.projects.close_image()
         self.engine.close()
         self.helper.close()

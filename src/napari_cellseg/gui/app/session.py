@@ -34,6 +34,7 @@ from .explained import ExplainState
 from .items import Item as Line
 from .measured import MeasureState
 from .spot_view import SpotState
+from .track_state import TrackState
 
 Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
 
@@ -265,6 +266,7 @@ class Session:
     log: LogSize | None = None
     """How long the log of edits is, where somebody asked."""
     measured: MeasureState = field(default_factory=MeasureState)
+    tracking: TrackState = field(default_factory=TrackState)
 
     _held: int = field(default=0, repr=False)
     _different: bool = field(default=False, repr=False)

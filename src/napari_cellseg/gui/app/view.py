@@ -19,7 +19,8 @@ from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Session
 from .spot_view import spot_view
-from .time_line import Entry, entries, entry_of, time_view
+from .time_line import Entry, entries, entry_of, series_of, time_view
+from .track_state import track_view
 from .view_values import View
 from .words import (
     counts_text,
@@ -73,6 +74,7 @@ def resolve(s: Session) -> View:
         measure=measure_view(
             s.measured, s.image, _first(project, Control(bool(s.images), "Add images first."), idle), idle, writable
         ),
+        tracks=track_view(s.tracking, series_of(s, s.image), s.image, idle, writable),
         cancel=Control(s.progress is not None, "Nothing is running."),
         correct=_first(image, writable),
         fine_tune=_first(project, writable, idle, _known(s)),

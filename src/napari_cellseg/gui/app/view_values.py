@@ -19,6 +19,7 @@ from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
 from .spot_view import SpotView
 from .time_line import TimeView
+from .track_state import TrackView
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ class View:
     find_places: Control
     spot: SpotView
     measure: MeasureView
+    tracks: TrackView
     cancel: Control
     correct: Control
     fine_tune: Control

@@ -12,6 +12,7 @@ from ..app.view import View
 from .object_table import ObjectTable, ValuePlot
 from .page import Page, more
 from .panel_fucci import FucciPanel
+from .panel_tracks import TracksPanel
 from .scatter_plot import ScatterPlot
 from .widgets import ActionButton, hint, row
 
@@ -86,6 +87,9 @@ class MeasurePage(Page):
         self.fucci = FucciPanel(self.controller)
         self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)
+        self.tracks = TracksPanel(self.controller)
+        self.time = more("More: time, tracks of objects", self.tracks)
+        self.form.addWidget(self.time)
 
     def show_view(self, view: View) -> None:
         """Show what was measured."""
@@ -114,6 +118,8 @@ class MeasurePage(Page):
         self.some.setVisible(bool(shown.several))
         self.cycle.setVisible(shown.fucci.there)
         self.fucci.show_view(shown)
+        self.time.setVisible(view.tracks.there)
+        self.tracks.show_view(view)
         self.what.setText(state.table.meaning(state.column) if state.table is not None else "")
 
     def _show_scatter(self, state: MeasureState) -> None:
