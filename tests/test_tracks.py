@@ -11,12 +11,14 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cellseg.api import OpenProject
+from napari_cellseg.api import OpenProject, Plating
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
+from napari_cellseg.evaluation import review_order
 from napari_cellseg.project import (
     APPROVED,
     CORRECTED,
+    Addition,
     Project,
     difference,
     remove_image,
@@ -38,6 +40,7 @@ from napari_cellseg.tracks import (
     outdated,
     say,
     track,
+    track_doubts,
     track_rows,
     track_series,
     without_gaps,
@@ -571,3 +574,75 @@ def test_carrying_on_changes_only_what_nobody_edited(seed):
     edit.onto(new, known)
     np.testing.assert_array_equal(new[state > 0], labels[1][state > 0])
     np.testing.assert_array_equal(known[state > 0], state[state > 0])
+
+
+# --- what should be looked at first -----------------------------------------------------------------
+
+
+def test_tracks_that_break_and_objects_that_jump_in_size_are_looked_at_first():
+    places = [(15, 15), (15, 45), (45, 15), (45, 45), (15, 75), (45, 75)]
+
+    def frame(missing=0, large=0):
+        out = np.zeros((60, 90), np.uint32)
+        for n, place in enumerate(places, 1):
+            if n != missing:
+                out |= disc(out.shape, place, 8 if n == large else 5.5, n)
+        return out
+
+    frames = [frame(), frame(), frame(large=3), frame(missing=5), frame(missing=5)]
+    tracks = track(frames, Linking(gaps=0))
+    assert track_doubts(tracks, 0)[1] == {"track breaks": 0.0, "jumps in size": 0.0}
+    doubts = track_doubts(tracks, 2)
+    assert doubts[5]["track breaks"] == 1.0
+    assert doubts[3]["jumps in size"] > 0.9
+    assert doubts[2] == {"track breaks": 0.0, "jumps in size": 0.0}
+    items = review_order(frames[2], np.zeros_like(frames[2], np.uint8), through_time=doubts)
+    assert {items[0].id, items[1].id} == {3, 5}
+    whys = {item.id: item.why for item in items}
+    assert "track breaks" in whys[5]
+    assert "jumps in size" in whys[3]
+
+
+def test_a_division_breaks_no_track():
+    tracks = track(dividing())
+    assert all(d["track breaks"] == 0.0 for t in range(6) for d in track_doubts(tracks, t).values())
+
+
+# --- confluency, growth and states over time ----------------------------------------------------------
+
+
+def test_growth_knows_frames_and_time_step_of_a_series(project, tmp_path):
+    """Files of their own, whose names tell no time: the series does."""
+    _, labels, _ = moving_cells((96, 96), 4, 4, radius=6, dividing=0, seed=2)
+    with Project.create(tmp_path / "g") as grown:
+        for n, frame in enumerate(labels, 1):
+            frame[frame > n] = 0  # one more cell in every frame
+            np.save(
+                tmp_path / f"{'wxyz'[n - 1]}.npy", np.random.default_rng(n).integers(0, 99, (96, 96)).astype(np.uint8)
+            )
+        grown.add_images(
+            [
+                Addition(tmp_path / f"{c}.npy", labels[n], time_series="run", interval_s=1800.0)
+                for n, c in enumerate("wxyz")
+            ]
+        )
+        (row, *_) = OpenProject(grown).measure(plating=Plating(growth=(tmp_path / "g.csv",))).growth.to_dict("records")
+    assert (row["of"], row["points"], row["time_unit"]) == ("density", 4, "h")
+    slope = np.polyfit([0, 0.5, 1.0, 1.5], np.log([1, 2, 3, 4]), 1)[0]
+    assert row["growth_rate"] == pytest.approx(slope)
+
+
+def test_fucci_has_the_time_points_of_a_series(tmp_path):
+    rng = np.random.default_rng(0)
+    _, labels, _ = moving_cells((64, 64), 3, 4, radius=6, dividing=0, seed=2)
+    for n, frame in enumerate(labels):
+        red, green = ((frame > 0) * 100 * (1 + (frame % 2 == k)) for k in (0, 1))
+        np.save(
+            tmp_path / f"{'abc'[n]}.npy", (np.stack([red, green]) + rng.integers(0, 9, (2, 64, 64))).astype(np.uint8)
+        )
+    with Project.create(tmp_path / "f") as project:
+        project.add_images(
+            [Addition(tmp_path / f"{c}.npy", labels[n], axes="CYX", time_series="run") for n, c in enumerate("abc")]
+        )
+        done = OpenProject(project).fucci(red="1", green="2", red_threshold=150, green_threshold=150)
+    assert sorted(set(done.table["time"])) == [0.0, 1.0, 2.0]

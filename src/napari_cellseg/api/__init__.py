@@ -77,7 +77,5 @@ __all__ = [
     "predict_files",
     "ranked",
     "recover",
-    "say_link",
     "select",
-    "write_tracks",
 ]

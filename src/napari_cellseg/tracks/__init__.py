@@ -8,6 +8,7 @@ cut are taken as given.
 from __future__ import annotations
 
 from ._carry import Carried, carry_on
+from ._doubts import track_doubts
 from ._export import (
     COLUMNS,
     lineages,
@@ -49,6 +50,7 @@ __all__ = [
     "say",
     "say_link",
     "track",
+    "track_doubts",
     "track_rows",
     "track_series",
     "tracking",

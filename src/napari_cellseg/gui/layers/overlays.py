@@ -125,9 +125,9 @@ class Overlays:
         self.tracks = None
         if values is not None:
             name = f"{self.record.id} [by track]"
-            self.tracks = Labels(values, name=name, opacity=0.6, **geometry(self.record))
+            self.tracks = Labels(values, name=name, opacity=0.7, **geometry(self.record))
             self._look_only(self.tracks)
-            self._put(self.tracks, self.labels, 0)
+            self._put(self.tracks, self.labels, 1)
 
     def repaint_tracks(self, box: tuple[slice, ...], values: NDArray[np.uint32]) -> None:
         """Show other tracks in a box."""

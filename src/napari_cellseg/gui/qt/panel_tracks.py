@@ -34,7 +34,7 @@ class TracksPanel(QWidget):
         self.summary, self.object, self.marked = QLabel(), QLabel(), QLabel()
         self.mark = ActionButton("Mark", "Remember the chosen object, to link a later one with it.", tracking.mark)
         self.same = ActionButton(
-            "Same as marked", "The chosen object is the marked one, or a daughter of it.", tracking.same
+            "Same object", "The chosen object is the marked one, or a daughter of it.", tracking.same
         )
         self.cut = ActionButton("Not the same", "The chosen object is not the one that it follows.", tracking.cut)
         self.carry = ActionButton(
@@ -60,8 +60,8 @@ class TracksPanel(QWidget):
             label.setWordWrap(True)
         for widget in (
             hint(_ABOUT), row(self.track, self.paths, self.colours), self.summary, self.object,
-            row(self.mark, self.same, self.cut, first=3), self.marked, row(self.carry, self.carry_all, first=2),
-            row(self.csv, self.ctc, first=2),
+            row(self.mark, self.same, self.cut), self.marked, row(self.carry, self.carry_all),
+            row(self.csv, self.ctc),
         ):  # fmt: skip
             layout.addWidget(widget)
 
