@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 
 import numpy as np
@@ -48,6 +49,7 @@ from napari_cellseg.tracks import (
     write_tracks_csv,
 )
 from napari_cellseg.tracks._carry import _Copies
+from napari_cellseg.tracks._laptrack import without_cuts
 
 
 def truth_of(labels, parents):
@@ -646,3 +648,38 @@ def test_fucci_has_the_time_points_of_a_series(tmp_path):
         )
         done = OpenProject(project).fucci(red="1", green="2", red_threshold=150, green_threshold=150)
     assert sorted(set(done.table["time"])) == [0.0, 1.0, 2.0]
+
+
+# --- laptrack ---------------------------------------------------------------------------------------
+
+
+def test_without_laptrack_the_message_says_how_to_get_it():
+    if importlib.util.find_spec("laptrack") is not None:
+        pytest.skip("laptrack is installed")
+    with pytest.raises(CellsegError, match="laptrack is not installed") as caught:
+        track(dividing(), Linking(method="laptrack"))
+    assert "napari-cellseg[tracking]" in caught.value.hint
+
+
+def test_laptrack_follows_what_is_near_and_obeys():
+    pytest.importorskip("laptrack")
+    how = Linking(method="laptrack")
+    _, labels, parents = moving_cells((160, 160), 10, 10, radius=7, speed=2, dividing=2, seed=1)
+    figures = compare_tracks(truth_of(labels, parents), track(labels, how))
+    assert figures["link_f1"] > 0.98, figures
+    assert figures["division_f1"] > 0.6, figures
+    assert len(track(far_apart(), how)) == 2
+    assert len(track(far_apart(), how, said=[Said((1, 4), (2, 2), False)])) == 3
+    found = track(far_apart(), how, said=[Said((0, 1), (1, 4), True)])
+    assert groups(found) == {frozenset({(0, 1), (1, 4), (2, 2)})}
+    assert len(track([np.zeros((20, 20), np.uint32)] * 2, how)) == 0
+
+
+def test_what_is_cut_out_of_tracks_is_a_track_of_its_own():
+    tracks = track(dividing())
+    (mother,) = tracks.divisions
+    first, last = (1, 1), (2, 1)
+    cut = without_cuts(tracks, [(first, last)])
+    assert cut.links() == tracks.links() - {(first, last)}
+    daughter = next(b for a, b in sorted(tracks.links()) if a == last)
+    assert without_cuts(tracks, [(last, daughter)]).links() == tracks.links() - {(last, daughter)}

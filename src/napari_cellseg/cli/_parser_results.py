@@ -198,7 +198,8 @@ def track(verbs: Any) -> None:
     sub.add_argument("--series", nargs="+", default=[], metavar="NAME", help="only these time series")
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
-        help="overlap=0.1 (least IoU), reach=1 (diameters), gaps=1 (frames), divisions=true, alike=0.5",
+        help="method=overlap|laptrack, overlap=0.1 (least IoU), reach=1 (diameters), gaps=1 (frames), divisions=true, "
+        "alike=0.5",
     )  # fmt: skip
     two = ("IMAGE", "LABEL", "IMAGE", "LABEL")
     sub.add_argument("--link", nargs=4, action="append", default=[], metavar=two, help="say that two objects are one")

@@ -8,7 +8,7 @@ assignment of Jaqaman et al. 2008, doi:10.1038/nmeth.1237, with overlap in the p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from ._frame import Floats, Frame, Ints, shared
 class Linking(Settings):
     """How objects are followed through time."""
 
+    method: Literal["overlap", "laptrack"] = Field(
+        "overlap", description="Overlap and nearness, built in; or laptrack's distances (extra `tracking`)."
+    )
     overlap: float = Field(0.1, gt=0, le=1, description="Objects that share at least this (IoU) may be one.")
     reach: float = Field(
         1.0, ge=0, le=10, description="Objects without overlap may be one within so many diameters; 0: never."

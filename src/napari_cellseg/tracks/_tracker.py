@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._types import Labels
 from ._frame import Floats, Frame, Ints, frame_of
+from ._laptrack import laptracked
 from ._link import Linking, Moving, assigned, candidates, divisions, drift, without
 from ._tracks import Tracks, numbered_as
 
@@ -92,6 +93,9 @@ class Tracker:
     def add(self, labels: Labels) -> None:
         """The next time point, (Z, Y, X) or (Y, X)."""
         frame = frame_of(np.asarray(labels))
+        if self._how.method != "overlap":  # it links the whole movie at once
+            self._frames.append((_light(frame), []))
+            return
         spacing = np.ones(len(frame.shape)) if self._given is None else np.asarray(self._given, float)
         now = _Step(len(self._frames), frame, np.ones(len(frame), bool))
         self._as_said(now)
@@ -124,6 +128,10 @@ class Tracker:
             np.concatenate([none, *(f.sizes for f in frames)]),
             dict(self._parents), len(frames),
         )  # fmt: skip
+        if self._how.method == "laptrack":
+            made = [(s.earlier, s.later) for s in self._made]
+            spacing = np.ones(ndim) if self._given is None else np.asarray(self._given, float)
+            found = laptracked(found, spacing, self._how, made, self._cuts)
         return numbered_as(found, before or {})
 
     # --- inside ---------------------------------------------------------------------------------
@@ -194,10 +202,15 @@ class Tracker:
             before.open -= {left for t, left in now.taken if t == before.at}
         if self._frames:
             older, numbers = self._frames[-1]
-            self._frames[-1] = replace(older, voxels=older.voxels[:0], owner=older.owner[:0]), numbers
+            self._frames[-1] = _light(older), numbers
         self._frames.append((frame, tracks))
         self._ends = [e for e in self._ends if e.open and now.at - e.at <= self._how.gaps]
         self._ends.append(_End(now.at, frame, shift, tracks, set(range(len(frame)))))
+
+
+def _light(frame: Frame) -> Frame:
+    """Without the voxels, which are many."""
+    return replace(frame, voxels=frame.voxels[:0], owner=frame.owner[:0])
 
 
 def track(
