@@ -275,6 +275,16 @@ class ObjectsMeasured(Event):
 
 
 @dataclass(frozen=True)
+class FrameTracked(Event):
+    """The objects of a frame of a time series are linked with those before."""
+
+    image: str
+    objects: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Explaining(Event):
     """How far the explanation of an image is: passes through the network."""
 

@@ -261,3 +261,102 @@ def _sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def moving_cells(
+    shape: tuple[int, ...] = (128, 128),
+    frames: int = 12,
+    cells: int = 12,
+    *,
+    radius: float = 7.0,
+    speed: float = 2.0,
+    dividing: int = 3,
+    seed: int = 0,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32], dict[int, int]]:
+    """A movie of round cells that wander, some of which divide, with the truth.
+
+    Parameters
+    ----------
+    shape
+        (Y, X) or (Z, Y, X) of a frame.
+    speed
+        Pixels per frame.
+    dividing
+        How many cells divide, at different times.
+
+    Returns
+    -------
+    tuple
+        Pictures (T, ...) uint8; labels (T, ...) uint32, where the label is the number of the track; and the mother of
+        every daughter.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(shape)
+    size = np.array(shape, float)
+    living = {k + 1: _Cell(p, _turned(rng, n) * speed, radius) for k, p in enumerate(_apart(rng, size, cells, radius))}
+    when = dict(zip(rng.permutation(list(living))[:dividing].tolist(), _times(frames, dividing), strict=True))
+    labels, pictures = np.zeros((frames, *shape), np.uint32), np.zeros((frames, *shape), np.uint8)
+    parents: dict[int, int] = {}
+    grid = np.stack(np.meshgrid(*(np.arange(s) for s in shape), indexing="ij"), axis=-1)
+    for t in range(frames):
+        for mother in [k for k in living if when.get(k) == t]:
+            cell, way = living.pop(mother), _turned(rng, n)
+            for side in (-1, 1):
+                number = max([*living, *parents, cells]) + 1
+                parents[number] = mother
+                place = cell.place + side * way * 0.62 * cell.radius
+                living[number] = _Cell(place, side * way * speed * 0.6, cell.radius * 0.74)
+        for number, cell in living.items():
+            inside = ((grid - cell.place) ** 2).sum(axis=-1) <= cell.radius**2
+            labels[t][inside & (labels[t] == 0)] = number
+        light = ndi.gaussian_filter((labels[t] > 0).astype(np.float32), 1.0) * 150 + rng.normal(30, 6, shape)
+        pictures[t] = np.clip(light, 0, 255)
+        _move(list(living.values()), size, speed, rng)
+    return pictures, labels, parents
+
+
+@dataclass
+class _Cell:
+    """A round cell: its middle, how far it goes in a frame, its radius."""
+
+    place: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    radius: float
+
+
+def _turned(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """A direction."""
+    way = rng.normal(size=n)
+    return np.asarray(way / np.linalg.norm(way))
+
+
+def _times(frames: int, n: int) -> list[int]:
+    """When cells divide: in the middle half of a movie."""
+    return [int(t) for t in np.linspace(frames // 4, max(frames // 4, 3 * frames // 4), n)]
+
+
+def _apart(rng: np.random.Generator, size: NDArray[np.float64], n: int, radius: float) -> list[NDArray[np.float64]]:
+    """Places whose distance is three radii at least, as many as there is room for."""
+    found: list[NDArray[np.float64]] = []
+    for _ in range(200 * n):
+        place = rng.uniform(np.minimum(radius, size / 3), size - np.minimum(radius, size / 3))
+        if len(found) < n and all(np.linalg.norm(place - other) > 3 * radius for other in found):
+            found.append(place)
+    return found
+
+
+def _move(cells: list[_Cell], size: NDArray[np.float64], speed: float, rng: np.random.Generator) -> None:
+    """Cells go on, turn a little, leave each other and the border alone."""
+    for cell in cells:
+        for other in cells:
+            between = cell.place - other.place
+            distance = float(np.linalg.norm(between))
+            if other is not cell and distance < 1.15 * (cell.radius + other.radius):
+                cell.velocity = cell.velocity + between / max(distance, 1e-6) * speed * 0.5
+        cell.velocity = cell.velocity + rng.normal(0, speed * 0.15, len(size))
+        cell.velocity *= speed / max(float(np.linalg.norm(cell.velocity)), 1e-6) if speed else 0.0
+        step = cell.place + cell.velocity
+        out = (step < cell.radius) | (step > size - cell.radius)
+        cell.velocity = np.where(out, -cell.velocity, cell.velocity)
+        rim = np.minimum(cell.radius, size / 3)
+        cell.place = np.clip(cell.place + cell.velocity, rim, size - rim)

@@ -6,6 +6,7 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 
 from __future__ import annotations
 
+from ..tracks import Tracks
 from ._cells import CellsFound, cell_roles
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
@@ -32,6 +33,7 @@ from ._results import (
     Training,
 )
 from ._select import Selection, select
+from ._tracking import Tracked
 from ._training_places import places_of, ranked
 from ._work import Run, Verb
 
@@ -56,6 +58,8 @@ __all__ = [
     "Run",
     "Selection",
     "SystemsCompared",
+    "Tracked",
+    "Tracks",
     "Training",
     "Verb",
     "Worst",

@@ -32,6 +32,8 @@ class Adding:
     series: str | None = None
     components: bool | None = None
     threshold: float | None = None
+    time_series: str = ""
+    interval_s: float | None = None
     notes: list[str] = field(default_factory=list)
     """What was noticed when masks were read."""
     shared: int = 0
@@ -64,7 +66,8 @@ def _told(project: Project, addition: Addition, done: Added) -> AddedPicture:
     inside: tuple[str, ...] = ()
     if addition.labels is None and not done.known:
         inside = tuple(map(str, images.labels_inside(project.source(project.image(done.ids[0])))))
-    return AddedPicture(addition.source, done.ids, done.known, done.labelled, addition.draft, inside)
+    labelled = done.labelled, addition.draft
+    return AddedPicture(addition.source, done.ids, done.known, *labelled, inside, done.time_series)
 
 
 def _serves_all(sources: Sequence[Source], how: Adding) -> int:
@@ -106,7 +109,10 @@ def _additions(
             labels = partial(_read_masks, picture, Path(masks), (series, place), how, classes)
         elif masks is not None:
             labels = as_labels(masks)
-        yield Addition(picture, labels, how.axes, how.spacing, how.split, draft=how.draft, series=series)
+        yield Addition(
+            picture, labels, how.axes, how.spacing, how.split, draft=how.draft, series=series,
+            time_series=how.time_series, interval_s=how.interval_s,
+        )  # fmt: skip
 
 
 def truths(given: Truth | Iterable[Truth] | None) -> list[Truth]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ from ..project import (
 )
 from ._fucci_said import lost_states, project_objects, read_corrections
 from ._measure import file_parts, loose_paths, measured_array, named_parts
+from ._plates import times_of_series
 from ._work import OnEvent, Run, Stop, Work, never, verb
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Telling:
     summary: Source | None = None
     figure: Source | None = None
     json: Source | None = None
+    times: Mapping[str, float] = field(default_factory=dict, repr=False)
+    """Time points that are known of images, by name: those of the time series of a project."""
 
     def check(self, names: Sequence[str]) -> None:
         """Raise where an expression or a path cannot be used."""
@@ -223,7 +226,7 @@ def fucci_project(
     every = [r.id for r in project.images()]
     asked = [project.image(id).id for id in ids] or every
     work: dict[str, Read] = {id: partial(_of_project, project, id) for id in asked}
-    done = yield from _told(work, setup, how, stop)
+    done = yield from _told(work, setup, replace(how, times=times_of_series(project)), stop)
     if not done.stopped:
         put_fucci_setup(project, setup)
     if len(asked) < len(every) and None in (setup.red_threshold, setup.green_threshold):
@@ -278,7 +281,7 @@ def _told(work: Mapping[str, Read], setup: FucciSetup, how: Telling, stop: Stop)
         if threshold.doubt:
             yield Notice(threshold.doubt)
     pair = thresholds["red"].value, thresholds["green"].value
-    table, summary = fucci_tables(nuclei, pair, how.group_by, how.time_by)
+    table, summary = fucci_tables(nuclei, pair, how.group_by, how.time_by, how.times)
     files = write_told(table, summary, thresholds, how)
     return FucciResult(table, summary, thresholds, nuclei, left_out, files)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,6 +150,7 @@ def measure_files(
 def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: Stop) -> Work[Measurements]:
     """Measure images of a project; what cannot be measured is left out, and the rest goes on."""
     work: dict[str, Callable[[], list[Measured]]] = {}
+    how = replace(how, plating=how.plating.of_project(project))
     for id in [project.image(id).id for id in ids] or [r.id for r in project.images()]:
         pixels = None
         if how.intensities:

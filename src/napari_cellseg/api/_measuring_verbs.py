@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..measurement import CellRules, Choosing
-from ..project import Project
 from ._cells import CellMaking, CellsFound, Together, cells_of_project
 from ._describe import Describing, Description, describe_project
 from ._fucci import FucciResult, Telling, fucci_project, merged_setup
@@ -16,15 +15,14 @@ from ._measure import Measuring, measure_project
 from ._plates import Plating
 from ._results import Measurements
 from ._select import BASE, By, Selecting, Selection, select_of_project
+from ._time_verbs import TimeVerbs
 from ._work import OnEvent, Stop, Work, method, never
 
 Several = str | Sequence[str] | None
 
 
-class MeasuringVerbs:
+class MeasuringVerbs(TimeVerbs):
     """What an open project measures; nothing of its labels is changed."""
-
-    project: Project
 
     @method
     def measure(
@@ -68,7 +66,7 @@ class MeasuringVerbs:
             Before anything is written: when there is no such image or column, or a file cannot be written.
         """
         how = Measuring(names(columns), group_by, csv, summary, plating or Plating())
-        return measure_project(self.project, names(images), how, stop)
+        return measure_project(self.project, self._named(images), how, stop)
 
     @method
     def fucci(
@@ -134,7 +132,7 @@ class MeasuringVerbs:
         if corrections is not None:
             say_all(self.project, corrections)
         how = Telling(group_by, time_by, csv, summary, figure, json)
-        return fucci_project(self.project, names(images), setup, how, stop)
+        return fucci_project(self.project, self._named(images), setup, how, stop)
 
     @method
     def cells(
@@ -180,7 +178,7 @@ class MeasuringVerbs:
             When the project has objects, a name does not fit, or a file cannot be written.
         """
         how = CellMaking(nucleus, envelope, rules or CellRules(), together, csv, out, format)
-        return (yield from cells_of_project(self.project, names(images), how, stop))
+        return (yield from cells_of_project(self.project, self._named(images), how, stop))
 
     @method
     def describe(
@@ -213,7 +211,7 @@ class MeasuringVerbs:
         CellsegError
             When there is no such image, the expression cannot be used, or a file cannot be written.
         """
-        return describe_project(self.project, names(images), Describing(group_by, csv, json, markdown), stop)
+        return describe_project(self.project, self._named(images), Describing(group_by, csv, json, markdown), stop)
 
     @method
     def select(
@@ -260,7 +258,7 @@ class MeasuringVerbs:
         current = self.project.current_model
         own = self.project.model_path(current) if current else BASE
         how = Selecting(choosing, by, model or own, group_by, csv, list, figure)
-        return select_of_project(self.project, names(images), how, stop)
+        return select_of_project(self.project, self._named(images), how, stop)
 
     def set_fucci_states(self, image: str, states: Mapping[int, str]) -> None:
         """Say the states of nuclei by their labels; they stand over the thresholds, "" goes by these again.

@@ -68,6 +68,7 @@ from ._results import (
 )
 from ._reviewing_verbs import ReviewingVerbs
 from ._spot_check import Answers, answer, chosen_check
+from ._time_verbs import seconds_of
 from ._training_places import Finding, find_training_places
 from ._work import OnEvent, Stop, Work, method, never
 
@@ -234,6 +235,8 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         split: str = "train",
         components: bool | None = None,
         threshold: float | None = None,
+        time_series: str = "",
+        interval: str = "",
     ) -> Additions:
         """Refer to pictures (they are never copied or changed), with or without labels: all of them, or none.
 
@@ -258,6 +261,10 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
             Number the connected pieces of masks of objects; None: those of binary masks.
         threshold : float
             Values of masks above it are the class, or objects, piece by piece.
+        time_series : str
+            The pictures are frames of this time series, in their order; a file with a T axis is one without it.
+        interval : str
+            From one time point to the next: ``"15min"``; what the file says where not given.
 
         Raises
         ------
@@ -272,7 +279,10 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
                 f"A project refers to files, not to {type(unfit).__name__}.",
                 "Save the array first: numpy.save, tifffile.",
             )
-        how = Adding(truths(labels), axes, spacing, split, draft, series, components, threshold)
+        how = Adding(
+            truths(labels), axes, spacing, split, draft, series, components, threshold, time_series=time_series,
+            interval_s=seconds_of(interval),
+        )  # fmt: skip
         return add_pictures(self.project, pictures, how)
 
     def put_labels(
@@ -341,7 +351,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         return tuple(removed_images(self.project))
 
     def remove(self, image: str) -> Removed:
-        """Take an image out of the project; everything that was made of it goes to ``removed/`` and can be restored.
+        """Take an image or a time series out of the project; what was made of it goes to ``removed/``, to be restored.
 
         Raises
         ------
@@ -363,7 +373,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         return restore_image(self.project, key)
 
     def rename(self, image: str, name: str) -> None:
-        """Give an image another id.
+        """Give an image another id, or a time series another name.
 
         Raises
         ------
@@ -374,7 +384,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         rename_image(self.project, image, name)
 
     def move(self, image: str, split: Split) -> str:
-        """Move an image to ``"train"``, ``"val"`` (judges as a whole) or ``"test"`` (is never learnt from).
+        """Move an image or a time series to ``"train"``, ``"val"`` (judges as a whole) or ``"test"`` (measures only).
 
         Returns
         -------
@@ -388,10 +398,6 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         """
         self._check_window()
         return change_split(self.project, image, split)
-
-    def _check_window(self) -> None:
-        if not self.project.claim():
-            raise CellsegError("A napari window edits this project.", "Close it first, or do it there.")
 
     @method
     def draft(
@@ -425,7 +431,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         Drafts
         """
         own = draft_method(method, settings) if isinstance(method, str) else method
-        return draft_images(self.project, names(images), own, hints, stop)
+        return draft_images(self.project, self._named(images), own, hints, stop)
 
     # --- predicting and learning ----------------------------------------------------------------
 
@@ -482,7 +488,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         """
         where = Path(out) if out else None
         how = Predicting(region, object_size, settings, where, format, probabilities, resume)
-        return predict_images(self.project, names(images), names(models), how, stop)
+        return predict_images(self.project, self._named(images), names(models), how, stop)
 
     @method
     def train(
@@ -674,7 +680,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         CellsegError
             Before anything is written: when labels are classes, or nothing untouched is left.
         """
-        check = draw(self.project, Drawing(objects, fields, seed, tuple(names(images))))
+        check = draw(self.project, Drawing(objects, fields, seed, self._named(images)))
         if sample is not None:
             write_sample(check, sample)
         return self.spot_checks[-1]
@@ -868,7 +874,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         on_event: OnEvent = None,
         stop: Stop = never,
     ) -> Work[Exports]:
-        """Write labels to ``out/ID_labels.FORMAT``.
+        """Write labels to ``out/ID_labels.FORMAT``: a file for each image, or for each time series where it can be.
 
         Parameters
         ----------
@@ -888,7 +894,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         Exports
             An image whose labels cannot be written is left out, with the reason; the others are done.
         """
-        ids = [self.project.image(id).id for id in names(images)] or [r.id for r in self.images]
+        ids = list(self._named(images)) or [r.id for r in self.images]
         what = Exporting(Path(out), format, known_only, cycle)
         return export_images(self.project, ids, what, stop)
 

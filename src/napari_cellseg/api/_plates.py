@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,17 +29,17 @@ from ..measurement import (
     growth_table,
     image_of_project,
     interval_of,
+    known_times,
     measure_objects,
     plate_figure,
     plate_size,
     plate_table,
     series_of,
-    times_of,
     wells_of,
     write_figure,
     write_table,
 )
-from ..project import Project
+from ..project import Project, time_series_in
 from ._work import Stop, Work
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Plating:
         From one time point to the next: ``15min``; "" where nobody knows.
     span
         First and last time point of the growth; None: all.
+    times
+        Time points that are known of images, by name: those of the time series of a project.
     """
 
     plate: tuple[Source, ...] = ()
@@ -79,6 +81,15 @@ class Plating:
     wells: int = 0
     interval: str = ""
     span: tuple[float, float] | None = None
+    times: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+    def of_project(self, project: Project) -> Plating:
+        """With what a project knows of time; what was said stays."""
+        series = time_series_in(project.images()).values()
+        steps = {s.interval_s for s in series}
+        (step,) = steps if len(steps) == 1 else (None,)
+        interval = self.interval or (f"{step:f}s" if step else "")
+        return replace(self, times=self.times or times_of_series(project), interval=interval)
 
     def check(self, names: Sequence[str], group_by: str) -> None:
         """Raise where something cannot be done, so far as names tell.
@@ -115,6 +126,12 @@ class Plating:
         return found
 
 
+def times_of_series(project: Project) -> dict[str, float]:
+    """Time points of all frames of a project, by id."""
+    every = time_series_in(project.images()).values()
+    return {id: float(point) for s in every for id, point in zip(s.ids, s.points, strict=True)}
+
+
 @dataclass(frozen=True, eq=False)
 class Plates:
     """Tables of plates and growth, None where they were not asked for, and what writes them."""
@@ -133,7 +150,7 @@ def plates(found: Mapping[str, Objects], how: Plating, group_by: str) -> Plates:
         When names tell no wells or time points.
     """
     names = list(found)
-    groups, times = groups_of(names, group_by), times_of(names, how.time_by)
+    groups, times = groups_of(names, group_by), known_times(names, how.times, how.time_by)
     plate = growth = None
     writers: list[Callable[[], Path]] = []
     if how.growth:
@@ -155,7 +172,9 @@ def plates_of_project(project: Project, stop: Stop) -> Work[list[tuple[str, byte
     Labels are measured as they are now; nothing is measured where names tell neither.
     """
     names = [r.id for r in project.images()]
-    wells, times, series = wells_of(names), times_of(names), series_of(names)
+    how = Plating().of_project(project)
+    wells, times, series = wells_of(names), known_times(names, how.times), series_of(names)
+    series |= {id: s.name for s in time_series_in(project.images()).values() for id in s.ids}
     points: dict[str, set[float]] = {}
     for name in names:
         if times[name] == times[name]:
@@ -179,7 +198,7 @@ def plates_of_project(project: Project, stop: Stop) -> Work[list[tuple[str, byte
         figures.append(("Confluency of every well, its images pooled.", png))
     with suppress(CellsegError):  # no series has two time points
         mine = {n: o for n, o in found.items() if series[n] in moved}
-        growth, points = growth_table(mine, series, times)
+        growth, points = growth_table(mine, series, times, interval_of(how.interval))
         figures.append((_growth_words(growth), figure_png(growth_figure(growth, points))))
     return figures
 

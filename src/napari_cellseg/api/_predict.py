@@ -13,7 +13,7 @@ from ..engine import PredictJob, Stop, run, unpredicted, write_prediction
 from ..errors import CellsegError
 from ..events import Exported, Notice, Predicted, Skipped, Stopped
 from ..probabilities import open_kept
-from ..project import Project, export_labels, put_size
+from ..project import Project, export_labels, export_units, put_size
 from ..targets import Target
 from ._let_go import let_go
 from ._results import Exports, Predictions
@@ -63,7 +63,7 @@ def predict_images(
         missing = {skipped.image for skipped in left_out}
         there = [id for id in job.images if id not in missing]
         exports = yield from export_images(project, there, Exporting(how.out, how.format))
-        files, left_out = tuple(exports.files.values()), [*left_out, *exports.left_out]
+        files, left_out = tuple(dict.fromkeys(exports.files.values())), [*left_out, *exports.left_out]
     already = tuple(id for id in job.images if id not in left)
     return Predictions(job.models, objects, already, tuple(left_out), files, stopped)
 
@@ -82,17 +82,18 @@ def export_images(project: Project, ids: Sequence[str], what: Exporting, stop: S
     """Write labels of images, one after another; what cannot be written is left out, and the rest goes on."""
     files: dict[str, Path] = {}
     left_out: list[Skipped] = []
-    for id in ids:
+    for name, own in export_units(project, ids, what.format).items():
         if stop():
             yield Stopped("cancelled")
             return Exports(files, tuple(left_out), stopped=True)
         try:
-            files[id] = export_labels(project, id, what.out, what.format, known_only=what.known_only, cycle=what.cycle)
+            path = export_labels(project, name, what.out, what.format, known_only=what.known_only, cycle=what.cycle)
         except CellsegError as error:
-            left_out.append(Skipped(id, error.message, error.hint))
+            left_out.append(Skipped(name, error.message, error.hint))
             yield left_out[-1]
         else:
-            yield Exported(id, str(files[id]))
+            files |= dict.fromkeys(own, path)
+            yield Exported(name, str(path))
     return Exports(files, tuple(left_out))
 
 

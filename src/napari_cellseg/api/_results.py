@@ -34,6 +34,8 @@ class AddedPicture:
         Whether labels are a draft, not approved truth.
     labels_inside
         Label images that the file itself holds and that were not asked for.
+    time_series
+        The time series whose frames its images are, "" where they are none.
     """
 
     source: Path
@@ -42,6 +44,7 @@ class AddedPicture:
     labelled: bool = False
     draft: bool = False
     labels_inside: tuple[str, ...] = ()
+    time_series: str = ""
 
 
 @dataclass(frozen=True)

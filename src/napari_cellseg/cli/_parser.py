@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
     for add in (
         _new, _add, _images, _split, _draft, _predict, _train, _ensemble, results.evaluate, results.explain,
         results.report, results.models, results.spot_check, results.review_cycle, results.study, results.simulate,
-        results.measure, results.cells, results.fucci, results.describe, results.select, _export, results.compare,
+        results.measure, results.cells, results.fucci, results.track, results.carry_on, results.describe,
+        results.select, _export, results.compare,
         _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)
@@ -64,13 +65,19 @@ def _add(verbs: Any) -> None:
     series(sub, "; all: each of them")
     sub.add_argument("--spacing", type=numbers, metavar="Z,Y,X", help="voxel size in um")
     sub.add_argument("--split", choices=("train", "val", "test"), default="train")
+    sub.add_argument(
+        "--time-series", default="", metavar="NAME",
+        help="the pictures are frames of this time series, in their order (a file with a T axis is one without it)",
+    )  # fmt: skip
+    sub.add_argument("--interval", default="", metavar="TIME", help="from one time point to the next: 15min, 0.5h, 1d")
     sub.add_argument("--relocate", metavar="ID", help="the given picture is the one of image ID, which was moved")
 
 
 def _images(verbs: Any) -> None:
     sub = verb(
-        verbs, "images", "List the images of a project; remove, restore, rename them, or say what they are for. What "
-        "was made of a removed image is kept in the project and comes back with it.", "_images",
+        verbs, "images", "List the images of a project; remove, restore, rename them, say what they are for, or make "
+        "them one time series, whose frames then stay together. What was made of a removed image is kept in the "
+        "project and comes back with it.", "_images",
     )  # fmt: skip
     sub.add_argument("project", metavar="PROJECT")
     one = sub.add_mutually_exclusive_group()
@@ -81,6 +88,11 @@ def _images(verbs: Any) -> None:
         "--split", nargs="+", default=[], metavar=("train|val|test", "ID"),
         help="what images are for: learnt from, judge, or measure only (never learnt from)",
     )  # fmt: skip
+    one.add_argument(
+        "--time-series", nargs="+", default=[], metavar=("NAME", "ID"),
+        help="these images are frames of time series NAME, in this order; without images, --interval is said of NAME",
+    )  # fmt: skip
+    sub.add_argument("--interval", default="", metavar="TIME", help="from one time point to the next: 15min, 0.5h, 1d")
 
 
 def _predict(verbs: Any) -> None:

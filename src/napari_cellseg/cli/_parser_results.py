@@ -225,6 +225,42 @@ def cells(verbs: Any) -> None:
     progress(sub)
 
 
+def track(verbs: Any) -> None:
+    sub = verb(
+        verbs, "track", "Follow the objects of time series: which labels of different frames are one, which divide. "
+        "Labels keep their numbers; links that persons made or cut hold.", "_track",
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--series", nargs="+", default=[], metavar="NAME", help="only these time series")
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
+        help="method=overlap|laptrack, overlap=0.1 (least IoU), reach=1 (diameters), gaps=1 (frames), divisions=true, "
+        "alike=0.5",
+    )  # fmt: skip
+    two = ("IMAGE", "LABEL", "IMAGE", "LABEL")
+    sub.add_argument("--link", nargs=4, action="append", default=[], metavar=two, help="say that two objects are one")
+    sub.add_argument("--cut", nargs=4, action="append", default=[], metavar=two, help="say that they are not")
+    sub.add_argument("--out", metavar="DIR", help="write the tracks here")
+    sub.add_argument(
+        "--export", choices=("csv", "ctc", "ctc-truth"), default="csv",
+        help="a table (default), or folders as results or truth of the Cell Tracking Challenge are",
+    )  # fmt: skip
+    sub.add_argument("--json", metavar="FILE", help="write counts of tracks and divisions as plain numbers")
+    progress(sub)
+
+
+def carry_on(verbs: Any) -> None:
+    sub = verb(
+        verbs, "carry-on", "Copy objects of a frame into the next one, where nobody has edited, as one edit.", "_track"
+    )
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--image", required=True, metavar="ID", help="the frame that is copied from")
+    sub.add_argument(
+        "--object", nargs="+", type=positive, default=[], metavar="LABEL", help="these; default: all approved ones"
+    )
+    sub.add_argument("--frames", type=positive, default=1, metavar="N", help="go on so many frames (default 1)")
+
+
 def describe(verbs: Any) -> None:
     sub = verb(
         verbs, "describe", "What a data set is like: sizes, contrast, intensities; objects per image, their sizes and "

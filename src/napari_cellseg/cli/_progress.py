@@ -15,6 +15,7 @@ from ..events import (
     Evaluated,
     Event,
     Explaining,
+    FrameTracked,
     Judged,
     Notice,
     ObjectsMeasured,
@@ -62,6 +63,8 @@ class Printer:
             self._advance(event.elapsed, event.elapsed + event.remaining, f"loss {event.loss:.3f}", "s")
         elif isinstance(event, TileDone):
             self._advance(event.done, event.total, event.image, "tile")
+        elif isinstance(event, FrameTracked):
+            self._advance(event.done, event.total, event.image, "frame")
         elif isinstance(event, Explaining):
             self._advance(event.done, event.total, event.image, "pass")
         elif line := _line(event):

@@ -30,6 +30,7 @@ def add(options: Namespace) -> int:
         done = project.add(
             options.images, options.labels, draft=options.draft, axes=options.axes, spacing=options.spacing,
             series=options.series, split=options.split, components=options.components, threshold=options.threshold,
+            time_series=options.time_series, interval=options.interval,
         )  # fmt: skip
     for note in done.notes:
         print(note)
@@ -41,7 +42,9 @@ def add(options: Namespace) -> int:
 
 
 def _added(done: api.AddedPicture) -> str:
-    names, labels = ", ".join(done.ids), f"{'drafted' if done.draft else 'approved'} labels"
+    many = len(done.ids) > 1 and done.time_series
+    names = f"time series {done.time_series}, {len(done.ids)} frames" if many else ", ".join(done.ids)
+    labels = f"{'drafted' if done.draft else 'approved'} labels"
     if not done.known:
         return f"Added {names} with {labels}." if done.labelled else f"Added {names}."
     end = f"it has {labels} now" if done.labelled else "nothing was changed"

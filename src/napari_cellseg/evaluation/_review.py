@@ -8,7 +8,7 @@ a person knows why to look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ from ..project import Objects
 Order = Literal["worth", "random", "reading"]
 WEIGHTS = {
     "in doubt": 4.0, "models disagree": 2.0, "odd size": 1.5, "odd shape": 1.5, "touches others": 1.0,
-    "jumps between slices": 1.5, "jumps in time": 2.0, "cut by the border": 0.25,
+    "jumps between slices": 1.5, "jumps in time": 2.0, "track breaks": 4.0, "jumps in size": 3.0,
+    "cut by the border": 0.25,
 }  # fmt: skip
 """How much each feature counts. Set by hand before anything was measured; `simulate` shows what the order is worth."""
 STANDS_OUT = 0.35
@@ -62,6 +63,7 @@ def review_order(
     doubt: NDArray[np.uint8] | None = None,
     disagreement: NDArray[np.uint8] | None = None,
     beside: Sequence[Labels] = (),
+    through_time: Mapping[int, Mapping[str, float]] | None = None,
     seed: int = 0,
     tiles: bool = True,
 ) -> list[Item]:
@@ -76,6 +78,8 @@ def review_order(
     beside
         Labels of the time points before and after, where the image is a frame of a series. An object that neither has
         in its place is worth a look, and so is a place where both have the same one and this frame has none.
+    through_time
+        By object what `tracks.track_doubts` says of its track, where the series was tracked.
     order
         ``worth``: see `by_worth`; ``random``; ``reading``: slice by slice, row by row.
     tiles
@@ -83,7 +87,10 @@ def review_order(
         there.
     """
     frames = [overlaps(labels, other) for other in beside if other.any()]
-    items = _objects(labels, state, doubt, disagreement, _jumps_in_time(frames))
+    jumps = {id: {"jumps in time": value} for id, value in _jumps_in_time(frames).items()}
+    for id, features in (through_time or {}).items():
+        jumps[id] = {**jumps.get(id, {}), **features}
+    items = _objects(labels, state, doubt, disagreement, jumps)
     if tiles and doubt is not None:
         items += _tiles(labels, state, doubt)
     if tiles and len(frames) == 2:
@@ -121,7 +128,7 @@ def _objects(
     state: State,
     doubt: NDArray[np.uint8] | None,
     disagreement: NDArray[np.uint8] | None,
-    jumps: dict[int, float],
+    jumps: Mapping[int, Mapping[str, float]],
 ) -> list[Item]:
     objects = Objects(labels, state)
     found: list[tuple[int, Box, dict[str, float]]] = []
@@ -141,8 +148,7 @@ def _objects(
             features["models disagree"] = min(1.0, float(disagreement[box][mask].mean()) / 64)
         if labels.ndim == 3:
             features["jumps between slices"] = _jump(mask)
-        if jumps:
-            features["jumps in time"] = jumps[id]
+        features |= jumps.get(id, {})
         found.append((id, tuple((s.start, s.stop) for s in box), features))
         sizes.append(float(mask.sum()))
     odd = _odd_sizes(np.asarray(sizes))

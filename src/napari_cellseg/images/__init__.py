@@ -17,7 +17,7 @@ from ._pairing import count_of_masks, holds_several, is_picture, masks_by_name, 
 from ._read import check_content, endings, from_array, read, series_in
 from ._series import Series
 from ._thumbnail import write_thumbnail
-from ._write import LABEL_FORMATS, write_labels, write_map, write_probabilities
+from ._write import LABEL_FORMATS, write_label_series, write_labels, write_map, write_probabilities
 from ._zarr import labels_inside
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "read_masks",
     "reading",
     "series_in",
+    "write_label_series",
     "write_labels",
     "write_map",
     "write_probabilities",

@@ -44,6 +44,8 @@ class Image:
         What the file calls that image.
     rgb
         Whether the channels are the red, green and blue of a colour picture, not three signals.
+    interval_s
+        Seconds from one time point to the next; None where the file does not say.
     """
 
     data: da.Array
@@ -54,6 +56,7 @@ class Image:
     series: str = ""
     title: str = ""
     rgb: bool = False
+    interval_s: float | None = None
 
     @property
     def spatial_axes(self) -> str:

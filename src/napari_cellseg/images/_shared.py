@@ -21,6 +21,13 @@ UM = {
 """Micrometres in other units of length."""
 
 
+SECONDS = {
+    "ms": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "minute": 60.0,
+    "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0,
+}  # fmt: skip
+"""Seconds in other units of time."""
+
+
 Pixels = TypeVar("Pixels", NDArray[Any], da.Array)
 
 
@@ -66,6 +73,7 @@ def finish(
     rgb: bool = False,
     series: str = "",
     title: str = "",
+    interval_s: float | None = None,
 ) -> Image:
     """An image with its axes in order; the voxel size of those that are left, names where there is one per channel."""
     if data.dtype == bool:  # filters, percentiles and screens want numbers
@@ -76,4 +84,6 @@ def finish(
     size = tuple(float(spacing[letter]) for letter in letters) if spacing and known else None
     image = Image(data, axes, size, (), path, series, title)
     n = image.n_channels
-    return Image(data, axes, size, channels if len(channels) == n else (), path, series, title, rgb and n == 3)
+    names = channels if len(channels) == n else ()
+    interval = interval_s if interval_s and 0 < interval_s < math.inf and "T" in axes else None
+    return Image(data, axes, size, names, path, series, title, rgb and n == 3, interval)

@@ -17,7 +17,7 @@ from ..errors import CellsegError
 from ._image import AXES, SMALLEST, Image, check_axes, guessed_axes, lazy
 from ._limits import by, check_loading, check_stored, chunking
 from ._series import Series, choose
-from ._shared import UM, Wanted, finish, upright
+from ._shared import SECONDS, UM, Wanted, finish, upright
 
 _ASIDE = ("thumbnail", "label", "macro", "overview")
 """Names under which slide scanners store what is no image of its own."""
@@ -36,6 +36,7 @@ def read_tiff(path: Path, wanted: Wanted) -> Image:
         letters = (wanted.axes or _axes(path, one)).upper()
         check_axes(letters, shape)
         spacing, channels = _metadata(file, number)
+        interval = _interval(file, number)
         chunks = _chunks(path, one)
         # samples that lie plane by plane are no colours: tifffile calls any stack of 3 or 4 planes so when it writes it
         pixels = one.axes.endswith("S") and letters.endswith("C")
@@ -52,6 +53,7 @@ def read_tiff(path: Path, wanted: Wanted) -> Image:
     return finish(
         path, data, letters, spacing, channels, rgb=rgb,
         series=chosen.key if kept else "", title=chosen.title or chosen.key if kept else "",
+        interval_s=interval,
     )  # fmt: skip
 
 
@@ -183,6 +185,23 @@ def _metadata(file: tifffile.TiffFile, number: int) -> tuple[dict[str, float] | 
         spacing["Z"] = abs(float(imagej["spacing"])) * unit
     # 72 or 96 dots an inch is what drawing programs write; no microscope has such pixels
     return (spacing if spacing and spacing.get("X", 1e9) < 200 else None), ()
+
+
+def _interval(file: tifffile.TiffFile, number: int) -> float | None:
+    """Seconds from one time point to the next, as OME or ImageJ say it."""
+    if not file.ome_metadata:
+        imagej = file.imagej_metadata or {}
+        unit = SECONDS.get(str(imagej.get("tunit") or "s").strip().lower(), 1.0)  # ImageJ writes seconds
+        step, given = imagej.get("finterval"), unit
+    else:
+        every = ElementTree.fromstring(file.ome_metadata).findall(".//{*}Pixels")
+        pixels = every[number] if number < len(every) else every[0] if every else None
+        step = pixels.get("TimeIncrement") if pixels is not None else None
+        given = SECONDS.get(pixels.get("TimeIncrementUnit", "s"), 0.0) if pixels is not None else 0.0
+    try:
+        return float(step or 0) * given or None
+    except (TypeError, ValueError):
+        return None
 
 
 def _of_ome(xml: str, number: int) -> tuple[dict[str, float] | None, tuple[str, ...]]:

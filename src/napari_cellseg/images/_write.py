@@ -32,6 +32,8 @@ _COLOURS = (
     (126, 97, 72),
 )  # fmt: skip
 """Of classes in OME-Zarr, red, green, blue; they come again where there are more."""
+_Sizes = tuple[tuple[float, ...] | None, float | None]
+"""Voxel size in um by spatial axis, and seconds from one time point to the next."""
 _BLOCK = (16, 1024, 1024)
 _SMALLEST = 256
 """A pyramid ends where Y and X are no longer than this."""
@@ -72,10 +74,40 @@ def write_labels(
     path = path if path.suffix else path.with_name(f"{path.name}.tif")
     if path.name.lower().endswith(_FOREIGN):
         return write_foreign(path, np.asarray(labels, np.uint32), classes)
-    top = max((int(part.max(initial=0)) for _, part in _blocks(labels)), default=0)
-    dtype = np.dtype(np.uint16 if top < 65536 and path.suffix.lower() != ".zarr" else np.uint32)
     about = _label_metadata(path, classes, Path(source) if source else None)
-    return _write(path, labels, dtype, "ZYX"[-len(labels.shape) :], spacing_um, about)
+    return _write(path, labels, _dtype_for(labels, path), "ZYX"[-len(labels.shape) :], spacing_um, about)
+
+
+def write_label_series(
+    path: str | Path,
+    labels: Any,
+    spacing_um: tuple[float, ...] | None = None,
+    interval_s: float | None = None,
+    classes: Sequence[str] = (),
+    source: str | Path | None = None,
+) -> Path:
+    """Write labels of a time series, (T, Z, Y, X) or (T, Y, X), as TIFF, OME-TIFF, OME-Zarr or NPY; see `write_labels`.
+
+    Parameters
+    ----------
+    interval_s
+        Seconds from one time point to the next.
+
+    Raises
+    ------
+    CellsegError
+        When the ending is another, or the file cannot be written. It appears whole or not at all.
+    """
+    path = Path(path)
+    about = _label_metadata(path, classes, Path(source) if source else None)
+    axes = f"T{'ZYX'[1 - len(labels.shape) :]}"
+    return _write(path, labels, _dtype_for(labels, path), axes, spacing_um, about, interval_s)
+
+
+def _dtype_for(labels: Any, path: Path) -> np.dtype[Any]:
+    """uint16 where the ids fit, uint32 otherwise and in OME-Zarr."""
+    top = max((int(part.max(initial=0)) for _, part in _blocks(labels)), default=0)
+    return np.dtype(np.uint16 if top < 65536 and path.suffix.lower() != ".zarr" else np.uint32)
 
 
 def write_probabilities(path: str | Path, probabilities: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
@@ -96,6 +128,7 @@ def _write(
     axes: str,
     spacing_um: tuple[float, ...] | None,
     about: dict[str, Any] | None = None,
+    interval_s: float | None = None,
 ) -> Path:
     """`about`: what OME-Zarr says of labels."""
     if not path.name.lower().endswith(_ARRAYS):
@@ -108,11 +141,12 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".zarr":
             metadata = {"name": path.name, **({"image-label": about} if about else {})}
-            _write_zarr(temporary, data, dtype, axes, spacing_um, metadata)
+            _write_zarr(temporary, data, dtype, axes, (spacing_um, interval_s), metadata)
         elif path.suffix.lower() == ".npy":
             _write_npy(temporary, data, dtype)
         else:
-            _write_tiff(temporary, data, dtype, axes, spacing_um, ome=".ome." in path.name.lower())
+            sizes = spacing_um, interval_s
+            _write_tiff(temporary, data, dtype, axes, sizes, ome=".ome." in path.name.lower())
         _put_in_place(temporary, path)
     except OSError as error:
         raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
@@ -162,15 +196,16 @@ def _planes(data: Any, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
         yield np.asarray(data[index]).astype(dtype)
 
 
-def _write_tiff(
-    path: Path, data: Any, dtype: np.dtype[Any], axes: str, spacing_um: tuple[float, ...] | None, *, ome: bool
-) -> None:
+def _write_tiff(path: Path, data: Any, dtype: np.dtype[Any], axes: str, sizes: _Sizes, *, ome: bool) -> None:
+    spacing_um, interval_s = sizes
     metadata: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
     # ImageJ's own TIFF has no 32-bit integers: those carry their voxel size as OME-TIFF does, and as tags in cm
     ome = ome or dtype == np.uint32
+    if interval_s and "T" in axes:
+        metadata |= {"TimeIncrement": interval_s, "TimeIncrementUnit": "s"} if ome else {"finterval": interval_s}
     if ome and spacing_um:
-        for letter, size in zip(axes.replace("C", ""), spacing_um, strict=True):
+        for letter, size in zip(axes.lstrip("TC"), spacing_um, strict=True):
             metadata |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
         options |= {"resolution": (1e4 / spacing_um[-1], 1e4 / spacing_um[-2]), "resolutionunit": "CENTIMETER"}
     elif spacing_um:
@@ -210,7 +245,7 @@ def _write_zarr(
     data: Any,
     dtype: np.dtype[Any],
     axes: str,
-    spacing_um: tuple[float, ...] | None,
+    sizes: _Sizes,
     metadata: dict[str, Any],
 ) -> None:
     """OME-Zarr 0.5; every level keeps every second pixel of the one before in Y and X.
@@ -219,26 +254,31 @@ def _write_zarr(
     """
     import zarr
 
-    size = spacing_um or (1.0,) * len(axes.replace("C", ""))
+    spacing_um, interval_s = sizes
+    size = spacing_um or (1.0,) * len(axes.lstrip("TC"))
+    ahead = [interval_s or 1.0 if a == "T" else 1.0 for a in axes if a in "TC"]
     group = zarr.open_group(str(path), mode="w", zarr_format=3)
     levels: list[dict[str, Any]] = []
     source, factor = data, 1
     while True:
-        chunks = tuple(min(n, c) for n, c in zip(source.shape, (1, 16, 512, 512)[-len(axes) :], strict=True))
+        largest = {"T": 1, "C": 1, "Z": 16, "Y": 512, "X": 512}
+        chunks = tuple(min(n, largest[a]) for n, a in zip(source.shape, axes, strict=True))
         array = group.create_array(
             str(len(levels)), shape=tuple(source.shape), dtype=dtype, chunks=chunks, dimension_names=list(axes.lower())
         )
         for box, part in _blocks(source):
             array[box] = part.astype(dtype)
-        scale = [1.0] * (len(axes) - len(size)) + [float(s) for s in size[:-2]] + [float(s) * factor for s in size[-2:]]
+        scale = ahead + [float(s) for s in size[:-2]] + [float(s) * factor for s in size[-2:]]
         levels.append({"path": str(len(levels)), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
         if max(source.shape[-2:]) <= _SMALLEST:
             break
         source, factor = _Halved(array), factor * 2
     unit = {"unit": "micrometer"} if spacing_um else {}
-    kinds: list[Any] = [
-        {"name": "c", "type": "channel"} if a == "C" else {"name": a.lower(), "type": "space", **unit} for a in axes
-    ]
+    others = {
+        "C": {"name": "c", "type": "channel"},
+        "T": {"name": "t", "type": "time", **({"unit": "second"} if interval_s else {})},
+    }
+    kinds: list[Any] = [others.get(a, {"name": a.lower(), "type": "space", **unit}) for a in axes]
     group.attrs["ome"] = {
         "version": "0.5",
         "multiscales": [{"name": metadata["name"], "axes": kinds, "datasets": levels}],

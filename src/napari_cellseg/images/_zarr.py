@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ._guard import reading
 from ._image import AXES, Image, lazy
 from ._limits import CHUNK_BYTES, by, check_loading, chunking
 from ._series import Series, choose
-from ._shared import UM, Wanted, finish
+from ._shared import SECONDS, UM, Wanted, finish
 
 MARKERS = (".zattrs", "zarr.json", ".zarray", ".zgroup")
 """Files by which a folder is known as zarr."""
@@ -42,8 +43,7 @@ def read_zarr(path: Path, wanted: Wanted) -> Image:
     if isinstance(found, zarr.Array) or "multiscales" not in _attributes(found):
         raise CellsegError(f"{path.name}/{chosen.key} is no OME-Zarr image.", "Open it in Fiji to see what it holds.")
     image = _read_multiscale(inner, found, _attributes(found), wanted)
-    title = chosen.title or chosen.key
-    return Image(image.data, image.axes, image.spacing_um, image.channels, inner, "", title)
+    return replace(image, source=inner, series="", title=chosen.title or chosen.key, rgb=False)
 
 
 def series_in_zarr(path: Path) -> list[Series]:
@@ -145,8 +145,13 @@ def _read_multiscale(path: Path, node: zarr.Group, attributes: dict[str, Any], w
     if given:
         units = [UM.get(re.sub("metre", "meter", str(a.get("unit", "")))) for a in named]
         spacing = {x: float(s) * u for x, s, u in zip(letters, scale, units, strict=True) if u and x in _SPACE}
+    interval = None
+    if given and "T" in letters:
+        n = letters.index("T")
+        interval = float(scale[n]) * SECONDS.get(str(named[n].get("unit", "")) if named else "", 0.0) or None
     names = tuple(str(c.get("label", "")) for c in (attributes.get("omero") or {}).get("channels", ()))
-    return _image(path, array, wanted.axes or letters, spacing, names if any(names) else ())
+    found = _image(path, array, wanted.axes or letters, spacing, names if any(names) else ())
+    return replace(found, interval_s=interval) if "T" in found.axes else found
 
 
 def _letters(path: Path, named: list[dict[str, Any]], shape: tuple[int, ...]) -> str:

@@ -42,7 +42,7 @@ from ._plate import PLATES, VALUES, Well, plate_figure, plate_size, plate_table,
 from ._select import CHOICE_COLUMNS, Candidate, Choosing, Decision, choice_table, choose, looked_at
 from ._sources import NO_PIXELS, array_channels, channels_of, image_of_project, tables
 from ._summary import FIGURES, groups_of, summarise
-from ._times import USUAL_TIMES, series_of, times_of
+from ._times import USUAL_TIMES, known_times, series_of, times_of
 from ._warm_up import warm_up
 
 __all__ = [
@@ -103,6 +103,7 @@ __all__ = [
     "image_of_project",
     "inner_point",
     "interval_of",
+    "known_times",
     "labels_at",
     "looked_at",
     "measure_objects",

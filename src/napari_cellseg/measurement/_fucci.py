@@ -9,6 +9,7 @@ thresholds: what nuclei have of a colour that they do not make is more than what
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ._summary import groups_of
-from ._times import times_of
+from ._times import known_times
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -197,7 +198,11 @@ def count_states(table: DataFrame) -> DataFrame:
 
 
 def fucci_tables(
-    nuclei: DataFrame, thresholds: tuple[float, float], group_by: str = "", time_by: str = ""
+    nuclei: DataFrame,
+    thresholds: tuple[float, float],
+    group_by: str = "",
+    time_by: str = "",
+    times: Mapping[str, float] | None = None,
 ) -> tuple[DataFrame, DataFrame]:
     """The nuclei with ``group``, ``time`` and states, and their counts.
 
@@ -207,6 +212,8 @@ def fucci_tables(
         As for `with_states`.
     group_by, time_by
         See `groups_of` and `times_of`.
+    times
+        Time points that are known of images, by name.
 
     Raises
     ------
@@ -215,7 +222,7 @@ def fucci_tables(
     """
     table = with_states(nuclei, thresholds)
     names = [str(n) for n in table["image"].unique()]
-    groups, times = groups_of(names, group_by), times_of(names, time_by)
+    groups, times = groups_of(names, group_by), known_times(names, times or {}, time_by)
     table.insert(1, "group", np.array([groups[str(n)] for n in table["image"]], object))
     table.insert(2, "time", np.array([times[str(n)] for n in table["image"]], np.float64))
     return table, count_states(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import CellsegError
 
@@ -35,6 +35,12 @@ def times_of(names: Sequence[str], time_by: str = "") -> dict[str, float]:
             f"{time_by!r} finds no number in any name.", f"Names are, for example: {', '.join(names[:3])}."
         )
     return found
+
+
+def known_times(names: Sequence[str], known: Mapping[str, float], time_by: str = "") -> dict[str, float]:
+    """The same; where nothing is said of names, what is `known` of images counts, and names tell of the others."""
+    told = times_of(names, time_by)
+    return told if time_by else told | {name: known[name] for name in names if name in known}
 
 
 def series_of(names: Sequence[str]) -> dict[str, str]:

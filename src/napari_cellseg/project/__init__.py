@@ -23,7 +23,7 @@ from ._cycles import (
 )
 from ._edit import Edit, decode_edit, difference, encode_edit
 from ._ensemble import best_epochs, member_paths, save_ensemble
-from ._export import export_labels, write_labels_of
+from ._export import Frames, export_labels, export_units, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
@@ -31,6 +31,7 @@ from ._fucci import FucciSetup, SaidState, fucci_setup, put_fucci_setup, said_st
 from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
+from ._joining import check_whole, images_named, join_time_series, named_series, set_interval
 from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._label_sources import SOURCES, LabelSource, automatic_truth, label_sources, undone_edits
@@ -51,7 +52,6 @@ from ._records import (
     ReviewRecord,
     RoundRecord,
     entries,
-    frames_beside,
     write_history,
 )
 from ._removal import Removed, remove_image, removed_images, restore_image, what_goes
@@ -89,6 +89,7 @@ from ._spot_checks import (
     spot_checks,
 )
 from ._status import ImageStatus, Prediction, image_status, image_statuses, last_predictions, note_prediction
+from ._time_series import TimeSeries, frames_beside, series_with, time_series_in
 from ._training_places import (
     Sees,
     TrainingPlace,
@@ -125,6 +126,7 @@ __all__ = [
     "EditRow",
     "Entry",
     "Forecast",
+    "Frames",
     "FucciSetup",
     "Hints",
     "Holdout",
@@ -148,6 +150,7 @@ __all__ = [
     "SpotAnswer",
     "SpotCheck",
     "SpotPlace",
+    "TimeSeries",
     "TrainingPlace",
     "TrainingPlaces",
     "Verb",
@@ -161,12 +164,14 @@ __all__ = [
     "change_holdout",
     "change_split",
     "check_unread",
+    "check_whole",
     "compact",
     "decode_edit",
     "difference",
     "encode_edit",
     "entries",
     "export_labels",
+    "export_units",
     "find_model",
     "fitted_target",
     "forecast",
@@ -180,8 +185,10 @@ __all__ = [
     "image_status",
     "image_statuses",
     "images_learnt",
+    "images_named",
     "is_as_drawn",
     "is_outdated",
+    "join_time_series",
     "keep_training_places",
     "kinds_of_images",
     "known_mask",
@@ -200,6 +207,7 @@ __all__ = [
     "masks_for_image",
     "measure_sizes",
     "member_paths",
+    "named_series",
     "names_for",
     "new_project",
     "note_prediction",
@@ -227,8 +235,11 @@ __all__ = [
     "save_elsewhere",
     "save_ensemble",
     "say_states",
+    "series_with",
+    "set_interval",
     "spot_checks",
     "stratified_split",
+    "time_series_in",
     "training_places",
     "undone_edits",
     "unfinished_runs",

@@ -318,14 +318,15 @@ class Database:
             if how:
                 connection.execute("INSERT OR REPLACE INTO settings VALUES ('split', ?)", (how,))
 
-    def move_to_split(self, id: str, split: str) -> None:
-        """Move one image to another split; what was held out of it is fixed again by the next training."""
+    def move_to_split(self, ids: Sequence[str], split: str) -> None:
+        """Move images to another split; what was held out of them is fixed again by the next training."""
         with self.transaction() as connection:
-            (record,) = connection.execute("SELECT record FROM images WHERE id = ?", (id,)).fetchone()
-            changed = json.dumps(json.loads(record) | {"split": split})
-            connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
-            if json.loads(record).get("split") != split:
-                connection.execute("DELETE FROM holdouts WHERE image = ?", (id,))
+            for id in ids:
+                (record,) = connection.execute("SELECT record FROM images WHERE id = ?", (id,)).fetchone()
+                changed = json.dumps(json.loads(record) | {"split": split})
+                connection.execute("UPDATE images SET record = ? WHERE id = ?", (changed, id))
+                if json.loads(record).get("split") != split:
+                    connection.execute("DELETE FROM holdouts WHERE image = ?", (id,))
 
     def new_model_id(self, parent: str | None) -> str:
         """Reserve the next model number, above those of all folders: the database may be an older copy."""

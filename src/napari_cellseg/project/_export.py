@@ -1,7 +1,8 @@
-"""Labels out of a project, one image at a time."""
+"""Labels out of a project: one file for each image, or for each time series."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,49 @@ from numpy.typing import NDArray
 from .. import images as pictures
 from ._cycles import labels_of_cycle
 from ._folder import Project
+from ._joining import images_named, named_series
 from ._records import ImageRecord
+from ._time_series import time_series_in
+
+SERIES_FORMATS = ("tif", "ome.tif", "ome.zarr", "npy")
+"""These hold a time series in one file."""
+
+
+class Frames:
+    """Labels of the frames of a time series as an array-like (T, Z, Y, X) or (T, Y, X) uint32, read one by one."""
+
+    def __init__(
+        self, project: Project, ids: Sequence[str], *, known_only: bool = False, cycle: int | None = None
+    ) -> None:
+        self._project, self._ids, self._known_only, self._cycle = project, tuple(ids), known_only, cycle
+        self.shape = (len(self._ids), *project.image(self._ids[0]).shape)
+        self._last: tuple[int, NDArray[np.uint32]] | None = None
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint32]:
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(first, slice):
+            return np.stack([self._frame(t)[tuple(rest)] for t in range(*first.indices(self.shape[0]))])
+        return np.asarray(self._frame(int(first))[tuple(rest)])
+
+    def _frame(self, t: int) -> NDArray[np.uint32]:
+        if self._last is None or self._last[0] != t:
+            labels, state = _labels(self._project, self._ids[t], self._cycle)
+            self._last = t, np.where(state > 0, labels, np.uint32(0)) if self._known_only else labels
+        return self._last[1]
+
+
+def export_units(project: Project, ids: Sequence[str], format: str = "tif") -> dict[str, tuple[str, ...]]:
+    """What is written as one file each: images, and time series of which all frames are wanted, by name.
+
+    Formats that hold no time series have a file for every frame.
+    """
+    wanted, units = list(dict.fromkeys(ids)), dict[str, tuple[str, ...]]()
+    whole = [s for s in time_series_in(project.images()).values() if set(s.ids) <= set(wanted)]
+    of = {id: s for s in whole for id in s.ids} if format in SERIES_FORMATS else {}
+    for id in wanted:
+        series = of.get(id)
+        units[series.name if series is not None else id] = series.ids if series is not None else (id,)
+    return units
 
 
 def export_labels(
@@ -23,12 +66,14 @@ def export_labels(
     known_only: bool = False,
     cycle: int | None = None,
 ) -> Path:
-    """Write the labels of one image, as they stand on disk, to ``folder/<id>_labels.<format>``; returns that path.
+    """Write labels, as they stand on disk, to ``folder/<id>_labels.<format>``; returns that path.
 
     Parameters
     ----------
+    id
+        An image, or a time series, which becomes one file with a T axis.
     format
-        One of `images.LABEL_FORMATS`.
+        One of `images.LABEL_FORMATS`; of a time series, of `SERIES_FORMATS`.
     known_only
         Only corrected and approved voxels.
     cycle
@@ -39,10 +84,22 @@ def export_labels(
     CellsegError
         When there is no such image, the format does not suit it, or the file cannot be written.
     """
-    record = project.image(id)
-    labels, state = project.load_labels(id) if cycle is None else labels_of_cycle(project, id, cycle)
+    ids = images_named(project, id)
+    record, path = project.image(ids[0]), Path(folder) / f"{id}_labels.{format}"
+    if len(ids) > 1:
+        frames = Frames(project, ids, known_only=known_only, cycle=cycle)
+        return pictures.write_label_series(
+            path, frames, record.spacing_um, named_series(project, id).interval_s, project.meanings,
+            project.source(record),
+        )  # fmt: skip
+    labels, state = _labels(project, id, cycle)
     chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
-    return write_labels_of(project, record, chosen, Path(folder) / f"{id}_labels.{format}")
+    return write_labels_of(project, record, chosen, path)
+
+
+def _labels(project: Project, id: str, cycle: int | None) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Labels and state as they stand, or as they were when a review cycle was closed."""
+    return project.load_labels(id) if cycle is None else labels_of_cycle(project, id, cycle)
 
 
 def write_labels_of(project: Project, record: ImageRecord, labels: NDArray[Any], path: str | Path) -> Path:

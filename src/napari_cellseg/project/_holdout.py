@@ -3,6 +3,9 @@
 Data flow: known images -> kinds (`remember_kinds`) -> of every kind at most a fifth: whole images where at least
 `WHOLE` of them came at once, otherwise the boxes of single objects, drawn at random from those that came since the last
 training. So every kind is judged, and of every kind the newest corrections are learnt from.
+
+Of a time series never single frames, but places are held out, in all of its frames: the frame beside shows nearly the
+same, and a model that had learnt it would be flattered.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from ._kinds import remember_kinds
 from ._objects import Objects
 from ._records import Holdout, ImageRecord
 from ._rename import learnt_from
+from ._time_series import time_series_in
 
 T = TypeVar("T")
 VAL_SHARE = 0.2
@@ -50,9 +54,15 @@ def assign_holdouts(project: Project) -> dict[str, Holdout]:
         if record.split == "val":
             project.db.put_holdout(_whole(record))
     judged_by_val = {kinds[id] for id, r in known.items() if r.split == "val"}
+    series = {id: s.name for s in time_series_in(project.images()).values() for id in s.ids}
     for kind in dict.fromkeys(kinds[id] for id in known):
-        if kind not in judged_by_val:
-            _hold_of_kind(project, [r for r in known.values() if kinds[r.id] == kind])
+        if kind in judged_by_val:
+            continue
+        mine = [r for r in known.values() if kinds[r.id] == kind]
+        if single := [r for r in mine if r.id not in series]:
+            _hold_of_kind(project, single)
+        for name in dict.fromkeys(series[r.id] for r in mine if r.id in series):
+            _hold_of_series(project, [r for r in mine if series.get(r.id) == name])
     return project.db.holdouts()
 
 
@@ -142,9 +152,42 @@ def _hold_of_kind(project: Project, records: list[ImageRecord]) -> None:
         project.db.put_holdout(Holdout(record.id, (box,)))
 
 
-def _draw(candidates: Sequence[T], n: int, seed: str) -> list[T]:
-    rng = np.random.default_rng(zlib.crc32(seed.encode()))
-    return [candidates[i] for i in sorted(rng.permutation(len(candidates))[: max(0, n)])]
+def _hold_of_series(project: Project, frames: list[ImageRecord]) -> None:
+    """Places of known objects are held out in all known frames, until they hold a fifth of the objects."""
+    holdouts = project.db.holdouts()
+    places = list(dict.fromkeys(box for r in frames if r.id in holdouts for box in holdouts[r.id].boxes))
+    whole = tuple((0, n) for n in frames[0].shape)
+    places = [box for box in places if box != whole]  # a frame that an older version, or a person, held out stays so
+    given = [box for r in frames for box in _given(project, r.id)]
+    boxes = [box for r in frames for box in _pieces(project, r, None, 0)[0]]
+    middles = np.array([[(a + b) / 2 for a, b in box] for box in boxes])
+    held = np.zeros(len(boxes), bool)
+    for place in places:
+        held |= _inside(middles, place)
+    wanted = max(round(VAL_SHARE * len(boxes)), len(boxes) >= LEAST)
+    for place in _draw(boxes, len(boxes), f"{frames[0].id} {int(held.sum())}", shuffle=True):
+        if held.sum() >= wanted:
+            break
+        more = held | _inside(middles, place)
+        if not more.all() and more.sum() > held.sum() and not any(_within(place, g) for g in given):
+            places.append(place)
+            held = more
+    for record in frames:
+        mine = _given(project, record.id)
+        if kept := tuple(p for p in places if not any(_within(p, g) for g in mine)):
+            project.db.put_holdout(Holdout(record.id, kept))
+
+
+def _inside(middles: NDArray[np.float64], box: Span) -> NDArray[np.bool_]:
+    """Which points (N, ndim) lie in a box."""
+    low, high = np.array(box, float).T
+    return np.asarray(((middles >= low) & (middles < high)).all(axis=1))
+
+
+def _draw(candidates: Sequence[T], n: int, seed: str, *, shuffle: bool = False) -> list[T]:
+    """At most `n` at random; in their order, or in that of the draw."""
+    drawn = np.random.default_rng(zlib.crc32(seed.encode())).permutation(len(candidates))[: max(0, n)]
+    return [candidates[i] for i in (drawn if shuffle else sorted(drawn))]
 
 
 def _pieces(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from ._known import APPROVED
 from ._names import free_name
 from ._records import ImageRecord
 from ._snapshot import write_snapshot
+from ._time_series import check_name, check_same_size, film_name, time_series_in
 
 SPLITS = ("train", "val", "test")
 
@@ -46,6 +47,10 @@ class Addition:
         Name of the image (of every frame: name and number); made from the file's name where not given.
     series
         Which image of a file that holds several: its number from 0, or its name.
+    time_series
+        Name of the time series whose next frame, or frames, it is; a file with a T axis is one without it, too.
+    interval_s
+        Seconds from one time point to the next; what the file says where not given.
     """
 
     source: Path
@@ -57,6 +62,8 @@ class Addition:
     id: str = ""
     draft: bool = False
     series: str | None = None
+    time_series: str = ""
+    interval_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Added:
     known: bool = False
     labelled: bool = False
     """Whether labels were taken."""
+    time_series: str = ""
+    """The time series whose frames they are."""
 
 
 class Receiver(Protocol):
@@ -109,8 +118,13 @@ class _Batch:
 
     @property
     def taken(self) -> set[str]:
-        """Ids in use."""
-        return {record.id for record, _ in self.there}
+        """Names in use: of images and of time series."""
+        return {record.id for record, _ in self.there} | {r.time_series for r, _ in self.there if r.time_series}
+
+    def put(self, record: ImageRecord) -> None:
+        """Another record of an image that is there, or was planned."""
+        self.there = [(record if r.id == record.id else r, path) for r, path in self.there]
+        self.records = [r for r in self.records if r.id != record.id] + [record]
 
     def enter(self, record: ImageRecord, source: Path, image: pictures.Image) -> None:
         """A new image."""
@@ -142,7 +156,8 @@ def add_pictures(project: Receiver, additions: Iterable[Addition]) -> list[Added
         for id, packed in batch.edits:
             project.db.append(connection, id, packed, project.author)
     for record in batch.records:
-        _keep(project, record, batch.made[record.id])
+        if record.id in batch.made:
+            _keep(project, record, batch.made[record.id])
     return done
 
 
@@ -176,7 +191,38 @@ def _plan(project: Receiver, addition: Addition, batch: _Batch) -> Added:
             empty = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
             batch.edits.append((id, pack(_taken(*empty, truth, draft=addition.draft))))
             labelled = True
-    return Added(tuple(ids), known=len(known) == len(truths), labelled=labelled)
+    name = _joined(ids, (len(frames) > 1, addition), image.interval_s, batch)
+    return Added(tuple(ids), known=len(known) == len(truths), labelled=labelled, time_series=name)
+
+
+def _joined(ids: Sequence[str], of: tuple[bool, Addition], told: float | None, batch: _Batch) -> str:
+    """Let images be frames of a time series, where they are some; its name, "" where they are none.
+
+    Raises
+    ------
+    CellsegError
+        When a frame differs from the others in size, is one of another series, or the name cannot be one.
+    """
+    several, addition = of
+    if not (several or addition.time_series):
+        return ""
+    records = {r.id: r for r, _ in batch.there}
+    before = time_series_in(records.values())
+    mine = {name for name, s in before.items() if set(ids) & set(s.ids)}
+    name = addition.time_series or next(iter(mine), "") or film_name(ids[0], batch.taken)
+    if mine - {name}:
+        raise CellsegError(f"{ids[0]} is a frame of {min(mine)} already.", "An image is in one time series.")
+    if name not in before:
+        check_name(name, batch.taken)
+    there = dict(zip(before[name].ids, before[name].points, strict=True)) if name in before else {}
+    interval = addition.interval_s or (before[name].interval_s if name in before else None) or told
+    after = max(there.values(), default=-1) + 1
+    for n, id in enumerate(ids):
+        own = records[id].frame if several else after + n
+        point = there.get(id, own)
+        batch.put(replace(records[id], time_series=name, time_point=point, interval_s=interval))
+    check_same_size([r for r, _ in batch.there if r.time_series == name])
+    return name
 
 
 def _frames(addition: Addition, image: pictures.Image, source: Path) -> Sequence[int]:
@@ -249,7 +295,7 @@ def _record(
         id=id, source=project.relative(source), frame=frame, given_axes=addition.axes, axes=image.axes,
         shape=image.spatial_shape, n_channels=image.n_channels, dtype=str(image.data.dtype),
         spacing_um=image.spacing_um, fingerprint=mark.fingerprint, split=addition.split,
-        series=image.series or None, seen=mark.seen, rgb=image.rgb, turned=True,
+        series=image.series or None, seen=mark.seen, rgb=image.rgb, turned=True, time_series="",
     )  # fmt: skip
 
 

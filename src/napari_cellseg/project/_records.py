@@ -32,7 +32,9 @@ class ImageRecord:
     of the picture, "" where that would not tell a change. `rgb` says whether three channels are the colours of a
     picture; None in records of older versions. `turned` says whether a TIFF's orientation tag is obeyed; not in those
     of older versions. `split` is train, val or test: test images are never learnt
-    from, val images judge.
+    from, val images judge. `time_series` is the name of the series whose frame it is, "" where it is none, None in
+    records of older versions; `time_point` is its place there, and `interval_s` the seconds to the next (see
+    `time_series_in`, which alone reads these).
     """
 
     id: str
@@ -50,6 +52,9 @@ class ImageRecord:
     seen: str = ""
     rgb: bool | None = None
     turned: bool = False
+    time_series: str | None = None
+    time_point: int = 0
+    interval_s: float | None = None
 
     @property
     def in_colour(self) -> bool:
@@ -87,15 +92,6 @@ def image_from_json(text: str) -> ImageRecord:
     """
     record: ImageRecord = _adapter().validate_json(text)
     return record
-
-
-def frames_beside(records: Iterable[ImageRecord], id: str) -> list[str]:
-    """The images that are the time points before and after one, where it is a frame of a series; in that order."""
-    records = list(records)
-    (mine,) = (r for r in records if r.id == id)
-    same = (r for r in records if (r.source, r.series) == (mine.source, mine.series))
-    near = (r for r in same if abs(r.frame - mine.frame) == 1)
-    return [r.id for r in sorted(near, key=lambda r: r.frame)]
 
 
 @dataclass(frozen=True)

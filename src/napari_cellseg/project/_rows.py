@@ -16,6 +16,8 @@ OTHERS = {
     "reviews": "image, time, author, object, box, outcome, seconds, edits, order_by",
     "hints": "image, time, author, data",
     "spot_places": "image, spot_check, number, kind, object, box, found, mark",
+    "tracks": "image, edit, data",
+    "track_links": "image, time, author, said",
     "spot_answers": "image, time, author, spot_check, number, answer, missed, points, seconds",
     "cycle_marks": "image, edit, cycle, kind, figures, data",
 }

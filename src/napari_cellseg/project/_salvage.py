@@ -24,8 +24,8 @@ from ._records import COMPACTED, ImageRecord, image_from_json
 Row = tuple[Any, ...]
 COLUMNS = {
     "images": 3, "edits": 10, "holdouts": 2, "rounds": 7, "reviews": 10, "hints": 5, "settings": 2, "history": 9,
-    "spot_checks": 4, "spot_places": 9, "spot_answers": 10,
-    "review_cycles": 5, "cycle_marks": 7,
+    "spot_checks": 4, "spot_places": 9, "spot_answers": 10, "review_cycles": 5, "cycle_marks": 7, "tracks": 3,
+    "track_links": 5,
 }  # fmt: skip
 """Tables that are taken over, with the number of their columns."""
 _OTHERS = tuple(name for name in COLUMNS if name not in ("images", "edits"))
@@ -86,7 +86,7 @@ def _made(row: Row) -> Row:
 
 def _key(table: str, row: Row) -> Row:
     """What other rows are known by: their key, or where they are numbered, number, image and time."""
-    return (row[0],) if table in ("holdouts", "settings") else row[:3]
+    return (row[0],) if table in ("holdouts", "settings", "tracks") else row[:3]
 
 
 def _records(rows: list[Row]) -> Iterator[ImageRecord]:
@@ -137,12 +137,14 @@ _KINDS: dict[str, tuple[Any, ...]] = {
     "reviews": (int, str, *[object] * 8),
     "history": (int, str, float | int, str, str, str, int | None, str, int),
     "spot_checks": (int, float | int, str, str),
+    "tracks": (str, int, bytes),
+    "track_links": (int, str, object, object, str),
     "spot_places": (int, str, int, int, str, int, str, int, int),
     "spot_answers": (int, str, float | int, str, int, int, str, int, str, float | int),
     "review_cycles": (int, float | int, str, str, float | int | None),
     "cycle_marks": (int, str, int, str, int, str, bytes | None),
 }
-_JSON = {"spot_checks": 3, "spot_places": 6, "spot_answers": 8, "cycle_marks": 5}
+_JSON = {"spot_checks": 3, "spot_places": 6, "spot_answers": 8, "cycle_marks": 5, "track_links": 4}
 """Columns whose text must be JSON."""
 
 
@@ -168,6 +170,8 @@ def _table_of(row: Row) -> str | None:
         return "edits"
     if len(row) == COLUMNS["hints"] and isinstance(row[-1], bytes) and row[-1][:2] == b"E1":
         return "hints"
+    if len(row) == COLUMNS["track_links"] and isinstance(row[-1], str) and '"earlier"' in row[-1]:
+        return "track_links"
     if len(row) == COLUMNS["images"] and isinstance(row[2], str) and '"fingerprint"' in row[2]:
         return "images"
     return None

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import CellsegError
 from ._folder import Project
 from ._records import ImageRecord
+from ._time_series import time_series_in
 
 By = Literal["density", "confluency", "name"]
 GROUPS = 3
@@ -81,8 +82,9 @@ def _sources(project: Project, val: float, test: float) -> dict[str, list[ImageR
             "Divide the images before the first training.",
         )
     sources: dict[str, list[ImageRecord]] = {}
+    series = {id: s.name for s in time_series_in(project.images()).values() for id in s.ids}
     for record in project.images():
-        sources.setdefault(record.source, []).append(record)
+        sources.setdefault(series.get(record.id) or record.source, []).append(record)
     if len(sources) < 2:
         raise CellsegError(f"{project.name} has {len(sources)} source images.", "A split needs at least two.")
     return sources

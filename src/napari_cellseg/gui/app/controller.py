@@ -95,13 +95,13 @@ class Controller(Parts):
 
     @report_errors
     def select_image(self, id: str) -> None:
-        """Close the open image (its labels are saved) and open another."""
-        self.projects.select_image(id)
+        """Close the open image (its labels are saved) and open another; of a time series the frame open last."""
+        self.projects.select_image(self.time.first_of(id))
 
     @report_errors
     def step_image(self, by: int) -> None:
         """Open the next or the previous image."""
-        self.projects.step_image(by)
+        self.time.turn(by)
 
     def look_at(self, box: Span) -> None:
         """Move the view to a box of the open image."""
@@ -246,7 +246,8 @@ class Controller(Parts):
         self.preview.worker.collect()
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
-            self.external, self.state_view, self.measuring, self.additions, self.before_after, self.surveys,
+            self.external, self.state_view, self.measuring, self.additions, self.before_after, self.surveys, self.time,
+            self.tracking,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()

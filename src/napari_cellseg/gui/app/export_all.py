@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import CellsegError
 from ...images import LABEL_FORMATS
-from ...project import export_labels
+from ...project import export_labels, export_units
 from .background import Helper
 from .tally import Elsewhere, Tally, voxels
 
@@ -34,7 +34,9 @@ class ExportAll:
         if format not in LABEL_FORMATS:
             raise CellsegError(f"There is no format {format!r}.", f"Use one of {', '.join(LABEL_FORMATS)}.")
         ws.settle()
-        tally = Tally("export all", "Exporting", {r.id: voxels(r.shape) for r in ws.session.images})
+        sizes = {r.id: voxels(r.shape) for r in ws.session.images}
+        units = export_units(project, list(sizes), format)
+        tally = Tally("export all", "Exporting", {name: sum(sizes[i] for i in ids) for name, ids in units.items()})
         tally.begin()
         self._left, self._elsewhere, self._running = deque(tally.sizes), Elsewhere(project.path), True
         ws.session.update(problem=None, notice="")

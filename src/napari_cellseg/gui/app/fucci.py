@@ -227,13 +227,17 @@ class Fucci:
         self._recolour()
         ws.session.update(status=f"Nucleus {label}: {state or 'by the thresholds'}. It is kept.")
 
+    def _times(self) -> dict[str, float]:
+        """Time points of frames of time series, by image."""
+        return {id: float(p) for s in self._ws.session.time_series for id, p in zip(s.ids, s.points, strict=True)}
+
     @report_errors
     def save(self, path: str | Path) -> None:
         """Write nuclei and counts as ``fucci --csv --summary`` does (``NAME``, ``NAME_summary``)."""
         state, path = self.state, Path(path)
         if state.nuclei is None:
             raise CellsegError("Nothing is told yet.", "Press Tell states first.")
-        table, summary = fucci_tables(state.nuclei.frame, state.values)
+        table, summary = fucci_tables(state.nuclei.frame, state.values, times=self._times())
         beside = path.with_name(f"{path.stem}_summary{path.suffix}")
         written = [write_table(table, path), write_table(summary, beside)]
         self._ws.session.update(status=f"Wrote {', '.join(p.name for p in written)}: {len(table):,} nuclei.")

@@ -20,6 +20,7 @@ from ...project import (
     what_goes,
 )
 from .report_errors import report_errors
+from .time_line import entries, entry_of
 from .turns import Steps
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class ImageChanges:
         ws, folder, shown = self._ws, self._ws.project().path, self._ws.session.image
         ws.check_idle()
         ws.settle()
-        if id and id == shown:
+        open_now = bool(id) and (id == shown or id == entry_of(ws.session, shown))
+        if open_now:
             self._projects.close_image()
 
         def work() -> T:
@@ -86,8 +88,8 @@ class ImageChanges:
                 return change(own)
 
         def failed(error: CellsegError) -> None:
-            if id and id == shown:
-                self._projects.select_image(id)
+            if open_now:
+                self._projects.select_image(shown)
             ws.fail(error)
 
         def take(result: T) -> None:
@@ -98,18 +100,20 @@ class ImageChanges:
         ws.helper.later(work, take, failed)
 
     def _neighbour(self, id: str) -> str:
-        """What is shown when an image is gone: the open one, or the one after it."""
+        """What is shown when a line of the list is gone: the open one, or the one after it."""
         session = self._ws.session
-        ids = [r.id for r in session.images]
+        ids = [entry.key for entry in entries(session)]
         rest = [other for other in ids if other != id]
         at = ids.index(id) if id in ids else 0
         return session.image or (rest[min(at, len(rest) - 1)] if rest else "")
 
     def _go_on(self, image: str, status: str) -> None:
         def steps() -> Steps[None]:
+            session = self._ws.session
             self._projects.refresh()
-            if image and image != self._ws.session.image:
-                yield from self._projects.opening(image)
-            self._ws.session.update(status=status)
+            first = next((entry.ids[0] for entry in entries(session) if entry.key == image), image)
+            if image and image not in (session.image, entry_of(session, session.image)):
+                yield from self._projects.opening(first)
+            session.update(status=status)
 
         self._ws.turns.run(steps())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...project import Holdout, ImageRecord, ImageStatus
@@ -40,6 +41,17 @@ def mark(status: ImageStatus, record: ImageRecord, holdout: Holdout | None) -> t
     n = len(holdout.boxes)
     parts = "A part of it judges and is" if n == 1 else f"{n} parts of it judge and are"
     return status.word, f"{tip(status)} {parts} never learnt from."
+
+
+def series_mark(known: Sequence[ImageStatus]) -> tuple[str, str]:
+    """How far the frames of a time series are together: the least that is true of all, and how many are how far."""
+    if not known:
+        return "", ""
+    found = Counter[str](status.word for status in known)
+    parts = [f"{found[word]} {word}" for word in WORDS if found[word]]
+    begun = [word for word in WORDS if found[word]]
+    word = begun[0] if len(begun) == 1 else "corrected" if {"approved", "corrected"} & set(begun) else "predicted"
+    return word, f"Of {len(known)} frames: {', '.join(parts)}."
 
 
 def tip(status: ImageStatus) -> str:

@@ -26,6 +26,7 @@ from .engine_pulse import EnginePulse
 from .errors_shown import ErrorsShown
 from .explaining import Explanations
 from .external_edits import ExternalEdits
+from .frame_walk import FrameWalk
 from .garbage import Garbage
 from .guidelines import Guidelines
 from .hint_strokes import HintStrokes
@@ -51,6 +52,7 @@ from .strokes import Strokes
 from .surveys import SurveysOfData
 from .tool_actions import ToolActions
 from .tools import Tools
+from .tracking import Tracking
 from .training import Training
 from .training_places import PlacesOfTraining
 from .view_updates import ViewUpdates
@@ -81,6 +83,8 @@ class Parts:
         self.all_images = AllImages(ws, self.writer, self.prediction)
         self.window = WindowState(ws, self.actions, self.tools, self.review)
         self.projects = Projects(ws, self.strokes, self.window, self.all_images)
+        self.time = FrameWalk(ws, self.projects)
+        self.tracking = Tracking(ws, self.projects, self.time)
         self.additions = Additions(ws, self.projects)
         self.images, self.recent = ImageChanges(ws, self.projects), RecentProjects(ws)
         self.training, self.log = Training(ws, self.projects), EditLog(ws, self.projects)
@@ -105,6 +109,8 @@ class Parts:
             "8": self.review.back,
             "0": self.comparison.approve_place,
             "R": self.review.fix,
+            ",": lambda: self.time.step(-1),
+            ".": lambda: self.time.step(1),
             **{f"Control-{n}": partial(self.strokes.choose_class, n) for n in range(1, 10)},
         }
 
@@ -115,11 +121,13 @@ class Parts:
         _follow(ws.project_opened, self.all_images.count, self.recent.opened, self.log.forget)
         _follow(ws.image_opened, self.tools.attach, self.writer.opened, self.external.opened, self.hints.opened)
         _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
-        _follow(ws.image_opened, self.measuring.fucci.opened)
+        _follow(ws.image_opened, self.measuring.fucci.opened, self.time.opened, self.tracking.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)
-        _follow(ws.image_closing, self.explaining.stop)
+        _follow(ws.image_closing, self.explaining.stop, self.tracking.closing)
+        _follow(ws.project_opened, self.tracking.project_opened)
+        _follow(ws.edited, self.tracking.edited)
         _follow(ws.model_changed, self.explaining.stop)
         _follow(self.actions.asked, self.explaining.why)
         _follow(ws.edited, self.errors.edited, self.places.edited)
@@ -187,6 +195,7 @@ class Parts:
             event.disconnect(self.measuring.look_for_layers)
         self._ws.turns.close()
         self.additions.close()
+        self.tracking.close()
         self.projects.close_image(window_gone=window_gone)
         self.engine.close()
         self.helper.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...engine import unjudged_models
 from ...errors import CellsegError
-from ...project import Project, removed_images, unfinished_runs
+from ...project import Project, removed_images, time_series_in, unfinished_runs
 from .items import Item
 
 
@@ -28,8 +28,10 @@ def interrupted_in(project: Project) -> str:
 def lists(project: Project) -> dict[str, Any]:
     """What the session knows of a project: read here, so that no view needs to read the disk."""
     current = project.current_model
+    images = tuple(project.images())
     return {
-        "images": tuple(project.images()),
+        "images": images,
+        "time_series": tuple(time_series_in(images).values()),
         "removed": tuple(Item(one.key, one.id, one.text) for one in removed_images(project)),
         "models": tuple(project.models()),
         "left_out": tuple(project.left_out()),

@@ -25,12 +25,14 @@ from ...project import (
 )
 from ..layers.channels import ALL, IN_MEMORY, prepare
 from ..layers.image_layers import ImageLayers
+from ..layers.looks import Look, give, look_of
 from ..layers.overlays import is_ours
 from .all_images import AllImages
 from .project_lists import lists, taken, unusual
 from .report_errors import mistake, report_errors
 from .session import Curve, Offer
 from .strokes import Strokes
+from .time_line import series_of
 from .turns import Steps
 from .window_state import WindowState
 from .workspace import Workspace
@@ -177,16 +179,20 @@ class Projects:
             ws.fail(error, Offer("locate", (id,)))
             return
         self._window.remember(at_once=True)
+        series = series_of(ws.session, id)
+        same = ws.family is not None and series is not None and ws.session.image in series.ids
+        look = look_of(ws.family) if same and ws.family is not None else None
         self._leave_image()
         ws.session.update(status=f"Opening {id}...")
         yield None
         try:
-            yield from self._show(id, picture)
+            yield from self._show(id, picture, look)
         except Exception:
             self._clear()
             raise
         ws.session.update(
-            image=id, store=ws.layers().store, channel=0, tool="", status=f"Opened {id}.", preview=False,
+            image=id, store=ws.layers().store, tool="", status=f"Opened {id}.", preview=False,
+            channel=max(0, ws.layers().channels.channel),
             held_shown=False, user_edits=project.db.has_user_edits(),
         )  # fmt: skip
         ws.image_opened.emit()
@@ -198,8 +204,11 @@ class Projects:
             yield None
             self._clear()
 
-    def _show(self, id: str, picture: images.Image) -> Steps[None]:
-        """Make the layers of an image and put them into the viewer, one in a turn; they are seen all at once."""
+    def _show(self, id: str, picture: images.Image, look: Look | None) -> Steps[None]:
+        """Make the layers of an image and put them into the viewer, one in a turn; they are seen all at once.
+
+        With the `look` of another frame of its series they look so, and the view stays where it is.
+        """
         ws, project = self._ws, self._ws.project()
         prepared = yield from ws.turns.away(lambda: prepare(picture, self.in_memory))
         record, store = project.image(id), project.store(id)
@@ -220,18 +229,14 @@ class Projects:
         for other in self._leaving:
             other.hide()
         ws.family = family
-        together = family.channels.together
-        ws.session.update(channel_names=prepared.names, channels_together=together, together_shown=together)
-        ws.viewer.reset_view()
+        if look is not None:
+            give(look, family)
+        together, shown = family.channels.together, family.channels.channel
+        ws.session.update(channel_names=prepared.names, channels_together=together, together_shown=shown == ALL)
+        if look is None:
+            ws.viewer.reset_view()
         family.labels.editable = not ws.session.read_only
         family.labels.preserve_labels = ws.session.choices.over == "background"
-
-    def step_image(self, by: int) -> None:
-        """Open the next or the previous image."""
-        session = self._ws.session
-        ids = [r.id for r in session.images]
-        if session.image in ids:
-            self.select_image(ids[(ids.index(session.image) + by) % len(ids)])
 
     def select_channel(self, channel: int) -> None:
         """Show one channel of the open image, or `ALL` of them in colour; tools and preview look at the last one."""

@@ -22,6 +22,8 @@ from ...errors import CellsegError
 from ...evaluation import Item, Order, review_order
 from ...probabilities import kept_path, open_kept
 from ...project import Project, ReviewRecord, frames_beside
+from ...tracks import track_doubts
+from .time_line import series_of
 
 if TYPE_CHECKING:
     from .label_writer import LabelWriter
@@ -65,6 +67,8 @@ class Review:
         maps = ws.family.overlays.maps if ws.family is not None else {}
         spread = maps["disagreement"].data if "disagreement" in maps else None
         near = frames_beside(project.images(), image) if ws.instances else []
+        series, tracks = series_of(ws.session, image), ws.session.tracking.tracks
+        at = series.at(image) if series is not None else 0
         exclusive = not ws.instances and len(project.classes) > 1
         self._generation += 1
         generation = self._generation
@@ -79,7 +83,10 @@ class Review:
             except CellsegError:
                 doubt = None
             beside = _on_disk(project.path, near)
-            return review_order(labels, state, order, doubt=doubt, disagreement=spread, beside=beside)
+            through = track_doubts(tracks, at) if tracks is not None else None
+            return review_order(
+                labels, state, order, doubt=doubt, disagreement=spread, beside=beside, through_time=through
+            )
 
         def taken(items: list[Item]) -> None:
             if generation == self._generation and image == ws.session.image:

@@ -25,6 +25,7 @@ from ...project import (
     ModelCard,
     Project,
     RoundRecord,
+    TimeSeries,
     TrainingPlace,
 )
 from ...targets import Target
@@ -35,6 +36,7 @@ from .items import Item as Line
 from .measured import MeasureState
 from .spot_view import SpotState
 from .survey_view import Surveys
+from .track_state import TrackState
 
 Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
 
@@ -142,6 +144,8 @@ class Session:
     recent: tuple[Line, ...] = ()
     """Projects that were open last."""
     images: tuple[ImageRecord, ...] = ()
+    time_series: tuple[TimeSeries, ...] = ()
+    """Which images are frames of which series."""
     removed: tuple[Line, ...] = ()
     """Images that were removed and can be restored."""
     image: str = ""
@@ -268,6 +272,7 @@ class Session:
     log: LogSize | None = None
     """How long the log of edits is, where somebody asked."""
     measured: MeasureState = field(default_factory=MeasureState)
+    tracking: TrackState = field(default_factory=TrackState)
 
     _held: int = field(default=0, repr=False)
     _different: bool = field(default=False, repr=False)

@@ -69,6 +69,8 @@ OTHER_KEYS = {
     "Shift-N": "Brush with the label of the object under the cursor",
     "Y": "Approve the visible field",
     "Shift-A": "Lock or unlock approved objects",
+    ",": "Time: the frame before",
+    ".": "Time: the next frame",
     "9": "Review: skip to the next place; spot check: unsure",
     "8": "Review: back to the one before; spot check, too",
     "0": "Review: approve this one and go on; spot check: right, or the field is done",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...evaluation import ERROR_COLOURS, FN, FP, TP
-from ...project import TrainingPlace
+from ...project import ImageStatus, TrainingPlace
 from ..layers.channels import ALL
 from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
 from .cycles_view import cycles_view
 from .edit_log import log_view
 from .explained import ExplainView
-from .image_status import mark, statuses, summary
+from .image_status import mark, series_mark, statuses, summary
 from .items import Control, Item, Step
 from .measured import measure_view
 from .old_and_new import Side, model_of
@@ -20,6 +21,8 @@ from .rounds import describe_round, verdict
 from .session import Session
 from .spot_view import spot_view
 from .survey_view import survey_view
+from .time_line import Entry, entries, entry_of, series_of, time_view
+from .track_state import track_view
 from .view_values import View
 from .words import (
     counts_text,
@@ -51,6 +54,8 @@ def resolve(s: Session) -> View:
         **_project(s),
         image_position=_position(s),
         image=s.image,
+        entry=entry_of(s, s.image),
+        time=time_view(s),
         **_all_images(s, project, idle, writable),
         open_images=s.open_images,
         channels=_channels(s),
@@ -71,6 +76,7 @@ def resolve(s: Session) -> View:
         measure=measure_view(
             s.measured, s.image, _first(project, Control(bool(s.images), "Add images first."), idle), idle, writable
         ),
+        tracks=track_view(s.tracking, series_of(s, s.image), s.image, idle, writable),
         cancel=Control(s.progress is not None, "Nothing is running."),
         correct=_first(image, writable),
         fine_tune=_first(project, writable, idle, _known(s)),
@@ -112,13 +118,13 @@ def _project(s: Session) -> dict[str, Any]:
 def _all_images(s: Session, project: Control, idle: Control, writable: Control) -> dict[str, Any]:
     """What the step Image shows of all images."""
     known = statuses(s)
-    marks = {r.id: mark(known[r.id], r, s.holdouts.get(r.id)) for r in s.images if r.id in known}
+    lines = entries(s)
     some = _first(project, Control(bool(s.images), "Add images first."))
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     return {
-        "images": tuple(Item(r.id, r.id, size_text(r.shape, r.split), *marks.get(r.id, ("", ""))) for r in s.images),
+        "images": tuple(_line(s, entry, known) for entry in lines),
         "removed": s.removed,
-        "splits": {r.id: r.split for r in s.images},
+        "splits": {entry.key: entry.records[0].split for entry in lines},
         "change_images": _first(project, writable, idle),
         "summary": summary(s, known),
         "predict_all": _first(some, writable, model, idle),
@@ -126,6 +132,17 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
         "log": log_view(s, project, writable, idle),
         "surveys": survey_view(s.surveys, tuple(r.id for r in s.images), _first(some, idle)),
     }
+
+
+def _line(s: Session, entry: Entry, known: Mapping[str, ImageStatus]) -> Item:
+    """An image, or a time series, in the list."""
+    first = entry.records[0]
+    size = size_text(first.shape, first.split)
+    if not entry.series:
+        marks = mark(known[first.id], first, s.holdouts.get(first.id)) if first.id in known else ("", "")
+        return Item(entry.key, entry.key, size, *marks)
+    marks = series_mark([known[id] for id in entry.ids if id in known])
+    return Item(entry.key, entry.key, f"{len(entry.ids)} frames, {size}", *marks)
 
 
 def _known(s: Session) -> Control:
@@ -287,8 +304,9 @@ def _look(s: Session, open_round: bool, side: Side) -> Control:
 
 
 def _position(s: Session) -> str:
-    ids = [r.id for r in s.images]
-    return f"{ids.index(s.image) + 1} / {len(ids)}" if s.image in ids else ("no image" if s.project else "")
+    keys = [entry.key for entry in entries(s)]
+    mine = entry_of(s, s.image)
+    return f"{keys.index(mine) + 1} / {len(keys)}" if mine in keys else ("no image" if s.project else "")
 
 
 def _first(*controls: Control) -> Control:

@@ -20,6 +20,8 @@ from .measured import MeasureView
 from .session import Choices, Curve, Histogram, Problem, Progress
 from .spot_view import SpotView
 from .survey_view import SurveyView
+from .time_line import TimeView
+from .track_state import TrackView
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,12 @@ class View:
     image_position: str
     images: tuple[Item, ...]
     image: str
+    entry: str
+    """Key of the line of `images` that the open image belongs to."""
+    time: TimeView
     removed: tuple[Item, ...]
     splits: dict[str, str]
-    """What each image is for: train, val or test."""
+    """What each line of `images` is for: train, val or test."""
     change_images: Control
     summary: str
     predict_all: Control
@@ -141,6 +146,7 @@ class View:
     cycles: CyclesView
     surveys: SurveyView
     measure: MeasureView
+    tracks: TrackView
     cancel: Control
     correct: Control
     fine_tune: Control

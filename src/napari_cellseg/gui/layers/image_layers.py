@@ -157,6 +157,11 @@ class ImageLayers:
             self.labels.opacity = self._opacity
 
     @property
+    def dimmed(self) -> bool:
+        """Whether labels step back at the moment."""
+        return bool(self._dimmed)
+
+    @property
     def fitting(self) -> int:
         """How wide outlines should be (pixels): as a pixel of the screen at least, else a view from far has none."""
         zoom = _napari.camera(self.viewer).zoom * abs(self.labels.scale[-1])

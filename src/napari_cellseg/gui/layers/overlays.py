@@ -38,6 +38,7 @@ class Overlays:
         self.outlines: Labels | None = None
         self.agreement: Labels | None = None
         self.errors: Labels | None = None
+        self.tracks: Labels | None = None
         self.explanation: Image | None = None
         self.held: Shapes | None = None
         self.hints: Labels | None = None
@@ -50,6 +51,7 @@ class Overlays:
                 self.hints,
                 self.held,
                 self.errors,
+                self.tracks,
                 self.explanation,
                 self.agreement,
                 self.outlines,
@@ -112,6 +114,26 @@ class Overlays:
     def show_errors(self, values: NDArray[np.uint8] | None, colours: tuple[str, ...] = ()) -> None:
         """Show what was found, false and missed, one colour per value, that of 0 first; None clears."""
         self.errors = self._swap(self.errors, values, "errors", colours, 0.85)
+
+    def show_tracks(self, values: NDArray[np.uint32] | None) -> None:
+        """Show objects in the colours of their tracks, (Z, Y, X) or (Y, X); None clears."""
+        if values is not None and self.tracks is not None and self.tracks in self.viewer.layers:
+            self.tracks.data = values
+            return
+        if self.tracks is not None and self.tracks in self.viewer.layers:
+            self.viewer.layers.remove(self.tracks)
+        self.tracks = None
+        if values is not None:
+            name = f"{self.record.id} [by track]"
+            self.tracks = Labels(values, name=name, opacity=0.7, **geometry(self.record))
+            self._look_only(self.tracks)
+            self._put(self.tracks, self.labels, 1)
+
+    def repaint_tracks(self, box: tuple[slice, ...], values: NDArray[np.uint32]) -> None:
+        """Show other tracks in a box."""
+        if self.tracks is not None and self.tracks in self.viewer.layers:
+            self.tracks.data[box] = values
+            _napari.repaint(self.tracks, box)
 
     def show_explanation(self, values: NDArray[np.float32] | None, box: tuple[slice, ...] = ()) -> None:
         """Show what speaks for a prediction (above 0) and against it in a box; None clears."""

@@ -32,7 +32,7 @@ class ImageMenu(QToolButton):
         self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
-        self._menu.aboutToShow.connect(lambda: self.fill(self._menu, self._view.image))
+        self._menu.aboutToShow.connect(lambda: self.fill(self._menu, self._view.entry))
         self.setMenu(self._menu)
         self.name = QLineEdit()
         self.name.setVisible(False)

@@ -51,7 +51,7 @@ class ImagePage(Page):
         self.add = ActionButton("Add images...", "Refer to more pictures; they are not copied.", self._add)
         self.list = QListWidget()
         self.list.setMinimumHeight(120)
-        self.list.setToolTip("Images of the project; click one to open it. The right button has more.")
+        self.list.setToolTip("Images and time series of the project; click one to open it. The right button has more.")
         self.list.currentItemChanged.connect(self._chosen)
         self.change = ImageMenu(self.controller)
         self.change.follow(self.list)
@@ -171,7 +171,7 @@ class ImagePage(Page):
                     entry.setData(Qt.ItemDataRole.UserRole, item.key)
                     entry.setIcon(mark(item.mark))
                     entry.setToolTip(item.tip)
-            self.list.setCurrentRow(keys.index(view.image) if view.image in keys else -1)
+            self.list.setCurrentRow(keys.index(view.entry) if view.entry in keys else -1)
         rows = self.list.sizeHintForRow(0) * len(keys) + 2 * self.list.frameWidth() if keys else 0
         self.list.setMaximumHeight(max(self.list.minimumHeight(), rows))
 

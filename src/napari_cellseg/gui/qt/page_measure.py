@@ -13,6 +13,7 @@ from .object_table import ObjectTable, ValuePlot
 from .page import Page, more
 from .panel_fucci import FucciPanel
 from .panel_survey import PlatePanel
+from .panel_tracks import TracksPanel
 from .scatter_plot import ScatterPlot
 from .widgets import ActionButton, hint, row
 
@@ -97,6 +98,9 @@ class MeasurePage(Page):
         self.plate = PlatePanel(self.controller)
         self.plates = more("More: plates and growth", self.plate)
         self.form.addWidget(self.plates)
+        self.tracks = TracksPanel(self.controller)
+        self.time = more("More: time, tracks of objects", self.tracks)
+        self.form.addWidget(self.time)
 
     def opened(self) -> None:
         """What the first measurement needs is prepared meanwhile."""
@@ -133,6 +137,8 @@ class MeasurePage(Page):
         self.fucci.show_view(shown)
         self.plate.show_view(view)
         self.plates.setVisible(view.folder is not None)
+        self.time.setVisible(view.tracks.there)
+        self.tracks.show_view(view)
         self.what.setText(state.table.meaning(state.column) if state.table is not None else "")
 
     def _show_scatter(self, state: MeasureState) -> None:

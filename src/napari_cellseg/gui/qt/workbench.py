@@ -41,6 +41,7 @@ from .page_preprocess import PreprocessPage
 from .page_rounds import RoundsPage
 from .task_status import TaskStatus
 from .ticker import Ticker
+from .time_slider import TimeSlider
 from .widgets import StatusBar, hint, restyle
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Workbench(Dock):
             "and contrast: select the channel's layer. The network sees all channels, or one: step Pick a channel."
         )
         self.channel.activated.connect(self._channel_chosen)
+        self.time = TimeSlider(self.controller)
         self.tabs, self.stack = QTabBar(), QStackedWidget()
         self.tabs.setExpanding(False)
         self.tabs.setUsesScrollButtons(False)
@@ -183,7 +185,8 @@ class Workbench(Dock):
         self.model.activated.connect(self._model_chosen)
         self.engine = hint()
         self._assemble()
-        self._parts += [Part(self._show_frame), *(Part(page.show_view) for page in self.pages)]
+        shown = (self._show_frame, self.time.show_view, *(page.show_view for page in self.pages))
+        self._parts += [Part(show) for show in shown]
         self.show_view(self.controller.views.newest)
 
     def _show_frame(self, view: View) -> None:
@@ -278,6 +281,7 @@ class Workbench(Dock):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         layout.addLayout(top)
+        layout.addWidget(self.time)
         layout.addWidget(self.tabs)
         layout.addWidget(self.stack, 1)
         layout.addWidget(_rule())

@@ -1,0 +1,138 @@
+"""A time series in the window: one entry, a slider, and what stays from frame to frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cellseg import samples
+from napari_cellseg.gui.app.view import resolve
+from napari_cellseg.project import Project
+
+from .waiting import spin
+
+
+def done(controller):
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.problem is None, controller.session.problem
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four frames of cells that move right by two pixels each time, and an image beside them."""
+    picture, labels = samples.synthetic_cells((96, 96), 8, radius=7, touching=0.0, seed=1)
+    picture = np.round(200 * (picture - picture.min()) / np.ptp(picture)).astype(np.uint8)
+    frames = np.stack([np.roll(picture, 2 * t, 1) for t in range(4)])
+    tifffile.imwrite(tmp_path / "film.ome.tif", frames, ome=True, metadata={"axes": "TYX", "TimeIncrement": 60.0})
+    np.save(tmp_path / "one.npy", picture)
+    with Project.create(tmp_path / "p") as project:
+        truth = np.stack([np.roll(labels, 2 * t, 1) for t in range(4)])
+        project.add_image(tmp_path / "film.ome.tif", labels=truth, draft=True)
+        project.add_image(tmp_path / "one.npy")
+        return project.path
+
+
+@pytest.fixture
+def controller(opened, folder):
+    return opened(folder, engine=False)
+
+
+def test_a_series_is_one_line_with_its_frames(controller):
+    view = resolve(controller.session)
+    assert [(i.key, i.detail, i.mark) for i in view.images] == [
+        ("film", "4 frames, 96 x 96", "predicted"), ("one", "96 x 96", "not begun"),
+    ] or [i.mark for i in view.images] == ["", ""]  # fmt: skip
+    assert (view.entry, view.image_position) == ("film", "1 / 2")
+    assert (view.time.series, view.time.frame, view.time.frames, view.time.text) == ("film", 0, 4, "1 / 4, 0 s")
+    controller.select_image("one")
+    assert resolve(controller.session).time.series == ""
+
+
+def test_going_through_frames_keeps_view_contrast_and_brush(controller):
+    family, camera = controller.family, controller.viewer.camera
+    family.channels.layers[0].contrast_limits = (10.0, 77.0)
+    family.labels.brush_size, family.labels.contour, family.state.visible = 7, 1, False
+    camera.zoom, camera.center = 3.5, (0.0, 20.0, 30.0)
+    controller.time.step(1)
+    done(controller)
+    assert controller.session.image == "film_t0001"
+    assert controller.family is not family
+    assert (camera.zoom, camera.center[1:]) == (3.5, (20.0, 30.0))
+    new = controller.family
+    assert tuple(new.channels.layers[0].contrast_limits) == (10.0, 77.0)
+    assert (new.labels.brush_size, new.labels.contour, new.state.visible) == (7, 1, False)
+    assert new.labels.visible
+    assert resolve(controller.session).time.text == "2 / 4, 60 s"
+    controller.select_image("one")  # another image is looked at afresh
+    done(controller)
+    assert camera.zoom != 3.5
+    controller.select_image("film")  # where it was
+    assert controller.session.image == "film_t0001"
+
+
+def test_the_ends_and_images_without_time_are_said(controller):
+    controller.time.step(-1)
+    assert "first frame of film" in controller.session.status
+    controller.time.go(99)
+    assert controller.session.image == "film_t0003"
+    controller.time.step(1)
+    assert "last frame of film" in controller.session.status
+    controller.select_image("one")
+    controller.time.step(1)
+    assert "no frame of a time series" in controller.session.status
+
+
+def test_arrows_go_from_line_to_line(controller):
+    controller.time.go(2)
+    controller.step_image(1)
+    assert controller.session.image == "one"
+    controller.step_image(1)
+    assert controller.session.image == "film_t0002"
+
+
+def test_the_menu_changes_the_series_as_one(controller):
+    controller.time.go(1)
+    controller.images.rename("film", "cells")
+    done(controller)
+    assert [i.key for i in resolve(controller.session).images] == ["cells", "one"]
+    assert controller.session.image.startswith("cells_t")
+    assert "4 frames" in controller.images.what_goes("cells")
+    controller.images.remove("cells")
+    done(controller)
+    view = resolve(controller.session)
+    assert (controller.session.image, [i.key for i in view.images]) == ("one", ["one"])
+    controller.images.restore(view.removed[0].key)
+    done(controller)
+    assert resolve(controller.session).entry == "cells"
+
+
+def test_export_all_writes_one_file_as_the_command_line_does(controller, folder, tmp_path):
+    from napari_cellseg.cli import main
+
+    controller.export_all(tmp_path / "dock", "tif")
+    done(controller)
+    assert main(["export", str(folder), "--out", str(tmp_path / "line")]) == 0
+    names = ["film_labels.tif", "one_labels.tif"]
+    for place in ("dock", "line"):
+        assert sorted(p.name for p in (tmp_path / place).iterdir()) == names
+    for name in names:
+        np.testing.assert_array_equal(*(tifffile.imread(tmp_path / place / name) for place in ("dock", "line")))
+
+
+def test_the_slider_opens_frames(controller, qtbot):
+    from napari_cellseg.gui.qt.time_slider import TimeSlider
+
+    slider = TimeSlider(controller)
+    qtbot.addWidget(slider)
+    controller.views.changed.connect(slider.show_view)
+    slider.show_view(controller.views.newest)
+    assert (slider.slider.maximum(), slider.text.text()) == (3, "1 / 4, 0 s")
+    slider.slider.setValue(2)
+    done(controller)
+    assert controller.session.image == "film_t0002"
+    assert slider.slider.value() == 2
+    slider.forward.click()
+    done(controller)
+    assert (controller.session.image, slider.forward.isEnabled()) == ("film_t0003", False)
+    controller.views.changed.disconnect(slider.show_view)
