@@ -7,6 +7,7 @@ events while it works -> a frozen result. Nothing here prints, asks or draws.
 from __future__ import annotations
 
 from ..tracks import Tracks
+from ._augment import Augmented, augment
 from ._cells import CellsFound, cell_roles
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
@@ -41,6 +42,7 @@ __all__ = [
     "AddedPicture",
     "Additions",
     "Agreement",
+    "Augmented",
     "CellsFound",
     "Description",
     "Drafts",
@@ -64,6 +66,7 @@ __all__ = [
     "Verb",
     "Worst",
     "WorstWanted",
+    "augment",
     "cell_roles",
     "compare_systems",
     "describe",

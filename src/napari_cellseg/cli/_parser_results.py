@@ -261,6 +261,23 @@ def carry_on(verbs: Any) -> None:
     sub.add_argument("--frames", type=positive, default=1, metavar="N", help="go on so many frames (default 1)")
 
 
+def augment(verbs: Any) -> None:
+    sub = verb(
+        verbs, "augment", "Write variants of pictures and their masks, as a training changes them: one photometric "
+        "change or none, then one geometric change.", "_augment",
+    )  # fmt: skip
+    sub.add_argument("images", nargs="+", metavar="IMAGE|DIR")
+    sub.add_argument("--labels", nargs="+", default=[], metavar="MASKS|DIR", help="masks, called like their pictures")
+    sub.add_argument("--out", required=True, metavar="DIR", help="a new folder")
+    sub.add_argument("--variants", type=positive, default=21, metavar="N", help="of every patch (default 21)")
+    sub.add_argument("--patch", type=positive, default=256, metavar="PIXELS", help="side of the patches (default 256)")
+    sub.add_argument("--scheme", default="two_stage", help="two_stage (Das et al. 2025) or standard")
+    sub.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="of the scheme")
+    sub.add_argument("--binary", type=int, metavar="VALUE", help="masks become 0 and 255, above this value")
+    sub.add_argument("--seed", type=int, default=0)
+    progress(sub)
+
+
 def describe(verbs: Any) -> None:
     sub = verb(
         verbs, "describe", "What a data set is like: sizes, contrast, intensities; objects per image, their sizes and "
