@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from napari_cellseg.measurement import compiled_apart, note_compiled
+
 SCRIPT = """
 import importlib, pkgutil, sys
 import numpy as np
@@ -54,3 +56,17 @@ def test_nothing_is_left_to_compile(tmp_path, ndim, dtype):
     assert done.returncode == 0, done.stderr
     left = done.stdout.splitlines()[-1].removeprefix("more: ").strip("[]").replace("'", "").split(", ")
     assert {name.split(".")[0] for name in left if name} <= ALLOWED, left
+
+
+def test_a_process_of_its_own_compiles_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    process = compiled_apart(2, "uint8")
+    assert process is not None
+    assert process.wait(600) == 0
+    note_compiled(2, "uint8")
+    assert compiled_apart(2, "uint8") is None
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "elsewhere"))  # there is nothing there
+    other = compiled_apart(2, "uint8")
+    assert other is not None
+    other.kill()
+    other.wait(60)

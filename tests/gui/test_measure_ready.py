@@ -1,8 +1,10 @@
-"""Opening the step Measure prepares the first measurement in a thread, once, and says so while it lasts."""
+"""Opening the step Measure prepares the first measurement beside the window, once, and says so while it lasts."""
 
 from __future__ import annotations
 
-import threading
+import sys
+from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -12,57 +14,92 @@ from napari_cellseg.gui.qt.page_measure import MeasurePage
 
 from .waiting import spin
 
+WAITING = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)"
+
+
+class Compiler:
+    """A process that compiles until the test lets it end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[tuple[int, str]] = []
+        self.done: list[tuple[int, str]] = []
+        self.processes: list[Popen[bytes]] = []
+        self._file = folder / "ended"
+
+    def begin(self, ndim: int, dtype: str) -> Popen[bytes]:
+        self.asked.append((ndim, dtype))
+        self.processes.append(Popen([sys.executable, "-c", WAITING, str(self._file)]))
+        return self.processes[-1]
+
+    def end(self) -> None:
+        self._file.touch()
+
 
 @pytest.fixture
-def compiling(monkeypatch):
-    """A compiler that works as long as the test wants, and what it was asked for."""
-    asked, go_on = [], threading.Event()
-
-    def work(ndim: int, dtype: str) -> None:
-        asked.append((ndim, dtype))
-        go_on.wait(60)
-
-    monkeypatch.setattr(measure_ready, "warm_up", work)
+def compiler(tmp_path, monkeypatch):
+    made = Compiler(tmp_path)
+    monkeypatch.setattr(measure_ready, "compiled_apart", made.begin)
+    monkeypatch.setattr(measure_ready, "note_compiled", lambda *kind: made.done.append(kind))
     monkeypatch.setattr(measure_ready, "SAID_AFTER_S", 0.05)
-    yield asked, go_on
-    go_on.set()
+    yield made
+    made.end()
+    for process in made.processes:
+        process.wait(60)
 
 
-def test_it_is_said_while_it_lasts_and_done_once(opened, project, compiling, qtbot):
-    asked, go_on = compiling
+@pytest.fixture
+def controller(opened, project):
     path = project.path
     project.close()
-    controller = opened(path, engine=False)
-    spin(controller, lambda: not controller.busy)
-    before = controller.session.status
+    made = opened(path, engine=False)
+    spin(made, lambda: not made.busy)
+    return made
+
+
+def test_it_is_said_while_it_lasts_and_a_measurement_waits_for_it(controller, compiler, qtbot):
     page = MeasurePage(controller)
     qtbot.addWidget(page)
-    assert asked == []
+    assert compiler.asked == []
     page.show()
     spin(controller, lambda: controller.session.status == SAID)
-    assert asked == [(2, controller.session.record.dtype)]
+    kind = (2, controller.session.record.dtype)
+    assert compiler.asked == [kind]
     controller.measuring.measure()
     assert "as soon as its loops are compiled" in controller.session.progress.text
+    for _ in range(50):
+        controller.tick()
+    assert controller.session.measured.table is None
+    compiler.end()
     spin(controller, lambda: controller.session.measured.table is not None)
-    assert controller.session.status.startswith("Measured")
-    go_on.set()
-    spin(controller, lambda: not controller.measuring.ready.working)
+    assert compiler.done == [kind]
+    assert not controller.measuring.ready.working
     page.hide()
     page.show()
-    assert len(asked) == 1
-    assert controller.session.status.startswith("Measured") or controller.session.status == before
+    assert compiler.asked == [kind]
 
 
-def test_where_nothing_else_was_said_the_line_before_comes_back(opened, project, compiling):
-    asked, go_on = compiling
-    path = project.path
-    project.close()
-    controller = opened(path, engine=False)
-    spin(controller, lambda: not controller.busy)
+def test_the_line_before_comes_back_where_nothing_else_was_said(controller, compiler):
     controller.session.update(status="Before.")
     controller.measuring.ready.prepare()
     spin(controller, lambda: controller.session.status == SAID)
-    go_on.set()
+    compiler.end()
     spin(controller, lambda: controller.session.status != SAID)
     assert controller.session.status == "Before."
-    assert len(asked) == 1
+
+
+def test_a_measurement_that_waits_can_be_cancelled(controller, compiler):
+    controller.measuring.ready.prepare()
+    spin(controller, lambda: bool(compiler.asked))
+    controller.measuring.measure()
+    controller.cancel()
+    spin(controller, lambda: not controller.measuring.busy)
+    assert controller.session.measured.table is None
+    assert controller.session.progress is None
+
+
+def test_a_closed_window_ends_it(controller, compiler):
+    controller.measuring.ready.prepare()
+    spin(controller, lambda: bool(compiler.processes))
+    controller.close()
+    assert compiler.processes[0].wait(30) != 0
+    assert compiler.done == []

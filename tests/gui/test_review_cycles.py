@@ -101,3 +101,12 @@ def test_the_panel_shows_one_button_at_a_time(opened, folder, qtbot):
     panel.show_view(controller.views.newest)
     assert (panel.who.isHidden(), panel.close_cycle.isHidden(), panel.reviewer.text()) == (False, True, "Grace")
     assert "kappa 1.000 to the labels at its opening" in panel.told.text()
+
+
+def test_the_step_is_open_where_there_are_labels_to_review(opened, folder, tmp_path):
+    with Project.create(tmp_path / "empty") as project:
+        empty = project.path
+    assert "review cycle" in opened(empty, engine=False).views.newest.steps["Rounds"].reason
+    controller = opened(folder, engine=False)
+    spin(controller, lambda: controller.session.counts.objects > 0)
+    assert controller.views.newest.steps["Rounds"].state != "locked"

@@ -43,7 +43,7 @@ from ._select import CHOICE_COLUMNS, Candidate, Choosing, Decision, choice_table
 from ._sources import NO_PIXELS, array_channels, channels_of, image_of_project, tables
 from ._summary import FIGURES, groups_of, summarise
 from ._times import USUAL_TIMES, known_times, series_of, times_of
-from ._warm_up import warm_up
+from ._warm_up import PATIENCE_S, compiled_apart, note_compiled, warm_up
 
 __all__ = [
     "CHOICE_COLUMNS",
@@ -57,6 +57,7 @@ __all__ = [
     "MARKERS",
     "NO_PIXELS",
     "OF",
+    "PATIENCE_S",
     "PLATES",
     "STATE_NAMES",
     "STATISTICS",
@@ -85,6 +86,7 @@ __all__ = [
     "choice_table",
     "choose",
     "chosen",
+    "compiled_apart",
     "components",
     "contact_sheet",
     "count_states",
@@ -107,6 +109,7 @@ __all__ = [
     "labels_at",
     "looked_at",
     "measure_objects",
+    "note_compiled",
     "nuclei_of",
     "plate_figure",
     "plate_size",

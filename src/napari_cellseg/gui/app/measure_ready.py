@@ -1,13 +1,19 @@
-"""Compiles what the first measurement needs while a person still looks at the step Measure. No Qt."""
+"""Prepares what the first measurement needs while a person still looks at the step Measure. No Qt.
+
+Data flow: the step is opened -> a process compiles the loops, where this machine has never done so -> a thread loads
+what it kept on the disk. A measurement that is asked for meanwhile waits for both, in its own thread.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ...measurement import warm_up
+from ...measurement import PATIENCE_S, compiled_apart, note_compiled, warm_up
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -24,11 +30,12 @@ class MeasureReady:
         self._ws = workspace
         self._begun: set[tuple[int, str]] = set()
         self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._since, self._before = 0.0, ""
 
     @property
     def working(self) -> bool:
-        """Whether loops are being compiled."""
+        """Whether loops are being compiled or loaded."""
         return self._thread is not None and self._thread.is_alive()
 
     def prepare(self) -> None:
@@ -38,10 +45,16 @@ class MeasureReady:
         if kind in self._begun or self.working:
             return
         self._begun.add(kind)
-        self._since = time.monotonic()
+        self._since, self._before = time.monotonic(), ""
         # a thread that ends with the program: closing the window need not wait for it
-        self._thread = threading.Thread(target=_work, args=kind, name="cellseg-measure-warming", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=kind, name="cellseg-measure-warming", daemon=True)
         self._thread.start()
+
+    def wait(self, stop: Callable[[], bool]) -> None:
+        """Wait in a helper thread until it is done, or somebody wants to stop."""
+        thread = self._thread
+        while thread is not None and thread.is_alive() and not stop():
+            thread.join(0.05)
 
     def follow(self) -> None:
         """Called by the clock."""
@@ -56,7 +69,14 @@ class MeasureReady:
             self._before = session.status or " "
             session.update(status=SAID)
 
+    def close(self) -> None:
+        """The window is closed: nobody needs it any more."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
 
-def _work(ndim: int, dtype: str) -> None:
-    with contextlib.suppress(Exception):  # whatever goes wrong here shows where it is needed
-        warm_up(ndim, dtype)
+    def _work(self, ndim: int, dtype: str) -> None:
+        with contextlib.suppress(Exception):  # whatever goes wrong here shows where it is needed
+            self._process = compiled_apart(ndim, dtype)
+            if self._process is not None and self._process.wait(PATIENCE_S) == 0:
+                note_compiled(ndim, dtype)
+            warm_up(ndim, dtype)

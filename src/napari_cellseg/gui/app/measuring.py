@@ -122,6 +122,7 @@ class Measuring:
         stop, edits = self._begin("measure", f"Measuring {name}{slow}..."), self._edits
 
         def work() -> Table:
+            self.ready.wait(stop.is_set)
             what = read()
             regions = what.labels if what.classes is not None else None
             return Table(name, measure_objects(what, stop=stop.is_set), regions)
@@ -264,6 +265,7 @@ class Measuring:
         self._view.leave()
         self._listen(None)
         self.fucci.close()
+        self.ready.close()
         self.worker.close()
 
     # --- inside -----------------------------------------------------------------------------------

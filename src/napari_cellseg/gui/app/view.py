@@ -335,8 +335,10 @@ def _steps(s: Session, open_round: bool, image: Control) -> dict[str, Step]:
     }
     locked = dict.fromkeys(("Preprocess", "Predict", "Correct"), image.reason)
     locked["Fine-tune"] = _known(s).reason if s.project else image.reason
-    rounds = bool(s.rounds or s.unjudged) or _spot(s).enabled
-    locked["Rounds"] = "" if rounds else "Predict first, for a spot check. A round compares old and new models."
+    rounds = bool(s.rounds or s.unjudged or s.cycles.lines) or s.counts.objects > 0 or _spot(s).enabled
+    locked["Rounds"] = (
+        "" if rounds else ("Predict first, for a spot check or a review cycle. A round compares old and new models.")
+    )
     here = s.store is not None or s.measured.labels_there
     locked["Measure"] = "" if here else "Open an image or a labels layer first."
     following = _next_step(s, open_round)
