@@ -140,8 +140,12 @@ class Tracking:
         objects = () if everything or not self.state.chosen else (self.state.chosen,)
         carry_on(ws.project(), series, image, objects)  # what cannot be is said before the frame is left
 
+        target = series.ids[series.at(image) + 1]
+
         def steps() -> Steps[None]:
-            yield from self._projects.opening(series.ids[series.at(image) + 1])
+            yield from self._projects.opening(target)
+            if ws.session.image != target:  # it cannot be opened now, which was said
+                return
             found = carry_on(ws.project(), series, image, objects)
             ws.apply(found.edit)
             if len(found.labels) == 1 and ws.family is not None:
@@ -194,7 +198,9 @@ class Tracking:
             self._ws.family.overlays.repaint_tracks(edit.box(), self._numbers(edit.box()))
 
     def follow(self) -> None:
-        """Called by the clock: how far tracking is."""
+        """Called by the clock: how far tracking is, and whether somebody has taken the paths out of the viewer."""
+        if self.state.shown and self._layer.gone:
+            self.show(False)
         progress = self._ws.session.progress
         if self._count and progress is not None and progress.kind == KIND:
             done, total = self._count[-1]
