@@ -683,3 +683,14 @@ def test_what_is_cut_out_of_tracks_is_a_track_of_its_own():
     assert cut.links() == tracks.links() - {(first, last)}
     daughter = next(b for a, b in sorted(tracks.links()) if a == last)
     assert without_cuts(tracks, [(last, daughter)]).links() == tracks.links() - {(last, daughter)}
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_an_object_follows_is_what_the_links_say(seed):
+    _, labels, _ = moving_cells((64, 64), 6, 6, radius=6, speed=4, dividing=2, seed=seed)
+    tracks = track(labels)
+    links = {b: a for a, b in tracks.links()}
+    for key in tracks.by_object:
+        assert tracks.before(*key) == links.get(key)
+    assert [tracks.span(s.track) for s in tracks.spans] == tracks.spans

@@ -136,3 +136,32 @@ def test_the_slider_opens_frames(controller, qtbot):
     done(controller)
     assert (controller.session.image, slider.forward.isEnabled()) == ("film_t0003", False)
     controller.views.changed.disconnect(slider.show_view)
+
+
+def test_images_whose_names_tell_time_are_joined_from_the_menu(opened, tmp_path, qtbot):
+    from qtpy.QtWidgets import QMenu
+
+    from napari_cellseg.gui.qt.image_menu import ImageMenu
+    from napari_cellseg.project import time_series_in
+
+    rng = np.random.default_rng(0)
+    with Project.create(tmp_path / "j") as project:
+        for name in ("run_t2", "run_t10", "run_t1", "other"):
+            np.save(tmp_path / f"{name}.npy", rng.integers(0, 99, (48, 48)).astype(np.uint8))
+            project.add_image(tmp_path / f"{name}.npy")
+        path = project.path
+    controller = opened(path, engine=False)
+    button, menu = ImageMenu(controller), QMenu()
+    for widget in (button, menu):
+        qtbot.addWidget(widget)
+    button.fill(menu, "other")
+    assert not [e for e in menu.actions() if "time series" in e.text()]
+    button.fill(menu, "run_t2")
+    (entry,) = (e for e in menu.actions() if "time series" in e.text())
+    assert entry.text() == "Make one time series: run (3 frames)"
+    entry.trigger()
+    done(controller)
+    assert [i.key for i in resolve(controller.session).images] == ["run", "other"]
+    (series,) = time_series_in(controller.project().images()).values()
+    assert series.ids == ("run_t1", "run_t2", "run_t10")
+    assert resolve(controller.session).time.frames == 3

@@ -185,3 +185,49 @@ def test_the_panel_shows_and_does_it(controller, qtbot):
     done(controller)
     assert controller.session.image == "film_t0001"
     controller.views.changed.disconnect(show)
+
+
+def test_paths_that_are_taken_out_of_the_viewer_are_not_shown(controller):
+    controller.viewer.layers.remove("film [tracks]")
+    controller.tick()
+    assert not controller.tracking.state.shown
+    controller.tracking.show(True)
+    assert "film [tracks]" in controller.viewer.layers
+
+
+def test_volumes_through_time_keep_their_slice(opened, tmp_path):
+    pictures, labels, _ = moving_cells((8, 64, 64), 3, 4, radius=6, speed=2, dividing=0, seed=2)
+    np.save(tmp_path / "film.npy", pictures)
+    with Project.create(tmp_path / "v") as project:
+        project.add_image(tmp_path / "film.npy", axes="TZYX", labels=labels, draft=True, spacing_um=(2.0, 0.5, 0.5))
+        path = project.path
+    controller = opened(path, engine=False)
+    controller.family.go_to_slice(5)
+    controller.tracking.track()
+    done(controller)
+    assert controller.viewer.dims.ndim == 4
+    assert tuple(controller.viewer.dims.point[:2]) == (0.0, 10.0)
+    controller.time.step(1)
+    done(controller)
+    assert controller.session.image == "film_t0001"
+    assert tuple(controller.viewer.dims.point[:2]) == (1.0, 10.0)
+    assert controller.family.visible_box()[0] == slice(5, 6)
+    mine = sorted(controller.tracking.state.tracks.at(1))[0]
+    pick(controller, mine)
+    controller.tracking.carry_on()
+    done(controller)
+    assert controller.session.image == "film_t0002"
+    assert controller.store().state.any()
+
+
+def test_where_the_next_frame_cannot_be_opened_nothing_is_carried_on(controller, folder):
+    mine, _ = follower(controller)
+    pick(controller, mine)
+    before = controller.store().labels.copy()
+    (folder.parent / "film.npy").rename(folder.parent / "elsewhere.npy")
+    controller.tracking.carry_on()
+    spin(controller, lambda: not controller.busy)
+    assert "film_t0001 is not at" in controller.session.problem.message
+    assert controller.session.image == "film_t0000"
+    np.testing.assert_array_equal(controller.store().labels, before)
+    assert not controller.store().state.any()

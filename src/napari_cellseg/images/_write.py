@@ -75,7 +75,7 @@ def write_labels(
     if path.name.lower().endswith(_FOREIGN):
         return write_foreign(path, np.asarray(labels, np.uint32), classes)
     about = _label_metadata(path, classes, Path(source) if source else None)
-    return _write(path, labels, _dtype_for(labels, path), "ZYX"[-len(labels.shape) :], spacing_um, about)
+    return _write(path, labels, _dtype_for(labels, path), "ZYX"[-len(labels.shape) :], (spacing_um, None), about)
 
 
 def write_label_series(
@@ -101,7 +101,7 @@ def write_label_series(
     path = Path(path)
     about = _label_metadata(path, classes, Path(source) if source else None)
     axes = f"T{'ZYX'[1 - len(labels.shape) :]}"
-    return _write(path, labels, _dtype_for(labels, path), axes, spacing_um, about, interval_s)
+    return _write(path, labels, _dtype_for(labels, path), axes, (spacing_um, interval_s), about)
 
 
 def _dtype_for(labels: Any, path: Path) -> np.dtype[Any]:
@@ -113,12 +113,12 @@ def _dtype_for(labels: Any, path: Path) -> np.dtype[Any]:
 def write_probabilities(path: str | Path, probabilities: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
     """Write probabilities (K, Z, Y, X) or (K, Y, X) as float32, one channel per class or target channel."""
     axes = "CZYX" if len(probabilities.shape) == 4 else "CYX"
-    return _write(Path(path), probabilities, np.dtype(np.float32), axes, spacing_um)
+    return _write(Path(path), probabilities, np.dtype(np.float32), axes, (spacing_um, None))
 
 
 def write_map(path: str | Path, values: Any, spacing_um: tuple[float, ...] | None = None) -> Path:
     """Write one value per voxel, (Z, Y, X) or (Y, X), as float32."""
-    return _write(Path(path), values, np.dtype(np.float32), "ZYX"[-len(values.shape) :], spacing_um)
+    return _write(Path(path), values, np.dtype(np.float32), "ZYX"[-len(values.shape) :], (spacing_um, None))
 
 
 def _write(
@@ -126,9 +126,8 @@ def _write(
     data: Any,
     dtype: np.dtype[Any],
     axes: str,
-    spacing_um: tuple[float, ...] | None,
+    sizes: _Sizes,
     about: dict[str, Any] | None = None,
-    interval_s: float | None = None,
 ) -> Path:
     """`about`: what OME-Zarr says of labels."""
     if not path.name.lower().endswith(_ARRAYS):
@@ -141,11 +140,10 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".zarr":
             metadata = {"name": path.name, **({"image-label": about} if about else {})}
-            _write_zarr(temporary, data, dtype, axes, (spacing_um, interval_s), metadata)
+            _write_zarr(temporary, data, dtype, axes, sizes, metadata)
         elif path.suffix.lower() == ".npy":
             _write_npy(temporary, data, dtype)
         else:
-            sizes = spacing_um, interval_s
             _write_tiff(temporary, data, dtype, axes, sizes, ome=".ome." in path.name.lower())
         _put_in_place(temporary, path)
     except OSError as error:

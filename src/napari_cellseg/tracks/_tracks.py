@@ -78,6 +78,23 @@ class Tracks:
             for n, a, b in zip(numbers.tolist(), first.tolist(), last.tolist(), strict=True)
         ]
 
+    def span(self, track: int) -> Span:
+        """One track."""
+        at = self.frames[self.tracks == track]
+        return Span(track, int(at.min()), int(at.max()), self.parents.get(track, 0))
+
+    def before(self, frame: int, label: int) -> tuple[int, int] | None:
+        """The object, (place of the frame, label), that an object follows; None where it follows none."""
+        number = self.at(frame).get(label)
+        if number is None:
+            return None
+        for track in (number, self.parents.get(number, 0)):
+            rows = np.flatnonzero((self.tracks == track) & (self.frames < frame))
+            if len(rows):
+                last = rows[np.argmax(self.frames[rows])]
+                return int(self.frames[last]), int(self.labels[last])
+        return None
+
     @property
     def divisions(self) -> dict[int, tuple[int, ...]]:
         """Daughters by mother; single ones (a mother with one daughter) among them."""

@@ -14,13 +14,14 @@ from ...project import (
     Removed,
     Split,
     change_split,
+    join_time_series,
     remove_image,
     rename_image,
     restore_image,
     what_goes,
 )
 from .report_errors import report_errors
-from .time_line import entries, entry_of
+from .time_line import entries, entry_of, joinable
 from .turns import Steps
 
 if TYPE_CHECKING:
@@ -61,6 +62,16 @@ class ImageChanges:
         """Give an image another name."""
         name = name.strip()
         self._change(id, lambda project: rename_image(project, id, name), lambda _: self._go_on(name, f"{name} it is."))
+
+    def joinable(self, id: str) -> tuple[str, tuple[str, ...]] | None:
+        """The time series that an image could be a frame of, as its name says: a name, and its frames."""
+        return joinable(self._ws.session).get(id)
+
+    @report_errors
+    def join(self, name: str, ids: tuple[str, ...]) -> None:
+        """Make images frames of one time series, in this order."""
+        done = f"{name} is one time series of {len(ids)} frames now: the slider above goes through them."
+        self._change("", lambda project: join_time_series(project, name, ids), lambda _: self._go_on(name, done))
 
     @report_errors
     def move(self, id: str, split: Split) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...project import ImageRecord, TimeSeries
+from ...measurement import series_of as series_of_names
+from ...measurement import times_of
+from ...project import ImageRecord, TimeSeries, free_name
 from .session import Session
 
 
@@ -79,6 +81,27 @@ def time_view(s: Session) -> TimeView:
     if series.interval_s is not None:
         text += f", {duration((series.points[n] - series.points[0]) * series.interval_s)}"
     return TimeView(series.name, n, len(series.ids), text)
+
+
+def joinable(s: Session) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Images that could be one time series, since their names differ in a time point alone: a name, and ids in order.
+
+    By the key of every line of the list that is among them.
+    """
+    single = [entry.records[0] for entry in entries(s) if not entry.series]
+    names = [r.id for r in single]
+    times, stems = times_of(names), series_of_names(names)
+    groups: dict[tuple[object, ...], list[ImageRecord]] = {}
+    for r in single:
+        if times[r.id] == times[r.id]:
+            groups.setdefault((stems[r.id], r.shape, r.n_channels, r.split), []).append(r)
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for (stem, *_), records in groups.items():
+        ids = tuple(sorted((r.id for r in records), key=lambda id: times[id]))
+        if len({times[id] for id in ids}) == len(ids) > 1:
+            name = free_name(str(stem), [entry.key for entry in entries(s)])
+            found |= dict.fromkeys(ids, (name, ids))
+    return found
 
 
 def duration(seconds: float) -> str:

@@ -26,7 +26,7 @@ from ..layers.track_layer import TrackLayer
 from .report_errors import after_settling, report_errors
 from .session import Progress
 from .time_line import series_of
-from .track_state import TrackState, predecessor
+from .track_state import TrackState, object_of, summary_of
 from .turns import Steps
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Tracking:
     def cut(self) -> None:
         """The chosen object is not the one that it follows."""
         session, series = self._ws.session, self._series()
-        before = predecessor(self.state.tracks, series.at(session.image), self.state.chosen)
+        before = self.state.follows
         if before is not None:
             earlier = (series.ids[before[0]], before[1])
             say_link(self._ws.project(), earlier, (session.image, self.state.chosen), linked=False)
@@ -140,8 +140,12 @@ class Tracking:
         objects = () if everything or not self.state.chosen else (self.state.chosen,)
         carry_on(ws.project(), series, image, objects)  # what cannot be is said before the frame is left
 
+        target = series.ids[series.at(image) + 1]
+
         def steps() -> Steps[None]:
-            yield from self._projects.opening(series.ids[series.at(image) + 1])
+            yield from self._projects.opening(target)
+            if ws.session.image != target:  # it cannot be opened now, which was said
+                return
             found = carry_on(ws.project(), series, image, objects)
             ws.apply(found.edit)
             if len(found.labels) == 1 and ws.family is not None:
@@ -194,7 +198,9 @@ class Tracking:
             self._ws.family.overlays.repaint_tracks(edit.box(), self._numbers(edit.box()))
 
     def follow(self) -> None:
-        """Called by the clock: how far tracking is."""
+        """Called by the clock: how far tracking is, and whether somebody has taken the paths out of the viewer."""
+        if self.state.shown and self._layer.gone:
+            self.show(False)
         progress = self._ws.session.progress
         if self._count and progress is not None and progress.kind == KIND:
             done, total = self._count[-1]
@@ -222,7 +228,8 @@ class Tracking:
 
     def _take(self, series: TimeSeries, found: Found) -> None:
         if self.state.series == series.name:
-            self._say(tracks=found[0], outdated=found[1])
+            tracks = found[0]
+            self._say(tracks=tracks, outdated=found[1], summary=summary_of(tracks) if tracks is not None else "")
             self._chosen()
 
     def _chosen(self, event: Any = None) -> None:
@@ -233,15 +240,18 @@ class Tracking:
         label = int(ws.family.labels.selected_label)
         label = label if label in ws.family.store.objects else 0
         series = series_of(ws.session, ws.session.image)
-        if self.state.tracks is not None and series is not None and label:
-            self._track = self.state.tracks.at(series.at(ws.session.image)).get(label, 0)
-        self._say(chosen=label)
+        tracks, words, follows = self.state.tracks, "", None
+        if tracks is not None and series is not None and label:
+            at = series.at(ws.session.image)
+            self._track = tracks.at(at).get(label, 0)
+            words, follows = object_of(tracks, at, label), tracks.before(at, label)
+        self._say(chosen=label, object=words, follows=follows)
 
     def _choose_again(self) -> None:
         """The object of the same track, in the frame that was opened."""
         ws, tracks = self._ws, self.state.tracks
         series = series_of(ws.session, ws.session.image)
-        self._say(chosen=0)
+        self._say(chosen=0, object="", follows=None)
         if tracks is None or series is None or not self._track or ws.family is None:
             return
         at = tracks.at(series.at(ws.session.image))

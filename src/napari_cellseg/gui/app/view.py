@@ -54,8 +54,6 @@ def resolve(s: Session) -> View:
         **_project(s),
         image_position=_position(s),
         image=s.image,
-        entry=entry_of(s, s.image),
-        time=time_view(s),
         **_all_images(s, project, idle, writable),
         open_images=s.open_images,
         channels=_channels(s),
@@ -122,6 +120,8 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
     some = _first(project, Control(bool(s.images), "Add images first."))
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     return {
+        "entry": entry_of(s, s.image),
+        "time": time_view(s),
         "images": tuple(_line(s, entry, known) for entry in lines),
         "removed": s.removed,
         "splits": {entry.key: entry.records[0].split for entry in lines},

@@ -94,8 +94,9 @@ class WindowState:
         assert ws.family is not None
         names = {f.name for f in fields(Choices)}
         self._actions.choose(**{k: v for k, v in was["choices"].items() if k in names})
-        for axis, value in enumerate(was["point"][: ws.viewer.dims.ndim]):
-            ws.viewer.dims.set_point(axis, value)
+        ndim = ws.viewer.dims.ndim  # another layer may have, or have had, axes before those of the image
+        for back, value in enumerate(reversed(was["point"][-ndim:]), 1):
+            ws.viewer.dims.set_point(ndim - back, value)
         camera = _napari.camera(ws.viewer)
         camera.center, camera.zoom = tuple(was["center"]), was["zoom"]
         labels = ws.family.labels

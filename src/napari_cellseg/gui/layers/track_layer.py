@@ -60,6 +60,11 @@ class TrackLayer:
             with keep_active(self.viewer):
                 self.viewer.layers.remove(layer)
 
+    @property
+    def gone(self) -> bool:
+        """Whether somebody took the layer out of the viewer."""
+        return self.layer is not None and self.layer not in self.viewer.layers
+
     def go(self, frame: int) -> None:
         """A frame is open: the slider says so, and the paths lie over its layers."""
         if self.layer is None or self.layer not in self.viewer.layers:

@@ -68,6 +68,9 @@ class ImageMenu(QToolButton):
                 if entry is not None:
                     entry.setCheckable(True)
                     entry.setChecked(view.splits[id] == split)
+            if (found := changes.joinable(id)) is not None:
+                name, ids = found
+                menu.addAction(f"Make one time series: {name} ({len(ids)} frames)", partial(changes.join, name, ids))
             menu.addSeparator()
             goes = changes.what_goes(id) or "it cannot be read"
             gone = menu.addAction(f"Remove {id} ({goes})", partial(changes.remove, id))
