@@ -80,3 +80,22 @@ def test_a_whole_prediction_uses_what_was_learnt_live(controller, truth):
     store = controller.session.store
     rest = (truth > 0) & (store.state == 0)
     assert ((store.labels > 0) & rest).sum() > 0.4 * rest.sum()
+
+
+def test_the_clock_does_not_sleep_while_an_answer_is_expected(controller, truth):
+    ids = [int(i) for i in np.unique(truth)[1:]]
+    assert not controller.restless
+    asked: list[int] = []
+    controller.ticked_by(asked.append)
+    draw(controller, truth, ids[:1])
+    assert 0 in asked, "a correction is looked at before the clock wakes up by itself"
+    controller.tick()
+    assert controller.restless
+    assert not controller.busy, "nobody waits for it"
+    spin(controller, lambda: settled(controller))
+    assert not controller.restless
+    controller.session.update(live=False)
+    draw(controller, truth, ids[1:2])
+    controller.tick()
+    spin(controller, lambda: not controller.busy)
+    assert not controller.restless

@@ -14,7 +14,7 @@ from ..._types import Span
 from ...engine import LiveJob, Reply, live_reason
 from ...errors import CellsegError
 from ...events import Event, Failed, Finished, Refined
-from ...project import ANSWER
+from ...project import ANSWER, Edit, EditRow
 from .act_words import HINTED
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 ANSWER_TO_EDIT = ANSWER.removesuffix("-")
-PAUSE_S = 0.15
+PAUSE_S = 0.1
 """So long a person has rested before the field is labelled again."""
 SIDE = 1024
 """Of a larger field, the middle is labelled again."""
@@ -63,6 +63,17 @@ class Live:
         if self._due and time.monotonic() > self._due and self._free():
             self._due = 0.0
             self._ask()
+
+    @property
+    def expects(self) -> bool:
+        """Whether a question is due or an answer on its way: the clock must not sleep."""
+        wanted = self._ws.session.live and not self._ws.session.live_reason and self._ws.engine.ready is not None
+        return self._asked is not None or (bool(self._due) and wanted)
+
+    def edited(self, edit: Edit) -> None:
+        """A correction is looked at now, not when a clock that sleeps wakes up by itself."""
+        if (soon := self._ws.turns.soon) is not None and edit.tool not in EditRow.MACHINE:
+            soon(0)
 
     def hinted(self) -> None:
         """A person has painted or taken back a hint."""

@@ -135,7 +135,7 @@ class Parts:
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
         _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop, self.measuring.cancel)
         _follow(ws.cancelling, self.additions.cancel, self.surveys.cancel)
-        _follow(ws.edited, self.writer.suggest_again, self.measuring.edited)
+        _follow(ws.edited, self.writer.suggest_again, self.measuring.edited, self.live.edited)
         _follow(ws.user_edited, self.review.touched)
         _follow(ws.counted, self.all_images.foresee)
         _follow(self.strokes.undoing, self.actions.forget, self.live.forget)
@@ -240,6 +240,11 @@ class Parts:
         helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy or self.measuring.busy
         helping = helping or self.additions.busy or self.surveys.busy
         return self.job is not None or writing or helping
+
+    @property
+    def restless(self) -> bool:
+        """Whether the clock should tick often: something runs, or an answer is expected that nobody waits for."""
+        return self.busy or self.live.expects
 
     # --- inside ---------------------------------------------------------------------------------
 

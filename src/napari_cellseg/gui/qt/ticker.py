@@ -14,7 +14,7 @@ BUSY_MS, IDLE_MS = 15, 120
 
 
 class Ticker(QObject):
-    """Calls `Controller.tick` often while something runs, seldom otherwise."""
+    """Calls `Controller.tick` often while something runs or is expected, seldom otherwise."""
 
     def __init__(self, controller: Controller, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -40,14 +40,14 @@ class Ticker(QObject):
             return
         self._controller.tick()
         self._rest()
-        wanted = BUSY_MS if self._controller.busy else IDLE_MS
+        wanted = BUSY_MS if self._controller.restless else IDLE_MS
         if self._timer.interval() != wanted:
             self._timer.setInterval(wanted)
 
     def _rest(self) -> None:
         """Say for how long the mouse has not been moved, none of its buttons was held, and nothing has run."""
         now, at = time.monotonic(), QCursor.pos()
-        if (at.x(), at.y()) != self._mouse or QApplication.mouseButtons() or self._controller.busy:
+        if (at.x(), at.y()) != self._mouse or QApplication.mouseButtons() or self._controller.restless:
             self._mouse, self._at_rest_since = (at.x(), at.y()), now
         else:
             self._controller.rest(now - self._at_rest_since)
