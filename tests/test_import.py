@@ -171,3 +171,33 @@ def test_a_killed_command_has_added_all_or_nothing(path, pictures, where, at):
         for r in project.images():
             np.testing.assert_array_equal(project.load_labels(r.id)[0], tifffile.imread(pictures / f"{r.id}_masks.tif"))
             assert (project.load_labels(r.id)[1] == 2).all()
+
+
+def test_a_folder_of_pictures_is_added_with_a_folder_of_masks_by_their_names(tmp_path, capsys):
+    for kind in ("pictures", "masks"):
+        (tmp_path / kind).mkdir()
+    for k, name in enumerate(("b", "a", "c")):
+        image, labels = synthetic_cells((40, 50), 3, radius=6, seed=k)
+        tifffile.imwrite(tmp_path / "pictures" / f"{name}.tif", image)
+        if name != "c":
+            tifffile.imwrite(tmp_path / "masks" / f"{name}.tif", labels.astype(np.uint16))
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    folder = tmp_path / "p.cellseg"
+    command = ["add", str(folder), str(tmp_path / "pictures"), "--labels", str(tmp_path / "masks")]
+    assert main(["new", str(folder)]) == 0
+    assert main(command) == 0
+    with Project.open(folder) as project:
+        assert [r.id for r in project.images()] == ["a", "b", "c"]
+        np.testing.assert_array_equal(
+            project.load_labels("a")[0] > 0, synthetic_cells((40, 50), 3, radius=6, seed=1)[1] > 0
+        )
+        assert not project.load_labels("c")[0].any()
+    tifffile.imwrite(tmp_path / "masks" / "d.tif", labels.astype(np.uint16))
+    assert main(["new", str(tmp_path / "q")]) == 0
+    assert main(["add", str(tmp_path / "q.cellseg"), *command[2:]]) == 2
+    assert "no picture for the masks d" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["add", str(tmp_path / "q.cellseg"), str(tmp_path / "empty")]) == 2
+    assert "no pictures" in capsys.readouterr().err
+    with Project.open(tmp_path / "q.cellseg") as project:
+        assert not project.images()

@@ -14,6 +14,7 @@ from .. import images
 from .._types import Labels
 from ..errors import CellsegError
 from ..project import Added, Addition, Project
+from ._pairs import pictures_by_name
 from ._results import AddedPicture, Additions
 
 Source = str | Path
@@ -24,7 +25,7 @@ Truth = str | Path | Labels
 class Adding:
     """How pictures and masks are meant: see `OpenProject.add`."""
 
-    labels: Sequence[Truth] = ()
+    labels: Sequence[Truth | None] = ()
     axes: str | None = None
     spacing: tuple[float, ...] | None = None
     split: str = "train"
@@ -48,6 +49,7 @@ def add_pictures(project: Project, sources: Sequence[Source], how: Adding) -> Ad
     CellsegError
         Before anything is written: see `OpenProject.add`.
     """
+    sources, how = _folders_opened(sources, how)
     if shared := _serves_all(sources, how):
         how = replace(how, labels=[*how.labels] * len(sources), shared=shared)
     if how.labels and len(how.labels) != len(sources):
@@ -60,6 +62,39 @@ def add_pictures(project: Project, sources: Sequence[Source], how: Adding) -> Ad
     done = project.add_images(additions)
     added = [_told(project, a, d) for a, d in zip(additions, done, strict=True)]
     return Additions(tuple(added), tuple(how.notes))
+
+
+def _folders_opened(sources: Sequence[Source], how: Adding) -> tuple[Sequence[Source], Adding]:
+    """Pictures instead of folders that hold them, and masks of a folder by the names of the pictures.
+
+    A picture whose name no mask has is added without any.
+
+    Raises
+    ------
+    CellsegError
+        When a folder holds no picture, or masks belong to none.
+    """
+    if not any(_holds_pictures(Path(source)) for source in sources):
+        return sources, how
+    found: list[Path] = []
+    for path in map(Path, sources):
+        found += pictures_by_name(path).values() if _holds_pictures(path) else [path]
+    paths = [Path(x) for x in how.labels if isinstance(x, str | Path)]
+    by_name = len(paths) == len(how.labels) > 0 and (len(paths) > 1 or paths[0].is_dir())
+    if not by_name:
+        return found, how
+    masks = images.masks_by_name(paths)
+    alone = sorted(set(masks) - {images.picture_stem(path) for path in found})
+    if alone:
+        raise CellsegError(
+            f"There is no picture for the masks {alone[0]}.", f"Masks are called like their pictures: {found[0].stem}."
+        )
+    return found, replace(how, labels=[masks.get(images.picture_stem(path)) for path in found])
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether a path is a plain folder: no picture itself, and none of those with images/ and masks/."""
+    return path.is_dir() and not images.is_picture(path) and not (path / "images").is_dir()
 
 
 def _told(project: Project, addition: Addition, done: Added) -> AddedPicture:

@@ -46,11 +46,15 @@ def _add(verbs: Any) -> None:
     sub = verb(verbs, "add", "Refer to pictures (they are never copied or changed); --labels imports approved masks.")
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="TIFF, OME-Zarr, PNG..., or a folder with images/ and masks/"
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="TIFF, OME-Zarr, PNG...; a folder of them, or one with images/ and masks/",
     )
     sub.add_argument(
         "--labels", nargs="+", default=[], metavar="LABELS",
-        help="one per image: label pictures, ROI zip, GeoJSON...; or one for all: COCO, or a stack in their order",
+        help="one per image: label pictures, ROI zip, GeoJSON...; a folder of them, called like the pictures of a "
+        "folder; or one for all: COCO, or a stack in their order",
     )  # fmt: skip
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
     sub.add_argument(
