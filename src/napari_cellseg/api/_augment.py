@@ -103,10 +103,7 @@ def augment(
         When something given does not fit, or the folder holds something.
     """
     change, pairs, folder = _scheme(scheme, settings), paired(images, labels), Path(out)
-    if variants < 1 or patch < 16:
-        raise CellsegError("There must be a variant at least, and patches of 16 pixels.", "Give larger numbers.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CellsegError(f"{folder} holds something already.", "Choose a new folder.")
+    _check(variants, patch, folder)
     rows, left_out, used = list[tuple[Any, ...]](), list[Skipped](), 0
     how = _How(change, folder, variants, patch, binary, seed)
     for name, read in pairs.items():
@@ -211,6 +208,13 @@ class _How:
             values = values[0]
         colour = kind == "images" and values.ndim == 3 and flat and len(values) == 3
         tifffile.imwrite(path, np.moveaxis(values, 0, -1) if colour else values, compression="zlib")
+
+
+def _check(variants: int, patch: int, folder: Path) -> None:
+    if variants < 1 or patch < 16:
+        raise CellsegError("There must be a variant at least, and patches of 16 pixels.", "Give larger numbers.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CellsegError(f"{folder} holds something already.", "Choose a new folder.")
 
 
 def _scheme(name: str, settings: Values) -> AugmentationBase:

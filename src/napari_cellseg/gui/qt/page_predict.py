@@ -32,6 +32,9 @@ from .widgets import ActionButton, heading, hint, items, row
 _THRESHOLDS = ("threshold", "prominence", "smooth", "min_size", "fill_holes", "closing")
 _OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "ease", "join_overlap")
 
+OF_CLASSES = {kind for kind, cls in DRAFTS.items() if issubclass(cls, DraftMethod) and cls.gives}
+"""Drafts that are of use in projects of classes only."""
+
 
 class PredictPage(Page):
     """Predict the open image, then set thresholds live."""
@@ -120,7 +123,6 @@ class PredictPage(Page):
             for kind, cls in DRAFTS.items()
             if kind not in ("otsu", "forest")
         }
-        self._of_classes = {kind for kind, cls in DRAFTS.items() if issubclass(cls, DraftMethod) and cls.gives}
         self.form.addWidget(more("More: other ways to begin", self.start, *self.drafts.values()))
 
     def _make_start(self) -> QWidget:
@@ -148,7 +150,7 @@ class PredictPage(Page):
         self.draft.show_control(view.predict)
         for kind, button in self.drafts.items():
             button.show_control(view.forest if kind == "forest" else view.predict)
-            button.setVisible(kind not in self._of_classes or view.semantic)
+            button.setVisible(kind not in OF_CLASSES or view.semantic)
         self.draft.setVisible(bool(view.current_model))
         self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)
         self.model.setText(
