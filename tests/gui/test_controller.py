@@ -345,6 +345,15 @@ def test_open_strokes_hold_predictions_back(controller):
     assert labels.data.any()
 
 
+def test_a_tick_without_time_still_brings_something_on(controller, monkeypatch):
+    monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", 0.0)
+    controller.writer.cut("cells", (slice(0, 128), slice(0, 160)), np.full((128, 160), 3, np.uint32), "p")
+    pieces = len(controller.writer.pieces)
+    controller.tick()
+    assert len(controller.writer.pieces) < pieces
+    assert controller.family.labels.data.any()
+
+
 def test_ids_of_the_person_and_of_predictions_never_meet(controller):
     tile = np.zeros((60, 60), np.uint32)
     tile[5:20, 5:20] = 1

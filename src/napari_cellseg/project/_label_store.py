@@ -199,7 +199,13 @@ class LabelStore:
     # --- keeping --------------------------------------------------------------------------------
 
     def snapshot(self, force: bool = False) -> None:
-        """Write both arrays to disk unless they stand there already (or `force` is given)."""
+        """Write both arrays to disk unless they stand there already (or `force` is given).
+
+        While Python ends nothing is written: zarr needs threads, which cannot be started any more, and the log holds
+        every edit.
+        """
+        if not threading.main_thread().is_alive():
+            return
         if force:
             self._labels_at = self._state_at = -1
         self.prepare_snapshot(copy=False)()

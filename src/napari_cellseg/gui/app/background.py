@@ -30,9 +30,14 @@ class Helper:
     def later(self, work: Callable[[], Any], then: Callable[[Any], None], otherwise: Failing | None = None) -> None:
         """Run `work` in the helper thread and `then` with its result in the main thread.
 
-        `otherwise` gets what a person can mend, instead of the dock.
+        `otherwise` gets what a person can mend, instead of the dock. Once closed, or while Python ends (which closes
+        every pool before windows are gone), nothing is done: nobody is left to see the result.
         """
-        self._waiting.append((self._pool.submit(work), then, otherwise))
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError:
+            return
+        self._waiting.append((future, then, otherwise))
 
     def wait(self) -> None:
         """Wait until all of it is done; `collect` hands it back."""

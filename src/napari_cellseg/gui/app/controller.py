@@ -250,15 +250,21 @@ class Controller(Parts):
             part.follow()
         self.strokes.follow()
         self.strokes.go_on(end)
-        while time.perf_counter() < end and not (self.writer.pieces and self._ws.painting):
+        while not (self.writer.pieces and self._ws.painting):
             if self.writer.pieces:
                 self.writer.step()
             elif replies := self.engine.poll(1):
                 self.take(replies[0])
             else:
                 break
+            if time.perf_counter() >= end:  # asked last: on a busy machine, too, every tick brings something on
+                break
         if not self.writer.pieces and not self.strokes.stepping:
             self._ws.rest()
+
+    def rest(self, seconds: float) -> None:
+        """Nothing has run and nobody has moved the mouse for so many seconds; called by the timer."""
+        self.garbage.rest(seconds)
 
     def take(self, reply: Reply) -> None:
         """Give an answer of the engine to the part that asked."""

@@ -26,6 +26,7 @@ from .errors_shown import ErrorsShown
 from .explaining import Explanations
 from .external_edits import ExternalEdits
 from .frame_walk import FrameWalk
+from .garbage import Garbage
 from .guidelines import Guidelines
 from .hint_strokes import HintStrokes
 from .image_changes import ImageChanges
@@ -88,6 +89,7 @@ class Parts:
         self.measuring, self.places = Measuring(ws), PlacesOfTraining(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
+        self.garbage = Garbage()
         self._connect()
         self._watch_viewer()
         self.projects.look_for_images()
@@ -143,7 +145,7 @@ class Parts:
         _follow(self.hints.changed, self.live.hinted)
         _follow(self.training.decided, self.old_and_new.clear)
         _follow(ws.project_opened, self.places.opened, self.spot.opened)
-        _follow(ws.image_opened, self.spot.image_opened, self.explaining.image_opened)
+        _follow(ws.image_opened, self.spot.image_opened, self.explaining.image_opened, self.garbage.image_opened)
         _follow(ws.image_closing, self.spot.image_closing)
         _follow(self.prediction.written, self.spot.predicted)
 
@@ -155,6 +157,7 @@ class Parts:
         for event in (layers.inserted, layers.removed, layers.renamed):
             event.connect(self.measuring.look_for_layers)
         layers.removed.connect(self._removed)
+        layers.removed.connect(self.garbage.layer_gone)
         self.viewer.bind_key("H", self.preview.held, overwrite=True)
 
     def start(self, preferences: Preferences | None = None) -> None:
@@ -167,26 +170,29 @@ class Parts:
             self.tools.take_keys(preferences.keys)
             self.recent.file = preferences.recent
             self.recent.show()
-        warm_up()
+        self.garbage.loading = warm_up()
         self.engine.start()  # the session says "engine: starting" from the beginning
 
     def ticked_by(self, soon: Callable[[int], None]) -> None:
         """A clock is there: `soon` asks it for a tick in so many milliseconds, 0 for before anything else."""
         self._ws.turns.soon = soon
+        self.garbage.start()
 
-    def close(self) -> None:
-        """Write snapshots and end the engine."""
+    def close(self, *, window_gone: bool = False) -> None:
+        """Write snapshots and end the engine; widgets of a window that is gone must not hear of layers any more."""
         self.window.remember(at_once=True)
         layers = self.viewer.layers.events
         layers.inserted.disconnect(self.projects.look_for_images)
         layers.removed.disconnect(self.projects.look_for_images)
         layers.removed.disconnect(self._removed)
+        layers.removed.disconnect(self.garbage.layer_gone)
+        self.garbage.close()
         for event in (layers.inserted, layers.removed, layers.renamed):
             event.disconnect(self.measuring.look_for_layers)
         self._ws.turns.close()
         self.additions.close()
         self.tracking.close()
-        self.projects.close_image()
+        self.projects.close_image(window_gone=window_gone)
         self.engine.close()
         self.helper.close()
         self.preview.worker.close()

@@ -251,20 +251,21 @@ class Projects:
         put_size(self._ws.project(), self._ws.session.image, size)
         self._ws.session.update(given_size=size)
 
-    def close_image(self) -> None:
-        """Close the open image; what could not be saved is said."""
+    def close_image(self, *, window_gone: bool = False) -> None:
+        """Close the open image; what could not be saved is said. Layers whose window is gone are not touched."""
         self._ws.turns.stop()
-        self._leave_image()
+        self._leave_image(window_gone=window_gone)
         self._clear()
 
-    def _leave_image(self) -> None:
+    def _leave_image(self, *, window_gone: bool = False) -> None:
         """Close the open image, but let its layers be seen until `_clear`: drawing none, or some, would flicker."""
         ws = self._ws
         self._strokes.finish()
         ws.image_closing.emit()
         if ws.family is not None:
-            ws.family.leave()
-            self._leaving.append(ws.family)
+            if not window_gone:
+                ws.family.leave()
+                self._leaving.append(ws.family)
             ws.family = None
         project, image = ws.session.project, ws.session.image
         ws.session.update(image="", store=None)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from qtpy.QtCore import QObject, QTimer
+from qtpy.QtGui import QCursor
+from qtpy.QtWidgets import QApplication
 
 from ..app.controller import Controller
 
@@ -15,6 +19,7 @@ class Ticker(QObject):
     def __init__(self, controller: Controller, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
+        self._mouse, self._at_rest_since = (0, 0), time.monotonic()
         self._timer = QTimer(self)
         self._timer.setInterval(IDLE_MS)
         self._timer.timeout.connect(self._tick)
@@ -34,6 +39,15 @@ class Ticker(QObject):
         if not self._timer.isActive():  # the window was closed meanwhile
             return
         self._controller.tick()
+        self._rest()
         wanted = BUSY_MS if self._controller.busy else IDLE_MS
         if self._timer.interval() != wanted:
             self._timer.setInterval(wanted)
+
+    def _rest(self) -> None:
+        """Say for how long the mouse has not been moved, none of its buttons was held, and nothing has run."""
+        now, at = time.monotonic(), QCursor.pos()
+        if (at.x(), at.y()) != self._mouse or QApplication.mouseButtons() or self._controller.busy:
+            self._mouse, self._at_rest_since = (at.x(), at.y()), now
+        else:
+            self._controller.rest(now - self._at_rest_since)

@@ -67,7 +67,7 @@ def controller_of(viewer: napari.Viewer) -> Controller:
         def close() -> None:
             ticker.stop()
             if _controllers.pop(viewer, None) is not None:
-                controller.close()
+                controller.close(window_gone=True)
 
         viewer.window._qt_window.destroyed.connect(close)
         if (application := QApplication.instance()) is not None:
