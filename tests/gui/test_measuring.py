@@ -361,6 +361,37 @@ def test_a_loop_round_points_chooses_their_objects(controller, page, qtbot):
     assert plot.grab().toImage().size().height() == 190
 
 
+def test_what_a_loop_chose_is_approved_or_deleted_as_one_edit(controller, page):
+    controller.select_image("i2")
+    spin(controller, lambda: not controller.busy)
+    table = measured(controller)
+    store, labels = controller.store(), table.labels
+    rows = np.argsort(table.values("area"))
+    controller.measuring.choose_rows(rows[:3])
+    page.show_view(resolve(controller.session))
+    assert page.approve.isEnabled()
+    before, n = store.labels.copy(), store.n
+    page.approve.click()
+    spin(controller, lambda: not controller.busy)
+    mine = np.isin(before, labels[rows[:3]])
+    assert (store.state[mine] == 2).all()
+    assert not store.state[~mine].any()
+    assert "Approved the 3 objects" in controller.session.status
+    page.show_view(resolve(controller.session))
+    assert page.delete.isEnabled(), "numbers of objects are theirs, also where an edit came between"
+    controller.measuring.choose_rows(rows[2:5])
+    page.delete.click()
+    assert controller.session.status == "Deleted 2 objects; 1 object stayed, being approved."
+    np.testing.assert_array_equal(store.labels > 0, (before > 0) & ~np.isin(before, labels[rows[3:5]]))
+    controller.strokes.undo()
+    spin(controller, lambda: not controller.busy)
+    np.testing.assert_array_equal(store.labels, before)
+    controller.measuring.choose_rows(rows[:2])
+    page.delete.click()
+    assert "None of these objects may go" in controller.session.status, "all of them are approved"
+    assert store.n > n
+
+
 def test_the_histogram_counts_every_object(controller, page, qtbot):
     table = measured(controller)
     for column in table.columns:

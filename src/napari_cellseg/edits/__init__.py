@@ -16,6 +16,7 @@ from ._objects import (
     assign_class,
     delete,
     delete_inside,
+    delete_objects,
     fill_holes,
     grow,
     ids_along,
@@ -29,6 +30,7 @@ from ._objects import (
 )
 from ._states import (
     approval,
+    approval_of,
     approve_background,
     approve_box,
     approve_mask,
@@ -43,6 +45,7 @@ __all__ = [
     "Over",
     "Piece",
     "approval",
+    "approval_of",
     "approve_background",
     "approve_box",
     "approve_mask",
@@ -51,6 +54,7 @@ __all__ = [
     "copy_to_slice",
     "delete",
     "delete_inside",
+    "delete_objects",
     "fill_holes",
     "forbidden",
     "grow",

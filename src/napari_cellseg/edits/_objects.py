@@ -47,8 +47,25 @@ def delete_inside(context: EditContext, box: Box) -> Edit:
         raise NothingThere(
             "No object lies in the box.", "Draw it around objects. Approved ones stay (Shift-A unlocks)."
         )
-    pieces = [context.piece(id) for id in ids]
-    wide = around(p.box for p in pieces)
+    return _without(context, ids)
+
+
+def delete_objects(context: EditContext, ids: Sequence[int]) -> Edit:
+    """Remove several objects as a whole; approved ones stay while locked.
+
+    Raises
+    ------
+    NothingThere
+        When none of them is there and may go.
+    """
+    free = [id for id in ids if id in context.objects and not _protected_part(context, id)]
+    if not free:
+        raise NothingThere("None of these objects may go.", "Approved ones stay (Shift-A unlocks).")
+    return _without(context, free)
+
+
+def _without(context: EditContext, ids: Sequence[int]) -> Edit:
+    wide = around(context.piece(id).box for id in ids)
     gone = np.isin(context.labels[wide], np.asarray(ids, np.uint32))
     return context.edit("delete", wide, np.where(gone, 0, context.labels[wide]), gone)
 

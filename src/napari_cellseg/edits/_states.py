@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._types import Box, Labels, Mask, State
 from ..boxes import around, relative, size
+from ..errors import NothingThere
 from ..matching import ids_in, overlaps
 from ..project import APPROVED, PREDICTED, Edit, difference
 from ._context import EditContext, Piece, faces
@@ -41,6 +43,21 @@ def approve_box(context: EditContext, box: Box, *, tool: str = "approve field") 
     """Approve what lies in a box (see `approval`)."""
     outer, mask = approval(context, box)
     return approve_mask(context, outer, mask, tool=tool)
+
+
+def approval_of(context: EditContext, ids: Sequence[int]) -> tuple[Box, Mask]:
+    """Every voxel of several objects: their common box and where they are in it.
+
+    Raises
+    ------
+    NothingThere
+        When none of them is there.
+    """
+    there = [id for id in ids if id in context.objects]
+    if not there:
+        raise NothingThere("None of these objects is there any more.", "Measure again.")
+    box = around(context.objects.box(context.labels, id) for id in there)
+    return box, np.isin(context.labels[box], np.asarray(there, np.uint32))
 
 
 def approval(context: EditContext, box: Box) -> tuple[Box, Mask]:

@@ -164,6 +164,8 @@ class MeasureView:
     outdated: str
     several: str
     """How many objects are chosen together; "" where none were."""
+    change: Control
+    """Whether the chosen objects can be approved or deleted."""
     own: str
     """What stands for the open image among the labels that can be measured; "" where none is open."""
     measure: Control
@@ -185,6 +187,7 @@ def measure_view(state: MeasureState, image: str, everything: Control, idle: Con
         summary=table.summary if table is not None else "",
         outdated="Labels were edited since: measure again." if table is not None and state.stale else "",
         several=f"{len(state.chosen):,} of {len(table.labels):,} objects are chosen." if table and state.chosen else "",
+        change=_change(state, idle, writable),
         own=image,
         measure=next((c for c in (some, idle) if not c.enabled), some),
         use=Control(table is not None, "" if table is not None else "Press Measure first."),
@@ -192,6 +195,14 @@ def measure_view(state: MeasureState, image: str, everything: Control, idle: Con
         cells=next((c for c in (Control(bool(image), "Open an image first."), idle) if not c.enabled), idle),
         fucci=fucci_view(state.fucci, image, 0 if state.labels else state.object, idle, writable),
     )
+
+
+def _change(state: MeasureState, idle: Control, writable: Control) -> Control:
+    if state.labels:
+        return Control(False, "Another layer was measured: choose the open image above.")
+    if state.table is not None and state.table.regions is not None:
+        return Control(False, "These are regions of classes, not objects.")
+    return next((c for c in (idle, writable) if not c.enabled), idle)
 
 
 def bins_of(table: Table, column: str) -> Bins:

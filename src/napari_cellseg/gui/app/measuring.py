@@ -210,6 +210,12 @@ class Measuring:
             self._say(chosen=table.chosen(rows))
             self.colour(self.state.coloured or self.state.chosen is not None)
 
+    @property
+    def chosen_labels(self) -> list[int]:
+        """Of the objects that were chosen together."""
+        table, chosen = self.state.table, self.state.chosen
+        return table.labels[chosen.marked].tolist() if table is not None and chosen is not None else []
+
     @report_errors
     def save(self, path: str | Path) -> None:
         """Write the table as ``measure --csv`` does."""

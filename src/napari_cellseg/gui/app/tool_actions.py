@@ -6,7 +6,7 @@ Data flow: a `Tool` and voxels -> `EditContext` (labels and state, what is locke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,20 @@ class ToolActions:
     def approve_image(self) -> None:
         """Approve the whole image."""
         self._approve(tuple(slice(0, n) for n in self._ws.store().labels.shape), "image")
+
+    @after_settling
+    def approve_objects(self, ids: Sequence[int]) -> None:
+        """Approve several objects as they are."""
+        self._writer.approve(*edits.approval_of(self._writer.context(), ids), _many(len(ids)))
+
+    @after_settling
+    def delete_objects(self, ids: Sequence[int]) -> None:
+        """Delete several objects; approved ones stay while they are protected."""
+        store = self._ws.store()
+        self._do(edits.delete_objects(self._writer.context(), ids), "")
+        gone = sum(id not in store.objects for id in ids)
+        stay = f"; {_many(len(ids) - gone)} stayed, being approved" if gone < len(ids) else ""
+        self._ws.session.update(status=f"Deleted {_many(gone)}{stay}.")
 
     def _approve(self, box: Box, what: str) -> None:
         self._writer.approve(*edits.approval(self._writer.context(), box), what)
@@ -325,3 +339,7 @@ def on_piece(
         actions._do(function(context, piece), f"{done} {actions._name(piece.id)}.")
 
     return act
+
+
+def _many(n: int) -> str:
+    return "1 object" if n == 1 else f"{n:,} objects"

@@ -68,7 +68,16 @@ class MeasurePage(Page):
         self.everyone = ActionButton(
             "Choose all", "All objects have rows and colours again.", lambda: measuring.choose_rows(None)
         )
-        self.some = row(self.several, self.everyone, first=2)
+        actions = self.controller.actions
+        self.approve = ActionButton(
+            "Approve", "Approve the chosen objects as they are.",
+            lambda: actions.approve_objects(measuring.chosen_labels),
+        )  # fmt: skip
+        self.delete = ActionButton(
+            "Delete", "Delete the chosen objects; undo brings them back.",
+            lambda: actions.delete_objects(measuring.chosen_labels),
+        )  # fmt: skip
+        self.some = row(self.everyone, self.approve, self.delete)
         self.pair = more("More: two columns, and a loop round objects", self.against, self.scatter)
 
     def _assemble(self) -> None:
@@ -81,7 +90,15 @@ class MeasurePage(Page):
         choices.setContentsMargins(0, 0, 0, 0)
         choices.addRow("Labels", self.labels)
         choices.addRow("Intensities", self.pixels)
-        self.results = (row(self.column, self.colour), self.plot, self.what, self.pair, self.some, self.table)
+        self.results = (
+            row(self.column, self.colour),
+            self.plot,
+            self.what,
+            self.pair,
+            self.several,
+            self.some,
+            self.table,
+        )
         for widget in (self.others, self.button, self.summary, self.outdated, *self.results):
             self.form.addWidget(widget)
         self.form.addWidget(row(self.save, self.everything))
@@ -130,7 +147,10 @@ class MeasurePage(Page):
             _fill(box, [(name, name) for name in columns], state.column if box is self.column else box.currentText())
         self._show_scatter(state)
         self.several.setText(shown.several)
-        self.some.setVisible(bool(shown.several))
+        for widget in (self.several, self.some):
+            widget.setVisible(bool(shown.several))
+        for button in (self.approve, self.delete):
+            button.show_control(shown.change)
         self.cells.setVisible(view.semantic)
         self.cells.show_control(shown.cells)
         self.cycle.setVisible(shown.fucci.there)
