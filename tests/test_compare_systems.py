@@ -384,6 +384,26 @@ def test_errors_of_classes_one_by_one_and_together():
     }
 
 
+def test_of_volumes_a_curve_over_the_slices_has_a_line_for_each_system(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = np.kron(rng.integers(0, 3, (6, 5, 5)), np.ones((1, 4, 4), int)).astype(np.uint32)
+    systems = {"me": {"a": truth}, "you": {"a": np.roll(truth, 2, 1)}, "flat": {"b": truth[0]}}
+    done = cs.compare_systems(
+        {"a": truth}, {k: v for k, v in systems.items() if k != "flat"}, figures=tmp_path / "v",
+        settings={"classes": ["x", "y"]},
+    )  # fmt: skip
+    assert [p.name for p in done.files] == ["a_errors.png", "a_slices.png"]
+    pixels = iio.imread(done.files[1])[..., :3].reshape(-1, 3)
+    lines = [np.abs(pixels.astype(int) - colour).max(1) < 12 for colour in ((31, 119, 180), (255, 127, 14))]
+    assert all(line.sum() > 100 for line in lines)
+    flat = cs.compare_systems({"b": truth[0]}, {"flat": systems["flat"]}, figures=tmp_path / "p")
+    assert [p.name for p in flat.files] == ["b_errors.png"]
+    few = cs.compare_systems(
+        {"a": truth}, {"me": systems["me"]}, figures=tmp_path / "f", settings={"metrics": ["ap50"]}
+    )
+    assert [p.name for p in few.files] == ["a_errors.png"]
+
+
 @pytest.mark.parametrize("classes", [(), ("a", "b")], ids=["objects", "classes"])
 def test_strips_of_volumes_show_the_fullest_slice(tmp_path, classes):
     truth = np.zeros((5, 24, 30), np.uint32)

@@ -22,12 +22,15 @@ from ..errors import CellsegError
 from ..evaluation import METRICS, Collector, Comparing, Row, measure
 from ..events import Evaluated, Exported, Notice, Skipped, Stopped
 from ..project import safe_name
+from ..report import plot_slices
 from ..settings import validated
 from ._add import as_labels
 from ._results import SystemsCompared
 from ._strips import Strip, write_strip
 from ._work import OnEvent, Stop, Work, never, verb
 
+CURVE = "iou"
+"""What is drawn over the slices of a volume (Karabag et al. 2023, Fig. 11)."""
 Masks = str | Path | Sequence[str | Path] | Mapping[str, Labels]
 """Masks of many images: a folder, files, or arrays by the names of their images."""
 
@@ -191,11 +194,15 @@ class Comparison:
         return row
 
     def finish(self, strip: Strip, truth: str = "") -> Iterator[Exported]:
-        """Write the strip of an image, where strips are wanted."""
+        """Write the strip of an image, and of a volume the curve over its slices, where pictures are wanted."""
         if self.figures is not None and strip.systems:
             name = safe_name(f"{truth}_{strip.name}" if truth else strip.name)
             self.files.append(write_strip(strip, self.figures / f"{name}_errors.png", self.how.classes))
             yield Exported(strip.name, str(self.files[-1]))
+            rows = [r for r in self.collector.rows["slices"] if r["image"] == strip.name and truth in ("", r["truth"])]
+            if any(r.get(CURVE) is not None for r in rows):
+                self.files.append(plot_slices(rows, self.figures / f"{name}_slices.png", CURVE, "Jaccard (IoU)"))
+                yield Exported(strip.name, str(self.files[-1]))
 
     def leave_out(self, image: str, error: CellsegError) -> Skipped:
         """Note why an image is not measured."""

@@ -41,7 +41,9 @@ def evaluate(verbs: Any) -> None:
     )
     sub.add_argument("--markdown", metavar="FILE", help="write statistics and tests as tables for a text")
     sub.add_argument(
-        "--figures", metavar="DIR", help="write a strip for every image: picture, truth, errors in colours"
+        "--figures",
+        metavar="DIR",
+        help="write a strip for every image: picture, truth, errors in colours; of volumes also a curve over slices",
     )
     progress(sub)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ._cycles import CYCLE_COLUMNS, CycleTold, cycle_rows, sentence, told_cycles
 from ._dynamics import ModelRow, folders_of, model_row, model_rows, models_markdown, shown, write_model_rows
 from ._effort import Action, Effort, actions, summed
-from ._figures import plot_before_after, plot_curve, plot_strips, strips_png
+from ._figures import plot_before_after, plot_curve, plot_slices, plot_strips, strips_png
 from ._methods import methods
 from ._page import Case, page, place_in_words, write_page
 from ._story import MEASURED, OWN, Story, Stretch, as_json, measured_against, tell
@@ -39,6 +39,7 @@ __all__ = [
     "place_in_words",
     "plot_before_after",
     "plot_curve",
+    "plot_slices",
     "plot_strips",
     "sentence",
     "shown",

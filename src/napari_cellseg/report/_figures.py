@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,35 @@ def plot_curve(scores: Sequence[RoundScored], path: Path, metrics: Sequence[str]
         axis.set(xlabel="corrected objects", ylabel=names.get(metric, metric))
         axis.grid(alpha=0.25)
         axis.legend(frameon=False, fontsize=8)
+    with whole(path) as part:
+        figure.savefig(part, dpi=130)
+    return path
+
+
+def plot_slices(rows: Sequence[Mapping[str, Any]], path: Path, metric: str, title: str = "") -> Path:
+    """Plot a metric against the slices of a volume, a line for each system and a panel for each class; writes a PNG.
+
+    Parameters
+    ----------
+    rows
+        Of one image in the table of slices (`evaluation.Tables`): system, slice, class where there are any, and the
+        metric, which may be missing where a slice holds nothing (as Fig. 11 of Karabag et al. 2023).
+    """
+    from matplotlib.figure import Figure
+
+    classes = list(dict.fromkeys(str(row.get("class", "")) for row in rows))
+    systems = list(dict.fromkeys(str(row["system"]) for row in rows))
+    figure = Figure(figsize=(6.4, 0.9 + 1.9 * len(classes)), layout="constrained")
+    for axis, name in zip(np.atleast_1d(figure.subplots(len(classes), 1, sharex=True)), classes, strict=True):
+        for system in systems:
+            mine = [r for r in rows if r["system"] == system and str(r.get("class", "")) == name]
+            values = [float("nan") if r.get(metric) is None else float(r[metric]) for r in mine]
+            axis.plot([r["slice"] for r in mine], values, ".-", ms=3, lw=1.2, label=system)
+        axis.set(ylim=(-0.02, 1.02), ylabel=f"{name} {title or metric}".strip())
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    axis.set_xlabel("slice")
+    figure.axes[0].legend(frameon=False, fontsize=8, ncols=min(4, len(systems)), loc="lower center")
     with whole(path) as part:
         figure.savefig(part, dpi=130)
     return path
