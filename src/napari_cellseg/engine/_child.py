@@ -18,6 +18,7 @@ from ..base import DEFAULT, base_models
 from ..errors import CellsegError
 from ..events import Event, Failed, Finished, Ready
 from ..files import full_disk
+from ..kernels.threads import NETWORKS
 from ..nets.place import processor
 from ._jobs import Job, run
 from ._pulse import BEAT, EVERY_S
@@ -155,8 +156,9 @@ def _listen(
 
 def _serve(number: int, job: Job, cancelled: set[int], looks: dict[int, tuple[float, ...]], send: Any) -> None:
     try:
-        for event in run(job, stop=lambda: number in cancelled, look=lambda: looks.get(number)):
-            send(number, event)
+        with NETWORKS:  # what is prepared beside it may follow a network just now
+            for event in run(job, stop=lambda: number in cancelled, look=lambda: looks.get(number)):
+                send(number, event)
     except CellsegError as error:
         send(number, Failed(error.message, error.hint))
     except OSError as error:

@@ -1,11 +1,16 @@
-"""Strips of rows on all cores; the kernels release Python's lock."""
+"""Strips of rows on all cores (the kernels release Python's lock), and who may run networks beside whom."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+
+NETWORKS = threading.RLock()
+"""Held while a network is followed by torch.fx, which changes every module of the process for that time, and by who
+runs networks in another thread meanwhile: else that ends in "module is not installed as a submodule"."""
 
 
 def cores() -> int:

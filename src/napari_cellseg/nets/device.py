@@ -7,7 +7,7 @@ import inspect
 import torch
 from torch import nn
 
-from ..kernels.threads import cores
+from ..kernels.threads import NETWORKS, cores
 from .place import Device, gpus_wanted, out_of_memory
 
 __all__ = ["Device", "choose", "fused", "out_of_memory"]
@@ -38,8 +38,13 @@ def fused(network: nn.Module) -> nn.Module:
 
     The result is the same up to rounding; a quarter of the time on processors goes with the norms. Parts that
     torch.fx cannot follow stay as they are, and so do those with optional arguments: tracing would freeze the answer to
-    "is it there?" (decoder blocks without a skip connection).
+    "is it there?" (decoder blocks without a skip connection). Other threads that run networks hold `NETWORKS`.
     """
+    with NETWORKS:
+        return _fused(network)
+
+
+def _fused(network: nn.Module) -> nn.Module:
     from torch.fx.experimental.optimization import fuse
     from torch.fx.proxy import TraceError
 
@@ -49,7 +54,7 @@ def fused(network: nn.Module) -> nn.Module:
                 raise TypeError
             setattr(network, name, _with_facts(fuse(child), child))
         except (TraceError, TypeError, AttributeError, NotImplementedError, RuntimeError, ValueError):
-            fused(child)
+            _fused(child)
     return network
 
 
