@@ -43,6 +43,7 @@ def drafted(tmp_path: Path) -> Iterator[Controller]:
         project.add_image(tmp_path / "b.npy")
     controller = Controller(ViewerModel())
     controller.open_project(tmp_path / "p.cellseg")
+    spin(controller, lambda: not controller.busy)
     yield controller
     controller.close()
 

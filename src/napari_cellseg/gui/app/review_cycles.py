@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...cycles import close_cycle
 from ...errors import CellsegError
-from ...project import Project, open_cycle, reviewer_of
+from ...project import Project, open_cycle, review_cycles, reviewer_of
 from ...report import CycleTold, sentence, told_cycles
 from .cycles_view import CyclesState
 from .report_errors import report_errors
@@ -72,7 +72,7 @@ class ReviewCycles:
 
     def _tell(self) -> None:
         ws, project = self._ws, self._ws.session.project
-        if project is None:
+        if project is None or not review_cycles(project.db):
             return
         folder = project.path
 
