@@ -29,8 +29,10 @@ from napari_cellseg.measurement import (
     FIGURES,
     GROUPS,
     Measured,
+    box_figure,
     chosen,
     components,
+    groups_of,
     measure_objects,
     summarise,
 )
@@ -759,3 +761,30 @@ def test_a_project_of_classes_is_measured_by_regions(tmp_path):
     assert sorted(table["class"]) == [1, 1, 2]
     assert sorted(table["pixels"]) == [40, 150, 225]
     assert connected(classes > 0).max() == 3
+
+
+def test_boxes_of_groups_are_drawn_alike_by_python_and_the_command_line(tmp_path, capsys):
+    masks = []
+    for n, (name, radius) in enumerate((("ctrl_1", 5), ("ctrl_2", 5), ("drug_1", 9))):
+        labels = synthetic_cells((90, 120), 9, radius=radius, seed=n)[1]
+        masks.append(tmp_path / f"{name}.tif")
+        tifffile.imwrite(masks[-1], labels.astype(np.uint16))
+    cs.measure_files(masks, group_by="^[a-z]+", boxes=tmp_path / "one.png")
+    command = ["measure", *map(str, masks), "--group-by", "^[a-z]+", "--boxes", str(tmp_path / "two.png")]
+    assert main(command) == 0
+    assert "two.png" in capsys.readouterr().out
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    table = cs.measure_files(masks).table
+    groups = groups_of([m.stem for m in masks], "^[a-z]+")
+    figure = box_figure(table, groups, ["area", "circularity"])
+    axes = [a for a in figure.axes if a.get_title()]
+    assert [a.get_title() for a in axes] == ["area", "circularity"]
+    labels = [t.get_text() for t in axes[0].get_xticklabels()]
+    of = table["image"].map(groups)
+    assert labels == [f"{g}\n{(of == g).sum()}" for g in ("ctrl", "drug")]
+    medians = [line.get_ydata()[0] for line in axes[0].lines if line.get_color() == "#c05621"]
+    assert medians == pytest.approx([np.median(table["area"][of == g]) for g in ("ctrl", "drug")])
+    alone = box_figure(table, dict.fromkeys(groups, "all"))
+    assert len(alone.axes[0].get_xticklabels()) == 3, "a box for each image"
+    assert main([*command[:-1], str(tmp_path / "boxes.txt")]) == 2
+    box_figure(table.iloc[:0], groups)  # no object at all is no error

@@ -25,13 +25,16 @@ from ..measurement import (
     Measured,
     Objects,
     array_channels,
+    box_figure,
     channels_of,
+    check_picture_path,
     check_table_path,
     chosen,
     groups_of,
     image_of_project,
     measure_objects,
     tables,
+    write_figure,
     write_table,
 )
 from ..project import Project, names_for
@@ -55,6 +58,7 @@ class Measuring:
     group_by: str = ""
     csv: Source | None = None
     summary: Source | None = None
+    boxes: Source | None = None
     plating: Plating = field(default_factory=Plating)
 
     @property
@@ -108,6 +112,7 @@ def measure_files(
     group_by: str = "",
     csv: Source | None = None,
     summary: Source | None = None,
+    boxes: Source | None = None,
     plating: Plating | None = None,
     on_event: OnEvent = None,
     stop: Stop = never,
@@ -122,7 +127,7 @@ def measure_files(
         The pictures that they were made on, in the same order; none: no intensities.
     spacing_um, columns
         As for `measure`.
-    group_by, csv, summary, plating, on_event, stop
+    group_by, csv, summary, boxes, plating, on_event, stop
         As for `OpenProject.measure`.
 
     Returns
@@ -140,7 +145,7 @@ def measure_files(
             f"There are {len(paths)} files of labels and {len(pictures)} pictures.",
             "Give one for each, in the same order.",
         )
-    how = Measuring(_several(columns), group_by, csv, summary, plating or Plating())
+    how = Measuring(_several(columns), group_by, csv, summary, boxes, plating or Plating())
     work: dict[str, Callable[[], list[Measured]]] = {}
     for k, (path, (name,)) in enumerate(zip(paths, names_for(paths, [1] * len(paths)), strict=True)):
         work[name] = partial(file_parts, path, pictures[k] if pictures else None, spacing_um)
@@ -207,6 +212,8 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
     for path in (how.csv, how.summary):
         if path:
             check_table_path(path)
+    if how.boxes:
+        check_picture_path(how.boxes)
     found: dict[str, Objects] = {}
     left_out: list[Skipped] = []
     for name, read in work.items():
@@ -234,6 +241,8 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
     more = plates(found, how.plating, how.group_by)
     files = [write_table(t, p) for t, p in ((table, how.csv), (summary, how.summary)) if p]
     files += [write() for write in more.writers]
+    if how.boxes:
+        files.append(write_figure(box_figure(table, groups_of(list(found), how.group_by), how.columns), how.boxes))
     return Measurements(table, summary, tuple(left_out), tuple(files), False, more.plate, more.growth)
 
 

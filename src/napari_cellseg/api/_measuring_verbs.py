@@ -33,6 +33,7 @@ class MeasuringVerbs(TimeVerbs):
         group_by: str = "",
         csv: str | Path | None = None,
         summary: str | Path | None = None,
+        boxes: str | Path | None = None,
         plating: Plating | None = None,
         on_event: OnEvent = None,
         stop: Stop = never,
@@ -50,6 +51,9 @@ class MeasuringVerbs(TimeVerbs):
             A regular expression: its first bracket (or all that matches) in the name of an image is its group.
         csv, summary : str or Path
             Files to write, ``.csv`` or ``.parquet``: the objects; images and groups.
+        boxes : str or Path
+            A picture to write: box plots of the groups (of the images where there is one group), a panel for each of
+            the columns that are named, or for sizes, shapes and intensities.
         plating : Plating
             Maps of plates by the wells in names, and growth over time: which files, and where wells and times stand.
         on_event, stop : callable
@@ -65,7 +69,7 @@ class MeasuringVerbs(TimeVerbs):
         CellsegError
             Before anything is written: when there is no such image or column, or a file cannot be written.
         """
-        how = Measuring(names(columns), group_by, csv, summary, plating or Plating())
+        how = Measuring(names(columns), group_by, csv, summary, boxes, plating or Plating())
         return measure_project(self.project, self._named(images), how, stop)
 
     @method

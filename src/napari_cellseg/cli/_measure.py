@@ -20,6 +20,7 @@ def measure(options: Namespace) -> int:
     loose = not (first / "project.toml").is_file()
     _check(options, loose)
     how = {"columns": options.columns, "group_by": options.group_by, "csv": options.csv, "summary": options.summary}
+    how["boxes"] = options.boxes
     plating = api.Plating(
         tuple(options.plate), tuple(options.growth), options.well_by, options.time_by, options.plate_value,
         options.plate_wells, options.interval, options.growth_span,

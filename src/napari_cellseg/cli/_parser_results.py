@@ -170,6 +170,9 @@ def measure(verbs: Any) -> None:
     sub.add_argument("--csv", metavar="FILE", help="write the table of objects (.csv, or .parquet with pyarrow)")
     sub.add_argument("--summary", metavar="FILE", help="write counts, densities and sizes of images and groups")
     sub.add_argument(
+        "--boxes", metavar="FILE.png", help="draw box plots of groups (of images where there is one group)"
+    )
+    sub.add_argument(
         "--columns", type=names, default=(), metavar="A,B,C",
         help="only these: names, or the groups size, shape, place, neighbours, intensity, state",
     )  # fmt: skip

@@ -6,6 +6,7 @@ columns, each declared once -> one table per image -> counts, densities and size
 
 from __future__ import annotations
 
+from ._boxes import box_figure
 from ._cells import CellRules, Cells, Roles, cells_of_classes
 from ._columns import COLUMNS, GROUPS, Column, chosen
 from ._contact_sheet import contact_sheet
@@ -78,6 +79,7 @@ __all__ = [
     "Threshold",
     "Well",
     "array_channels",
+    "box_figure",
     "cells_of_classes",
     "channel_number",
     "channels_of",
