@@ -67,7 +67,7 @@ def measure(repeats: int) -> dict[str, Any]:
         rows = []
         for id in np.random.default_rng(0).permutation(ids)[: repeats + 3]:
             spin(lambda: not control.busy and control.live._asked is None)
-            longest, asked = 0.0, control.live._number
+            longest, before = 0.0, control.session.store.n
             control.family.labels.data_setitem(np.nonzero(truth == id), control.session.store.next_id())
             start = time.perf_counter()
             spin(lambda: control.live._asked is not None, 5)
@@ -76,7 +76,7 @@ def measure(repeats: int) -> dict[str, Any]:
             rows.append(
                 {
                     "seconds": time.perf_counter() - start, "child": said, "blocked": longest,
-                    "repainted": control.live._number > asked, "said": control.session.live_learnt,
+                    "repainted": control.session.store.n > before + 1, "said": control.session.live_learnt,
                 }
             )  # fmt: skip
         for row in rows:
