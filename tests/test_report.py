@@ -161,6 +161,7 @@ def test_a_page_stands_alone_and_names_are_texts(tmp_path: Path, picture):
     assert "<b>&'c" not in text
     assert "No network has been trained yet." in found.text
     assert "No network was trained here." in found.text
+    assert "A network (" not in found.text, "there is none that could have predicted"
 
 
 def test_rounds_worst_cases_and_methods_are_told(copied: Path, tmp_path: Path):

@@ -46,6 +46,8 @@ def _images(story: Story) -> str:
 
 
 def _network(story: Story) -> str:
+    if not story.models:  # labels came from people, drafts or files
+        return ""
     config = story.config
     steps = "; ".join(settings_in_words(step) for step in config.recipe.steps) or "none"
     return (
