@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._types import Labels
 from ..errors import CellsegError
-from ..project import APPROVED, Objects, Project
+from ..project import APPROVED, Objects, Project, undone_edits
 
 _KEPT = "guesses/"
 """Settings of this name hold what was counted of an image, and at which edit."""
@@ -83,10 +83,7 @@ def _hands(project: Project, id: str, shape: tuple[int, ...]) -> Labels | None:
     None where that is not known any more, since the log was folded: then all may be a person's.
     """
     rows = project.db.rows_after(id, 0)
-    undone: set[int] = set()
-    for row in rows:
-        if row.undoes is not None:
-            (undone.add if row.tool == "undo" else undone.discard)(row.undoes)
+    undone = undone_edits(rows)
     out = np.zeros(shape, np.uint32)
     flat = out.reshape(-1)
     for row in rows:
