@@ -103,6 +103,16 @@ def test_a_slice_is_parted_into_envelope_nucleus_cell_and_background(slice_, fou
     assert (found > 0).all()
 
 
+def test_cytoplasm_of_other_cells_can_be_left_empty(slice_, found):
+    truth = slice_[1]
+    own = Hela(others=False)(slice_[0][None].astype(np.float32))
+    np.testing.assert_array_equal(own[own != 0], found[own != 0])
+    assert set(np.unique(found[own == 0])) <= {3}, "only cytoplasm is taken away"
+    row = own[SIDE // 2]
+    assert (row[SIDE // 2 - 60 : SIDE // 2 + 60] > 0).all()
+    assert jaccard(np.isin(own, (1, 2, 3)), np.isin(truth, (1, 2, 3))) > 0.85
+
+
 def test_the_shape_of_the_envelope_is_that_of_the_paper():
     y, x = np.indices((200, 200))
     away = np.hypot(y - 100, x - 100)
@@ -193,6 +203,13 @@ def test_along_three_axes_more_of_the_nucleus_is_found(volume):
     )  # fmt: skip
     assert jaccard(three, truth == 2) > 0.85
     assert (three & (truth == 2)).sum() >= 0.98 * (one & (truth == 2)).sum()
+
+
+def test_the_cell_of_a_volume_lies_round_its_nucleus(volume):
+    image, truth = volume
+    found = Hela(others=False, **SMALL)(image[None].astype(np.float32))
+    assert jaccard(np.isin(found, (1, 2, 3)), np.isin(truth, (1, 2, 3))) > 0.7
+    assert not ((found == 3) & (truth == 4)).mean() > 0.05
 
 
 def test_somebody_may_end_a_volume(volume):

@@ -29,6 +29,9 @@ class Hela(HelaNumbers):
     kind: Literal["hela"] = "hela"
     cells: int = Field(1, ge=0, le=25, description="1: the cell in the middle of the picture; more, or 0 for up to 25: "
         "the most salient cells, wherever they are.")  # fmt: skip
+    others: bool = Field(
+        True, description="Cytoplasm of cells that were not looked for is cell, too; else it is empty."
+    )
     axes: Literal["auto", "slices", "three"] = Field(
         "auto", description="Look for nuclei slice by slice, or along three axes and join what is found; auto: along "
         "three where voxels are nearly cubes.",
@@ -54,16 +57,23 @@ class Hela(HelaNumbers):
         places: list[Place | None] = [None]
         if self.cells != 1:
             places = list(salient(volume, n, self.cells or 25))
-        core, outside, looked_at = (np.zeros(volume.shape, bool) for _ in range(3))
+        core, outside, whole = (np.zeros(volume.shape, bool) for _ in range(3))
+        said = np.zeros(volume.shape, bool)  # beyond what was cut out round the cells nothing is
         for place in places:
             box = _round(place, volume.shape, n)
             three = self.axes == "three" or (self.axes == "auto" and stretch <= CUBES)
-            found = parts(volume[box], n, three_axes=three, stretch=stretch, middle=place and place.z, stop=stop)
+            found = parts(
+                volume[box], n, three_axes=three, stretch=stretch, middle=place and place.z,
+                whole_cell=not self.others, stop=stop,
+            )  # fmt: skip
             core[box] |= found.nucleus
             outside[box] |= found.background
-            looked_at[box] = True
+            whole[box] |= found.cell
+            said[box] = True
         labels = np.stack([self._cleaned(classes(c, o, n)) for c, o in zip(core, outside, strict=True)])
-        labels[~looked_at] = 0  # beyond what was cut out round the cells
+        if not self.others:
+            said &= whole | (labels != 3)
+        labels[~said] = 0
         return labels if grey.ndim == 3 else labels[0]
 
     def _cleaned(self, plane: Labels) -> Labels:

@@ -19,7 +19,7 @@ from ._slice import background, cell, nucleus, seen
 
 
 class Parts(NamedTuple):
-    """Masks of one cell, (Z, Y, X) or (Y, X) each."""
+    """Masks of one cell, (Z, Y, X) each; `cell` is empty where it was not asked for."""
 
     nucleus: Mask
     cell: Mask
@@ -36,6 +36,7 @@ def parts(
     three_axes: bool,
     stretch: float,
     middle: int | None = None,
+    whole_cell: bool = False,
     stop: Stop = lambda: False,
 ) -> Parts:
     """Nucleus, cell and background of a picture (Z, Y, X), 0..255, with the cell in its middle.
@@ -48,6 +49,8 @@ def parts(
         How many times a voxel is as deep as wide: planes across the slices are made of square pixels.
     middle
         The slice to begin with; the central one where not given.
+    whole_cell
+        Look for the border of the cell, too.
     stop
         Asked before every slice.
 
@@ -60,20 +63,27 @@ def parts(
     outside = np.stack([_unless(stop, partial(background, look, n)) for look in looks])
     start = len(grey) // 2 if middle is None else middle
     core = _followed(len(grey), start, lambda z, beside: nucleus(looks[z], n, beside), grey.shape[1:], stop)
-    if len(grey) == 1:
-        return Parts(core, cell(outside[0], core[0], n)[None], outside)
-    core = _settled(core, outside, n)
-    if three_axes:
+    if len(grey) > 1:
+        core = _settled(core, outside, n)
+    if three_axes and len(grey) > 1:
         for axis in (1, 2):
             core |= _settled(_across(grey, n, axis, stretch, stop), outside, n)
         core = m.majority(core, (3, 3, 3))
         core = np.stack([m.opened(plane, n.axes_open) for plane in core])
+    whole = _whole_cell(core, outside, n, start, stop) if whole_cell else np.zeros_like(core)
+    return Parts(core, whole, outside)
+
+
+def _whole_cell(core: Mask, outside: Mask, n: HelaNumbers, start: int, stop: Stop) -> Mask:
+    """The cell round a nucleus, through the volume."""
+    if len(core) == 1:
+        return cell(outside[0], core[0], n)[None]
     whole = _followed(
-        len(grey), start, lambda z, beside: cell(outside[z], core[z], n, beside), grey.shape[1:], stop, to_the_end=True
+        len(core), start, lambda z, beside: cell(outside[z], core[z], n, beside), core.shape[1:], stop, to_the_end=True
     )
     whole &= ~_margin(outside, n.cell_margin, n.cell_margin_slices)
     whole = m.majority(whole, (_odd(n.median_slices), 3, 3)) | core
-    return Parts(core, _largest(whole), outside)
+    return _largest(whole)
 
 
 def _followed(
