@@ -26,7 +26,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "people")
 os.environ["CELLSEG_CONFIG"] = tempfile.mkdtemp()  # tests leave no traces in the person's own list of projects
 SHARED = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SMALL = [
-    "model.encoder=resnet18", "model.weights=none", "model.width=4", "train.patch=64", "train.batch=4",
+    "model.encoder=tu-test_resnet", "model.weights=none", "model.width=4", "train.patch=64", "train.batch=4",
     "train.steps=60", "train.checks=2", "train.trial=never",  # else every child would have a rival
 ]  # fmt: skip
 
