@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cellseg.adapt import Evidence, fit_decoding
+from napari_cellseg.adapt import Evidence, Plane, fit_decoding
 from napari_cellseg.engine import FitJob, LiveJob, PredictJob, run
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.evaluation import score_image
@@ -35,7 +35,8 @@ def evidence(known: int = 12, *, low: bool = False, bumpy: bool = False) -> tupl
         distance = np.clip(0.4 * distance + 0.3 + 0.25 * np.sin(x / 2.5) * np.sin(y / 2.5) * (labels > 0), 0, 1)
     ids = np.unique(labels)[1 : known + 1]
     known_here = known_mask(labels, np.isin(labels, ids).astype(np.uint8), 8)
-    return Evidence(np.stack([foreground, distance]).astype(np.float32), labels, known_here), labels
+    plane = Plane(np.stack([foreground, distance]).astype(np.float32))
+    return Evidence(plane, (slice(0, labels.shape[0]), slice(0, labels.shape[1])), labels, known_here), labels
 
 
 @pytest.mark.parametrize("fault", ["low", "bumpy"])
@@ -46,8 +47,8 @@ def test_thresholds_that_were_wrong_are_mended_everywhere(fault):
     assert fitted is not None
     assert fitted.objects == 12
     assert fitted.after > fitted.before + 0.15
-    before = score_image(truth, decode(target, found.probabilities))["ap50"]
-    after = score_image(truth, decode(fitted.target, found.probabilities))["ap50"]
+    before = score_image(truth, decode(target, found.plane.probabilities))["ap50"]
+    after = score_image(truth, decode(fitted.target, found.plane.probabilities))["ap50"]
     assert before < 0.75
     assert after > 0.9
 

@@ -275,6 +275,22 @@ def test_what_is_learnt_from_senseless_corrections_changes_nothing(tmp_path, nuc
         assert load_head(project.path, "cells") is None  # predictions of whole images do not use it either
 
 
+def test_an_answer_decodes_nothing_twice(strange, monkeypatch):
+    """Thresholds and their neighbours with the new head; the answer before is remembered, and so is what is shown."""
+    from napari_cellseg.adapt import _decoding
+
+    project, truth = strange
+    ids, asked = [int(i) for i in np.unique(truth)[1:]], []
+    decode_into = _decoding.decode_into
+    monkeypatch.setattr(_decoding, "decode_into", lambda *a, **k: asked.append(a[0]) or decode_into(*a, **k))
+    for n in range(3, 12):
+        correct(project, truth, ids[n - 3 : n] if n == 3 else ids[n - 1 : n])
+        asked.clear()
+        (event,) = run(field_job(project, ((0, 320), (0, 320))))
+        assert isinstance(event, Refined)
+        assert len(asked) <= (2 if n < 5 else 5)
+
+
 def test_an_answer_is_doubted_where_it_moves_much_and_agrees_no_better():
     labels = np.zeros((40, 60), np.uint32)
     labels[5:15, 5:15], labels[5:15, 30:40], labels[25:35, 5:15] = 1, 2, 3

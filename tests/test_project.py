@@ -11,6 +11,7 @@ import tifffile
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage as ndi
 
 from napari_cellseg import edits, files
 from napari_cellseg.cli import main
@@ -502,6 +503,20 @@ def test_a_correction_vouches_for_its_object_and_a_margin():
     assert not known[20:30, 33:40].any()
     assert known[25, 30]
     assert not known[25, 32]  # nearer to the neighbour, whose outline nobody vouches for
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_known_is_measured_to_the_pixel(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.kron(rng.integers(0, 40, (9, 13)) * (rng.random((9, 13)) < 0.4), np.ones((7, 8), int)).astype(np.uint32)
+    state = (rng.random(labels.shape) < 0.01).astype(np.uint8)
+    margin = 11
+    vouched = (state > 0) | np.isin(labels, np.unique(labels[(state > 0) & (labels > 0)]))
+    others = (labels > 0) & ~vouched
+    to_own, to_other = (ndi.distance_transform_edt(~mask) for mask in (vouched, others))
+    near = (labels == 0) & (to_own <= margin) & (to_own < to_other)
+    expected = (vouched | near) & ((labels > 0) | (to_other > 2))
+    np.testing.assert_array_equal(known_mask(labels, state, margin), expected)
 
 
 def test_margins_stay_in_their_slice_and_out_of_semantic_classes():

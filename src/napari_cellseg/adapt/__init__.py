@@ -7,7 +7,7 @@ in `train`.
 
 from __future__ import annotations
 
-from ._decoding import Evidence, Fitted, agreement, fit_decoding
+from ._decoding import Evidence, Fitted, Plane, agreement, fit_decoding
 from ._doubt import doubtful, field_change
 from ._fit import Head, fit_head
 from ._samples import Samples, read_samples
@@ -17,6 +17,7 @@ __all__ = [
     "Evidence",
     "Fitted",
     "Head",
+    "Plane",
     "Samples",
     "agreement",
     "doubtful",

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .._types import Float
+from .._types import Box3, Float, Shape3
 from ..matching import mostly_known, overlaps
 from ..targets import Distance, decode_into, typical_radius
 
@@ -20,45 +20,84 @@ LEAST = 5
 GAIN = 0.03
 """Other thresholds must agree better by so much: two numbers chosen among few are easily lucky."""
 CONTEXT = 48
-"""Pixels around what is known that are decoded with it."""
+"""Pixels around what is known that are looked at with it."""
+REMEMBERED = 6
+"""Of so many thresholds a plane remembers what they make of it."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """A plane that a person spoke about: probabilities (2, Y, X), labels (Y, X), what is known of them (Y, X).
+class Plane:
+    """Probabilities (2, Y, X) of a plane, and the objects that thresholds make of them: decoded once, remembered.
 
-    `ease` is the share of the threshold at which objects begin (see `Predict.ease`).
+    Attributes
+    ----------
+    ease
+        The share of the threshold at which objects begin (see `Predict.ease`).
     """
 
-    probabilities: Float
-    labels: NDArray[np.uint32]
-    known: NDArray[np.bool_]
-    ease: float = 1.0
-
-    def cut(self) -> Evidence:
-        """What is known and a little around it."""
-        spans = [np.flatnonzero(self.known.any(axis)) for axis in (1, 0)]
-        box = tuple(slice(max(0, int(s[0]) - CONTEXT), int(s[-1]) + 1 + CONTEXT) for s in spans)
-        return Evidence(self.probabilities[(slice(None), *box)], self.labels[box], self.known[box], self.ease)
-
-    @property
-    def objects(self) -> int:
-        """How many objects are known."""
-        return int(np.count_nonzero(np.unique(self.labels[self.known])))
+    def __init__(self, probabilities: Float, ease: float = 1.0) -> None:
+        self.probabilities, self.ease = probabilities, ease
+        self._found: dict[Distance, NDArray[np.uint32]] = {}
 
     @cached_property
     def radius(self) -> float:
         """Typical radius of what was found, which does not depend on the thresholds."""
-        return typical_radius(Distance(), self._read, (1, *self.labels.shape))
+        return typical_radius(Distance(), self._read, self._shape)
+
+    def labels(self, target: Distance) -> NDArray[np.uint32]:
+        """Labels (Y, X) by a target's thresholds; not to be written into."""
+        if target not in self._found:
+            while len(self._found) >= REMEMBERED:
+                del self._found[next(iter(self._found))]
+            out = np.zeros(self._shape, np.uint32)
+            decode_into(target, self._read, self._shape, out, radius=self.radius, ease=self.ease)
+            self._found[target] = out[0]
+        return self._found[target]
+
+    @property
+    def _shape(self) -> Shape3:
+        height, width = self.probabilities.shape[-2:]
+        return 1, height, width
+
+    def _read(self, box: Box3) -> Float:
+        return self.probabilities[(slice(None), None, *box[1:])]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a person said of a part of a plane.
+
+    Attributes
+    ----------
+    plane
+        What the network makes of the whole plane.
+    inside
+        The part, (Y, X).
+    labels, known
+        Of the part, (Y, X): uint32, and what of them is known.
+    """
+
+    plane: Plane
+    inside: tuple[slice, slice]
+    labels: NDArray[np.uint32]
+    known: NDArray[np.bool_]
+
+    def cut(self) -> Evidence:
+        """What is known and a little around it."""
+        spans = [np.flatnonzero(self.known.any(axis)) for axis in (1, 0)]
+        y, x = (slice(max(0, int(s[0]) - CONTEXT), int(s[-1]) + 1 + CONTEXT) for s in spans)
+        top, left = (s.start for s in self.inside)
+        height, width = (n.indices(side)[1] for n, side in zip((y, x), self.labels.shape, strict=True))
+        inside = slice(top + y.start, top + height), slice(left + x.start, left + width)
+        return Evidence(self.plane, inside, self.labels[y, x], self.known[y, x])
+
+    @cached_property
+    def objects(self) -> int:
+        """How many objects are known."""
+        return int(np.count_nonzero(np.unique(self.labels[self.known])))
 
     def decoded(self, target: Distance) -> NDArray[np.uint32]:
-        """Labels (Y, X) by other thresholds."""
-        out = np.zeros((1, *self.labels.shape), np.uint32)
-        decode_into(target, self._read, (1, *self.labels.shape), out, radius=self.radius, ease=self.ease)
-        return np.asarray(out[0], np.uint32)
-
-    def _read(self, box: tuple[slice, slice, slice]) -> Float:
-        return self.probabilities[(slice(None), None, *box[1:])]
+        """Labels (Y, X) of the part by other thresholds."""
+        return self.plane.labels(target)[self.inside]
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,10 @@ class Head:
     before: float
     after: float
 
+    def same(self, other: Head) -> bool:
+        """Whether another head gives the same logits."""
+        return np.array_equal(self.weight, other.weight) and np.array_equal(self.bias, other.bias)
+
 
 def fit_head(samples: Samples) -> Head | None:
     """The head that explains the samples best, or None where the network alone is as good on what was left out.

@@ -18,6 +18,10 @@ from ..events import Event, Failed, Finished, Ready
 from ._jobs import Job
 from ._pulse import BEAT, Pulse
 
+CALM = {"OPENBLAS_NUM_THREADS": "1"}
+"""Unless the person says otherwise: a head's equations are small, and solved by two threads on a busy machine they took
+4 s instead of 0.1, since OpenBLAS's threads wait spinning for each other. torch has threads of its own."""
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -56,7 +60,7 @@ class Engine:
         self._dispose()
         self.ready = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+        environment = CALM | os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
         if self.device != "auto":
             environment["CELLSEG_DEVICE"] = self.device
         self._process = subprocess.Popen(

@@ -24,13 +24,13 @@ from ..errors import CellsegError
 from ..events import Event, Refined
 from ..preprocess import Processed
 from ..project import Project, fitted_target, known_mask, known_size, put_fitted_target, zoom_of
-from ..targets import Distance, Target, decode
+from ..targets import Distance, Target
 from ..zoom import GRID, Zoom
 
 if TYPE_CHECKING:
     import torch
 
-    from ..adapt import Evidence, Head, Samples
+    from ..adapt import Evidence, Head, Plane, Samples
     from ..nets.device import Device
     from ..nets.features import Features, Maps
 
@@ -49,6 +49,8 @@ class Spoken(NamedTuple):
 CELL = 128
 """Samples are remembered by squares of this side; a square that is seen again is sampled again."""
 REFUSED = "the view stays as it was: another answer would change much of it and agree no better with what you corrected"
+ANSWERS = 3
+"""Of a field so many answers are kept: the one on the screen, the one before it, the new one."""
 RECALLED = 8
 """Places of earlier corrections that a fresh process looks at once more."""
 
@@ -96,7 +98,7 @@ def live(project: Project, job: LiveJob) -> Iterator[Event]:
     CellsegError
         When the model cannot learn live.
     """
-    from ..adapt import Evidence, fit_head, load_head, save_head
+    from ..adapt import fit_head, load_head, save_head
 
     start = time.monotonic()
     config = project.model_config(job.model)
@@ -113,11 +115,11 @@ def live(project: Project, job: LiveJob) -> Iterator[Event]:
         load_head(project.path, job.model), job.target or fitted_target(project, job.model) or config.target
     )
     head = fit_head(samples) if samples is not None else None
-    target, words = _thresholds(job, config, before, Evidence(seen.probabilities(head, job.field), *spoken[:2]))
+    target, words = _thresholds(job, config, before, seen.evidence(head, job.field, spoken))
     now = Answer(head, target)
     labels = None
     if head is not None or before.head is not None or words:
-        labels = seen.labels(target, head, job.field)
+        labels = seen.labels(now, job.field)
     learnt = "; ".join(text for text in ("" if samples is None else _learnt(head, samples), words) if text)
     doubt = labels is not None and not _taken_back(before, samples) and _doubted(job, seen, spoken, before, now, labels)
     if doubt:
@@ -154,17 +156,17 @@ def _doubted(job: LiveJob, seen: Seen, spoken: Spoken, before: Answer, now: Answ
 
     Nothing is doubted where the person spoke of no object, or in hints, which ask for something else than is there.
     """
-    from ..adapt import Evidence, agreement, doubtful, field_change
+    from ..adapt import agreement, doubtful, field_change
 
     if spoken.hints.any() or not spoken.labels[spoken.known].any():
         return False
     change = field_change(job.labels, job.state, labels)
     if not doubtful(change, 0.0, 0.0):  # it moves little: that costs no more decoding
         return False
-    agreed = []
-    for answer in (before, now):
-        evidence = Evidence(seen.probabilities(answer.head, job.field), *spoken[:2]).cut()
-        agreed.append(agreement(answer.target, [evidence]))  # type: ignore[arg-type]
+    agreed = (
+        agreement(answer.target, [seen.evidence(answer.head, job.field, spoken).cut()])  # type: ignore[arg-type]
+        for answer in (before, now)
+    )
     return doubtful(change, *agreed)
 
 
@@ -208,26 +210,32 @@ class Seen:
     box: Span
     logits: torch.Tensor
     maps: Maps
-    _last: tuple[Head | None, NDArray[np.float32]] | None = field(default=None, repr=False)
+    _planes: list[tuple[Head | None, Plane]] = field(default_factory=list, repr=False)
 
-    def labels(self, target: Target, head: Head | None, field: Span) -> NDArray[np.uint32]:
-        """Labels of the field with a head (or the network alone), of the field's shape."""
-        labels = np.ascontiguousarray(decode(target, self._whole(head))[self._inside(field)])
-        return labels[None] if len(field) == 3 else labels
+    def labels(self, answer: Answer, field: Span) -> NDArray[np.uint32]:
+        """Labels of the field, of the field's shape."""
+        labels = self._plane(answer.head).labels(answer.target)[self._inside(field)]  # type: ignore[arg-type]
+        return np.array(labels[None] if len(field) == 3 else labels)
 
-    def probabilities(self, head: Head | None, field: Span) -> NDArray[np.float32]:
-        """(K, Y, X) of the field."""
-        return self._whole(head)[(slice(None), *self._inside(field))]
+    def evidence(self, head: Head | None, field: Span, spoken: Spoken) -> Evidence:
+        """What the network and a head (or the network alone) make of the field, beside what was said of it."""
+        from ..adapt import Evidence
 
-    def _inside(self, field: Span) -> tuple[slice, ...]:
+        return Evidence(self._plane(head), self._inside(field), spoken.labels, spoken.known)
+
+    def _inside(self, field: Span) -> tuple[slice, slice]:
         inner = tuple(slice(a, b) for a, b in field[-2:])
-        return relative(inner, tuple(slice(a, b) for a, b in self.box))
+        y, x = relative(inner, tuple(slice(a, b) for a, b in self.box))
+        return y, x
 
-    def _whole(self, head: Head | None) -> NDArray[np.float32]:
-        """(K, Y, X) of the box; what was computed last is kept."""
-        if self._last is None or self._last[0] is not head:
-            self._last = head, self._computed(head)
-        return self._last[1]
+    def _plane(self, head: Head | None) -> Plane:
+        """What a head (or the network alone) makes of the box; the last few are kept, since answers are compared."""
+        from ..adapt import Plane
+
+        found = next((k for k, (other, _) in enumerate(self._planes) if _same(other, head)), None)
+        self._planes.append(self._planes.pop(found) if found is not None else (head, Plane(self._computed(head))))
+        del self._planes[:-ANSWERS]
+        return self._planes[-1][1]
 
     def _computed(self, head: Head | None) -> NDArray[np.float32]:
         import torch
@@ -418,6 +426,10 @@ def _network(path: Path) -> tuple[Features, Device]:
     network: Any = config.model.build(card.in_channels, card.out_channels)
     load_weights(path / "weights.safetensors", network)
     return Features(device.place(network.eval())).eval(), device  # type: ignore[arg-type]
+
+
+def _same(one: Head | None, other: Head | None) -> bool:
+    return one is other or (one is not None and other is not None and one.same(other))
 
 
 def _learnt(head: Head | None, samples: Samples) -> str:

@@ -24,7 +24,7 @@ def fit_thresholds(project: Project, image: str, models: tuple[str, ...], target
     CellsegError
         When they cannot be fitted, or too little is known.
     """
-    from ..adapt import Evidence, fit_decoding
+    from ..adapt import Evidence, Plane, fit_decoding
 
     if not isinstance(target, Distance):
         raise CellsegError(
@@ -44,7 +44,8 @@ def fit_thresholds(project: Project, image: str, models: tuple[str, ...], target
             where = box if labels.ndim == 2 else (slice(z, z + 1), *box)
             sides = tuple(s.stop - s.start for s in box)
             p = np.stack([kept.box(where, channel).reshape(sides) for channel in range(kept.shape[0])])
-            evidence.append(Evidence(p, planes[0][z][box], planes[1][z][box], kept.ease))
+            whole = slice(0, sides[0]), slice(0, sides[1])
+            evidence.append(Evidence(Plane(p, kept.ease), whole, planes[0][z][box], planes[1][z][box]))
     found = fit_decoding(target, evidence)
     if found is None:
         raise CellsegError("Too few objects are corrected or approved here.", "Correct five, then fit again.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import cv2
+import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 PREDICTED, CORRECTED, APPROVED = 0, 1, 2
 """The three states of a voxel."""
@@ -55,12 +55,17 @@ def _known_plane(
         disk = (y**2 + x**2 <= margin**2).astype(np.uint8)
         near = cv2.dilate(vouched.astype(np.uint8), disk, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         return np.asarray(vouched | (near & (labels == 0)))
-    distance = np.asarray(ndi.distance_transform_edt(~vouched))
-    near = (distance <= margin) & (labels == 0)
+    squared = _squared_distance(vouched)
+    near = (squared <= margin**2) & (labels == 0)
     others = (labels > 0) & ~vouched
     if not others.any():
         return np.asarray(vouched | near)
     # the outline of a neighbour nobody looked at may be too tight: its surroundings stay unknown
-    away = ndi.distance_transform_edt(~others)
-    near &= distance < away
-    return np.asarray((vouched | near) & ((labels > 0) | (away > RIM)))
+    away = _squared_distance(others)
+    near &= squared < away
+    return np.asarray((vouched | near) & ((labels > 0) | (away > RIM**2)))
+
+
+def _squared_distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Of every pixel to the nearest one of a mask (Y, X), exact whole numbers."""
+    return np.asarray(edt.edtsq(~mask, black_border=False))
