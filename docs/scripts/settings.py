@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_cellseg.augmentation import AUGMENTATIONS
 from napari_cellseg.config import Config, Optimiser, Predict, Sampling, Train
-from napari_cellseg.drafts import DRAFTS
+from napari_cellseg.drafts import DRAFTS, CleanUp
 from napari_cellseg.explanation import METHODS
 from napari_cellseg.gui.app.tools import shortcuts
 from napari_cellseg.losses import LOSSES
@@ -33,6 +33,7 @@ GROUPS = {
     "Optimiser (optimiser)": (Optimiser,),
     "Prediction (predict)": (Predict,),
     "Drafts": DRAFTS.values(),
+    "Clean-up of drafts (clean)": (CleanUp,),
     "Explanations (explain --method)": METHODS,
 }
 

@@ -258,6 +258,15 @@ class DraftWritten(Event):
 
 
 @dataclass(frozen=True)
+class CleanedUp(Event):
+    """The objects of an image that nobody had touched are cleaned up: how many there were, and how many are left."""
+
+    image: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
 class Exported(Event):
     """The labels of an image are in a file."""
 

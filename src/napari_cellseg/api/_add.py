@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import images
 from .._types import Labels
+from ..drafts import CleanUp
 from ..errors import CellsegError
 from ..project import Added, Addition, Project
 from ._pairs import pictures_by_name
@@ -35,6 +36,7 @@ class Adding:
     threshold: float | None = None
     time_series: str = ""
     interval_s: float | None = None
+    clean: CleanUp | None = None
     notes: list[str] = field(default_factory=list)
     """What was noticed when masks were read."""
     shared: int = 0
@@ -144,10 +146,16 @@ def _additions(
             labels = partial(_read_masks, picture, Path(masks), (series, place), how, classes)
         elif masks is not None:
             labels = as_labels(masks)
+        if labels is not None and how.clean is not None:
+            labels = partial(_cleaned, labels, how.clean)
         yield Addition(
             picture, labels, how.axes, how.spacing, how.split, draft=how.draft, series=series,
             time_series=how.time_series, interval_s=how.interval_s,
         )  # fmt: skip
+
+
+def _cleaned(labels: Labels | partial[Labels], how: CleanUp) -> Labels:
+    return how(labels() if isinstance(labels, partial) else labels)
 
 
 def truths(given: Truth | Iterable[Truth] | None) -> list[Truth]:

@@ -99,6 +99,15 @@ class Drafts:
 
 
 @dataclass(frozen=True)
+class Cleaned:
+    """What was cleaned up: by image how many objects nobody had touched, and how many of these are left."""
+
+    objects: dict[str, tuple[int, int]]
+    left_out: tuple[Skipped, ...] = ()
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
 class Training:
     """What a training came to.
 

@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _images, _split, _draft, _predict, _train, _ensemble, results.evaluate, results.explain,
+        _new, _add, _images, _split, _draft, _clean, _predict, _train, _ensemble, results.evaluate, results.explain,
         results.report, results.models, results.spot_check, results.review_cycle, results.study, results.simulate,
         results.measure, results.cells, results.fucci, results.track, results.carry_on, results.describe,
         results.select, results.augment, _export, results.compare,
@@ -57,6 +57,10 @@ def _add(verbs: Any) -> None:
         "folder; or one for all: COCO, or a stack in their order",
     )  # fmt: skip
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
+    sub.add_argument(
+        "--clean", action="store_true",
+        help="clean the objects of a draft up: smooth outlines, no spurs, no crumbs (see clean)",
+    )  # fmt: skip
     sub.add_argument(
         "--components", action=argparse.BooleanOptionalAction, default=None,
         help="of objects: number the connected pieces of masks; without either, those of binary masks (0 and 255)",
@@ -147,6 +151,18 @@ def _draft(verbs: Any) -> None:
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
         help="of the method: polarity=dark, sigma=2, min_size=100...",
+    )  # fmt: skip
+
+
+def _clean(verbs: Any) -> None:
+    sub = verb(
+        verbs, "clean", "Clean up objects that nobody has touched, slice by slice: no rough outlines, spurs or crumbs."
+    )  # fmt: skip
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images")
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
+        help="min_size=20 (pixels of a slice), smoothing=2, opening=2, growth=1",
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import api
 from ..errors import CellsegError
-from ..events import DraftWritten, Event, Exported
+from ..events import CleanedUp, DraftWritten, Event, Exported
 from ._opened import DONE, opened, status, tell_left_out
 from ._progress import Printer
 
@@ -28,9 +28,9 @@ def add(options: Namespace) -> int:
             print(f"{options.relocate} is now read from {options.images[0]}.")
             return DONE
         done = project.add(
-            options.images, options.labels, draft=options.draft, axes=options.axes, spacing=options.spacing,
-            series=options.series, split=options.split, components=options.components, threshold=options.threshold,
-            time_series=options.time_series, interval=options.interval,
+            options.images, options.labels, draft=options.draft, clean=options.clean, axes=options.axes,
+            spacing=options.spacing, series=options.series, split=options.split, components=options.components,
+            threshold=options.threshold, time_series=options.time_series, interval=options.interval,
         )  # fmt: skip
     for note in done.notes:
         print(note)
@@ -71,6 +71,19 @@ def draft(options: Namespace) -> int:
             print(f"Every image of {project.project.name} has labels: say which to draft with --image ID.")
         if done.doubts:
             print(ADVICE)
+    return status(done.left_out)
+
+
+def clean(options: Namespace) -> int:
+    """Clean up what nobody has touched."""
+
+    def show(event: Event) -> None:
+        tell_left_out(event)
+        if isinstance(event, CleanedUp):
+            print(f"{event.image}: {event.before} untouched objects, {event.after} after the clean-up.")
+
+    with opened(options.project) as project:
+        done = project.clean(options.image, settings=options.values, on_event=show)
     return status(done.left_out)
 
 

@@ -3,13 +3,14 @@
 Data flow: pixels after the recipe -> a method (Otsu's threshold, or a random forest that has learnt from what a person
 has said) -> a mask and a height -> objects (`_parting`) -> how they look (`_looks`), which chooses between bright and
 dark objects and tells the person where a draft is no help. `hela` gives named classes instead, which `draft` numbers as
-the project does. Other packages add methods: see `extensions`.
+the project does. Other packages add methods: see `extensions`. Drafts of any tool may be cleaned up (`CleanUp`).
 """
 
 from __future__ import annotations
 
 from ..extensions import DraftMethod, DraftStopped, declarations, kind_of
 from ._blobs import Blobs
+from ._clean import CleanUp
 from ._draft import Drafted, Method, check_task, draft
 from ._forest import Example, FittedClassifier, PixelClassifier
 from ._known import learn
@@ -27,6 +28,7 @@ __all__ = [
     "ADVICE",
     "DRAFTS",
     "Blobs",
+    "CleanUp",
     "DraftMethod",
     "DraftStopped",
     "Drafted",

@@ -13,8 +13,10 @@ WORDS = {
     "recover": "what the recovery found",
 }  # fmt: skip
 """Where a tool's name is not what a person calls what it does."""
-DRAFT, PART, PREDICTION, HINTED = "draft", "part", "predict", "hinted"
+DRAFT, CLEANED, PART, PREDICTION, HINTED = "draft", "clean", "part", "predict", "hinted"
 """How groups of edits by a machine begin: they tell what was asked for."""
+BY_ALGORITHM = (DRAFT, CLEANED)
+"""Of these, the source is no network."""
 LARGEST = 1 << 20
 """Edits of more voxels are not read to see whose they are."""
 
@@ -56,6 +58,8 @@ def _by_machine(group: str, tool: str) -> str:
         return "Live's answer"
     if kind == HINTED:
         return "Live's answer to a hint"
+    if kind == CLEANED:
+        return "clean-up of the whole image"
     if kind == PART:
         return "prediction of a part of the image"
     return f"{'draft' if DRAFT in (kind, tool) else 'prediction'} of the whole image"

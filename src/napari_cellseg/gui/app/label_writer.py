@@ -6,23 +6,22 @@ the ticks of the clock, when no stroke is open. The pieces of a group are undone
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
 from ... import edits
-from ..._types import Box, Labels
+from ..._types import Box, Labels, State
 from ...boxes import relative
 from ...errors import CellsegError
 from ...project import PREDICTED, Edit, LabelStore, Objects
+from .label_queue import Piece, Queue, Waiting, approved, predicted, spans
 from .session import Progress
 
 if TYPE_CHECKING:
@@ -37,56 +36,6 @@ MANY = 64
 PROVISIONAL = 1_000_000
 """Objects of single tiles are numbered this far above those of the whole image that replace them. No id is used twice:
 one that is remembered (by the brush, a review, a comparison) is the object it was, or is gone."""
-
-
-class Piece(NamedTuple):
-    """One box to write."""
-
-    image: str
-    group: str
-    edit: Callable[[LabelStore], Edit]
-
-
-@dataclass
-class Queue:
-    """Pieces that wait, and what follows when all of them are written."""
-
-    pieces: deque[Piece] = field(default_factory=deque)
-    total: int = 0
-    """Pieces since the queue was empty."""
-    ends: list[Callable[[], None]] = field(default_factory=list)
-
-    def add(self, piece: Piece) -> None:
-        """Let a piece wait."""
-        self.total = self.total + 1 if self.pieces else 1
-        self.pieces.append(piece)
-
-    def clear(self) -> None:
-        """Forget them."""
-        self.pieces.clear()
-        self.ends.clear()
-
-    def end(self) -> None:
-        """Do what follows."""
-        ends, self.ends = self.ends, []
-        for end in ends:
-            end()
-
-
-class Waiting(NamedTuple):
-    """A whole prediction that is being written.
-
-    Attributes
-    ----------
-    labels
-        Of the box's shape; the pieces are views of it.
-    objects
-        Where its objects lie.
-    """
-
-    box: Box
-    labels: Labels
-    objects: Objects
 
 
 class LabelWriter:
@@ -115,7 +64,7 @@ class LabelWriter:
         self._before: Labels | None = None  # what it replaces
         self._whole: Waiting | None = None  # the prediction that is being written,
         self.group = ""  # and its group
-        self._numbering = False  # of a large prediction, in the helper thread
+        self._making = ""  # what is done in the helper thread for a large image, in words
         self._coming = ""  # the group of what is numbered there
         self._seen = 0  # the newest edit that it knows of
 
@@ -145,8 +94,8 @@ class LabelWriter:
             self._write(self._approvals.pieces.popleft())
         if self._whole is not None and store is not None:
             box, labels, _ = self._whole  # in as few edits as planes: what is written already does not count
-            for span in _spans(box, max(labels.shape)):
-                change = partial(_predicted, span, labels[relative(span, box)])
+            for span in spans(box, max(labels.shape)):
+                change = partial(predicted, span, labels[relative(span, box)], self.group)
                 self._write(Piece(image, self.group, change))
         self._approvals.clear()
         self.drop()
@@ -233,48 +182,77 @@ class LabelWriter:
         before = store.labels[box].copy() if self._before is None else self._before[box]
         self._first, self._before = 0, None
         self.next_id = max(self.next_id, first + count + 1)  # nobody gets an id that is on its way
-        generation, seen, self._coming = self._generation, store.n, group
-        self._numbering = proposal.size > MANY * PIECE**2
-        self.tell()
         wide = tuple(
             slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, store.labels.shape, strict=True)
         )
-        labels, state, instances = store.labels[wide].copy(), store.state[wide].copy(), self._ws.instances
+        number = partial(
+            edits.joined, box=relative(box, wide), proposal=proposal, first_id=first,
+            before=before, min_size=min_size, instances=self._ws.instances,
+        )  # fmt: skip
+        self.changed(image, box, wide, number, group, then)
 
-        def number() -> Waiting:
-            new = edits.joined(
-                labels, state, relative(box, wide), proposal, first,
-                before=before, min_size=min_size, instances=instances,
-            )  # fmt: skip
-            return Waiting(box, new, Objects(new, np.zeros((), np.uint8)))
+    def changed(
+        self,
+        image: str,
+        box: Box,
+        seen: Box,
+        make: Callable[[Labels, State], Labels | None],
+        group: str,
+        then: Callable[[], None] = lambda: None,
+        *,
+        doing: str = "Numbering objects",
+    ) -> None:
+        """Queue what a function makes of labels and state of the open image, in the helper thread.
 
-        def take(found: Waiting) -> None:
-            if generation == self._generation:
-                self._numbering, self._coming = False, ""
+        Parameters
+        ----------
+        box, seen
+            What is changed, and what the function gets to see of labels and state: a box that holds the other.
+        make
+            Gives labels of the box's shape, with the numbers that they will have; None: nothing is to be written.
+        then
+            Called when all of it is written.
+        """
+        store = self._ws.store()
+        generation, known, self._coming = self._generation, store.n, group
+        self._making = doing if store.labels[box].size > MANY * PIECE**2 else ""
+        self.tell()
+        labels, state = store.labels[seen].copy(), store.state[seen].copy()
+
+        def work() -> Waiting | None:
+            new = make(labels, state)
+            return None if new is None else Waiting(box, new, Objects(new, np.zeros((), np.uint8)))
+
+        def take(found: Waiting | None) -> None:
+            if generation != self._generation:
+                return
+            self._making, self._coming = "", ""
+            if found is not None:
                 self.next_id = max(found.objects.top, self.reserved) + 1
                 self.cut(image, box, found.labels, group)
-                self._whole, self._seen, self.group = found, seen, group
+                self._whole, self._seen, self.group = found, known, group
                 self._predictions.ends += [self._predicted, then]
+            self.tell()
 
         def failed(error: CellsegError) -> None:
-            self._numbering, self._coming = False, ""
+            self._making, self._coming = "", ""
             self._ws.fail(error)
 
-        self._ws.helper.later(number, take, failed)
+        self._ws.helper.later(work, take, failed)
 
     def cut(self, image: str, box: Box, labels: Labels, group: str) -> None:
         """Cut labels of a box into pieces that are written one by one."""
         self.replacing.emit()
-        for span in _spans(box, PIECE):
-            change = partial(_predicted, span, labels[relative(span, box)])
+        for span in spans(box, PIECE):
+            change = partial(predicted, span, labels[relative(span, box)], group)
             self._predictions.add(Piece(image, group, change))
 
     def approve(self, box: Box, mask: NDArray[np.bool_], what: str) -> None:
         """Approve the voxels of a mask of the box's shape: at once, or piece by piece where they are many."""
         ws, small = self._ws, mask.size <= AT_ONCE and not self._approvals.pieces
         group = f"approve-{uuid.uuid4().hex[:8]}"
-        for span in [box] if small else _spans(box, 2 * PIECE):
-            change = partial(_approved, span, mask[relative(span, box)], f"approve {what}")
+        for span in [box] if small else spans(box, 2 * PIECE):
+            change = partial(approved, span, mask[relative(span, box)], f"approve {what}")
             self._approvals.add(Piece(ws.session.image, group, change))
         self._approvals.ends.append(lambda: ws.session.update(status=f"Approved the {what}."))
         if small:
@@ -293,7 +271,7 @@ class LabelWriter:
     def drop(self) -> None:
         """Write nothing more of a prediction that is on its way."""
         self._predictions.clear()
-        self._whole, self.group, self._numbering, self._coming = None, "", False, ""
+        self._whole, self.group, self._making, self._coming = None, "", "", ""
         self._generation += 1
         self.next_id = self.reserved + 1
         self.forget()
@@ -308,8 +286,8 @@ class LabelWriter:
     def progress(self) -> Progress | None:
         """How far a large prediction or draft is that is being written; None where nothing is, or it is small."""
         left, total = len(self._predictions.pieces), self._predictions.total
-        if self._numbering:
-            return Progress("write", "Numbering objects")
+        if self._making:
+            return Progress("write", self._making)
         if self._whole is None or not left or total < MANY:
             return None
         done = 100 * (total - left) // total
@@ -394,18 +372,3 @@ class LabelWriter:
             waiting.objects.box(waiting.labels, id) if id in waiting.objects else (slice(0, 0),) * waiting.labels.ndim
         )
         return span, np.asarray(waiting.labels[span] == id)
-
-
-def _spans(box: Box, side: int) -> Iterator[Box]:
-    """A box in pieces of one slice and `side` pixels."""
-    planes = [(slice(z, z + 1),) for z in range(box[0].start, box[0].stop)] if len(box) == 3 else [()]
-    y, x = ([slice(a, min(a + side, s.stop)) for a in range(s.start, s.stop, side)] for s in box[-2:])
-    return ((*plane, *span) for plane, *span in itertools.product(planes, y, x))
-
-
-def _predicted(box: Box, labels: Labels, store: LabelStore) -> Edit:
-    return edits.predicted(store.labels, store.state, box, labels)
-
-
-def _approved(box: Box, mask: NDArray[np.bool_], tool: str, store: LabelStore) -> Edit:
-    return edits.approve_mask(edits.EditContext.on(store), box, mask, tool=tool)

@@ -19,6 +19,7 @@ from .additions import Additions
 from .all_images import AllImages
 from .before_after import BeforeAfter
 from .cell_layers import CellLayers
+from .cleaning import Cleaning
 from .comparison import Comparison
 from .edit_log import EditLog
 from .engine_events import EngineEvents
@@ -90,7 +91,7 @@ class Parts:
         self.training, self.log = Training(ws, self.projects), EditLog(ws, self.projects)
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring, self.places, self.cycles = Measuring(ws), PlacesOfTraining(ws), ReviewCycles(ws)
-        self.surveys = SurveysOfData(ws)
+        self.surveys, self.cleaning = SurveysOfData(ws), Cleaning(ws, self.writer)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
         self.garbage, self.cell_layers = Garbage(), CellLayers(ws)

@@ -22,7 +22,7 @@ from ..app.tools import TOOLS
 from ..app.view import View
 from .class_list import ClassList
 from .page import Page, more
-from .panels_correct import ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
+from .panels_correct import CleanUpPanel, ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
 from .widgets import ActionButton, WordyButton, heading, hint, row
 
 _OVER = {"all": "Paint over everything", "background": "Paint over background", "object": "Paint over one object"}
@@ -95,8 +95,11 @@ class CorrectPage(Page):
             "Guidelines", "The project's annotation rules and reference pictures, in a dock of their own.", self._guide
         )
         self.form.addWidget(self.guidelines)
-        self.panels = (ComparePanel(c), HistoryPanel(c), MasksPanel(c))
-        for title, panel in zip(("compare", "history", "masks in and out"), self.panels, strict=True):
+        self.cleaning = CleanUpPanel(c)
+        self.clean_fold = more("More: clean up all objects", self.cleaning)
+        self.form.addWidget(self.clean_fold)
+        self.panels = (self.cleaning, ComparePanel(c), HistoryPanel(c), MasksPanel(c))
+        for title, panel in zip(("compare", "history", "masks in and out"), self.panels[1:], strict=True):
             self.form.addWidget(more(f"More: {title}", panel))
 
     def _make_live(self) -> None:
@@ -144,6 +147,7 @@ class CorrectPage(Page):
         self.hints.show_view(view)
         self.guidelines.show_control(view.needs_project)
         self.slice.setVisible(view.volume)
+        self.clean_fold.setVisible(not view.semantic)
         for tool in TOOLS:
             choice = self._buttons[tool.name]
             choice.setEnabled(view.correct.enabled)

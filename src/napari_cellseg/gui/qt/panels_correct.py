@@ -20,9 +20,11 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from ...drafts import CleanUp
 from ...images import LABEL_FORMATS
 from ..app.controller import Controller
 from ..app.view import View
+from .settings_form import SettingsForm
 from .widgets import READ_MASKS, ActionButton, hint, row
 
 _ORDERS = {"worth": "Most worth a look first", "random": "In random order", "reading": "In reading order"}
@@ -144,6 +146,26 @@ class ComparePanel(_Panel):
         path = QFileDialog.getExistingDirectory(self, "Another copy of this project (NAME.cellseg)")
         if path:
             self.controller.compare(path)
+
+
+class CleanUpPanel(_Panel):
+    """Clean-up of all objects that nobody has touched."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.text = hint("Smooths all objects that nobody has touched, slice by slice; spurs and crumbs go.")
+        self.settings = SettingsForm(CleanUp())
+        self.clean = ActionButton(
+            "Clean up all objects",
+            "What you corrected or approved stays as it is; one Undo takes all of it back.",
+            lambda: self.controller.cleaning.clean(self.settings.value()),
+        )
+        for widget in (self.text, self.settings, self.clean):
+            self.form.addWidget(widget)
+
+    def show_view(self, view: View) -> None:
+        """Objects only."""
+        self.clean.show_control(view.correct)
 
 
 class HistoryPanel(_Panel):
