@@ -406,7 +406,7 @@ def test_the_script_of_the_readme_runs(tmp_path):
     text = script("README.md")
     assert text == script("docs/python.md")
     assert len(text.strip().splitlines()) <= 12
-    done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "cells.cellseg" / "project.toml").is_file()
     assert list((tmp_path / "labels").glob("*.tif"))
@@ -428,7 +428,7 @@ def test_the_notebook_runs(tmp_path):
         for name in ("nbformat", "nbclient")
     )
     book = nbformat.read(BOOK, as_version=4)
-    nbclient.NotebookClient(book, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(book, timeout=1500, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in shown)
     assert not list(tmp_path.iterdir())

@@ -97,7 +97,7 @@ def python(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with the package installed."""
     before = os.environ.get("PYTHONPATH")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(package), *([before] if before else [])])}
-    return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=600)
+    return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=1500)
 
 
 def cli(package: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -471,7 +471,7 @@ def test_what_files_claim_is_told_and_never_loaded(tmp_path):
         write(tmp_path / name)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _LIMITED, str(tmp_path), *(str(tmp_path / name) for name in BOMBS)],
-        capture_output=True, text=True, timeout=250, check=False,
+        capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split("|", 3) for line in done.stdout.strip().splitlines()]

@@ -466,7 +466,7 @@ def test_running_out_of_memory_halves_the_tile_and_goes_on(trained):
     with Project.open(trained) as project:
         path = project.model_path(project.current_model)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(OUT_OF_MEMORY), str(path)], capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", textwrap.dedent(OUT_OF_MEMORY), str(path)], capture_output=True, text=True, timeout=1500
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "A tile did not fit into memory" in done.stdout

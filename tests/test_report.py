@@ -214,7 +214,7 @@ def test_a_browser_without_a_network_shows_it(copied: Path, tmp_path: Path):
     subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * 0.0.0.0",
          "--window-size=1000,1600", f"--screenshot={shot}", f"file://{tmp_path / 'r.html'}"],
-        check=True, capture_output=True, timeout=300,
+        check=True, capture_output=True, timeout=1500,
     )  # fmt: skip
     pixels = imread(shot)[..., :3]
     assert (pixels < 100).any(-1).mean() > 0.002  # text and curves

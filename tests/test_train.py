@@ -711,7 +711,7 @@ def test_two_processes_train_together_and_go_on(project, picture, small_config, 
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
         "-m", "napari_cellseg.cli", "train", str(path), "--config", str(tmp_path / "config.toml"), "--events",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     kinds = [json.loads(line)["event"] for line in done.stdout.splitlines() if line.startswith("{")]
     assert kinds.count("StepDone") == 4
@@ -722,7 +722,7 @@ def test_two_processes_train_together_and_go_on(project, picture, small_config, 
         running = train(again, config.with_values([*FIXED, "train.steps=6", "train.from_scratch=true"]))
         next(e for e in running if isinstance(e, StepDone) and e.step == 4)
         running.close()
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert [e["step"] for e in events if e["event"] == "StepDone"] == [4, 5, 6]

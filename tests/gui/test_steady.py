@@ -29,7 +29,7 @@ def test_a_page_is_as_wide_with_something_to_scroll_as_without(page, qtbot):
     width = label.width()
     assert area.verticalScrollBar().maximum() == 0
     label.setMinimumHeight(900)
-    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0, timeout=600_000)
     assert label.width() == width
 
 
