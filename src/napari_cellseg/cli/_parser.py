@@ -140,7 +140,8 @@ def _draft(verbs: Any) -> None:
         "--method", default="otsu", metavar="METHOD",
         help="otsu: a threshold and watershed (--set threshold=li, triangle, local); blobs: round objects of about one "
         "size; forest: a random forest that learns from what is corrected or hinted at in the "
-        "train images; hela: envelopes, nuclei and cells in electron micrographs; or one that another package adds",
+        "train images; hela: envelopes, nuclei and cells in electron micrographs; cellpose, stardist, instanseg, "
+        "micro_sam: by their own packages (--set python=ENV/bin/python model=FILE); or one that another package adds",
     )  # fmt: skip
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images without labels")
     sub.add_argument(

@@ -17,10 +17,14 @@ from ._known import learn
 from ._looks import ADVICE, Looks, looks_of
 from ._otsu import OtsuWatershed
 from .hela import Hela
+from .others import OTHERS, OtherProgram
 
 Unlearnt = DraftMethod | PixelClassifier
 """A method as it is declared; the random forest must `learn` before it drafts."""
-_CLASSES: list[type[Unlearnt]] = [*declarations("drafts", (OtsuWatershed, Blobs, Hela), DraftMethod), PixelClassifier]
+_CLASSES: list[type[Unlearnt]] = [
+    *declarations("drafts", (OtsuWatershed, Blobs, Hela, *OTHERS), DraftMethod),
+    PixelClassifier,
+]
 DRAFTS = {kind_of(cls): cls for cls in _CLASSES}
 """Every method by the name that `draft --method` takes."""
 
@@ -37,6 +41,7 @@ __all__ = [
     "Hela",
     "Looks",
     "Method",
+    "OtherProgram",
     "OtsuWatershed",
     "PixelClassifier",
     "Unlearnt",

@@ -22,6 +22,7 @@ from ...engine import Engine, Reply
 from ...errors import CellsegError
 from ...evaluation import Order
 from ...project import Project, new_project
+from ...settings import Settings
 from ...targets import Target
 from .old_and_new import Side
 from .parts import Parts
@@ -151,8 +152,8 @@ class Controller(Parts):
         self.prediction.predict()
 
     @report_errors
-    def draft(self, by: str = "otsu") -> None:
-        """Label the open image by a classical method, whatever models there are."""
+    def draft(self, by: str | Settings = "otsu") -> None:
+        """Label the open image by a method of `drafts.DRAFTS`, by name or with its settings."""
         self.prediction.draft(by)
 
     @report_errors

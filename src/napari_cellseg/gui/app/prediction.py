@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from psygnal import Signal
@@ -21,6 +21,7 @@ from ...errors import CellsegError
 from ...events import Decoded, Event, Failed, Finished, Fitted, Planned, Predicted, TileDone
 from ...probabilities import kept_path, open_kept
 from ...project import Project, fitted_target, note_size, said_size
+from ...settings import Settings
 from ...targets import Target
 from .act_words import DRAFT
 from .session import Progress
@@ -292,13 +293,14 @@ class Prediction:
                 ws.family.overlays.show_map(name, box, values)
         ws.session.update(kept=bool(event.store))
 
-    def draft(self, by: str = "otsu") -> None:
-        """Label the open image by a classical method of `drafts.DRAFTS`; the forest learns from corrections first."""
+    def draft(self, by: str | Settings = "otsu") -> None:
+        """Label the open image by a method of `drafts.DRAFTS`; the forest learns from corrections first."""
         self._check_idle()
         ws = self._ws
         image, config, instances = ws.session.image, ws.session.config, ws.instances
         path, picture, stop = ws.project().path, ws.project().read_image(image), ws.new_stop()
-        own, group, classes = drafts.DRAFTS[by](), ws.new_group(DRAFT), ws.project().classes
+        own = drafts.DRAFTS[by]() if isinstance(by, str) else cast("drafts.Unlearnt", by)
+        group, classes = ws.new_group(DRAFT), ws.project().classes
         drafts.check_task(own, instances=instances, classes=classes)
 
         def make() -> drafts.Drafted | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -22,18 +21,15 @@ from qtpy.QtWidgets import (
 
 from ...base import base_models
 from ...config import Predict
-from ...drafts import DRAFTS, DraftMethod
 from ...project import LARGEST
 from ..app.view import View
 from .page import Page, more
+from .panel_drafts import DraftPanel
 from .settings_form import SettingsForm
 from .widgets import ActionButton, heading, hint, items, row
 
 _THRESHOLDS = ("threshold", "prominence", "smooth", "min_size", "fill_holes", "closing")
 _OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "ease", "join_overlap")
-
-OF_CLASSES = {kind for kind, cls in DRAFTS.items() if issubclass(cls, DraftMethod) and cls.gives}
-"""Drafts that are of use in projects of classes only."""
 
 
 class PredictPage(Page):
@@ -113,17 +109,8 @@ class PredictPage(Page):
         self.form.addWidget(more("More: tiles, memory, volumes", self.options))
         self.form.addWidget(self.ensemble)
         self.start = self._make_start()
-        forest = ActionButton(
-            "Draft by random forest",
-            "Learns from everything corrected and approved in the training images, in seconds, then labels this one.",
-            lambda: self.controller.draft("forest"),
-        )
-        self.drafts = {"forest": forest} | {
-            kind: ActionButton(f"Draft: {cls.label()}", cls.summary(), partial(self.controller.draft, kind))
-            for kind, cls in DRAFTS.items()
-            if kind not in ("otsu", "forest")
-        }
-        self.form.addWidget(more("More: other ways to begin", self.start, *self.drafts.values()))
+        self.drafts = DraftPanel(self.controller)
+        self.form.addWidget(more("More: other ways to begin", self.start, self.drafts))
 
     def _make_start(self) -> QWidget:
         """A menu of what a project can start from."""
@@ -148,9 +135,7 @@ class PredictPage(Page):
         self.predict.setText(view.predict_text)
         self.predict.show_control(view.predict)
         self.draft.show_control(view.predict)
-        for kind, button in self.drafts.items():
-            button.show_control(view.forest if kind == "forest" else view.predict)
-            button.setVisible(kind not in OF_CLASSES or view.semantic)
+        self.drafts.show_view(view)
         self.draft.setVisible(bool(view.current_model))
         self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)
         self.model.setText(
