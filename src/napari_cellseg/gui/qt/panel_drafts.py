@@ -26,6 +26,7 @@ class DraftPanel(QWidget):
         self.controller = controller
         self._forms: dict[str, SettingsForm] = {}
         self._offered: tuple[str, ...] = ()
+        self._view: View | None = None
         self.method = QComboBox()
         self.method.setToolTip("Classical methods, and programs of others where they are installed.")
         self.method.currentIndexChanged.connect(lambda _: self._show_form())
@@ -59,6 +60,7 @@ class DraftPanel(QWidget):
 
     def show_view(self, view: View) -> None:
         """Offer what gives objects, or classes."""
+        self._view = view
         offered = tuple(kind for kind in DRAFTS if view.semantic or kind not in OF_CLASSES)
         if offered != self._offered:
             self._offered, chosen = offered, self.kind
@@ -68,7 +70,7 @@ class DraftPanel(QWidget):
                     self.method.addItem(DRAFTS[kind].label(), kind)
                 self.method.setCurrentIndex(max(0, self.method.findData(chosen)))
             self._show_form()
-        self.draft.show_control(view.forest if self.kind == "forest" else view.predict)
+        self._show_button()
 
     def _show_form(self) -> None:
         shown = self.form
@@ -77,8 +79,11 @@ class DraftPanel(QWidget):
         cls = DRAFTS[self.kind]
         self.about.setText(cls.summary())
         self.place.setVisible(issubclass(cls, OtherProgram))
-        if (view := self.controller.views.newest) is not None:
-            self.draft.show_control(view.forest if self.kind == "forest" else view.predict)
+        self._show_button()
+
+    def _show_button(self) -> None:
+        if self._view is not None:
+            self.draft.show_control(self._view.forest if self.kind == "forest" else self._view.predict)
 
     def _draft(self) -> None:
         self.controller.draft(self.form.value())
