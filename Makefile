@@ -14,7 +14,7 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libopengl0 libdbus-1-3 libfo
 	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 \
 	libxcb-xinerama0 libxcb-xkb1 libglib2.0-0 fonts-dejavu-core
 
-.PHONY: help setup system demo test fast lint bench kill images docs test-lowest simulate base clean
+.PHONY: help setup system demo test fast lint bench kill images docs dist-check test-lowest simulate base clean
 
 help:
 	@echo "make demo      the whole loop on real nuclei images; leaves demo-output/"
@@ -23,6 +23,8 @@ help:
 	@echo "make simulate  the 10-minute curve of docs/benchmarks.md (needs ../shared/data)"
 	@echo "make base      trains the base model that ships with the package (hours; needs ../shared/data)"
 	@echo "make kill      the 50-kill run of docs/benchmarks.md"
+	@echo "make dist-check  wheel and sdist, built, looked into and used in clean environments (PYTHONS=\"3.11 3.13\")"
+	@echo "make test-lowest  the tests with the oldest versions that we promise, in .venv-lowest"
 	@echo "make bench     speed ratios     make images  docs/images     make docs  the site"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -42,7 +44,7 @@ demo: setup
 
 lint: setup
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs .ci
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate napari-cellseg
@@ -73,12 +75,15 @@ docs: setup
 	$(UV) pip install --quiet --python $(BIN)/python --group docs
 	$(BIN)/mkdocs build --strict
 
+dist-check: $(VENV)/.installed
+	$(BIN)/python .ci/dist_check.py $(PYTHONS:%=--python %)
+
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet uv
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
-		--editable ".[all]" --group test
-	.venv-lowest/bin/python -m pytest -m "not slow"
+		--editable ".[all,parquet]" --group test
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 clean:
-	rm -rf $(VENV) .venv-lowest demo-output site
+	rm -rf $(VENV) .venv-lowest demo-output dist site

@@ -23,6 +23,8 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("people", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "people")
 
+if binding := os.environ.get("QT_API"):  # qtpy's choice is pytest-qt's, too
+    os.environ.setdefault("PYTEST_QT_API", binding)
 os.environ["CELLSEG_CONFIG"] = tempfile.mkdtemp()  # tests leave no traces in the person's own list of projects
 SHARED = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SMALL = [

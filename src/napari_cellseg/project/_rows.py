@@ -23,7 +23,10 @@ OTHERS = {
 }
 REFERRING = "cycle_marks"
 """The table among the others whose second column is the number of an edit."""
-_OF_IMAGE = "(instr(key, '/') > 0 AND substr(key, instr(key, '/') + 1) = ?1 OR key IN ('size:' || ?1, 'seen:' || ?1))"
+_OF_IMAGE = (
+    "CASE WHEN substr(key, 1, 5) IN ('size:', 'seen:') THEN substr(key, 6) "
+    "WHEN instr(key, '/') > 0 THEN substr(key, instr(key, '/') + 1) END = ?"
+)
 """Settings of an image are called ``what/ID``; sizes (`_sizes.py`) have a colon."""
 
 
@@ -74,5 +77,5 @@ def rename_rows(connection: sqlite3.Connection, old: str, new: str, record: str)
     connection.execute("UPDATE images SET id = ?, record = ? WHERE id = ?", (new, record, old))
     for table in (*NUMBERED, *OTHERS):
         connection.execute(f"UPDATE {table} SET image = ? WHERE image = ?", (new, old))
-    renamed = "substr(key, 1, length(key) - length(?1)) || ?2"
-    connection.execute(f"UPDATE settings SET key = {renamed} WHERE {_OF_IMAGE}", (old, new))
+    renamed = "substr(key, 1, length(key) - length(?)) || ?"
+    connection.execute(f"UPDATE settings SET key = {renamed} WHERE {_OF_IMAGE}", (old, new, old))
