@@ -58,6 +58,7 @@ def resolve(s: Session) -> View:
         open_images=s.open_images,
         channels=_channels(s),
         channel=str(ALL if s.together_shown else s.channel),
+        plane=s.plane,
         calls=calls(s),
         steps=_steps(s, open_round, image),
         **_status(s, running),
