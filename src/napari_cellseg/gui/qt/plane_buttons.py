@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from ..app.controller import Controller
 from ..app.view import View
@@ -24,7 +24,7 @@ class PlaneButtons(QWidget):
         super().__init__()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
+        layout.setSpacing(4)
         layout.addWidget(QLabel("View  "))
         self.buttons = {name: self._button(controller, name) for name in PLANES}
         for button in self.buttons.values():
@@ -38,11 +38,12 @@ class PlaneButtons(QWidget):
             button.setChecked(name == view.plane)
         self.setVisible(bool(view.plane))
 
-    def _button(self, controller: Controller, name: str) -> QToolButton:
-        button = QToolButton()
+    def _button(self, controller: Controller, name: str) -> QPushButton:
+        button = QPushButton()
         button.setText(name)
         button.setObjectName(name)
         button.setCheckable(True)
+        button.setStyleSheet("QPushButton { padding: 2px 12px; }")
         button.setToolTip(
             f"{_TIPS[name]} Brush and tools work there, too; voxels keep their proportions.\nKey: Shift-O goes through "
             "the three."
