@@ -122,7 +122,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     return {
         "entry": entry_of(s, s.image),
-        "time": time_view(s),
+        "time": time_view(s, _first(project, writable)),
         "images": tuple(_line(s, entry, known) for entry in lines),
         "removed": s.removed,
         "splits": {entry.key: entry.records[0].split for entry in lines},
