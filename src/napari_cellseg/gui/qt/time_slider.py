@@ -35,7 +35,7 @@ class TimeSlider(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(QLabel("Time"))
-        for widget in (self.back, self.slider, self.forward, self.text, self.interval):
+        for widget in (self.back, self.slider, self.forward, self.text, QLabel("every"), self.interval):
             layout.addWidget(widget, 1 if widget is self.slider else 0)
 
     def show_view(self, view: View) -> None:
