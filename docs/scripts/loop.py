@@ -25,7 +25,7 @@ from screenshots import correct as worst
 
 NAME = "dsb_f728de042672"
 """Of the 2018 Data Science Bowl (BBBC038, CC0): bright nuclei, and dim ones that the base model misses."""
-WIDTH, COLOURS = 860, 128
+WIDTH, COLOURS = 900, 255
 """Of the GIF, so that it stays below 2 MB."""
 BAR = 34
 MORE = 12
@@ -218,7 +218,9 @@ def correct(film: Film, truth: np.ndarray) -> None:
     control.family.labels.mode = "pan_zoom"
     worst(control, truth, MORE)
     film.idle()
-    film.shoot(f"4  And so on, until it is right: {control.session.counts.corrected} objects are corrected now", 1.4)
+    film.shoot(
+        f"4  And so on, until it is right: {control.session.counts.corrected_objects} objects are corrected now", 1.4
+    )
 
 
 def learn(film: Film) -> None:
