@@ -682,6 +682,63 @@ def test_any_tool_on_any_labels(name, seed, ndim, instances, locked):
         np.testing.assert_array_equal(new[labels > 0], labels[labels > 0])
 
 
+@pytest.mark.parametrize("name", TOOLS)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), across=st.sampled_from([1, 2]), instances=st.booleans(), locked=st.booleans())
+def test_from_the_side_every_tool_does_what_it_does_to_a_volume_that_lies_so(name, seed, across, instances, locked):
+    rng, turn = np.random.default_rng(seed), edits.Turn(3, across)
+    shape = (9, 10, 11)
+    labels = np.kron(rng.integers(0, 6, (3, 4, 4)), np.ones((3, 3, 3)))[:9, :10, :11].astype(np.uint32)
+    state = rng.choice([0, 0, 0, 1, 2], shape).astype(np.uint8)
+    z = int(rng.integers(0, shape[across])) if rng.integers(2) else None
+    how = {
+        "instances": instances, "locked": locked, "over": str(rng.choice(["all", "background", "object"])),
+        "only": int(rng.integers(1, 6)),
+    }  # fmt: skip
+    lying = tuple(np.ascontiguousarray(turn.array(v)) for v in (labels, state))
+    expected = EditContext.of(*lying, z=z, spacing=turn.there((2.0, 1.0, 1.5)), **how)
+    found = EditContext.of(labels, state, spacing=(2.0, 1.0, 1.5), **how).turned(turn, z)
+    results = []
+    for s in (expected, found):
+        try:
+            if name == "brush":
+                index = np.random.default_rng(seed).integers(0, labels.size, 12)
+                index = index if s is found else turn.places(index, turn.there(shape))
+                results.append(edits.paint(s, index, seed % 6))
+            else:
+                results.append(TOOLS[name](s, np.random.default_rng(seed)))
+        except CellsegError as error:
+            results.append(error.message)
+    if isinstance(results[0], str):
+        assert results[1] == results[0]
+        return
+    assert results[1].shape == shape
+    assert (np.diff(results[1].index) > 0).all()
+    new = done(results[1], EditContext.of(labels, state, locked=locked))
+    for mine, theirs in zip(new, done(results[0], expected), strict=True):
+        np.testing.assert_array_equal(turn.array(mine), theirs)
+
+
+@pytest.mark.parametrize("across", [1, 2])
+def test_a_stroke_from_the_side_corrects_its_object_in_the_plane_that_was_seen(across):
+    labels, state = arrays(3)
+    turn = edits.Turn(3, across)
+    plane = 10 if across == 1 else 20
+    flat = np.zeros(labels.shape, bool)
+    turn.array(flat)[plane, 1, 8:10] = True
+    index, old = np.flatnonzero(flat), labels[flat]
+    labels[flat] = 9
+    s = EditContext.of(np.where(flat, 0, labels), state).turned(turn)
+    s = replace(s, labels=turn.array(labels), objects=s.objects)
+    edit = edits.stroke(s, index, old)
+    corrected = np.zeros(labels.shape, bool)
+    corrected.reshape(-1)[edit.index[edit.new_state == CORRECTED]] = True
+    seen = np.zeros(labels.shape, bool)
+    turn.array(seen)[plane] = True
+    assert not corrected[~seen].any()
+    np.testing.assert_array_equal(corrected[seen], (np.isin(labels, old[old > 0]) | flat)[seen])
+
+
 # --- what a network may write ---------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
@@ -272,3 +273,83 @@ def test_a_zarr_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     images.write_labels(path, labels * 2)
     assert [p.name for p in tmp_path.iterdir()] == ["a.ome.zarr"]
     np.testing.assert_array_equal(images.read_labels(path), labels * 2)
+
+
+def pyramid_tiff(path: Path, levels: list[np.ndarray], **how: Any) -> None:
+    with tifffile.TiffWriter(path) as file:
+        for n, level in enumerate(levels):
+            subifds = len(levels) - 1 if n == 0 else None
+            file.write(level, tile=(64, 64), subifds=subifds, subfiletype=int(n > 0), **how)
+
+
+def pyramid_zarr(path: Path, levels: list[np.ndarray], axes: str = "yx") -> None:
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    kinds = {"c": "channel", "t": "time"}
+    datasets = []
+    for n, level in enumerate(levels):
+        group.create_array(str(n), shape=level.shape, dtype=level.dtype)[:] = level
+        scale = [1.0 if a in "ct" else 0.5 * 2**n for a in axes]
+        datasets.append({"path": str(n), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    named = [{"name": a, "type": kinds.get(a, "space"), **({} if a in "ct" else {"unit": "micrometer"})} for a in axes]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": named, "datasets": datasets}]
+
+
+def halves(data: np.ndarray, n: int = 3) -> list[np.ndarray]:
+    return [data[..., :: 2**k, :: 2**k] for k in range(n)]
+
+
+@pytest.mark.parametrize(("name", "write"), [("a.tif", pyramid_tiff), ("a.ome.zarr", pyramid_zarr)])
+def test_coarser_levels_of_a_pyramid_are_there_to_look_at_and_nothing_else_changes(tmp_path, name, write):
+    levels = halves(pixels((200, 310)))
+    write(tmp_path / name, levels)
+    image = images.read(tmp_path / name)
+    np.testing.assert_array_equal(image.load()[0], levels[0])
+    assert [np.asarray(level).tolist() for level in image.coarser] == [level.tolist() for level in levels[1:]]
+    assert [level.shape for level in image.pyramid()] == [(1, *level.shape) for level in levels]
+    write(tmp_path / f"plain_{name}", levels[:1])
+    plain = images.read(tmp_path / f"plain_{name}")
+    assert plain.coarser == ()
+    assert (plain.axes, plain.spacing_um, plain.rgb) == (image.axes, image.spacing_um, image.rgb)
+
+
+def test_levels_have_the_axes_of_the_image_and_follow_a_frame(tmp_path):
+    data = pixels((2, 3, 4, 64, 80))
+    pyramid_zarr(tmp_path / "a.ome.zarr", halves(data, 2), "tczyx")
+    image = images.read(tmp_path / "a.ome.zarr")
+    assert image.axes == "TCZYX"
+    assert [level.shape for level in image.coarser] == [(2, 3, 4, 32, 40)]
+    frame = image.frame(1)
+    np.testing.assert_array_equal(frame.coarser[0], data[1, ..., ::2, ::2])
+    assert frame.pyramid()[1].shape == (3, 4, 32, 40)
+
+
+def test_colours_with_alpha_and_a_turned_picture_have_levels_that_are_turned_alike(tmp_path):
+    data = pixels((128, 192, 4), "uint8")
+    levels = [np.ascontiguousarray(data[:: 2**k, :: 2**k]) for k in range(2)]
+    turned = [(274, "H", 1, 6, True)]
+    pyramid_tiff(tmp_path / "a.tif", levels, photometric="rgb", extrasamples=["unassalpha"], extratags=turned)
+    image = images.read(tmp_path / "a.tif")
+    assert (image.axes, image.rgb) == ("CYX", True)
+    assert image.data.shape == (3, 192, 128)
+    assert image.coarser[0].shape == (3, 96, 64)
+    np.testing.assert_array_equal(image.data, np.rot90(data[..., :3], -1).transpose(2, 0, 1))
+    np.testing.assert_array_equal(image.coarser[0], np.rot90(levels[1][..., :3], -1).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("wrong", ["larger", "another type", "other channels", "not there", "fewer axes"])
+def test_levels_that_cannot_stand_for_the_image_are_left_out(tmp_path, wrong):
+    data = pixels((3, 64, 80))
+    first, second = data[:, ::2, ::2], data[:, ::4, ::4]
+    second = {
+        "larger": data, "another type": second.astype(np.float32), "other channels": second[:2], "not there": second,
+        "fewer axes": second[0],
+    }[wrong]  # fmt: skip
+    pyramid_zarr(tmp_path / "a.ome.zarr", [data, first], "cyx")
+    group = zarr.open_group(str(tmp_path / "a.ome.zarr"), mode="a")
+    scales = group.attrs["multiscales"]
+    scales[0]["datasets"].append({"path": "2"})
+    group.attrs["multiscales"] = scales
+    if wrong != "not there":
+        group.create_array("2", shape=second.shape, dtype=second.dtype)[:] = second
+    image = images.read(tmp_path / "a.ome.zarr")
+    assert [level.shape for level in image.coarser] == [first.shape]

@@ -105,7 +105,7 @@ def main(quick: bool) -> None:
         correct(control, pictures[0][1])
         dock.open_step("Correct")
         control.actions.approve_image()
-        control.configure(control.session.config.with_values(["train.seconds=40", "train.extend=0"]))
+        control.configure(control.session.config.with_values(["train.seconds=40", "train.extend=0", "train.least=30"]))
         dock.open_step("Fine-tune")
         show_patches(dock, spin)
         shot("step_finetune_patches")
@@ -128,7 +128,9 @@ def main(quick: bool) -> None:
         control.prediction.reset()
         control.select_image(control.session.images[0].id)
         spin(60, lambda: not control.busy)
-        control.configure(control.session.config.with_values(["train.seconds=20", "predict.uncertainty=false"]))
+        control.configure(
+            control.session.config.with_values(["train.seconds=20", "train.least=20", "predict.uncertainty=false"])
+        )
         if not quick:
             control.training.fine_tune()
             spin(1200, lambda: not control.busy)

@@ -26,7 +26,9 @@ SIDE = 46
 class Studio:
     """A viewer with one image, and panels cut out of its store."""
 
-    def __init__(self, folder: Path, picture: Path, labels: np.ndarray, classes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, picture: Path, labels: np.ndarray, classes: tuple[str, ...] = (), **how: Any
+    ) -> None:
         import napari
 
         from napari_cellseg.project import Project
@@ -35,7 +37,7 @@ class Studio:
         self.viewer.window.resize(1280, 820)
         task = "semantic" if classes else "instance"
         with Project.create(folder / picture.stem, task, classes) as project:
-            project.add_image(picture, labels=labels, draft=True, axes="ZYX" if labels.ndim == 3 else None)
+            project.add_image(picture, labels=labels, draft=True, axes="ZYX" if labels.ndim == 3 else None, **how)
             path = project.path
         _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
         self.control = self.dock.controller

@@ -1,6 +1,6 @@
 """Twenty corrections of each kind by mouse and keys in a real viewer, then SIGKILL; run by test_hands.py.
 
-usage: python hands.py PROJECT OUT.npz [SLICE]
+usage: python hands.py PROJECT OUT.npz [XY|XZ|YZ]
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CLASSES = ("polygon", "brush", "erase", "grow", "smooth", "assign class", "undo"
 WANTED = int(os.environ.get("CELLSEG_HANDS", "20"))
 
 
-def main(project: str, out: str) -> None:
+def main(project: str, out: str, plane: str = "XY") -> None:
     """Correct, note, die."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1200, 850)
@@ -45,6 +45,8 @@ def main(project: str, out: str) -> None:
         settle(1)
     dock.open_step("Correct")
     viewer.reset_view()
+    settle(20)
+    control.plane.look_in(plane)
     settle(20)
     hands = Hands(viewer, control)
     counts = {}
@@ -77,12 +79,17 @@ class Hands:
 
     @property
     def plane(self) -> np.ndarray:
-        labels = self.control.store().labels
+        labels = self.lying
         return labels[self.z] if self.volume else labels
 
     @property
+    def lying(self) -> np.ndarray:
+        """The labels with the axis first along which slices follow each other."""
+        return self.control.family.turn.array(self.control.store().labels)
+
+    @property
     def z(self) -> int:
-        return self.control.family.visible_box()[0].start if self.volume else 0
+        return self.control.family.slice_box()[self.control.family.across].start if self.volume else 0
 
     def many(self, kind: str) -> int:
         """Do it until twenty edits were logged (or it becomes clear that this image has no more)."""
@@ -90,7 +97,7 @@ class Hands:
         self.viewer.reset_view()  # a review zooms in, and no mouse reaches what is out of view
         for _ in range(8 * WANTED):
             if self.volume:
-                depth = self.control.store().labels.shape[0]
+                depth = self.lying.shape[0]
                 self.control.family.go_to_slice(int(self.rng.integers(2, depth - 3)))
                 settle(1)
             before = self.control.store().n
@@ -107,7 +114,7 @@ class Hands:
     def once(self, kind: str) -> None:
         ids = self.ids_here()
         if kind == "interpolate":  # only what goes on below and above
-            labels = self.control.store().labels
+            labels = self.lying
             ids = ids[np.isin(ids, labels[self.z - 1]) & np.isin(ids, labels[self.z + 1])]
         if not ids.size:
             return
@@ -231,4 +238,4 @@ class Hands:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -15,8 +15,9 @@ from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.layers.channels import ALL, prepare
 from napari_cellseg.gui.layers.overlays import is_ours
-from napari_cellseg.images import from_array
+from napari_cellseg.images import from_array, read
 
+from ..test_images import pyramid_tiff, pyramid_zarr
 from .waiting import settle
 
 NAMES = ("DAPI", "actin", "")
@@ -149,3 +150,66 @@ def test_transmitted_light_is_grey_and_a_channel_named_after_a_colour_has_it(nam
     pixels = [rng.normal(500, 60, (40, 50)) if n in light else rng.exponential(40, (40, 50)) for n in range(len(names))]
     picture = from_array(np.stack(pixels).astype(np.float32), "CYX")
     assert prepare(dataclasses.replace(picture, channels=names)).colours == colours
+
+
+def pyramid(path: Path, channels: int, side: int = 96) -> np.ndarray:
+    data = np.random.default_rng(channels).exponential(400, (channels, side, side + 20)).astype(np.uint16)
+    pyramid_zarr(path, [data, data[:, ::2, ::2], data[:, ::4, ::4]], "cyx")
+    return data
+
+
+@pytest.mark.parametrize("channels", [2, 7])
+def test_a_pyramid_is_shown_as_one_and_everything_else_sees_its_finest_level(tmp_path, channels):
+    data = pyramid(tmp_path / "a.ome.zarr", channels)
+    controller = Controller(ViewerModel())
+    controller.projects.in_memory = 0
+    controller.open_images([tmp_path / "a.ome.zarr"])
+    settle(controller)
+    assert controller.session.problem is None
+    family = controller.family
+    for layer in family.channels.layers:
+        assert layer.multiscale
+        assert [level.shape for level in layer.data] == [(96, 116), (48, 58), (24, 29)]
+        assert tuple(layer.scale) == tuple(family.labels.scale) == (0.5, 0.5)
+        assert layer.extent.world.tolist() == family.labels.extent.world.tolist(), "levels lie where the labels do"
+    np.testing.assert_array_equal(family.source(), data)
+    controller.projects.select_channel(1)
+    shown = family.channels.layers[-1 if channels > 2 else 1]
+    np.testing.assert_array_equal(shown.data[0], data[1])
+    assert not family.labels.multiscale
+    box = family.visible_box()
+    assert [s.stop for s in box] == [96, 116]
+    controller.close()
+
+
+def test_what_fits_into_memory_is_drawn_as_one_unless_graphics_cards_could_not(tmp_path, monkeypatch):
+    pyramid(tmp_path / "a.ome.zarr", 2)
+    picture = read(tmp_path / "a.ome.zarr")
+    assert prepare(picture).coarser == ()
+    assert isinstance(prepare(picture).pixels, np.ndarray)
+    monkeypatch.setattr("napari_cellseg.gui.layers.channels.WIDEST", 100)
+    wide = prepare(picture)
+    assert [level.shape for level in wide.coarser] == [(2, 48, 58), (2, 24, 29)]
+    assert isinstance(wide.pixels, np.ndarray)
+
+
+def test_contrast_of_a_large_picture_comes_from_a_level_that_is_read_at_once(tmp_path, monkeypatch):
+    data = pyramid(tmp_path / "a.ome.zarr", 2)
+    monkeypatch.setattr("napari_cellseg.gui.layers.channels.QUICK", 48 * 58)
+    found = prepare(read(tmp_path / "a.ome.zarr"), in_memory=0).limits[0]
+    level = data[0, ::2, ::2][::2, ::2]
+    assert found == pytest.approx(tuple(np.percentile(level, (0.5, 99.8))))
+
+
+def test_a_pyramid_in_colour_is_shown_as_one(tmp_path):
+    data = np.random.default_rng(0).integers(0, 255, (128, 192, 3), np.uint8)
+    pyramid_tiff(tmp_path / "a.tif", [data, np.ascontiguousarray(data[::2, ::2])], photometric="rgb")
+    controller = Controller(ViewerModel())
+    controller.projects.in_memory = 0
+    controller.open_images([tmp_path / "a.tif"])
+    settle(controller)
+    layer = controller.family.image
+    assert (layer.rgb, layer.multiscale) == (True, True)
+    np.testing.assert_array_equal(layer.data[0], data)
+    np.testing.assert_array_equal(layer.data[1], data[::2, ::2])
+    controller.close()

@@ -23,7 +23,7 @@ LIMIT = 3600 + 600 * WANTED  # only ends what hangs
 """Seconds: a correction in a volume is a second or two on a slow machine, and there are some twenty kinds."""
 
 
-@pytest.fixture(params=["nuclei", "volume", "classes"])
+@pytest.fixture(params=["nuclei", "volume", "volume from the side", "classes"])
 def real(request, tmp_path, trained) -> Path:
     """A project of one real picture with drafted labels; that of nuclei has a model."""
     task, classes, axes = "instance", (), None
@@ -64,10 +64,11 @@ def open_or_skip(name: str):
 @pytest.mark.data
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.timeout(LIMIT + 60)
-def test_twenty_corrections_of_each_kind_survive_a_kill(real, tmp_path, qapp):
+def test_twenty_corrections_of_each_kind_survive_a_kill(request, real, tmp_path, qapp):
     out = tmp_path / "seen.npz"
+    plane = "XZ" if "side" in request.node.callspec.params["real"] else "XY"
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(real), str(out)], capture_output=True, text=True, timeout=LIMIT
+        [sys.executable, str(SCRIPT), str(real), str(out), plane], capture_output=True, text=True, timeout=LIMIT
     )
     assert done.returncode == -9, done.stdout[-2000:] + done.stderr[-4000:]
     seen = np.load(out)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_cellseg import samples
 from napari_cellseg.gui.app.view import resolve
-from napari_cellseg.project import Project
+from napari_cellseg.gui.qt.time_slider import TimeSlider
+from napari_cellseg.project import Project, time_series_in
 
 from .waiting import spin
 
@@ -165,3 +168,48 @@ def test_images_whose_names_tell_time_are_joined_from_the_menu(opened, tmp_path,
     (series,) = time_series_in(controller.project().images()).values()
     assert series.ids == ("run_t1", "run_t2", "run_t10")
     assert resolve(controller.session).time.frames == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "said"),
+    [("15", 900, "15 min"), ("0.5 h", 1800, "30 min"), ("90 s", 90, "90 s"), ("1,5", 90, "90 s"), ("", None, "")],
+)
+def test_the_interval_is_said_in_the_window_and_holds_on_disk(controller, folder, text, seconds, said):
+    before = resolve(controller.session).time
+    assert (before.interval, before.change.enabled) == ("60 s", True)
+    controller.time.set_interval(text)
+    assert controller.session.problem is None
+    view = resolve(controller.session).time
+    assert (view.interval, view.frame, controller.session.image) == (said, before.frame, "film_t0000")
+    with Project.open(folder) as project:
+        assert time_series_in(project.images())["film"].interval_s == (
+            None if seconds is None else pytest.approx(seconds)
+        )
+
+
+@pytest.mark.parametrize("text", ["soon", "-5", "0", "5 apples", "1.2.3"])
+def test_what_is_no_interval_is_refused_and_nothing_is_written(controller, folder, text):
+    controller.time.set_interval(text)
+    assert "no time" in controller.session.problem.message
+    with Project.open(folder) as project:
+        assert time_series_in(project.images())["film"].interval_s == 60
+
+
+def test_an_image_alone_has_no_interval(controller):
+    controller.select_image("one")
+    controller.time.set_interval("15")
+    assert "time series" in controller.session.problem.message
+
+
+def test_the_field_of_the_interval_is_written_into_and_says_what_holds(qapp, controller):
+    slider = TimeSlider(controller)
+    slider.show_view(resolve(controller.session))
+    assert slider.interval.text() == "60 s"
+    controller.views.changed.connect(slider.show_view)
+    for written, shown in (("20", "20 min"), ("never", "20 min")):
+        slider.interval.selectAll()
+        QTest.keyClicks(slider.interval, written)
+        QTest.keyClick(slider.interval, Qt.Key.Key_Return)
+        assert slider.interval.text() == shown
+    controller.views.changed.disconnect(slider.show_view)
+    slider.deleteLater()

@@ -342,7 +342,7 @@ def _with_channels(image: images.Image, channels: Sequence[int] | None, name: st
         return image
     data = image.data[(slice(None),) * image.axes.index("C") + (list(channels),)]
     named = tuple(image.channels[c] for c in channels) if image.channels else ()
-    return replace(image, data=data, channels=named, rgb=image.rgb and len(channels) == 3)
+    return replace(image, data=data, channels=named, rgb=image.rgb and len(channels) == 3, coarser=())
 
 
 def _frames(

@@ -1,9 +1,10 @@
 """Corrections as pure functions: an `EditContext` (labels, state, what may be changed) in, an invertible `Edit` out.
 
 Nothing here writes: `LabelStore.apply` logs an edit and then writes it. Arrays are (Z, Y, X) or (Y, X); a point is in
-voxel coordinates of the same axes. Tools look only at the box of what they change, which the context's `objects`
-know. Whatever a person touches becomes *corrected* as a whole object in the plane, so that the next prediction
-replaces all of it or nothing; approved objects are protected while the context is locked.
+voxel coordinates of the same axes; of a volume seen from the side they are turned (`EditContext.turned`). Tools look
+only at the box of what they change, which the context's `objects` know. Whatever a person touches becomes *corrected*
+as a whole object in the plane, so that the next prediction replaces all of it or nothing; approved objects are
+protected while the context is locked.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ from ._states import (
     predicted,
     renumbered,
 )
+from ._turn import Turn
 
 __all__ = [
     "EditContext",
     "Over",
     "Piece",
+    "Turn",
     "approval",
     "approval_of",
     "approve_background",

@@ -13,6 +13,7 @@ from .. import boxes
 from .._types import Box, Labels, Mask, State
 from ..errors import CellsegError, NothingThere
 from ..project import APPROVED, CORRECTED, Edit, LabelStore, Objects, difference
+from ._turn import Turn, TurnedObjects
 
 Over = Literal["all", "background", "object"]
 
@@ -49,11 +50,13 @@ class EditContext:
         `only`, or (0) the one that a drawn shape covers most.
     spacing
         Voxel size per axis; only ratios matter.
+    turn
+        How the axes lie against those of the image (see `turned`); edits are always of the image as it is.
     """
 
     labels: Labels
     state: State
-    objects: Objects
+    objects: Objects | TurnedObjects
     first_id: int
     z: int | None = None
     instances: bool = True
@@ -61,6 +64,7 @@ class EditContext:
     over: Over = "all"
     only: int = 0
     spacing: tuple[float, ...] | None = None
+    turn: Turn | None = None
 
     @classmethod
     def of(cls, labels: Labels, state: State, **choices: Any) -> EditContext:
@@ -72,6 +76,25 @@ class EditContext:
     def on(cls, store: LabelStore, **choices: Any) -> EditContext:
         """A context of an open image."""
         return cls(store.labels, store.state, store.objects, choices.pop("first_id", store.next_id()), **choices)
+
+    def turned(self, turn: Turn, z: int | None = None) -> EditContext:
+        """The image (not turned yet) with its axes in another order, so that tools act in slices from the side.
+
+        Points, lines and boxes that go in are turned (`Turn.there`, `Turn.line`), edits that come out are not.
+
+        Parameters
+        ----------
+        z
+            The slice from that side that tools act on; None lets them act through the volume.
+        """
+        assert isinstance(self.objects, Objects)
+        if turn.across == 0:
+            return replace(self, z=z)
+        spacing = None if self.spacing is None else turn.there(self.spacing)
+        return replace(
+            self, labels=turn.array(self.labels), state=turn.array(self.state),
+            objects=TurnedObjects(self.objects, turn), spacing=spacing, turn=turn, z=z,
+        )  # fmt: skip
 
     @property
     def sampling(self) -> tuple[float, ...]:
@@ -176,7 +199,19 @@ class EditContext:
         mark = new != old
         if touched is not None:
             mark |= touched
-        return difference(tool, self.labels, self.state, box, new, np.where(mark & ~kept, CORRECTED, state))
+        return self.change(tool, box, new, np.where(mark & ~kept, CORRECTED, state))
+
+    def change(self, tool: str, box: Box, new_labels: NDArray[Any], new_state: NDArray[Any]) -> Edit:
+        """The edit that gives a box new labels and states, whatever they are."""
+        return self.told(difference(tool, self.labels, self.state, box, new_labels, new_state))
+
+    def told(self, edit: Edit) -> Edit:
+        """An edit of the arrays here as one of the image."""
+        return edit if self.turn is None else self.turn.edit_back(edit)
+
+    def places(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Flat positions in the arrays here, of those in the image, (N,)."""
+        return index if self.turn is None else self.turn.places(index, self.labels.shape)
 
     def at(self, z: int | None) -> EditContext:
         """The same, acting on another slice."""

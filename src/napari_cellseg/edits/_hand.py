@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,11 @@ def stroke(
     Parameters
     ----------
     index, old_labels
-        Flat positions that changed and what stood there before, (N,); of repeated ones the first counts.
+        Flat positions in the image that changed and what stood there before, (N,); of repeated ones the first counts.
     """
-    index, first = np.unique(np.asarray(index, np.int64), return_index=True)
+    index, first = np.unique(context.places(np.asarray(index, np.int64)), return_index=True)
     old_labels = np.asarray(old_labels, np.uint32)[first]
-    new_labels = context.labels.reshape(-1)[index]
+    new_labels = _values(context.labels, index)
     real = new_labels != old_labels
     if not real.all():
         index, old_labels, new_labels = index[real], old_labels[real], new_labels[real]
@@ -42,24 +43,35 @@ def forbidden(
     While approved objects are locked, a stroke neither takes from them nor adds to them in a plane where they are
     approved.
     """
+    return _forbidden(context, context.places(np.asarray(index, np.int64)), old_labels, new_labels)
+
+
+def _forbidden(
+    context: EditContext, index: NDArray[np.int64], old_labels: NDArray[np.uint32], new_labels: NDArray[np.uint32]
+) -> Mask:
     if context.over == "object" and not context.only:
         context = replace(context, only=most_covered(old_labels))
-    wrong = ~allowed(context, old_labels, context.state.reshape(-1)[index])
+    wrong = ~allowed(context, old_labels, _values(context.state, index))
     if context.locked and context.instances:
-        wrong |= _extends_approved(context, np.asarray(index, np.int64), old_labels, new_labels)
-    return np.isin(index, np.asarray(index)[wrong]) if wrong.any() else wrong  # of repeated ones all
+        wrong |= _extends_approved(context, index, old_labels, new_labels)
+    return np.isin(index, index[wrong]) if wrong.any() else wrong  # of repeated ones all
 
 
 def paint(context: EditContext, index: NDArray[np.int64], value: int) -> Edit:
     """Paint one id (0 erases) at flat positions (N,): what napari's brush does, for scripts and tests."""
-    index = np.unique(np.asarray(index, np.int64))
-    old = context.labels.reshape(-1)[index]
+    index = np.unique(context.places(np.asarray(index, np.int64)))
+    old = _values(context.labels, index)
     new = np.full(index.size, value, np.uint32)
-    keep = (old != value) & ~forbidden(context, index, old, new)
+    keep = (old != value) & ~_forbidden(context, index, old, new)
     return _painted(context, "brush", index[keep], old[keep], new[keep])
 
 
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _values(array: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+    """What stands at flat positions; without a copy of a turned array."""
+    return array.reshape(-1)[index] if array.flags.c_contiguous else array[np.unravel_index(index, array.shape)]
 
 
 def _painted(
@@ -69,16 +81,17 @@ def _painted(
     rest = _rest_of_objects(context, index, old, new) if context.instances and index.size else index[:0]
     everything = np.concatenate([index, rest])
     order = np.argsort(everything)
-    everything, same = everything[order], context.labels.reshape(-1)[rest]
-    return Edit(
+    everything, same = everything[order], _values(context.labels, rest)
+    edit = Edit(
         tool,
         context.labels.shape,
         everything,
         np.concatenate([old, same])[order],
         np.concatenate([new, same])[order],
-        context.state.reshape(-1)[everything],
+        _values(context.state, everything),
         np.full(everything.size, CORRECTED, np.uint8),
     )
+    return context.told(edit)
 
 
 def _rest_of_objects(

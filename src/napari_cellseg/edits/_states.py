@@ -23,20 +23,20 @@ def approve_object(context: EditContext, piece: Piece) -> Edit:
     """Approve every voxel of an object (of its part in the slice); an empty edit where it is approved already."""
     box, state = piece.box, context.state[piece.box]
     new = np.where(piece.mask, APPROVED, state)
-    return difference("approve object", context.labels, context.state, box, context.labels[box], new)
+    return context.change("approve object", box, context.labels[box], new)
 
 
 def approve_mask(context: EditContext, box: Box, mask: Mask, *, tool: str = "approve") -> Edit:
     """Approve the voxels of a mask of the box's shape."""
     new = np.where(mask, APPROVED, context.state[box])
-    return difference(tool, context.labels, context.state, box, context.labels[box], new)
+    return context.change(tool, box, context.labels[box], new)
 
 
 def approve_background(context: EditContext, box: Box) -> Edit:
     """Approve the background in a box: nothing is missing there. Its objects are other places to look at."""
     labels, state = context.labels[box], context.state[box]
     new = np.where(labels == 0, APPROVED, state)
-    return difference("approve background", context.labels, context.state, box, labels, new)
+    return context.change("approve background", box, labels, new)
 
 
 def approve_box(context: EditContext, box: Box, *, tool: str = "approve field") -> Edit:

@@ -46,6 +46,9 @@ class Image:
         Whether the channels are the red, green and blue of a colour picture, not three signals.
     interval_s
         Seconds from one time point to the next; None where the file does not say.
+    coarser
+        The same with fewer pixels, where the file holds a pyramid: finer ones first, with the axes of `data`. They are
+        for looking only: everything else reads `data`.
     """
 
     data: da.Array
@@ -57,6 +60,7 @@ class Image:
     title: str = ""
     rgb: bool = False
     interval_s: float | None = None
+    coarser: tuple[da.Array, ...] = ()
 
     @property
     def spatial_axes(self) -> str:
@@ -86,12 +90,18 @@ class Image:
         """One time point, without the time axis."""
         if "T" not in self.axes:
             return self
-        return replace(self, data=self.data[index], axes=self.axes[1:])
+        coarser = tuple(level[index] for level in self.coarser)
+        return replace(self, data=self.data[index], axes=self.axes[1:], coarser=coarser)
 
     def channels_first(self) -> da.Array:
         """The first time point as (C, Z, Y, X) or (C, Y, X), in the source's dtype."""
         single = self.frame(0)
         return single.data if "C" in single.axes else single.data[None]
+
+    def pyramid(self) -> tuple[da.Array, ...]:
+        """`channels_first` of every level, the finest first."""
+        single = self.frame(0)
+        return tuple(x if "C" in single.axes else x[None] for x in (single.data, *single.coarser))
 
     def load(self) -> NDArray[Any]:
         """The first time point in memory: (C, Z, Y, X) or (C, Y, X), in the source's dtype.

@@ -175,4 +175,5 @@ def _stacked(frames: list[Image], name: str) -> Image:
             f"The images in {name} are {', '.join(map(by, sorted(shapes)))}, so they cannot be frames of one picture.",
             "Save the masks of every frame at the size of the picture.",
         )
-    return replace(frames[0], data=da.stack([frame.data for frame in frames]), axes="T" + frames[0].axes)
+    data = da.stack([frame.data for frame in frames])
+    return replace(frames[0], data=data, axes="T" + frames[0].axes, coarser=())

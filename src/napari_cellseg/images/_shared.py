@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import CellsegError
+from ._guard import reading
 from ._image import Image, canonical
 
 UM = {
@@ -74,11 +77,11 @@ def finish(
     series: str = "",
     title: str = "",
     interval_s: float | None = None,
+    coarser: Sequence[da.Array] = (),
 ) -> Image:
     """An image with its axes in order; the voxel size of those that are left, names where there is one per channel."""
-    if data.dtype == bool:  # filters, percentiles and screens want numbers
-        data = data.astype(np.uint8)
-    data, axes = canonical(data, axes)
+    whole = axes
+    data, axes = canonical(_numbers(data), whole)
     letters = [letter for letter in axes if letter in "ZYX"]
     known = spacing and all(letter in spacing and 0 < spacing[letter] < math.inf for letter in letters)
     size = tuple(float(spacing[letter]) for letter in letters) if spacing and known else None
@@ -86,4 +89,44 @@ def finish(
     n = image.n_channels
     names = channels if len(channels) == n else ()
     interval = interval_s if interval_s and 0 < interval_s < math.inf and "T" in axes else None
-    return Image(data, axes, size, names, path, series, title, rgb and n == 3, interval)
+    levels = _levels(data, axes, coarser, whole)
+    return Image(data, axes, size, names, path, series, title, rgb and n == 3, interval, levels)
+
+
+def readable(path: Path, levels: Sequence[Callable[[], da.Array]]) -> list[da.Array]:
+    """The coarser levels of a pyramid up to one that cannot be read: nobody needs them but the eye."""
+    found: list[da.Array] = []
+    for level in levels:
+        try:
+            with reading(path.name):
+                found.append(level())
+        except CellsegError:
+            break
+    return found
+
+
+def _numbers(data: da.Array) -> da.Array:
+    """Filters, percentiles and screens want numbers."""
+    return data.astype(np.uint8) if data.dtype == bool else data
+
+
+def _levels(data: da.Array, axes: str, coarser: Sequence[da.Array], whole: str) -> tuple[da.Array, ...]:
+    """The levels of a pyramid that can stand for an image: as many frames and channels, and always fewer pixels.
+
+    Parameters
+    ----------
+    whole
+        Axes of the levels as they are in the file.
+    """
+    found = [data]
+    for level in coarser:
+        if level.ndim != len(whole):
+            break
+        pixels, letters = canonical(_numbers(level), whole)
+        if letters != axes or pixels.dtype != data.dtype:
+            break
+        sides = zip(letters, pixels.shape, found[-1].shape, strict=True)
+        if pixels.size >= found[-1].size or any(n > m or (n < m and x in "TC") for x, n, m in sides):
+            break
+        found.append(pixels)
+    return tuple(found[1:])

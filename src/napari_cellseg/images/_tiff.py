@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +18,7 @@ from ..errors import CellsegError
 from ._image import AXES, SMALLEST, Image, check_axes, guessed_axes, lazy
 from ._limits import by, check_loading, check_stored, chunking
 from ._series import Series, choose
-from ._shared import SECONDS, UM, Wanted, finish, upright
+from ._shared import SECONDS, UM, Wanted, finish, readable, upright
 
 _ASIDE = ("thumbnail", "label", "macro", "overview")
 """Names under which slide scanners store what is no image of its own."""
@@ -32,28 +33,29 @@ def read_tiff(path: Path, wanted: Wanted) -> Image:
         chosen = choose(path.name, series, wanted.series)
         number = int(chosen.key)
         one = file.series[number]
-        shape, dtype = tuple(map(int, one.shape)), np.dtype(one.dtype)
+        shape = tuple(map(int, one.shape))
         letters = (wanted.axes or _axes(path, one)).upper()
         check_axes(letters, shape)
         spacing, channels = _metadata(file, number)
         interval = _interval(file, number)
-        chunks = _chunks(path, one)
+        levels = [_level(path, number, 0, one)]
+        levels += readable(path, [partial(_level, path, number, n, one.levels[n]) for n in range(1, len(one.levels))])
         # samples that lie plane by plane are no colours: tifffile calls any stack of 3 or 4 planes so when it writes it
         pixels = one.axes.endswith("S") and letters.endswith("C")
         rgb = pixels and one.keyframe.photometric in _COLOURS
         turn = _orientation(path.name, one) if wanted.turned and not wanted.as_before else 1
         alpha = _alpha(one.keyframe, shape[-1]) if pixels and not wanted.as_before else []
-    data = lazy(path.name, shape, dtype, chunks, _reader(path, number))
     if alpha:
-        data = da.take(data, [n for n in range(shape[-1]) if n not in alpha], axis=-1)
-    data = upright(data, turn, letters.index("Y"), letters.index("X"))
+        colours = [n for n in range(shape[-1]) if n not in alpha]
+        levels = [da.take(level, colours, axis=-1) for level in levels]
+    data, *coarser = (upright(level, turn, letters.index("Y"), letters.index("X")) for level in levels)
     if spacing and turn in (5, 6, 7, 8):
         spacing |= {a: spacing[b] for a, b in ("XY", "YX") if b in spacing}
     kept = series if len(series) > 1 else ()
     return finish(
         path, data, letters, spacing, channels, rgb=rgb,
         series=chosen.key if kept else "", title=chosen.title or chosen.key if kept else "",
-        interval_s=interval,
+        interval_s=interval, coarser=coarser,
     )  # fmt: skip
 
 
@@ -82,13 +84,16 @@ def _all_series(file: tifffile.TiffFile) -> list[Series]:
     return found
 
 
-def _reader(path: Path, number: int) -> Any:
+def _level(path: Path, number: int, n: int, level: Any) -> da.Array:
+    """One level of a pyramid; the finest is 0."""
+
     def read(key: Any) -> NDArray[Any]:
         # opened for each access, so that no handle stays open
-        with tifffile.TiffFile(path) as file, file.series[number].aszarr(level=0) as store:
+        with tifffile.TiffFile(path) as file, file.series[number].aszarr(level=n) as store:
             return np.asarray(zarr.open_array(store, mode="r")[key])
 
-    return read
+    shape = tuple(map(int, level.shape))
+    return lazy(path.name, shape, np.dtype(level.dtype), _chunks(path, level), read)
 
 
 def _chunks(path: Path, one: Any) -> tuple[int, ...]:

@@ -7,9 +7,11 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import zarr
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from ._guard import reading
 from ._image import AXES, Image, lazy
 from ._limits import CHUNK_BYTES, by, check_loading, chunking
 from ._series import Series, choose
-from ._shared import SECONDS, UM, Wanted, finish
+from ._shared import SECONDS, UM, Wanted, finish, readable
 
 MARKERS = (".zattrs", "zarr.json", ".zarray", ".zgroup")
 """Files by which a folder is known as zarr."""
@@ -132,7 +134,7 @@ def _measured(path: Path) -> Any:
 
 def _read_multiscale(path: Path, node: zarr.Group, attributes: dict[str, Any], wanted: Wanted) -> Image:
     scales = attributes["multiscales"][0]
-    level = scales["datasets"][0]
+    level, *coarser = scales["datasets"]
     array: Any = node[str(level["path"])]
     named = [a if isinstance(a, dict) else {"name": a} for a in scales.get("axes", ())]
     letters = _letters(path, named, array.shape) if named else AXES[-array.ndim :]
@@ -150,7 +152,9 @@ def _read_multiscale(path: Path, node: zarr.Group, attributes: dict[str, Any], w
         n = letters.index("T")
         interval = float(scale[n]) * SECONDS.get(str(named[n].get("unit", "")) if named else "", 0.0) or None
     names = tuple(str(c.get("label", "")) for c in (attributes.get("omero") or {}).get("channels", ()))
-    found = _image(path, array, wanted.axes or letters, spacing, names if any(names) else ())
+    found = _image(
+        path, array, wanted.axes or letters, spacing, names if any(names) else (), _coarser(path, node, coarser)
+    )
     return replace(found, interval_s=interval) if "T" in found.axes else found
 
 
@@ -174,8 +178,27 @@ def _letters(path: Path, named: list[dict[str, Any]], shape: tuple[int, ...]) ->
 
 
 def _image(
-    path: Path, array: zarr.Array[Any], axes: str, spacing: dict[str, float] | None, names: tuple[str, ...]
+    path: Path,
+    array: zarr.Array[Any],
+    axes: str,
+    spacing: dict[str, float] | None,
+    names: tuple[str, ...],
+    coarser: Sequence[da.Array] = (),
 ) -> Image:
+    return finish(path, _pixels(path, array), axes, spacing, names, coarser=coarser)
+
+
+def _coarser(path: Path, node: zarr.Group, datasets: Sequence[dict[str, Any]]) -> list[da.Array]:
+    """The coarser levels of an image, as far as they can be read."""
+
+    def level(dataset: dict[str, Any]) -> da.Array:
+        return _pixels(path, node[str(dataset["path"])])  # type: ignore[arg-type]
+
+    return readable(path, [partial(level, dataset) for dataset in datasets])
+
+
+def _pixels(path: Path, array: zarr.Array[Any]) -> da.Array:
+    """An array as parts that are read when they are asked for."""
     name, dtype = path.name, np.dtype(array.dtype)
     shape = tuple(map(int, array.shape))
     pieces = [tuple(map(int, array.chunks))] + ([tuple(map(int, array.shards))] if array.shards else [])
@@ -189,7 +212,7 @@ def _image(
     def read(key: Any) -> NDArray[Any]:
         return np.asarray(array[key])
 
-    return finish(path, lazy(name, shape, dtype, chunks, read), axes, spacing, names)
+    return lazy(name, shape, dtype, chunks, read)
 
 
 def _stored(path: Path) -> int:

@@ -137,8 +137,12 @@ class Explanations:
 
     def _view(self) -> Span:
         """What is visible, or its middle."""
-        box = []
-        for side in self._ws.layers().visible_box():
+        box, layers = [], self._ws.layers()
+        seen = layers.field_to_label()
+        if layers.in_slices and layers.across:  # a slice of the file, from whatever side it is seen
+            z = round(layers.centre()[0])
+            seen = (slice(z, z + 1), *seen[1:])
+        for side in seen:
             middle, half = (side.start + side.stop) // 2, VIEW // 2
             box.append((max(side.start, middle - half), min(side.stop, middle + half)))
         return tuple(box)

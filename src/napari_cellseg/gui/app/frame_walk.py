@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...errors import CellsegError
+from ...project import set_interval
 from .report_errors import report_errors
-from .time_line import entries, entry_of, series_of
+from .time_line import duration, entries, entry_of, seconds_said, series_of
 
 if TYPE_CHECKING:
     from .projects import Projects
@@ -56,6 +58,21 @@ class FrameWalk:
             return
         self._wish = series.ids[max(0, min(frame, len(series.ids) - 1))]
         self.follow()
+
+    @report_errors
+    def set_interval(self, text: str) -> None:
+        """Say how much time lies between two frames of the open series: ``15``, ``15 min``, ``0.5 h``; "" unsays it."""
+        ws = self._ws
+        series = series_of(ws.session, ws.session.image)
+        if series is None:
+            raise CellsegError("The open image is no frame of a time series.", "Open one.")
+        seconds = seconds_said(text)
+        if seconds == series.interval_s:
+            return
+        set_interval(ws.project(), series.name, seconds)
+        self._projects.refresh()
+        said = f"{duration(seconds)} from frame to frame of {series.name}." if seconds else f"{series.name}: no times."
+        ws.session.update(status=said)
 
     def step(self, by: int) -> None:
         """Open the next or the previous frame."""

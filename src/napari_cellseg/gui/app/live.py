@@ -39,6 +39,7 @@ class Live:
         self._due = 0.0
         self._asked: int | None = None
         self._n = 0
+        self._corrected = 0  # in which slice, the last time
         self._why = ANSWER_TO_EDIT
         self._group = ""  # of the answer that is due, or was given last
 
@@ -72,6 +73,9 @@ class Live:
 
     def edited(self, edit: Edit) -> None:
         """A correction is looked at now, not when a clock that sleeps wakes up by itself."""
+        if len(edit.shape) == 3 and not edit.empty and edit.tool not in EditRow.MACHINE:
+            span = edit.box()[0]
+            self._corrected = (span.start + span.stop - 1) // 2
         if (soon := self._ws.turns.soon) is not None and edit.tool not in EditRow.MACHINE:
             soon(0)
 
@@ -131,13 +135,16 @@ class Live:
         self._asked, self._group = ws.engine.submit(job), ws.new_group(self._why)
 
     def _field(self) -> Span:
-        """The visible field, rounded outwards, at most `SIDE` pixels wide; of a volume, the slice that is shown."""
+        """The visible field, rounded outwards, at most `SIDE` pixels wide; of a volume, the slice that is shown.
+
+        From the side it is the slice of the file in which was corrected, as far as the slab round the view reaches.
+        """
         ws = self._ws
-        if ws.family is None:
-            return ()
-        seen, shape = ws.family.visible_box(), ws.family.record.shape
-        if len(seen) == 3 and seen[0].stop - seen[0].start > 1:
+        if ws.family is None or not ws.family.in_slices:
             return ()  # the 3D view shows no slice
+        seen, shape = ws.family.field_to_label(), ws.family.record.shape
+        if len(seen) == 3 and seen[0].stop - seen[0].start > 1:
+            seen = (slice(self._corrected, self._corrected + 1), *seen[1:])
         out = [(s.start, s.stop) for s in seen[:-2]]
         for span, n in zip(seen[-2:], shape[-2:], strict=True):
             start, stop = span.start, span.stop

@@ -59,7 +59,7 @@ class OldAndNew:
         if not model:
             raise CellsegError("There is no such model to look at.", "Fine-tune first; a first model has no old one.")
         ws.store()
-        box = tuple((s.start, s.stop) for s in ws.family.visible_box()) if ws.family is not None else ()
+        box = tuple((s.start, s.stop) for s in ws.family.field_to_label()) if ws.family is not None else ()
         key = self._wanted = (ws.session.image, model, box)
         ws.session.update(side=side)
         if key in self._seen:

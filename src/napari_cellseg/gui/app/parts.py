@@ -37,6 +37,7 @@ from .live import Live
 from .masks import Masks
 from .measuring import Measuring
 from .old_and_new import OldAndNew
+from .plane_view import PlaneView
 from .prediction import Prediction
 from .preferences import Preferences
 from .preview import Preview
@@ -94,7 +95,7 @@ class Parts:
         self.surveys, self.cleaning = SurveysOfData(ws), Cleaning(ws, self.writer)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
-        self.garbage, self.cell_layers = Garbage(), CellLayers(ws)
+        self.garbage, self.cell_layers, self.plane = Garbage(), CellLayers(ws), PlaneView(ws)
         self._connect()
         self._watch_viewer()
         self.projects.look_for_images()
@@ -106,6 +107,7 @@ class Parts:
             "N": self.strokes.new_label,
             "Y": self.actions.approve_field,
             "Shift-A": self.actions.toggle_lock,
+            "Shift-O": lambda: self.plane.turn(),
             "9": self.review.skip,
             "8": self.review.back,
             "0": self.comparison.approve_place,
@@ -151,7 +153,8 @@ class Parts:
         _follow(self.training.decided, self.old_and_new.clear)
         _follow(ws.project_opened, self.places.opened, self.spot.opened, self.cycles.opened, self.surveys.forget)
         _follow(ws.image_opened, self.spot.image_opened, self.explaining.image_opened, self.garbage.image_opened)
-        _follow(ws.image_closing, self.spot.image_closing)
+        _follow(ws.image_closing, self.spot.image_closing, self.plane.closing)
+        _follow(ws.image_opened, self.plane.follow)
         _follow(self.prediction.written, self.spot.predicted)
 
     def _watch_viewer(self) -> None:

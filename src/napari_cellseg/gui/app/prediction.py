@@ -230,7 +230,7 @@ class Prediction:
         ws, target = self._ws, self._ws.session.decoding
         if ws.family is None or target is None or not ws.session.kept:
             return
-        span = tuple((s.start, s.stop) for s in ws.family.visible_box())
+        span = tuple((s.start, s.stop) for s in ws.family.field_to_label())
         self._outlining = True
         self._wishes["decode"] = DecodeJob(
             ws.project().path, ws.session.image, self._ws.session.together_now, target, span
@@ -254,7 +254,7 @@ class Prediction:
     def _region(self) -> tuple[tuple[int, int], ...]:
         if not self._ws.session.field_only or self._ws.family is None:
             return ()
-        return tuple((s.start, s.stop) for s in self._ws.family.visible_box())
+        return tuple((s.start, s.stop) for s in self._ws.family.field_to_label())
 
     def tile(self, event: TileDone) -> None:
         """A finished tile of the open image."""

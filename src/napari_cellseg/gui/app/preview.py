@@ -72,10 +72,10 @@ class Preview:
         if not session.preview or family is None:
             return
         box = tuple((s.start, s.stop) for s in family.visible_box())
-        if len(box) == 3 and box[0][1] - box[0][0] > 1:  # seen from the side: the middle slice stands for the volume
+        if len(box) == 3 and not family.in_slices:  # the middle slice stands for the volume
             middle = (box[0][0] + box[0][1]) // 2
             box = ((middle, middle + 1), *box[1:])
-        wanted = (session.image, session.config.recipe, session.channel, box, session.split)
+        wanted = (session.image, session.config.recipe, session.channel, box, session.split, family.across)
         if wanted == self._shown:
             return
         self._shown = wanted
@@ -87,7 +87,7 @@ class Preview:
             if family is self._ws.family:
                 self._view = answer.view  # what it knows of the whole image is true in any case
             if wanted == self._shown and family is self._ws.family:
-                family.overlays.show_preview(answer.pixels, box, session.split)
+                family.overlays.show_preview(answer.pixels, box, session.split, family.turn.order[-1])
                 session.update(histogram=answer.histogram)
 
         def work() -> _Answer:

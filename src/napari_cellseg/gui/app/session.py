@@ -157,6 +157,8 @@ class Session:
     """Whether all channels can be seen together, in colour."""
     together_shown: bool = False
     """Whether they are."""
+    plane: str = ""
+    """From which side the open volume is seen: XY, XZ or YZ, or 3D; "" where it is no volume."""
     config: Config = field(default_factory=Config)
     statuses: dict[str, ImageStatus] = field(default_factory=dict)
     """How far images are; the open one may be further."""

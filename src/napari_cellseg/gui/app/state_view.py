@@ -27,7 +27,7 @@ class StateView:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
         self._shown: tuple[object, ...] = ()
-        self._wanted, self._since = 0, 0.0
+        self._wanted, self._since = (0, 0), 0.0
         self._drawing = False
 
     def colour_by_state(self, on: bool) -> None:
@@ -48,11 +48,11 @@ class StateView:
         self._tell_classes(family)
 
     def _fit_outlines(self, family: ImageLayers) -> None:
-        """When the view rests, draw outlines again that are too thin or too thick for it, in the helper thread."""
+        """When the view rests, draw outlines of another plane, or too thin or thick, again: in the helper thread."""
         wanted, now = family.fitting, time.monotonic()
         if wanted != self._wanted:
             self._wanted, self._since = wanted, now
-        if wanted == family.thickness or self._drawing or now - self._since < REST_S:
+        if wanted == family.outlines or self._drawing or now - self._since < REST_S:
             return
         n, self._drawing = family.store.n, True
 

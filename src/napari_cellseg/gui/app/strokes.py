@@ -52,6 +52,8 @@ class Strokes:
             self._check_class(new)
             flat[index] = new  # some tools tell before they write
             context = self._writer.context()
+            if self._ws.family is not None:
+                context = context.turned(self._ws.family.turn)
             index, old = self._put_back(edits.forbidden(context, index, old, new), index, old)
             mode = str(self._ws.family.labels.mode) if self._ws.family else "paint"
             # nobody paints while panning

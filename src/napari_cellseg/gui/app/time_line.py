@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...measurement import interval_of, times_of
 from ...measurement import series_of as series_of_names
-from ...measurement import times_of
 from ...project import ImageRecord, TimeSeries, free_name
+from .items import Control
 from .session import Session
+
+_OFF = Control(False)
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,18 @@ class TimeView:
         Which of how many, from 0.
     text
         The same for people: ``3 / 12, 0.5 h``.
+    interval
+        From frame to frame: ``15 min``; "" where nobody has said it.
+    change
+        Whether the interval can be changed.
     """
 
     series: str = ""
     frame: int = 0
     frames: int = 0
     text: str = ""
+    interval: str = ""
+    change: Control = _OFF
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ def entry_of(s: Session, image: str) -> str:
     return series.name if series is not None else image if any(r.id == image for r in s.images) else ""
 
 
-def time_view(s: Session) -> TimeView:
+def time_view(s: Session, change: Control) -> TimeView:
     """What is shown of the open image's time."""
     series = series_of(s, s.image)
     if series is None:
@@ -80,7 +89,8 @@ def time_view(s: Session) -> TimeView:
     text = f"{n + 1} / {len(series.ids)}"
     if series.interval_s is not None:
         text += f", {duration((series.points[n] - series.points[0]) * series.interval_s)}"
-    return TimeView(series.name, n, len(series.ids), text)
+    interval = "" if series.interval_s is None else duration(series.interval_s)
+    return TimeView(series.name, n, len(series.ids), text, interval, change)
 
 
 def joinable(s: Session) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -102,6 +112,21 @@ def joinable(s: Session) -> dict[str, tuple[str, tuple[str, ...]]]:
             name = free_name(str(stem), [entry.key for entry in entries(s)])
             found |= dict.fromkeys(ids, (name, ids))
     return found
+
+
+def seconds_said(text: str) -> float | None:
+    """Seconds of what a person writes: ``15 min``, ``0.5 h``; a bare number is minutes. None of "".
+
+    Raises
+    ------
+    CellsegError
+        When it is no time.
+    """
+    text = text.strip().replace(",", ".")
+    if not text:
+        return None
+    bare = text.replace(".", "", 1).isdecimal()
+    return interval_of(f"{text} min" if bare else text).hours * 3600
 
 
 def duration(seconds: float) -> str:

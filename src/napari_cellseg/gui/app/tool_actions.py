@@ -16,11 +16,12 @@ from psygnal import Signal
 
 from ... import edits
 from ..._types import Box
-from ...edits import EditContext, Piece
+from ...edits import EditContext, Piece, Turn
 from ...errors import CellsegError
 from ...probabilities import kept_path, open_kept
 from ...project import Edit
 from ..layers.image_layers import ImageLayers
+from ..layers.plane import SLAB
 from .report_errors import after_settling
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 Point = tuple[int, ...]
+Guide = Callable[[Box], NDArray[Any]]
 Line = NDArray[np.floating]
 """(N, ndim) voxel coordinates in one plane."""
 IN_SLICES = "Switch to the 2D view (Ctrl+Y). Merge, Delete, Approve and the like on whole objects work in 3D, too."
@@ -69,27 +71,29 @@ class ToolActions:
     def at(self, tool: Tool, point: Point) -> None:
         """A click, or a key over a voxel."""
         self._refuse_classes(tool)
-        tool.at(self, self._writer.context(point[0] if len(point) == 3 else None), point)
+        seen = self._turn().there(point)
+        tool.at(self, self._context(seen[0]), seen)
 
     @after_settling
     def along(self, tool: Tool, line: Line) -> None:
         """A drawn line or loop, (N, ndim) voxel coordinates in one plane."""
         self._refuse_classes(tool)
-        tool.along(self, self._writer.context(int(round(line[0, 0])) if line.shape[1] == 3 else None), line)
+        seen = self._turn().line(line)
+        tool.along(self, self._context(int(round(seen[0, 0]))), seen)
 
     @after_settling
     def inside(self, tool: Tool, box: Box) -> None:
         """A drawn box."""
-        tool.inside(self, box)
+        tool.inside(self, self._turn().there(box))
 
     @after_settling
     def now(self, tool: Tool) -> None:
         """A tool that needs no place acts on what is in view."""
-        tool.inside(self, self.in_slices().visible_box())
+        tool.inside(self, self._turn().there(self.in_slices().visible_box()))
 
     def why(self, context: EditContext, point: Point) -> None:
         """Ask why; nothing is changed."""
-        self.asked.emit(point)
+        self.asked.emit(self._turn().back(point))
 
     # --- approving ------------------------------------------------------------------------------
 
@@ -123,7 +127,9 @@ class ToolActions:
         self._ws.session.update(status=f"Deleted {_many(gone)}{stay}.")
 
     def _approve(self, box: Box, what: str) -> None:
-        self._writer.approve(*edits.approval(self._writer.context(), box), what)
+        turn = self._turn()
+        outer, mask = edits.approval(self._context(), turn.there(box))
+        self._writer.approve(turn.back(outer), turn.array_back(mask), what)
 
     # --- how tools act --------------------------------------------------------------------------
 
@@ -160,7 +166,7 @@ class ToolActions:
         if self._seeded is not None:
             if self._inside(self._seeded, point):
                 self._ws.show_all(self._ws.store().undo())
-                context = self._writer.context(point[0] if len(point) == 3 else None)
+                context = self._context(point[0])
             else:
                 self.forget()
         if self._seeds and int(context.labels[self._seeds[0]]) != int(context.labels[point]):
@@ -169,7 +175,7 @@ class ToolActions:
         if len(self._seeds) < 2:
             self._ws.session.update(status=f"Split {self._name(context.id_at(point))}: click the other part.")
             return
-        pixels = self._pixels if self._ws.session.choices.split_on == "image" else None
+        pixels = self._seen(self._pixels) if self._ws.session.choices.split_on == "image" else None
         try:
             edit = edits.split_seeds(context, self._seeds, pixels)
         except CellsegError:
@@ -217,7 +223,7 @@ class ToolActions:
         """Draw an object that was missed from a line inside it."""
         kind = self._ws.session.choices.snap_to
         guide = self._pixels if kind == "image" else self._probability
-        self._do(edits.scribble(context, line, guide, kind=kind, id=self._class()), self._drew(context))
+        self._do(edits.scribble(context, line, self._seen(guide), kind=kind, id=self._class()), self._drew(context))
 
     def polygon(self, context: EditContext, line: Line) -> None:
         """Draw an object by its outline."""
@@ -229,8 +235,8 @@ class ToolActions:
 
     def predict_inside(self, box: Box) -> None:
         """Predict a box again; only what is predicted changes."""
-        ws = self._ws
-        shape = ws.store().labels.shape
+        ws, turn = self._ws, self._turn()
+        shape = turn.there(ws.store().labels.shape)
         region = tuple((max(0, s.start), min(n, s.stop)) for s, n in zip(box, shape, strict=True))
         if any(b - a < 1 for a, b in region) or min(b - a for a, b in region[-2:]) < 8:
             raise CellsegError(
@@ -240,11 +246,13 @@ class ToolActions:
             raise CellsegError("There is no model yet.", "Correct a field and fine-tune first.")
         if ws.session.choices.through and len(region) == 3:
             region = ((0, shape[0]), *region[1:])
-        self._prediction.predict_region(region)
+        elif turn.across:
+            region = ((max(0, region[0][0] - SLAB), min(shape[0], region[0][1] + SLAB)), *region[1:])
+        self._prediction.predict_region(turn.back(region))
 
     def delete_inside(self, box: Box) -> None:
         """Remove the objects in a box."""
-        context = self._writer.context(box[0].start if len(box) == 3 else None)
+        context = self._context(box[0].start)
         edit = edits.delete_inside(context, box)
         count = len(np.unique(edit.old_labels))
         self._do(edit, "Deleted an object." if count == 1 else f"Deleted {count} objects.")
@@ -252,7 +260,7 @@ class ToolActions:
     def remove_small(self, box: Box) -> None:
         """Remove objects in a box that are smaller than the person has set."""
         smallest = self._ws.session.choices.smallest
-        context = self._writer.context(box[0].start if len(box) == 3 else None)
+        context = self._context(box[0].start)
         if len(box) == 3 and context.z is None:
             box = (slice(0, context.labels.shape[0]), *box[1:])
         edit = edits.remove_small(context, box, smallest)
@@ -273,6 +281,20 @@ class ToolActions:
         if not layers.in_slices:
             raise CellsegError("What is visible here is the whole volume: this view is 3D.", IN_SLICES)
         return layers
+
+    def _turn(self) -> Turn:
+        """How the axes of the open image lie in the view: the tools' own methods get everything turned so."""
+        return self._ws.layers().turn
+
+    def _context(self, z: int | None = None) -> EditContext:
+        """The open image as it is seen; `z` is the slice that was pointed at, which means nothing in 2D."""
+        context, turn = self._writer.context(z), self._turn()
+        return context.turned(turn, context.z) if turn.across else context
+
+    def _seen(self, guide: Guide) -> Guide:
+        """Pixels of a box of the image, asked for with a turned box."""
+        turn = self._turn()
+        return lambda box: turn.array(guide(turn.back(box)))
 
     def _refuse_classes(self, tool: Tool) -> None:
         """Some tools would give a region a number that is no class, or change all of a class."""
@@ -303,7 +325,7 @@ class ToolActions:
     def _inside(self, edit: Edit, point: Point) -> bool:
         """Whether a voxel belongs to what the last split parted, and nothing was done since."""
         act = self._ws.store().act("undo")
-        at = np.ravel_multi_index(point, edit.shape)
+        at = np.ravel_multi_index(self._turn().back(point), edit.shape)
         k = int(np.searchsorted(edit.index, at))
         last = act.meant[0].tool if act is not None else ""
         return last == edit.tool and k < edit.index.size and int(edit.index[k]) == at

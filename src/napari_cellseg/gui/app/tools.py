@@ -69,6 +69,7 @@ OTHER_KEYS = {
     "Shift-N": "Brush with the label of the object under the cursor",
     "Y": "Approve the visible field",
     "Shift-A": "Lock or unlock approved objects",
+    "Shift-O": "View of a volume: the next of XY, XZ, YZ",
     ",": "Time: the frame before",
     ".": "Time: the next frame",
     "9": "Review: skip to the next place; spot check: unsure",
@@ -114,21 +115,24 @@ class Tools:
         labels = self.family.labels
         labels.mouse_drag_callbacks.append(self._drag)
         labels.events.mode.connect(self._left)
-        self._ws.viewer.dims.events.ndisplay.connect(self._turned)
+        for event in (self._ws.viewer.dims.events.ndisplay, self._ws.viewer.dims.events.order):
+            event.connect(self._turned)
         self.keys.attach()
 
     def detach(self) -> None:
         """Forget the layer."""
         if self.family is not None:
             self.family.labels.events.mode.disconnect(self._left)
-            self._ws.viewer.dims.events.ndisplay.disconnect(self._turned)
+            for event in (self._ws.viewer.dims.events.ndisplay, self._ws.viewer.dims.events.order):
+                event.disconnect(self._turned)
             self._listen_for_escape(False)
             self.keys.detach()
             self.family = None
         self._actions.forget()
 
     def _turned(self, event: Any = None) -> None:
-        """A tool's drag draws in a plane; it turns a 3D view."""
+        """A tool's drag draws in a plane; it turns a 3D view. In another plane, clicks of a tool begin again."""
+        self._actions.forget()
         if self.family is not None and self._ws.session.tool:
             self.family.labels.mouse_pan = not self.family.in_slices
 
@@ -237,11 +241,11 @@ class Tools:
         while event.type == "mouse_move":
             points.append(np.asarray(layer.world_to_data(event.position), float))
             if tool.gesture != "object":
-                self.family.show_line(_outline(np.array(points), tool.gesture))
+                self.family.show_line(_outline(np.array(points), tool.gesture, self.family.turn.order[-2:]))
             yield
         points.append(np.asarray(layer.world_to_data(event.position), float))
         self.family.show_line(None)
-        line = _flatten(np.array(points))
+        line = _flatten(np.array(points), self.family.turn.order[:-2])
         moved = np.abs(line - line[0]).max() >= 1.5
         if tool.gesture == "object" or (tool.gesture == "click or line" and not moved):
             self._actions.at(tool, tuple(int(round(v)) for v in points[0]))
@@ -271,15 +275,15 @@ def shortcuts() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _outline(points: np.ndarray[Any, Any], gesture: Gesture) -> np.ndarray[Any, Any]:
-    """What is drawn while the button is down."""
+def _outline(points: np.ndarray[Any, Any], gesture: Gesture, plane: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """What is drawn while the button is down, in the plane of two axes."""
     if gesture == "loop":
         return np.concatenate([points, points[:1]])
     if gesture == "box":
         a, b = points[0].copy(), points[-1].copy()
         corners = np.repeat(a[None], 5, axis=0)
-        corners[1:3, -1] = b[-1]
-        corners[2:4, -2] = b[-2]
+        corners[1:3, plane[1]] = b[plane[1]]
+        corners[2:4, plane[0]] = b[plane[0]]
         return corners
     return points
 
@@ -290,8 +294,8 @@ def _box(line: np.ndarray[Any, Any]) -> tuple[slice, ...]:
     return tuple(slice(int(round(a)), int(round(b)) + 1) for a, b in zip(low, high, strict=True))
 
 
-def _flatten(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """All points in the plane of the first, without repeats."""
-    points[:, :-2] = points[0, :-2]
+def _flatten(points: np.ndarray[Any, Any], across: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """All points in the plane of the first, without repeats; `across` is the axis that stands across it, if any."""
+    points[:, across] = points[0, across]
     keep = np.r_[True, np.abs(np.diff(points, axis=0)).sum(1) > 0]
     return points[keep]

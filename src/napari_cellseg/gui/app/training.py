@@ -87,7 +87,7 @@ class Training:
         """Let what is known in view judge from the next training on, or be learnt from."""
         if self._ws.family is None:
             raise CellsegError("No image is open.", "Open one in the step Image.")
-        field = tuple((s.start, s.stop) for s in self._ws.family.visible_box())
+        field = tuple((s.start, s.stop) for s in self._ws.family.field_to_label())
         n = change_holdout(self._ws.project(), self._ws.session.image, field, hold=hold)
         self._projects.refresh()
         self.show_held_out(True)

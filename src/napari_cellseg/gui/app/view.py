@@ -58,6 +58,7 @@ def resolve(s: Session) -> View:
         open_images=s.open_images,
         channels=_channels(s),
         channel=str(ALL if s.together_shown else s.channel),
+        plane=s.plane,
         calls=calls(s),
         steps=_steps(s, open_round, image),
         **_status(s, running),
@@ -121,7 +122,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     return {
         "entry": entry_of(s, s.image),
-        "time": time_view(s),
+        "time": time_view(s, _first(project, writable)),
         "images": tuple(_line(s, entry, known) for entry in lines),
         "removed": s.removed,
         "splits": {entry.key: entry.records[0].split for entry in lines},

@@ -44,7 +44,8 @@ class _Looked:
 
     def __getattr__(self, name: str) -> Any:
         self.names.add(name)
-        return getattr(self._view, name)
+        value = self.__dict__[name] = getattr(self._view, name)  # the next look finds it without coming here
+        return value
 
 
 class Part:

@@ -53,6 +53,8 @@ class View:
     """What can be shown of them; () where there is nothing to choose."""
     channel: str
     """Key of the one that is shown."""
+    plane: str
+    """From which side the open volume is seen: XY, XZ, YZ or 3D; "" where it is none."""
     calls: dict[str, Call]
     """What each step does, to be copied as a command or as Python."""
     steps: dict[str, Step]

@@ -25,6 +25,11 @@ TRANSMITTED = 0.3
 GREY = "gray"
 LIGHT = 0.5
 """Opacity of transmitted light among others, which could not be told from it otherwise."""
+WIDEST = 8192
+"""Pixels along a side of a picture in memory that is drawn as one: quicker than a pyramid, but graphics cards have a
+largest picture (8192 or 16,384), above which napari would draw it coarsely. Volumes are whole in 3D only so."""
+QUICK = 1 << 22
+"""Pixels of a plane in which contrast limits are looked for, where a picture has a pyramid."""
 ALL = -1
 """Instead of the number of a channel: all of them, in colour."""
 
@@ -37,6 +42,8 @@ class Prepared:
     ----------
     pixels
         Array-like (C, Z, Y, X) or (C, Y, X).
+    coarser
+        The same with fewer pixels, finer ones first, where the picture is shown as a pyramid.
     limits
         Contrast limits of every channel.
     names
@@ -49,6 +56,15 @@ class Prepared:
     limits: tuple[tuple[float, float], ...]
     names: tuple[str, ...]
     colours: tuple[str, ...] = ()
+    coarser: tuple[Any, ...] = ()
+
+    def of(self, channel: int) -> Any:
+        """What a layer shows of a channel: its pixels, or the levels of its pyramid."""
+        return _shown([level[channel] for level in (self.pixels, *self.coarser)])
+
+    def coloured(self) -> Any:
+        """What a layer shows of a picture whose channels are red, green and blue."""
+        return _shown([np.moveaxis(level, 0, -1) for level in (self.pixels, *self.coarser)])
 
 
 def prepare(picture: images.Image, in_memory: int = IN_MEMORY) -> Prepared:
@@ -59,15 +75,19 @@ def prepare(picture: images.Image, in_memory: int = IN_MEMORY) -> Prepared:
     CellsegError
         When it cannot be read.
     """
-    pixels: Any = picture.channels_first()
-    pixels = picture.load() if pixels.nbytes < in_memory else pixels
+    pixels: Any
+    pixels, *coarser = picture.pyramid()
+    if pixels.nbytes < in_memory:
+        pixels = picture.load()
+        wide = max(pixels.shape[-2:]) > WIDEST and pixels.ndim == 3
+        coarser = [level.persist() for level in coarser] if wide else []
     given = [*picture.channels, *[""] * picture.n_channels][: picture.n_channels]
     names = tuple(name.strip() or f"channel {n + 1}" for n, name in enumerate(given))
     with images.reading(f"The pixels of {picture.source.name if picture.source else 'this image'}"):
-        seen = [] if picture.rgb else [_range(channel) for channel in pixels]
+        seen = [] if picture.rgb else [_range(channel) for channel in _quick([pixels, *coarser])]
     limits = tuple((low, high) for low, _, high in seen)
     grey = [(middle - low) / (high - low) > TRANSMITTED for low, middle, high in seen]
-    return Prepared(pixels, limits, names, _colours(names, grey))
+    return Prepared(pixels, limits, names, _colours(names, grey), tuple(coarser))
 
 
 class Channels:
@@ -79,19 +99,18 @@ class Channels:
         """Whether all channels can be seen together."""
         common = {"visible": False, **geometry(record)}
         if self.rgb:
-            pixels = np.moveaxis(np.asarray(prepared.pixels), 0, -1)
-            self.layers = (Image(pixels, rgb=True, name=record.id, **common),)
+            self.layers = (_image(prepared.coloured(), rgb=True, name=record.id, **common),)
         elif self.together:
             self.layers = tuple(
-                Image(
-                    prepared.pixels[n], name=f"{record.id} [{prepared.names[n]}]", colormap=prepared.colours[n],
+                _image(
+                    prepared.of(n), name=f"{record.id} [{prepared.names[n]}]", colormap=prepared.colours[n],
                     contrast_limits=prepared.limits[n], blending="additive" if n else "translucent_no_depth", **common,
                 )
                 for n in range(len(prepared.colours))
             )  # fmt: skip
         else:
             limits = prepared.limits[0]
-            self.layers = (Image(prepared.pixels[0], name=record.id, contrast_limits=limits, **common),)
+            self.layers = (_image(prepared.of(0), name=record.id, contrast_limits=limits, **common),)
         self.channel = ALL if self.together else 0
         for layer, colour in zip(self.layers, prepared.colours, strict=False):
             layer.opacity = LIGHT if colour == GREY and self.together else 1.0
@@ -104,7 +123,7 @@ class Channels:
         before, self.channel = self.channel, channel
         if not self.together:
             (layer,) = self.layers
-            layer.data = self._prepared.pixels[channel]
+            layer.data = self._prepared.of(channel)
             layer.contrast_limits = self._prepared.limits[channel]
             return channel
         if before == ALL:
@@ -121,6 +140,20 @@ class Channels:
         """Let the layers be seen."""
         for n, layer in enumerate(self.layers):
             layer.visible = not self.together or self.channel in (ALL, n)
+
+
+def _image(data: Any, **how: Any) -> Image:
+    return Image(data, multiscale=isinstance(data, list), **how)
+
+
+def _shown(levels: list[Any]) -> Any:
+    return levels if len(levels) > 1 else levels[0]
+
+
+def _quick(levels: list[Any]) -> Any:
+    """The finest level of which a plane is read in no time, to look for contrast limits in; the pixels themselves."""
+    quick = (x for x in levels if x.shape[-1] * x.shape[-2] <= QUICK)
+    return levels[0] if len(levels) == 1 else next(quick, levels[-1])
 
 
 def _colours(names: tuple[str, ...], grey: list[bool]) -> tuple[str, ...]:

@@ -16,11 +16,13 @@ from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from ...boxes import relative
+from ...edits import Turn
 from ...project import ImageRecord, LabelStore, known_mask
 from . import _napari
 from .channels import Channels, Prepared
-from .objects import go_to_middle, line_width, rings, vectors
+from .objects import line_width, rings, vectors
 from .overlays import Overlays, geometry
+from .plane import SeenPlane
 
 MARGIN = 3
 """Value of the state overlay where only a margin is vouched for."""
@@ -43,7 +45,7 @@ DIMMED = 0.25
 Paint = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
 
 
-class ImageLayers:
+class ImageLayers(SeenPlane):
     """Image (or channels), preview, labels, state and tool layers of one image.
 
     Parameters
@@ -68,10 +70,12 @@ class ImageLayers:
         redo: Callable[[], None],
     ) -> None:
         self.viewer, self.record, self.store, self.margin = viewer, record, store, margin
+        self.shape = record.shape
         self._on_paint = on_paint
         self._pixels: Any = prepared.pixels
         common = geometry(record)
         self.overlay, self.thickness = np.zeros(record.shape, np.uint8), 1
+        self.drawn_across = 0
         self._dimmed: set[str] = set()
         self._opacity = 0.0  # of labels that are not dimmed
         self.channels = Channels(record, prepared)
@@ -123,22 +127,33 @@ class ImageLayers:
 
     def _compute_overlay(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
         """Recompute the overlay of a box; returns what may have changed, the margin around it included."""
-        from ...kernels.outline import overlay
-
         reach = max(self.margin + 1, self.thickness)
         inner, outer = self._grown(box, reach), self._grown(box, reach + max(self.margin, self.thickness))
         labels, state = self.store.labels[outer], self.store.state[outer]
         near = None
         if state.any():
             near = known_mask(labels, state, self.margin, instances=False)
-        shown = np.empty(labels.shape, np.uint8)
-        planes = (-1, *labels.shape[-2:])
-        overlay(
-            labels.reshape(planes), state.reshape(planes), None if near is None else near.reshape(planes),
-            (MARGIN, OUTLINE, INSIDE), shown.reshape(planes), self.thickness,
-        )  # fmt: skip
-        self.overlay[inner] = shown[relative(inner, outer)]
+        self.overlay[inner] = self._outlines(labels, state, near, *self.outlines)[relative(inner, outer)]
         return inner
+
+    def _outlines(
+        self, labels: NDArray[Any], state: NDArray[Any], near: NDArray[Any] | None, thickness: int, across: int
+    ) -> NDArray[np.uint8]:
+        """The overlay of a part of the image, with outlines in the planes that an axis stands across."""
+        from ...kernels.outline import overlay
+
+        turn = Turn(labels.ndim, across)
+        shown = np.empty(turn.there(labels.shape), np.uint8)
+        planes = (-1, *shown.shape[-2:])
+
+        def lying(values: NDArray[Any]) -> NDArray[Any]:
+            return np.ascontiguousarray(turn.array(values)).reshape(planes)
+
+        overlay(
+            lying(labels), lying(state), None if near is None else lying(near), (MARGIN, OUTLINE, INSIDE),
+            shown.reshape(planes), thickness,
+        )  # fmt: skip
+        return turn.array_back(shown)
 
     def colour_by_state(self, on: bool) -> None:
         """Let objects have the colours of their state instead of their own, or not."""
@@ -162,27 +177,27 @@ class ImageLayers:
         return bool(self._dimmed)
 
     @property
-    def fitting(self) -> int:
-        """How wide outlines should be (pixels): as a pixel of the screen at least, else a view from far has none."""
-        zoom = _napari.camera(self.viewer).zoom * abs(self.labels.scale[-1])
+    def outlines(self) -> tuple[int, int]:
+        """How outlines are drawn: their width (pixels), and the axis that stands across their planes."""
+        return self.thickness, self.drawn_across
+
+    @property
+    def fitting(self) -> tuple[int, int]:
+        """How they should be: as wide as a pixel of the screen at least, else a view from far has none."""
         if not self.in_slices or self.overlay.size > MOST_TO_DRAW_AGAIN:
-            return self.thickness
-        return int(np.clip(round(1 / max(zoom, 1e-6)), 1, THICKEST))
+            return self.outlines
+        pixel = min(abs(self.labels.scale[axis]) for axis in self.turn.order[-2:])
+        zoom = _napari.camera(self.viewer).zoom * pixel
+        return int(np.clip(round(1 / max(zoom, 1e-6)), 1, THICKEST)), self.across
 
-    def outlined(self, thickness: int) -> NDArray[np.uint8]:
-        """The overlay with outlines of another width; it may be made in another thread."""
-        from ...kernels.outline import overlay
+    def outlined(self, how: tuple[int, int]) -> NDArray[np.uint8]:
+        """The overlay with outlines drawn otherwise; it may be made in another thread."""
+        return self._outlines(self.store.labels, self.store.state, self.overlay == MARGIN, *how)
 
-        planes, out = (-1, *self.record.shape[-2:]), np.empty(self.record.shape, np.uint8)
-        overlay(
-            self.store.labels.reshape(planes), self.store.state.reshape(planes),
-            (self.overlay == MARGIN).reshape(planes), (MARGIN, OUTLINE, INSIDE), out.reshape(planes), thickness,
-        )  # fmt: skip
-        return out
-
-    def take_outlines(self, overlay: NDArray[np.uint8], thickness: int) -> None:
+    def take_outlines(self, overlay: NDArray[np.uint8], how: tuple[int, int]) -> None:
         """Show what `outlined` gave; boxes that change have such outlines from now on."""
-        self.overlay[...], self.thickness = overlay, thickness
+        self.overlay[...] = overlay
+        self.thickness, self.drawn_across = how
         self.state.refresh()
 
     def set_margin(self, margin: int) -> None:
@@ -202,8 +217,8 @@ class ImageLayers:
     def outline(self, id: int) -> None:
         """Draw a line around an object, as it is in the visible slice; nothing where it is not there."""
         box = self.store.objects.box(self.store.labels, id)
-        plane = tuple(s.start for s in self.slice_box()[:-2])
-        self._draw(rings(self.store.labels, id, box, plane))
+        plane = self.slice_box()[self.across].start if len(box) == 3 else None
+        self._draw(rings(self.store.labels, id, box, plane, self.across))
 
     def id_at(self, point: tuple[int, ...]) -> int:
         """The label at a voxel, 0 for background and outside."""
@@ -226,11 +241,6 @@ class ImageLayers:
         """Whether the person is painting right now."""
         return _napari.stroke_open(self.labels)
 
-    @property
-    def in_slices(self) -> bool:
-        """Whether the view shows one plane, not a volume."""
-        return bool(self.viewer.dims.ndisplay == 2)
-
     def voxel_in_view(self, position: Any, direction: Any) -> tuple[int, ...] | None:
         """A voxel of the object that is seen at a world position in a 3D view; None where none is."""
         axes = list(self.viewer.dims.displayed)
@@ -240,48 +250,6 @@ class ImageLayers:
         box = self.store.objects.box(self.store.labels, int(id))
         place = np.argwhere(self.store.labels[box] == id)[0]
         return tuple(int(p + s.start) for p, s in zip(place, box, strict=True))
-
-    def visible_box(self) -> tuple[slice, ...]:
-        """What the person sees: the field in the plane, the current slice in a volume."""
-        corners = np.asarray(self.labels.corner_pixels)
-        box = []
-        extra = self.viewer.dims.ndim - len(self.record.shape)  # another layer may have more axes
-        for axis, n in enumerate(self.record.shape):
-            low, high = int(corners[0, axis]), int(corners[1, axis]) + 1
-            if axis + extra in self.viewer.dims.not_displayed:
-                low = int(np.clip(round(self._slice(axis)), 0, n - 1))
-                high = low + 1
-            box.append(slice(max(0, low), min(n, high)))
-        if any(s.stop <= s.start for s in box):  # no canvas yet, or the image is out of view
-            return tuple(slice(0, n) for n in self.record.shape)
-        return tuple(box)
-
-    def look_at(self, box: tuple[slice, ...], share: float = 1 / 3) -> None:
-        """Move and zoom so that a box fills about a share of the view, in its middle slice."""
-        go_to_middle(self.viewer, self.labels, box)
-        sides = np.array([(s.stop - s.start + 16) * c for s, c in zip(box, self.labels.scale, strict=True)][-2:])
-        _napari.camera(self.viewer).zoom = float(np.min(_napari.canvas_size(self.viewer) / sides) * share)
-
-    def go_to_slice(self, z: int) -> None:
-        """Show a slice of a volume."""
-        if len(self.record.shape) == 3:
-            axis = self.viewer.dims.ndim - 3
-            self.viewer.dims.set_point(axis, float(self.labels.data_to_world((z, 0, 0))[0]))
-
-    def slice_box(self) -> tuple[slice, ...]:
-        """The whole current plane."""
-        box = list(self.visible_box())
-        for axis in range(len(box) - 2, len(box)):
-            box[axis] = slice(0, self.record.shape[axis])
-        return tuple(box)
-
-    def centre(self) -> tuple[float, ...]:
-        """The middle of the visible field, in voxels."""
-        return tuple((s.start + s.stop - 1) / 2 for s in self.visible_box())
-
-    def voxel(self, position: Any) -> tuple[int, ...]:
-        """World coordinates -> voxel."""
-        return tuple(int(round(float(v))) for v in self.labels.world_to_data(position))
 
     def leave(self) -> None:
         """Nothing can be painted any more; the layers are still seen, but their names are free for others."""
@@ -340,12 +308,8 @@ class ImageLayers:
         """The layers that an image always has, from the bottom to the top."""
         return *self.channels.layers, self.labels, self.state, self.line
 
-    def _slice(self, axis: int) -> float:
-        point = list(self.viewer.dims.point[-len(self.record.shape) :])
-        return float(self.labels.world_to_data(point)[axis])
-
     def _grown(self, box: tuple[slice, ...], by: int) -> tuple[slice, ...]:
-        flat = len(box) - 2  # the margin lies in the plane
+        flat = 0 if self.drawn_across else len(box) - 2  # the margin lies in XY, and outlines mostly do
         return tuple(
             s if a < flat else slice(max(0, s.start - by), min(n, s.stop + by))
             for a, (s, n) in enumerate(zip(box, self.record.shape, strict=True))

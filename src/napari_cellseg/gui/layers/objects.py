@@ -111,7 +111,8 @@ class ObjectView:
             if self._line is not None:
                 self._line.data = np.zeros((0, 2, self._line.ndim))
             return
-        lines = vectors(rings(self.pixels, label, box, self._plane(len(box))), len(box))
+        across = across_of(self.viewer, len(box))
+        lines = vectors(rings(self.pixels, label, box, self._plane(len(box), across), across), len(box))
         if self._line is None or self._line not in self.viewer.layers:
             name = f"{self._name} [object]"
             self._line = Vectors(
@@ -132,11 +133,13 @@ class ObjectView:
         if longest * camera.zoom < SMALLEST:
             camera.zoom = 4 * SMALLEST / longest
 
-    def _plane(self, ndim: int) -> tuple[int, ...]:
-        """The slice of a volume that is shown; () of a plane."""
+    def _plane(self, ndim: int, across: int) -> int | None:
+        """The slice of a volume that is shown; None of a plane."""
         assert self.layer is not None
-        place = self.layer.world_to_data(self.viewer.dims.point)[-ndim:-2]
-        return tuple(int(np.clip(round(float(v)), 0, n - 1)) for v, n in zip(place, self.pixels.shape, strict=False))
+        if ndim == 2:
+            return None
+        place = self.layer.world_to_data(self.viewer.dims.point)[-ndim:]
+        return int(np.clip(round(float(place[across])), 0, self.pixels.shape[across] - 1))
 
     @property
     def _name(self) -> str:
@@ -225,20 +228,23 @@ def finest(layer: Any) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def rings(labels: Any, id: int, box: Box, plane: tuple[int, ...]) -> list[NDArray[Any]]:
+def rings(labels: Any, id: int, box: Box, plane: int | None, across: int = 0) -> list[NDArray[Any]]:
     """Lines round an object in one plane, (N, ndim) each; none where it is not there.
 
     Parameters
     ----------
     box
         Of the object.
-    plane
-        Slice of a volume; () of a plane.
+    plane, across
+        Slice of a volume, and the axis along which slices follow each other; None of a plane.
     """
-    rows, columns = box[-2:]
-    mask = np.pad(np.asarray(labels[(*plane, rows, columns)]) == id, 1)
-    found = (ring - 1 + (rows.start, columns.start) for ring in find_contours(mask, 0.5))
-    return [np.hstack([np.full((len(ring), len(plane)), plane, float), ring]) for ring in found]
+    rows, columns = (s for axis, s in enumerate(box) if plane is None or axis != across)
+    inside: list[Any] = [rows, columns]
+    if plane is not None:
+        inside.insert(across, plane)
+    mask = np.pad(np.asarray(labels[tuple(inside)]) == id, 1)
+    found = [ring - 1 + (rows.start, columns.start) for ring in find_contours(mask, 0.5)]
+    return found if plane is None else [np.insert(ring, across, plane, axis=1) for ring in found]
 
 
 def vectors(lines: list[NDArray[Any]], ndim: int) -> NDArray[Any]:
@@ -252,11 +258,21 @@ def line_width(viewer: ViewerModel, pixel: float = 1.0) -> float:
     return max(0.4, 1.5 / max(float(_napari.camera(viewer).zoom) * pixel, 0.1))
 
 
+def across_of(viewer: ViewerModel, ndim: int) -> int:
+    """The axis along which slices of a volume follow each other in a view of planes; 0 in 2D."""
+    extra = viewer.dims.ndim - ndim  # another layer may have more axes
+    own = [axis - extra for axis in viewer.dims.order if axis >= extra]
+    return int(own[0]) if ndim == 3 else 0
+
+
 def go_to_middle(viewer: ViewerModel, layer: Any, box: Box) -> None:
     """Show the middle slice of a box, its middle in the middle of the view."""
     middle = [(s.start + s.stop - 1) / 2 for s in box]
+    extra = viewer.dims.ndim - len(box)
     if len(box) == 3:
-        middle[0] = round(middle[0])
-        viewer.dims.set_point(viewer.dims.ndim - 3, float(layer.data_to_world(middle)[0]))
+        across = across_of(viewer, 3)
+        middle[across] = round(middle[across])
+        viewer.dims.set_point(extra + across, float(layer.data_to_world(middle)[across]))
     world = layer.data_to_world(middle)
-    _napari.camera(viewer).center = tuple(float(v) for v in world[-viewer.dims.ndisplay :])
+    shown = [axis - extra for axis in viewer.dims.displayed if axis >= extra]
+    _napari.camera(viewer).center = tuple(float(world[axis]) for axis in shown)

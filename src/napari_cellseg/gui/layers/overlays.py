@@ -62,27 +62,28 @@ class Overlays:
         )
 
     def show_preview(
-        self, pixels: NDArray[np.float32] | None, box: tuple[tuple[int, int], ...] = (), split: float = 0.0
+        self, pixels: NDArray[np.float32] | None, box: Span = (), split: float = 0.0, wide: int = -1
     ) -> None:
-        """Show preprocessed pixels of a box, right of the share `split` of its width; None hides them."""
+        """Show preprocessed pixels of a box, right of the share `split` of its width (axis `wide`); None hides them."""
         if pixels is None:
             if self.preview is not None:
                 self.preview.visible = False
             return
         low, high = (float(v) for v in np.percentile(pixels[..., ::2, ::2], (0.1, 99.9)))
         limits = (low, max(high, low + 1e-6))
-        left = min(int(split * pixels.shape[-1]), pixels.shape[-1] - 1)
+        left = min(int(split * pixels.shape[wide]), pixels.shape[wide] - 1)
         start = np.array([a for a, _ in box], float)
-        start[-1] += left
+        start[wide] += left
+        cut = [slice(None)] * pixels.ndim
+        cut[wide] = slice(left, None)
+        shown = pixels[tuple(cut)]
         shift = start * (self.record.spacing_um or 1.0)
         if self.preview is None or self.preview not in self.viewer.layers:
             name = f"{self.record.id} [preview]"
-            self.preview = Image(
-                pixels[..., left:], name=name, contrast_limits=limits, translate=shift, **geometry(self.record)
-            )
+            self.preview = Image(shown, name=name, contrast_limits=limits, translate=shift, **geometry(self.record))
             self._put(self.preview, self.image, 1)
         else:
-            self.preview.data = pixels[..., left:]
+            self.preview.data = shown
             self.preview.translate = shift
         self.preview.contrast_limits = limits
         self.preview.visible = True

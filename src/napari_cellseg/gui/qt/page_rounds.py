@@ -97,6 +97,7 @@ class RoundsPage(Page):
         self.back = ActionButton(
             "Roll back", "Go back to the parent; the new model stays on disk.", self.controller.training.roll_back
         )
+        self.back.setMinimumHeight(self.keep.minimumHeight())  # either may be the one that is advised
         self.old, self.new = self._looker("old"), self._looker("new")
         for button in (self.old, self.new):
             button.setCheckable(True)

@@ -86,6 +86,11 @@ class ActionButton(QPushButton):
             self._primary = primary
             self.setStyleSheet(PRIMARY if primary else "")
 
+    def setToolTip(self, text: str | None) -> None:
+        """Say what it does, where that is not said already: napari looks at every change of a tooltip in Python."""
+        if text != self.toolTip():
+            super().setToolTip(text)
+
     def show_control(self, control: Control) -> None:
         """Switch on or off, with the reason."""
         self.setEnabled(control.enabled)

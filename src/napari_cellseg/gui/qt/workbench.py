@@ -39,6 +39,7 @@ from .page_measure import MeasurePage
 from .page_predict import PredictPage
 from .page_preprocess import PreprocessPage
 from .page_rounds import RoundsPage
+from .plane_buttons import PlaneButtons
 from .task_status import TaskStatus
 from .ticker import Ticker
 from .time_slider import TimeSlider
@@ -168,7 +169,7 @@ class Workbench(Dock):
             "and contrast: select the channel's layer. The network sees all channels, or one: step Pick a channel."
         )
         self.channel.activated.connect(self._channel_chosen)
-        self.time = TimeSlider(self.controller)
+        self.time, self.plane = TimeSlider(self.controller), PlaneButtons(self.controller)
         self.tabs, self.stack = QTabBar(), QStackedWidget()
         self.tabs.setExpanding(False)
         self.tabs.setUsesScrollButtons(False)
@@ -185,7 +186,7 @@ class Workbench(Dock):
         self.model.activated.connect(self._model_chosen)
         self.engine = hint()
         self._assemble()
-        shown = (self._show_frame, self.time.show_view, *(page.show_view for page in self.pages))
+        shown = (self._show_frame, self.time.show_view, self.plane.show_view, *(page.show_view for page in self.pages))
         self._parts += [Part(show) for show in shown]
         self.show_view(self.controller.views.newest)
 
@@ -281,6 +282,7 @@ class Workbench(Dock):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         layout.addLayout(top)
+        layout.addWidget(self.plane)
         layout.addWidget(self.time)
         layout.addWidget(self.tabs)
         layout.addWidget(self.stack, 1)
