@@ -1,8 +1,8 @@
 """Targets: how labels become what a network learns, and how its output becomes labels again.
 
 `encode` turns labels (Z, Y, X) or (Y, X) into (C, ...) float32 in [0, 1]; `decode` turns probabilities of the
-same shape back. For instance targets ``decode(t, t.encode(labels))`` gives the labels back up to renumbering for
-objects that are connected and larger than `min_size`.
+same shape back. For targets of objects ``decode(t, t.encode(labels))`` gives the labels back up to renumbering for
+objects that are connected and larger than `min_size`; of rays, nearly, where objects are star-shaped.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import Annotated
 from pydantic import Field
 
 from ..settings import Settings, members
+from ._base import Read, TargetBase
 from ._common import drop_small
-from ._decode import Read, decode, decode_into, part, typical_radius
-from ._instances import Boundary, Distance, TargetBase
+from ._decode import decode, decode_into, part, typical_radius
+from ._flows import Flows
+from ._instances import Boundary, Distance
+from ._rays import Rays
 from ._semantic import ClassTarget, Foreground, Semantic
 from ._watershed import BLOCK, DecodingStopped, blocks
 
-Target = Annotated[Distance | Boundary | Semantic | Foreground, Field(discriminator="kind")]
+Target = Annotated[Distance | Boundary | Flows | Rays | Semantic | Foreground, Field(discriminator="kind")]
 TARGETS: tuple[type[Settings], ...] = members(Target)
 
 __all__ = [
@@ -28,7 +31,9 @@ __all__ = [
     "ClassTarget",
     "DecodingStopped",
     "Distance",
+    "Flows",
     "Foreground",
+    "Rays",
     "Read",
     "Semantic",
     "Target",
