@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from napari_cellseg.api._predict import for_prediction
 from napari_cellseg.augmentation import Standard, TwoStage, Unchanged
 from napari_cellseg.config import Config, Predict
 from napari_cellseg.data import TrainingSet
@@ -25,11 +26,11 @@ from napari_cellseg.losses import CrossEntropy
 from napari_cellseg.models import UNet3D
 from napari_cellseg.nets.device import choose
 from napari_cellseg.prediction import Predictor, Request, decode_again, predict
+from napari_cellseg.prediction._export import differing
 from napari_cellseg.preprocess import Recipe
 from napari_cellseg.project import ModelCard, Project
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import Boundary, Distance, Flows, Rays, decode
-from napari_cellseg.train import train
+from napari_cellseg.targets import TARGETS, Boundary, Distance, Flows, Rays, decode, tells_doubt
 
 from .conftest import train_once
 
@@ -308,6 +309,25 @@ def test_what_rays_cannot_be_asked_is_refused():
     assert labels_of(cubes).max() == 1
 
 
+@pytest.mark.parametrize("given", ["target.rays=16", "target.scale=5"])
+def test_what_channels_mean_is_kept_by_a_model(given):
+    with pytest.raises(CellsegError, match="keeps its"):
+        for_prediction(Config(target=Rays()), [given])
+    assert for_prediction(Config(target=Rays()), ["target.overlap=0.3"]).target.overlap == 0.3
+
+
+def test_only_a_foreground_tells_doubt():
+    assert [tells_doubt(t.model_fields["kind"].default) for t in TARGETS] == [t is not Rays for t in TARGETS]
+
+
+def test_runtimes_are_compared_by_directions_and_lengths_too():
+    one = Flows().encode(APART)[None]
+    other = one.copy()
+    other[:, 1, :19] += 0.1  # a tenth of the rows
+    assert differing(one, other, False) == 0
+    assert differing(one, other, False, coded=True) == pytest.approx(0.1)
+
+
 # --- learning -------------------------------------------------------------------------------------
 
 
@@ -422,4 +442,3 @@ def test_other_targets_are_learnt_as_before():
         assert target.loss(loss) is loss
         assert not target.by_patch
         assert target.obstacle(2, flips=True, axes=3, doubt=True) == ""
-    assert train is not None

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..settings import Settings, members
+from ..settings import members
 from ._base import Read, TargetBase
 from ._common import drop_small
 from ._decode import decode, decode_into, part, typical_radius
@@ -22,7 +22,13 @@ from ._semantic import ClassTarget, Foreground, Semantic
 from ._watershed import BLOCK, DecodingStopped, blocks
 
 Target = Annotated[Distance | Boundary | Flows | Rays | Semantic | Foreground, Field(discriminator="kind")]
-TARGETS: tuple[type[Settings], ...] = members(Target)
+TARGETS: tuple[type[TargetBase], ...] = members(Target)
+
+
+def tells_doubt(kind: str) -> bool:
+    """Whether the entropy of what a target of this kind predicts is doubt."""
+    return not any(t.doubt for t in TARGETS if t.model_fields["kind"].default == kind)
+
 
 __all__ = [
     "BLOCK",
@@ -43,5 +49,6 @@ __all__ = [
     "decode_into",
     "drop_small",
     "part",
+    "tells_doubt",
     "typical_radius",
 ]

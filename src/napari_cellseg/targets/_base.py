@@ -39,6 +39,8 @@ class TargetBase(Settings):
     """Whether it knows a single class only."""
     by_patch: ClassVar[bool] = False
     """Whether channels hold directions or lengths: then a patch is encoded after it was turned and resized."""
+    coding: ClassVar[tuple[str, ...]] = ()
+    """Fields that decide what channels mean: a trained network keeps them."""
     doubt: ClassVar[str] = ""
     """Why the entropy of its probabilities is no doubt; empty where it is."""
     min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller predicted objects are removed (voxels).")

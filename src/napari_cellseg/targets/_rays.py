@@ -32,6 +32,7 @@ class Rays(Finding):
     title: ClassVar[str] = "Rays to the border (StarDist)"
     exclusive: ClassVar[bool] = False
     by_patch: ClassVar[bool] = True
+    coding: ClassVar[tuple[str, ...]] = ("rays", "scale")
     doubt: ClassVar[str] = "the probability of rays falls towards every border, doubtful or not (no uncertainty)"
     kind: Literal["rays"] = "rays"
     rays: int = Field(

@@ -29,7 +29,7 @@ from .page import Page, more
 from .settings_form import SettingsForm
 from .widgets import ActionButton, heading, hint, items, row
 
-_THRESHOLDS = ("threshold", "prominence", "smooth", "min_size", "fill_holes", "closing")
+_THRESHOLDS = ("threshold", "prominence", "smooth", "error", "overlap", "min_size", "fill_holes", "closing")
 _OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "ease", "join_overlap")
 
 OF_CLASSES = {kind for kind, cls in DRAFTS.items() if issubclass(cls, DraftMethod) and cls.gives}
