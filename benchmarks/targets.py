@@ -54,7 +54,12 @@ def learnt(options: argparse.Namespace) -> dict[str, Any]:
         found = Path(folder) / "study.json"
         if command([*arguments, "--json", str(found)]):
             raise SystemExit("the study failed")
-        return {"steps": options.steps, "width": options.width, "loss": options.loss, "study": json.loads(found.read_text())}
+        return {
+            "steps": options.steps,
+            "width": options.width,
+            "loss": options.loss,
+            "study": json.loads(found.read_text()),
+        }
 
 
 def fastest(work: Callable[[], Any]) -> float:
