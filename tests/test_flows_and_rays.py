@@ -17,9 +17,10 @@ from napari_cellseg.api._predict import for_prediction
 from napari_cellseg.augmentation import Standard, TwoStage, Unchanged
 from napari_cellseg.config import Config, Predict
 from napari_cellseg.data import TrainingSet
+from napari_cellseg.engine import Asking, ExplainJob, FitJob, PredictJob, WhyJob, live_reason, run
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.evaluation import instance_counts
-from napari_cellseg.events import Predicted, TileDone
+from napari_cellseg.events import MapFound, Predicted, ReasonsFound, TileDone
 from napari_cellseg.images import Image
 from napari_cellseg.kernels import heat
 from napari_cellseg.losses import CrossEntropy
@@ -414,15 +415,13 @@ def test_objects_go_on_beyond_a_patch_but_not_beyond_the_image(tmp_path):
 @pytest.mark.parametrize("target", ["flows", "rays"])
 def test_from_corrections_to_labels(tmp_path, small_config, target):
     """One training, end to end: a model that knows more than nothing, and what asks for other targets is refused."""
-    from napari_cellseg.engine import FitJob, PredictJob, run
-
     with Project.create(tmp_path / "p") as project:
         for seed in (1, 2, 3):
             image, labels = synthetic_cells((128, 128), 12, radius=11, touching=0.2, seed=seed)
             np.save(tmp_path / f"{seed}.npy", image)
             project.add_image(tmp_path / f"{seed}.npy", labels=labels)
         config = small_config.with_values(
-            {"target.kind": target, "loss.kind": "cross_entropy", "train.steps": 100, "train.seconds": 600}
+            {"target.kind": target, "loss.kind": "cross_entropy", "train.steps": 150, "train.seconds": 600}
         )
         model = train_once(project, config)
         assert project.model_card(model).out_channels == {"flows": 3, "rays": 33}[target]
@@ -432,8 +431,31 @@ def test_from_corrections_to_labels(tmp_path, small_config, target):
         truth = project.load_labels(first)[0]
         counts = instance_counts(truth, found, threshold=0.5)
         assert counts["tp"] >= 0.5 * len(np.unique(truth[truth > 0]))
+        middle = tuple(int(n) for n in np.argwhere(truth == truth[truth > 0][0]).mean(0).round())
+        asked = Asking("gradcam", point=middle)
+        (told,) = [e for e in run(ExplainJob(project.path, first, model, asked)) if isinstance(e, MapFound)]
+        assert np.isfinite(told.map).all()
+        assert any(isinstance(e, ReasonsFound) for e in run(WhyJob(project.path, first, model, middle)))
+        own = project.model_config(model)
+        assert "distance target" in live_reason(own, "instance")
         with pytest.raises(CellsegError, match="distance target"):
-            list(run(FitJob(project.path, first, (model,), project.model_config(model).target)))
+            list(run(FitJob(project.path, first, (model,), own.target)))
+
+
+@pytest.mark.parametrize("target", ["flows", "rays"])
+def test_volumes_are_learnt_and_predicted(tmp_path, target):
+    pixels, truth = synthetic_cells((8, 64, 72), 12, radius=10, touching=0, seed=3)
+    np.save(tmp_path / "v.npy", pixels)
+    config = Config().with_values(
+        ["model.kind=unet3d", "model.width=2", "train.patch=64", "train.depth=8", "train.batch=2", "train.steps=4",
+         "train.checks=1", f"target.kind={target}"]
+    )  # fmt: skip
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "v.npy", labels=truth, axes="ZYX", spacing_um=(2.0, 1.0, 1.0))
+        model = train_once(project, config)
+        assert project.model_card(model).out_channels == {"flows": 4, "rays": 97}[target]
+        (predicted,) = [e for e in run(PredictJob(project.path, ("v",), (model,))) if isinstance(e, Predicted)]
+        assert predicted.labels.shape == truth.shape
 
 
 def test_other_targets_are_learnt_as_before():
