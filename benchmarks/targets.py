@@ -1,6 +1,6 @@
 """What the targets of objects are worth beside each other: `study` over target.kind, and how long coding takes.
 
-usage: python benchmarks/targets.py [--seeds 2] [--steps 200] [--only learn|time] [--loss cross_entropy]
+usage: python benchmarks/targets.py [--seeds 2] [--steps 200] [--only learn|time] [--loss cross_entropy] [--kinds flows/rays]
 
 Fluorescent nuclei of dsb2018 (needs ../shared/data): a dozen images of the splits train and val are learnt, the test
 images measure. Same small U-Net from random weights, same patches and number of steps for all. Times are of exact
@@ -47,7 +47,7 @@ def learnt(options: argparse.Namespace) -> dict[str, Any]:
         values = {"train.steps": options.steps, "train.seconds": 100_000, "train.checks": 1, "train.extend": 0}
         values |= {"train.batch": 4, "train.patch": 128, "train.averaging": 0.95, "loss.kind": options.loss}
         values |= {"model.kind": "unet", "model.width": options.width}
-        kinds = "/".join(t.kind for t in TARGETS)
+        kinds = options.kinds or "/".join(t.kind for t in TARGETS)
         arguments = ["study", path, "--factors", f"target.kind={kinds}", "--repeats", str(options.seeds)]
         for name, value in values.items():
             arguments += ["--set", f"{name}={value}"]
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--kinds", default="", help="some of the targets, with / between them")
     parser.add_argument("--loss", default="dice_focal")
     parser.add_argument("--only", choices=("learn", "time"))
     options = parser.parse_args()
@@ -103,7 +104,7 @@ def main() -> None:
     if options.only != "learn":
         results["time"] = timed()
     if options.only != "time":
-        results[f"nuclei, {options.loss}"] = learnt(options)
+        results[f"nuclei, {options.loss}{options.kinds and ', '}{options.kinds}"] = learnt(options)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -369,7 +369,7 @@ def test_errors_are_the_published_ones():
     p = values[:, :1]
     error = ((lengths - wanted).abs().mean(1, keepdim=True) * p).sum() / p.sum()
     rest = 1e-4 * ((1 - p) * lengths.mean(1, keepdim=True)).mean()
-    found = Config(target=Rays(rays=8), loss=CrossEntropy()).build_loss()(output, values, known)
+    found = Config(target=Rays(rays=8, weight=0.2), loss=CrossEntropy()).build_loss()(output, values, known)
     torch.testing.assert_close(found, bce + 0.2 * (error + rest))
 
 
