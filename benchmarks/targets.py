@@ -1,6 +1,7 @@
 """What the targets of objects are worth beside each other: `study` over target.kind, and how long coding takes.
 
-usage: python benchmarks/targets.py [--seeds 2] [--steps 200] [--only learn|time] [--loss cross_entropy] [--kinds flows/rays]
+usage: python benchmarks/targets.py [--seeds 2] [--steps 200] [--only learn|time] [--loss cross_entropy]
+           [--kinds flows/rays]
 
 Fluorescent nuclei of dsb2018 (needs ../shared/data): a dozen images of the splits train and val are learnt, the test
 images measure. Same small U-Net from random weights, same patches and number of steps for all. Times are of exact
