@@ -14,7 +14,18 @@ from skimage.segmentation import watershed
 from napari_cellseg.evaluation import instance_counts
 from napari_cellseg.kernels import blur
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import Boundary, Distance, Foreground, Semantic, decode, decode_into, part, typical_radius
+from napari_cellseg.targets import (
+    Boundary,
+    Distance,
+    Flows,
+    Foreground,
+    Rays,
+    Semantic,
+    decode,
+    decode_into,
+    part,
+    typical_radius,
+)
 
 
 def noise(shape, channels, seed, levels=0):
@@ -32,7 +43,15 @@ def noise(shape, channels, seed, levels=0):
 @settings(max_examples=40, deadline=None)
 @given(
     target=st.sampled_from(
-        [Distance(min_size=5), Distance(min_size=0, smooth=0, prominence=0.3), Boundary(min_size=3)]
+        [
+            Distance(min_size=5),
+            Distance(min_size=0, smooth=0, prominence=0.3),
+            Boundary(min_size=3),
+            Flows(min_size=2, steps=20),
+            Flows(min_size=6, steps=200, error=0),
+            Rays(min_size=1, rays=8, scale=3),
+            Rays(min_size=1, scale=5, overlap=0.2, threshold=0.3),
+        ]
     ),
     shape=st.sampled_from([(1, 70, 90), (9, 33, 41), (3, 64, 20)]),
     voxels=st.sampled_from([150, 900, 4000]),
@@ -42,7 +61,7 @@ def noise(shape, channels, seed, levels=0):
     seed=st.integers(0, 1000),
 )
 def test_blocks_of_any_size_give_the_labels_of_the_whole(target, shape, voxels, chunk, planar, levels, seed):
-    probabilities = noise(shape, target.channels(1), seed, levels)
+    probabilities = noise(shape, target.channels(1, 2 if planar else 3), seed, levels)
 
     def read(box):
         return probabilities[(slice(None), *box)]

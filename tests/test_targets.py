@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from napari_cellseg.evaluation import agreement_map, instance_counts
 from napari_cellseg.matching import join_slices, mostly_known
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import TARGETS, Boundary, Distance, Semantic, decode, drop_small
+from napari_cellseg.targets import TARGETS, Boundary, Distance, Flows, Rays, Semantic, decode, drop_small
 
-INSTANCES = [Boundary(), Boundary(edge="dilation", width=1), Distance()]
+INSTANCES = [Boundary(), Boundary(edge="dilation", width=1), Distance(), Flows(), Rays()]
 NAMES = lambda t: f"{t.kind}-{getattr(t, 'edge', '')}"  # noqa: E731
 
 
@@ -25,7 +25,8 @@ def test_encoding_gives_probabilities(cls, shape):
     _, labels = synthetic_cells(shape, 8, radius=8)
     target = cls()
     encoded = target.encode(labels)
-    assert encoded.shape == (target.channels(1), *shape)
+    assert encoded.shape == (target.channels(1, len(shape)), *shape)
+    assert 1 <= target.probabilities(1, len(shape)) <= len(encoded)
     assert encoded.dtype == np.float32
     assert encoded.min() >= 0
     assert encoded.max() <= 1
@@ -48,8 +49,9 @@ def test_decoding_an_encoding_gives_the_objects_back(target, seed, n):
         if not labels[halo].any():
             labels[disk] = id
     decoded = decode(target.model_copy(update={"min_size": 0}), target.encode(labels))
-    assert (decoded > 0).tolist() == (labels > 0).tolist()
-    assert same_objects(labels, decoded, iou=0.99)
+    star = target.kind == "rays"  # an outline between rays is not the object to the voxel
+    assert star or (decoded > 0).tolist() == (labels > 0).tolist()
+    assert same_objects(labels, decoded, iou=0.9 if star else 0.99)
 
 
 @pytest.mark.parametrize("target", INSTANCES, ids=NAMES)
@@ -59,9 +61,8 @@ def test_touching_cells_are_parted(target, shape):
     if gap and len(shape) == 3:
         pytest.skip("edges made slice by slice do not part what touches across slices, as documented")
     _, labels = synthetic_cells(shape, 25, radius=12, touching=0.6, seed=4)
-    decoded = decode(
-        target.model_copy(update={"min_size": 10}), target.encode(labels, spacing=(2.0, 1, 1)[-len(shape) :])
-    )
+    spacing = (2.0, 1.0, 1.0)[-len(shape) :]
+    decoded = decode(target.model_copy(update={"min_size": 10}), target.encode(labels, spacing=spacing), spacing)
     counts = instance_counts(labels, decoded, threshold=0.5 if gap else 0.7)
     assert counts["tp"] >= 0.85 * (counts["tp"] + counts["fn"])
 
@@ -71,7 +72,8 @@ def test_an_object_may_fill_the_image(cls):
     full = np.ones((40, 50), np.uint32)
     encoded = cls().encode(full)
     assert np.isfinite(encoded).all()
-    assert (decode(cls(), encoded) == 1).all()
+    found = decode(cls(), encoded) == 1
+    assert found.mean() > 0.95 if cls is Rays else found.all()
 
 
 @settings(max_examples=30, deadline=None)
@@ -110,7 +112,7 @@ def test_edges_by_dilation_lie_round_every_object_and_on_both_sides_of_a_contact
     np.testing.assert_array_equal(background + edge + interior, 1)
 
 
-@pytest.mark.parametrize("target", [Distance(), Boundary()], ids=["distance", "boundary"])
+@pytest.mark.parametrize("target", [Distance(), Boundary(), Flows(), Rays()], ids=NAMES)
 @pytest.mark.parametrize("background", [True, False])
 def test_ids_as_large_as_they_come_cost_no_memory(target, background):
     """A table over the ids would take 34 GB; the label after the largest one is a person's to paint."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
@@ -49,7 +49,8 @@ class Patch:
 class Cut:
     """Where a patch is taken: slices of the source, centre (x, y) and side in pixels; whether targets are classes.
 
-    A fixed one is not shifted.
+    A fixed one is not shifted. The target comes with a `rim` all round, in which nothing is mirrored: what is then to
+    be encoded from it goes on beyond the patch, but not beyond the image.
     """
 
     slices: NDArray[np.int64]
@@ -58,6 +59,7 @@ class Cut:
     side: int
     hard: bool
     fixed: bool = False
+    rim: int = 0
 
 
 class AugmentationBase(Settings):
@@ -76,7 +78,10 @@ class AugmentationBase(Settings):
         grid = self.grid(cut, rng)
         soft = cv2.INTER_NEAREST if cut.hard else cv2.INTER_LINEAR
         pixels = _warp(source.pixels, cut, grid, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101)
-        target = _warp(source.target, cut, grid, soft, cv2.BORDER_REFLECT_101)
+        if cut.rim:
+            target = _warp(source.target, cut, _wider(grid, cut.rim), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+        else:
+            target = _warp(source.target, cut, grid, soft, cv2.BORDER_REFLECT_101)
         known = _warp(source.known[None], cut, grid, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)[0] > 0
         known[cut.outside] = False
         return Patch(self.tone(pixels, rng), target, known)
@@ -357,7 +362,7 @@ def _shifted(cut: Cut, rng: Rng) -> Cut:
     if cut.fixed:
         return cut
     shift = np.round(rng.uniform(-cut.side / 4, cut.side / 4, 2))
-    return Cut(cut.slices, cut.outside, (cut.centre[0] + shift[0], cut.centre[1] + shift[1]), cut.side, cut.hard)
+    return replace(cut, centre=(cut.centre[0] + shift[0], cut.centre[1] + shift[1]))
 
 
 def _affine(cut: Cut, matrix: NDArray[np.floating[Any]]) -> Grid:
@@ -368,19 +373,25 @@ def _affine(cut: Cut, matrix: NDArray[np.floating[Any]]) -> Grid:
     return x.astype(np.float32), y.astype(np.float32)
 
 
+def _wider(grid: Grid, rim: int) -> Grid:
+    """A grid that goes on for `rim` pixels on all sides as it comes to its borders."""
+    x, y = (np.pad(g, rim, mode="reflect", reflect_type="odd") for g in grid)
+    return x, y
+
+
 def _warp(values: NDArray[Any], cut: Cut, grid: Grid, interpolation: int, border: int) -> Float:
-    """(C, Z, Y, X) -> (C, depth, side, side), reading only the part that the grid reaches."""
+    """(C, Z, Y, X) -> (C, depth, *grid), reading only the part that the grid reaches."""
     height, width = values.shape[-2:]
     x, y = grid if border == cv2.BORDER_CONSTANT else (_reflected(grid[0], width), _reflected(grid[1], height))
     top, left = max(0, int(y.min()) - 2), max(0, int(x.min()) - 2)
     bottom, right = min(height, int(y.max()) + 3), min(width, int(x.max()) + 3)
     if bottom <= top or right <= left:
-        return np.zeros((len(values), len(cut.slices), cut.side, cut.side), np.float32)
+        return np.zeros((len(values), len(cut.slices), *x.shape), np.float32)
     part = values[:, cut.slices, top:bottom, left:right].astype(np.float32)
     x, y = x - np.float32(left), y - np.float32(top)
     mode = cv2.BORDER_CONSTANT if border == cv2.BORDER_CONSTANT else cv2.BORDER_REPLICATE
     out = [cv2.remap(np.ascontiguousarray(p), x, y, interpolation, borderMode=mode) for c in part for p in c]
-    return np.asarray(np.stack(out).reshape(len(values), len(cut.slices), cut.side, cut.side), np.float32)
+    return np.asarray(np.stack(out).reshape(len(values), len(cut.slices), *x.shape), np.float32)
 
 
 def _reflected(at: Float, n: int) -> Float:

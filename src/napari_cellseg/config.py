@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tomli_w
 from pydantic import Field, field_validator, model_validator
@@ -17,6 +17,9 @@ from .models import Model, Smp
 from .preprocess import Recipe
 from .settings import Settings, validated
 from .targets import Distance, Semantic, Target
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Values = Sequence[str] | Mapping[str, Any]
 """Settings as texts ``train.seconds=60``, or as a mapping ``{"train.seconds": 60}``."""
@@ -204,6 +207,10 @@ class Config(Settings):
             augmentation = {"kind": "standard", "scale": train.pop("scale")} | dict(values.get("augmentation", {}))
             return values | {"train": train, "augmentation": augmentation}
         return values
+
+    def build_loss(self) -> nn.Module:
+        """The loss of all channels of the target."""
+        return self.target.loss(self.loss.build(exclusive=self.target.exclusive))
 
     def to_toml(self) -> str:
         """The whole configuration as TOML."""

@@ -119,6 +119,7 @@ def for_prediction(config: Config, settings: Values) -> Config:
     if (
         any(getattr(changed, name) != getattr(config, name) for name in fixed)
         or changed.target.kind != config.target.kind
+        or any(getattr(changed.target, name) != getattr(config.target, name) for name in config.target.coding)
     ):
         raise CellsegError(
             "A trained model keeps its recipe, network and kind of target.",

@@ -5,8 +5,9 @@ What is held out is masked here and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,16 @@ from numpy.typing import NDArray
 
 from .._types import Float
 from ..augmentation import Patch
+from ..boxes import grown, relative
 from ..config import Config
+from ..matching import numbered
 from ..project import Holdout, ImageRecord, Project, automatic_truth, holdout_mask, known_mask, zoom_of
 from ..zoom import Zoom
 
 Places = NDArray[np.int64]
 """(M, 3) positions of voxels: z, y, x."""
+RIM = 32
+"""Pixels round a patch in which its objects go on, where it is encoded by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +36,7 @@ class Plane:
     pixels
         (C, Z, Y, X) float32.
     target
-        (K, Z, Y, X) float32.
+        (K, Z, Y, X) float32; where patches are encoded by themselves, the numbers of objects (1, Z, Y, X).
     known
         (Z, Y, X) bool: what may be learnt from.
     held_out
@@ -42,6 +47,8 @@ class Plane:
         Positions of the other known voxels.
     exclusive
         Whether the target's channels are classes.
+    encode
+        Turns the numbers of objects of a patch (1, z, y, x) into its target, of targets that ask for that.
     objects, held_objects
         How many objects (or classes) are learnt from, and how many judge.
     """
@@ -56,12 +63,20 @@ class Plane:
     exclusive: bool = True
     objects: int = 0
     held_objects: int = 0
+    encode: Callable[[Float], Float] | None = None
     _places: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def patch(self) -> Patch:
         """All of it, as augmentation takes it."""
         return Patch(self.pixels, self.target, self.known)
+
+    def target_in(self, box: tuple[slice, slice, slice]) -> Float:
+        """The target of a part (K, z, y, x)."""
+        if self.encode is None:
+            return self.target[:, *box]
+        wide = grown(box, (0, RIM, RIM), self.known.shape)
+        return self.encode(self.target[:, *wide])[:, *relative(box, wide)]
 
     @cached_property
     def classes(self) -> NDArray[np.uint8]:
@@ -112,12 +127,15 @@ def read_planes(
     for z in [slice(None)] if whole else [slice(z, z + 1) for z in np.flatnonzero(flat[1].any((1, 2)))]:
         plane_labels, plane_known, plane_held, plane_fresh = (a[z] for a in flat)
         learnt = plane_known & ~plane_held
-        target = _encoded(plane_labels, config, len(project.classes), spacing)
+        encode = partial(_encoded, config=config, n_classes=len(project.classes), spacing=spacing)
+        by_patch = config.target.by_patch
+        target = numbered(plane_labels)[0][None].astype(np.float32) if by_patch else encode(plane_labels)
         planes.append(
             Plane(
                 record.id, pixels[:, z], target, learnt, plane_held,
                 np.argwhere(plane_fresh), np.argwhere(learnt & ~plane_fresh), config.target.exclusive,
                 _count(plane_labels, learnt), _count(plane_labels, plane_held),
+                partial(_patch_encoded, encode) if by_patch else None,
             )
         )  # fmt: skip
     return planes
@@ -141,9 +159,14 @@ def _seen(planes: NDArray[Any], zoom: Zoom, *, nearest: bool = False) -> NDArray
     return np.ascontiguousarray(zoom.into(planes, nearest=nearest)[..., :y, :x])
 
 
+def _patch_encoded(encode: Callable[[NDArray[np.uint32]], Float], numbers: Float) -> Float:
+    """Numbers of objects (1, z, y, x) -> (K, z, y, x)."""
+    return encode(numbers[0].astype(np.uint32))
+
+
 def _encoded(labels: NDArray[np.uint32], config: Config, n_classes: int, spacing: tuple[float, ...] | None) -> Float:
-    """(Z, Y, X) -> (K, Z, Y, X); a single plane is encoded in 2D."""
-    if len(labels) > 1:
+    """(Z, Y, X) -> (K, Z, Y, X); a plane is encoded in 2D."""
+    if len(labels) > 1 or (config.target.by_patch and config.model.dimensions == 3):
         return config.target.encode(labels, n_classes, spacing)
     return config.target.encode(labels[0], n_classes)[:, None]
 

@@ -18,13 +18,14 @@ from ..augmentation import Cut, Patch
 from ..config import Config
 from ..errors import CellsegError
 from ..project import ImageRecord, Project, kinds_of_images
-from ._planes import Places, Plane, read_planes
+from ._planes import RIM, Places, Plane, read_planes
 
 AHEAD = 2
 """Steps that may be prepared ahead; what a step's loss teaches about hard places is seen so many steps later."""
 _MEMORY = 64
 """Steps whose places are remembered as hard or easy."""
 _TRIES = 50
+_INNER = slice(RIM, -RIM)
 SEEN = 8
 """Patches that are learnt from are validated on, too, but no more than so many, and no more than judge."""
 
@@ -144,8 +145,11 @@ class TrainingSet:
         fixed = self.config.sampling.places == "every"
         slices, outside = _slices(draw.centre[0], self.depth, plane.known.shape[0], None if fixed else rng)
         centre = (float(draw.centre[2]), float(draw.centre[1]))
-        cut = Cut(slices, outside, centre, self.config.train.patch, self.config.target.exclusive, fixed)
-        return self.config.augmentation(plane.patch, cut, rng)
+        hard, rim = self.config.target.exclusive, 0 if plane.encode is None else RIM
+        patch = self.config.augmentation(
+            plane.patch, Cut(slices, outside, centre, self.config.train.patch, hard, fixed, rim), rng
+        )
+        return patch if plane.encode is None else replace(patch, target=plane.encode(patch.target)[..., *(_INNER,) * 2])
 
     def learnt(self, step: int, draws: Sequence[Draw], losses: Sequence[float]) -> None:
         """Remember how hard the places of a step were."""
@@ -361,7 +365,7 @@ def _as_it_is(
     plane: Plane, box: tuple[slice, slice, slice], size: tuple[int, int, int], where: NDArray[np.bool_]
 ) -> Patch:
     """A patch as it is, padded by reflection to `size`; what counts is `where` in its plane."""
-    pixels, target, held = plane.pixels[:, *box], plane.target[:, *box], where[box]
+    pixels, target, held = plane.pixels[:, *box], plane.target_in(box), where[box]
     missing = [n - m for n, m in zip(size, held.shape, strict=True)]
     mirror = all(m < n for m, n in zip(missing, held.shape, strict=True))
     mode: Literal["reflect", "edge"] = "reflect" if mirror else "edge"

@@ -28,6 +28,7 @@ from ..evaluation import Item, by_worth, mean_scores, review_order, score_image,
 from ..events import Event, Judged, Notice, Predicted, RoundScored
 from ..probabilities import kept_path, open_kept
 from ..project import CORRECTED, Project, begin_with, difference
+from ..targets import tells_doubt
 from ._scratch import Runner, Truth, approved_truth, measured, scratch_project
 
 
@@ -166,6 +167,8 @@ class Annotator:
         try:
             kept = open_kept(kept_path(self.project.path, id))
         except CellsegError:
+            return None
+        if not tells_doubt(kept.target):
             return None
         return kept.doubt(self.project.task == "semantic" and len(self.project.classes) > 1)
 

@@ -98,7 +98,8 @@ def _varied(own: Variant, factors: Sequence[Varied], levels: Sequence[str], give
     """A variant with one level of every factor, the first factor first."""
     pairs = zip(factors, levels, strict=True)
     variant = reduce(lambda variant, pair: pair[0].factor.change(variant, pair[1], given), pairs, own)
-    variant.config.loss.check(variant.config.target.channels(len(given.project.classes)))
+    target, dimensions = variant.config.target, variant.config.model.dimensions
+    variant.config.loss.check(target.probabilities(len(given.project.classes), dimensions))
     return variant
 
 

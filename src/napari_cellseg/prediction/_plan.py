@@ -33,6 +33,8 @@ class Plan:
         Sides of a tile (Z, Y, X) of the first pass.
     seconds, bytes
         Estimates for the whole image.
+    channels
+        For every pass, by its axis: which channels of the whole those of its tiles are.
     """
 
     axes: tuple[int | None, ...]
@@ -44,6 +46,12 @@ class Plan:
     bytes: int
     planar: bool
     in_memory: bool
+    channels: dict[int | None, tuple[int, ...]]
+
+    @property
+    def n_channels(self) -> int:
+        """Of the whole, which passes along several axes may say together."""
+        return 1 + max(max(c) for c in self.channels.values())
 
 
 def make_plan(
@@ -81,12 +89,18 @@ def make_plan(
     largest = max(_at_once(t, stretch) for t in cut)
     batch = options.batch or _batch(first, int(largest), per_voxel, options.memory * 1e9)
     voxels = sum(_at_once(t, stretch) * _thickness(t) for t in cut)
-    channels = first.card.out_channels
+    whose = {axis: _channels(first, axis if len(axes) > 1 else None) for axis in axes}
+    channels = 1 + max(max(c) for c in whose.values())
     kept = math.prod(shape) * (2 * channels + 8) if fits(channels, shape) else 300_000_000
     return Plan(
         axes, tuple(cut), _sides(shape, side, axes[0]), overlap, batch, speed * voxels,
-        int(per_voxel * largest * batch) + kept, axes == (0,), fits(channels, shape),
+        int(per_voxel * largest * batch) + kept, axes == (0,), fits(channels, shape), whose,
     )  # fmt: skip
+
+
+def _channels(model: Predictor, axis: int | None) -> tuple[int, ...]:
+    """Channels of the whole that a pass says; one alone says its own."""
+    return model.config.target.in_volume(axis, model.card.out_channels)
 
 
 def _at_once(tile: Tile, stretch: float) -> float:

@@ -163,8 +163,9 @@ class Predictor:
             return np.concatenate([self.probabilities(part, flips=flips) for part in parts])
         if not flips:
             return self._fitting(stack)
-        mirrors = _MIRRORS[self.dimensions]
-        return np.asarray(np.mean([np.flip(self._fitting(np.flip(stack, m)), m) for m in mirrors], axis=0))
+        mirrored = self.config.target.mirrored
+        views = ((m, np.flip(self._fitting(np.flip(stack, m)), m)) for m in _MIRRORS[self.dimensions])
+        return np.asarray(np.mean([mirrored(view, m) for m, view in views], axis=0))
 
     def rest(self) -> None:
         """Give back memory that waits for the next tile."""

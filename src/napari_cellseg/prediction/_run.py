@@ -158,6 +158,7 @@ class _Run:
         options = self.options.model_copy(update={"mode": self._mode()})
         self.zooms = self._zooms()
         self.plan = make_plan(self.models, self.shape, options, self._stretch(), self.zooms)
+        self._check_views()
         self.queue = Queue(self.plan.tiles, (max(self.plan.side[1:]) / 3.0, 1.0, 1.0))
         self.blend: Blend | None = None
         self.spread: Blend | None = None
@@ -184,7 +185,7 @@ class _Run:
         On 16 embryo volumes (1.75 x 0.8 x 0.8 um) an early base model reached AP@0.5 0.669 so, 0.385 slice by slice.
         """
         auto = self.options.mode == "auto" and self.first.dimensions == 2
-        cubes = bool(self.spacing) and self._stretch() <= STRETCH
+        cubes = bool(self.spacing) and self._stretch() <= STRETCH and not self.target.obstacle(2, axes=3)
         return "three axes" if auto and cubes and self.shape[0] >= DEPTH else self.options.mode
 
     @property
@@ -278,6 +279,17 @@ class _Run:
                     "Choose models of one project with the same target.",
                 )
 
+    def _check_views(self) -> None:
+        """Refuse what the target cannot be asked."""
+        options, axes = self.options, len(self.plan.axes)
+        if reason := self.target.obstacle(
+            self.first.dimensions, flips=options.flips, axes=axes, doubt=options.uncertainty
+        ):
+            raise CellsegError(
+                f"Model {self.first.id} cannot predict so: {reason}.",
+                "Leave predict.flips and predict.uncertainty out, and set predict.mode=auto.",
+            )
+
     def _open(self) -> None:
         """Allocate what tiles are added to; needs a folder only for what is larger than memory."""
         if not self.plan.in_memory and self.request.folder is None:
@@ -286,12 +298,12 @@ class _Run:
             )
         folder = None if self.plan.in_memory else self.request.folder
         self.views = [Processed(m.config.recipe, self.pixels) for m in self.models]
-        passes, planar = len(self.plan.axes), self.plan.planar
-        shape = (self.first.card.out_channels, *self.shape)
-        self.blend = Blend(allocate(shape, "uint16", folder, PART, planar), passes)
+        planar, channels = self.plan.planar, self.plan.channels
+        shape = (self.plan.n_channels, *self.shape)
+        self.blend = Blend(allocate(shape, "uint16", folder, PART, planar), channels)
         if len(self.models) > 1:
             spread = allocate((1, *self.shape), "uint16", folder, "disagreement.zarr", planar)
-            self.spread = Blend(spread, passes)
+            self.spread = Blend(spread, dict.fromkeys(channels, (0,)))
 
     def _stretch(self) -> float:
         """How many times a voxel is as deep as wide."""
@@ -311,7 +323,7 @@ class _Run:
         for model, view, zoom in zip(self.models, self.views, self.zooms, strict=True):
             stack = np.concatenate([_to_stack(self._read(view, t.box), t.axis, self.spacing) for t in batch])
             seen = model.probabilities(zoom.into(stack), flips=self.options.flips, budget=self.options.memory * 1e9)
-            found = zoom.back(seen, (stack.shape[-2], stack.shape[-1]))
+            found = self.target.resized(zoom.back(seen, (stack.shape[-2], stack.shape[-1])), zoom.factor)
             parts = np.split(found, len(batch))
             per_model.append([_from_stack(p, t) for p, t in zip(parts, batch, strict=True)])
         return [self._combined([m[k] for m in per_model]) for k in range(len(batch))]
@@ -345,7 +357,7 @@ class _Run:
             nothing = np.zeros((0,) * (2 if flat else 3), np.uint32)
             return TileDone(self.name, span[1:] if flat else span, nothing, self.queue.n_done, total, seconds)
         assert self.blend is not None
-        probabilities = self.blend.read_partial(tile.box, self.queue.done_in(tile.box), len(self.plan.axes))
+        probabilities = self.blend.read_partial(tile.box, self.queue.done_in(tile.box))
         return self._tile_done(tile.box, probabilities, self.queue.n_done, total)
 
     def _glimpse(self) -> Iterator[TileDone]:
@@ -362,7 +374,8 @@ class _Run:
         yield self._tile_done((box[0], box[1], box[2]), values, 0, len(self.plan.tiles))
 
     def _tile_done(self, box: Box, probabilities: Float, done: int, total: int) -> TileDone:
-        planar, spacing = self.plan.planar or box[0].stop - box[0].start == 1, self.spacing
+        thin = self.first.dimensions == 2 and box[0].stop - box[0].start == 1
+        planar, spacing = self.plan.planar or thin, self.spacing
         shape: Shape = probabilities.shape[1:]
         labels = np.zeros(shape, np.uint32)
         decode_into(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from ..errors import CellsegError
 from ..probabilities import UNIT, scaled
 from ._tiles import Tile
 
+Channels = Mapping[int | None, tuple[int, ...]]
+"""For every pass, by its axis: which channels of the whole those of its tiles are."""
 IN_MEMORY = 600_000_000
 """Results up to this many bytes stay in memory."""
 
@@ -30,34 +32,46 @@ class Blend:
     ----------
     data
         (K, Z, Y, X) uint16, numpy or zarr.
+    channels
+        Where passes along several axes say different channels; None: there is one pass of all.
     """
 
-    def __init__(self, data: Any, passes: int = 1) -> None:
-        self.data, self._share = data, UNIT / passes
+    def __init__(self, data: Any, channels: Channels | None = None) -> None:
+        self.data = data
         self.shape: Shape = tuple(data.shape[1:])
+        every = tuple(range(data.shape[0]))
+        self._channels = channels or {None: every, 0: every}
+        passes = [sum(k in c for c in channels.values()) if channels else 1 for k in every]
+        self._share = (UNIT / np.array(passes, np.float32))[:, None, None, None]
 
     def add(self, tile: Tile, values: Float) -> None:
         """Add a tile's probabilities (K, z, y, x)."""
-        weighted = np.rint(values * (tile.weight() * np.float32(self._share))).astype(np.uint16)
+        channels, at = list(self._channels[tile.axis]), (slice(None), *tile.box)
+        weighted = np.rint(values * (tile.weight() * self._share[channels])).astype(np.uint16)
+        if len(channels) < self.data.shape[0]:
+            some, weighted = weighted, np.zeros((self.data.shape[0], *weighted.shape[1:]), np.uint16)
+            weighted[channels] = some
         if isinstance(self.data, np.ndarray):
-            self.data[(slice(None), *tile.box)] += weighted
+            self.data[at] += weighted
         else:
-            self.data[(slice(None), *tile.box)] = self.data[(slice(None), *tile.box)] + weighted
+            self.data[at] = self.data[at] + weighted
 
     def read(self, box: Box) -> Float:
         """Probabilities (K, z, y, x) float32 of a finished part."""
         return scaled(np.asarray(self.data[(slice(None), *box)]))
 
-    def read_partial(self, box: Box, done: Sequence[Tile], passes: int) -> Float:
-        """Probabilities of a box where only some of the tiles have been added."""
-        weight = np.zeros(tuple(s.stop - s.start for s in box), np.float32)
+    def read_partial(self, box: Box, done: Sequence[Tile]) -> Float:
+        """Probabilities of a box where only some of the tiles have been added; a half where nothing is said yet."""
+        weight = np.zeros((self.data.shape[0], *(s.stop - s.start for s in box)), np.float32)
         for tile in done:
             shared = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(tile.box, box, strict=True)]
             if all(a < b for a, b in shared):
                 z, y, x = (slice(a, b) for a, b in shared)
                 at = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip((z, y, x), box, strict=True))
-                weight[at] += tile.weight((z, y, x))
-        return np.asarray(np.clip(self.read(box) * passes / np.maximum(weight, 1e-3), 0, 1), np.float32)
+                weight[list(self._channels[tile.axis]), at[0], at[1], at[2]] += tile.weight((z, y, x))
+        mean = self.read(box) * (UNIT / self._share) / np.maximum(weight, 1e-3)
+        mean[1:][weight[1:] == 0] = 0.5  # of flows none; without a foreground of its own it makes no object
+        return np.asarray(np.clip(mean, 0, 1), np.float32)
 
 
 def allocate(shape: tuple[int, ...], dtype: str, folder: Path | None, name: str, planar: bool) -> Any:

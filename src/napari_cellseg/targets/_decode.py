@@ -18,23 +18,23 @@ from .._types import Box3 as Box
 from .._types import Float, Labels, Spacing
 from .._types import Shape3 as Shape
 from ..boxes import grown, relative
+from ._base import Finding, Read, Reading, TargetBase
 from ._common import radii
-from ._instances import InstanceTarget, TargetBase
+from ._instances import InstanceTarget
 from ._semantic import ClassTarget
 from ._watershed import BLOCK, DecodingStopped, blocks, segment
 
-Read = Callable[[Box], Float]
-"""Box inside the image -> (K, z, y, x) float32 probabilities."""
 _WINDOW = (32, 512, 512)
 
 
 def decode(target: TargetBase, probabilities: Float, spacing: Spacing = None) -> Labels:
     """Probabilities (K, Z, Y, X) or (K, Y, X) of a whole image in memory -> labels (Z, Y, X) or (Y, X)."""
-    volume = probabilities[:, None] if probabilities.ndim == 3 else probabilities
+    flat = probabilities.ndim == 3
+    volume = probabilities[:, None] if flat else probabilities
     shape: Shape = volume.shape[1:]
     out = np.zeros(shape, np.uint32)
-    decode_into(target, lambda box: volume[(slice(None), *box)], shape, out, spacing=spacing)
-    return out[0] if probabilities.ndim == 3 else out
+    decode_into(target, lambda box: volume[(slice(None), *box)], shape, out, spacing=spacing, planar=flat)
+    return out[0] if flat else out
 
 
 def decode_into(
@@ -64,16 +64,21 @@ def decode_into(
     radius
         Typical radius of the objects (pixels) where it is known, see `typical_radius`.
     ease
-        Objects begin at this share of the threshold, see `InstanceTarget.eased`.
+        Objects begin at this share of the threshold, see `TargetBase.eased`.
     stop
         Asked before every block; raises `DecodingStopped` where it answers True.
     """
     if isinstance(target, ClassTarget):
         return _decode_classes(target, read, shape, out, voxels, stop)
+    target = target.eased(ease)
+    many = max(target.channels(1, 2 if planar else 3) // 4, 1)
+    parts = blocks(shape, planar, chunk, max(voxels // many, 1))
+    if isinstance(target, Finding):
+        lookup = target.find(Reading(read, shape, spacing, planar, parts, stop), out)
+        lookup.write(out, parts)
+        return lookup.n_objects
     if not isinstance(target, InstanceTarget):
         raise TypeError(f"{type(target).__name__} is a target neither of objects nor of classes.")
-    target = target.eased(ease)
-    parts = blocks(shape, planar, chunk, voxels)
     radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
     hills = _Hills(target, read, shape, spacing, planar, radius)
     lookup = segment(

@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy import ndimage as ndi
 
 from .._types import Float, Labels, Spacing
-from ..settings import Settings
+from ._base import TargetBase
 from ._common import anisotropy, depth, per_object_max
 
 
@@ -22,26 +22,6 @@ class Hill:
 
     height: Float
     mask: NDArray[np.bool_]
-
-
-class TargetBase(Settings):
-    """What targets have in common."""
-
-    exclusive: ClassVar[bool] = True
-    """Whether the channels of a voxel are probabilities that add up to one."""
-    instances: ClassVar[bool] = True
-    """Whether decoding numbers single objects; else it names classes."""
-    one_class: ClassVar[bool] = False
-    """Whether it knows a single class only."""
-    min_size: int = Field(30, ge=0, le=1_000_000, description="Smaller predicted objects are removed (voxels).")
-
-    @abstractmethod
-    def channels(self, n_classes: int) -> int:
-        """How many channels a network needs."""
-
-    @abstractmethod
-    def encode(self, labels: Labels, n_classes: int = 1, spacing: Spacing = None) -> Float:
-        """Labels (Z, Y, X) or (Y, X) -> (channels, ...) float32 in [0, 1]."""
 
 
 class InstanceTarget(TargetBase):
@@ -59,11 +39,6 @@ class InstanceTarget(TargetBase):
     @abstractmethod
     def hill(self, probabilities: Float, smooth: Float) -> Hill:
         """Height and mask of a part; `smooth` is its last channel, smoothed by `sigmas`."""
-
-    def eased(self, share: float) -> InstanceTarget:
-        """The same with a lower threshold: for a mean of views that do not all see the same."""
-        threshold = getattr(self, "threshold", None)
-        return self if threshold is None or share == 1 else self.model_copy(update={"threshold": threshold * share})
 
 
 class Boundary(InstanceTarget):
@@ -87,7 +62,7 @@ class Boundary(InstanceTarget):
         """Pieces of the interior stand at 2, everything else below 1: each piece is an object."""
         return 0.999
 
-    def channels(self, n_classes: int) -> int:
+    def channels(self, n_classes: int, dimensions: int = 2) -> int:
         """Background, edge, interior."""
         return 3
 
@@ -128,7 +103,7 @@ class Distance(InstanceTarget):
         """The prominence."""
         return self.prominence
 
-    def channels(self, n_classes: int) -> int:
+    def channels(self, n_classes: int, dimensions: int = 2) -> int:
         """Foreground and distance."""
         return 2
 

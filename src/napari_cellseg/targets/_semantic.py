@@ -13,7 +13,7 @@ from pydantic import Field
 from scipy import ndimage as ndi
 
 from .._types import Float, Labels, Spacing
-from ._instances import TargetBase
+from ._base import TargetBase
 
 Classes = NDArray[np.uint8]
 
@@ -99,7 +99,7 @@ class Semantic(ClassTarget):
         0, ge=0, le=1_000_000, description="After that, smaller regions of the shell are removed (pixels)."
     )
 
-    def channels(self, n_classes: int) -> int:
+    def channels(self, n_classes: int, dimensions: int = 2) -> int:
         """Background and one channel per class."""
         return n_classes + 1
 
@@ -140,7 +140,7 @@ class Foreground(ClassTarget):
     kind: Literal["foreground"] = "foreground"
     threshold: float = Field(0.5, gt=0, lt=1, description="Foreground probability above which a voxel is foreground.")
 
-    def channels(self, n_classes: int) -> int:
+    def channels(self, n_classes: int, dimensions: int = 2) -> int:
         """One."""
         return 1
 

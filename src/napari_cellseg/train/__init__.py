@@ -200,7 +200,7 @@ def _card(record: RunRecord, loop: Loop, patches: TrainingSet, n_classes: int) -
         parent=record.parent,
         created=time.time(),
         in_channels=patches.n_channels,
-        out_channels=config.target.channels(n_classes),
+        out_channels=config.target.channels(n_classes, config.model.dimensions),
         n_classes=n_classes,
         edits_until=record.last_edit,
         images=patches.images,

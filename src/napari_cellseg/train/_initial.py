@@ -43,8 +43,9 @@ def begin(project: Project, config: Config, resume: str | None) -> Beginning:
         record = RunRecord("", parent, learnt, project.db.last_edit())
     _refuse_target(project, config)
     patches = TrainingSet(project, config, record.edits_until)
-    channels = config.target.channels(len(project.classes))
-    config.loss.check(channels)
+    classes, dimensions = len(project.classes), config.model.dimensions
+    config.loss.check(config.target.probabilities(classes, dimensions))
+    channels = config.target.channels(classes, dimensions)
     return Beginning(record, config, folder, patches, channels)
 
 
@@ -68,7 +69,7 @@ def _refuse_target(project: Project, config: Config) -> None:
         has, other = ("objects", "classes") if objects else ("classes", "objects")
         raise CellsegError(
             f"The target {config.target.label()!r} is for {other}, but {project.name} has {has}.",
-            "Set target.kind=distance or boundary; published trainings of classes need a project of classes."
+            "Set target.kind=distance, boundary, flows or rays; trainings of classes need a project of classes."
             if objects
             else "Set target.kind=semantic or, for one class, target.kind=foreground.",
         )

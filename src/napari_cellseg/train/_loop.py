@@ -103,7 +103,7 @@ class Loop:
         self.network, self.teacher = network, teacher
         self.freezing = Freezing(network, config.optimiser)
         self.module, self.optimiser = fabric.setup(network, make_optimiser(network, config))
-        self.loss = config.loss.build(exclusive=config.target.exclusive).to(fabric.device)
+        self.loss = config.build_loss().to(fabric.device)
         self.average = Average(network, config.train.averaging)
         self.is_child = is_child
         keep = is_child and config.train.blend

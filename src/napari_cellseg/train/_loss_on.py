@@ -30,7 +30,7 @@ def loss_on(
     CellsegError
         When the picture cannot be read.
     """
-    loss = config.loss.build(exclusive=config.target.exclusive).to(device.torch)
+    loss = config.build_loss().to(device.torch)
     total, voxels = 0.0, 0
     for batch in whole_image(project, record, config):
         with device.autocast():

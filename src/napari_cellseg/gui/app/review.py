@@ -22,6 +22,7 @@ from ...errors import CellsegError
 from ...evaluation import Item, Order, review_order
 from ...probabilities import kept_path, open_kept
 from ...project import Project, ReviewRecord, frames_beside
+from ...targets import tells_doubt
 from ...tracks import track_doubts
 from .time_line import series_of
 
@@ -78,8 +79,9 @@ class Review:
             try:
                 kept = open_kept(kept_path(project.path, image))
                 whole = tuple(slice(o, o + n) for o, n in zip(kept.origin, kept.shape[1:], strict=True))
-                doubt = np.zeros(labels.shape, np.uint8)
-                doubt[whole] = kept.doubt(exclusive)
+                doubt = np.zeros(labels.shape, np.uint8) if tells_doubt(kept.target) else None
+                if doubt is not None:
+                    doubt[whole] = kept.doubt(exclusive)
             except CellsegError:
                 doubt = None
             beside = _on_disk(project.path, near)

@@ -28,7 +28,7 @@ from .panel_drafts import DraftPanel
 from .settings_form import SettingsForm
 from .widgets import ActionButton, heading, hint, items, row
 
-_THRESHOLDS = ("threshold", "prominence", "smooth", "min_size", "fill_holes", "closing")
+_THRESHOLDS = ("threshold", "prominence", "smooth", "error", "overlap", "min_size", "fill_holes", "closing")
 _OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "ease", "join_overlap")
 
 
