@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from ..errors import CellsegError
 from ..events import ObjectsMeasured, Skipped, Stopped
 from ..images import LABEL_FORMATS, write_labels
-from ..measurement import CellRules, Cells, check_table_path, write_table
-from ..project import Project
+from ..measurement import CellRules, Cells, check_table_path, with_classes, write_table
+from ..project import Project, object_classes
 from ._cell_objects import Together, cell_roles, cells_of_image
+from ._object_classes import ObjectsSaid, cells_said, told_classes
 from ._work import Stop, Work
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop
         check_table_path(how.csv)
     if how.format not in LABEL_FORMATS:
         raise CellsegError(f"Labels are not written as {how.format!r}.", f"Use one of {', '.join(LABEL_FORMATS)}.")
-    tables, left_out, files = [], [], list[Path]()
+    tables, known, left_out, files = dict[str, pd.DataFrame](), dict[str, ObjectsSaid](), [], list[Path]()
     for id in wanted:
         if stop():
             yield Stopped("cancelled")
@@ -76,6 +77,8 @@ def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop
         start = time.perf_counter()
         try:
             found = cells_of_image(project, id, roles, how.rules, (how.together or {}).get(id, ()))
+            if object_classes(project):
+                known[id] = cells_said(project, id, found, stop)
             files += _masks(project, id, found, how)
         except CellsegError as error:
             if len(wanted) == 1:
@@ -83,10 +86,14 @@ def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop
             left_out.append(Skipped(id, error.message, error.hint))
             yield left_out[-1]
             continue
-        found.table.insert(0, "image", id)
-        tables.append(found.table)
+        tables[id] = found.table
         yield ObjectsMeasured(id, len(found.table), time.perf_counter() - start)
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if known and not stop():
+        told = told_classes(project, list(known), known, stop=stop)
+        tables = {id: with_classes(t, told.columns[id]) for id, t in tables.items()}
+    for id, each in tables.items():
+        each.insert(0, "image", id)
+    table = pd.concat(tables.values(), ignore_index=True) if tables else pd.DataFrame()
     if how.csv and not stop():
         files.append(write_table(table, Path(how.csv)))
     return CellsFound(table, tuple(left_out), tuple(files), stop())

@@ -14,6 +14,7 @@ from ..errors import CellsegError
 from ..measurement import (
     NO_PIXELS,
     CellRules,
+    Cells,
     ClassesTold,
     Measured,
     Objects,
@@ -76,20 +77,26 @@ def objects_said(project: Project, id: str, stop: Stop = never) -> ObjectsSaid:
     CellsegError
         When labels cannot be measured, there are no cells, or it was stopped.
     """
+    if project.task != "instance":
+        return cells_said(project, id, cells_of_image(project, id, cell_roles(project), CellRules()), stop)
+    labels, state = project.load_labels(id)
+    return _said(project, id, labels, state, stop)
+
+
+def cells_said(project: Project, id: str, cells: Cells, stop: Stop = never) -> ObjectsSaid:
+    """The same of cells that were made out of classes: their nuclei and envelopes join the columns."""
+    found = _said(project, id, cells.cells, None, stop)
+    for name in cells.table.columns.drop("cell"):
+        found.table[name] = cells.table[name].to_numpy()
+    return found
+
+
+def _said(project: Project, id: str, labels: Any, state: Any, stop: Stop) -> ObjectsSaid:
     try:
         pixels = channels_of(project.read_image(id))
     except CellsegError:
         pixels = NO_PIXELS
-    state, more = None, None
-    if project.task == "instance":
-        labels, state = project.load_labels(id)
-    else:
-        cells = cells_of_image(project, id, cell_roles(project), CellRules())
-        labels, more = cells.cells, cells.table
     objects = measure_objects(Measured(labels, project.image(id).spacing_um, *pixels, state), stop=stop)
-    if more is not None:
-        for name in more.columns.drop("cell"):
-            objects.table[name] = more[name].to_numpy()
     return ObjectsSaid(objects, words_by_label(labels, said_classes(project, id)))
 
 

@@ -21,6 +21,8 @@ GROUPS_SEEN = ("size", "shape", "neighbours", "intensity")
 """Place and state say nothing of what an object is like."""
 NOT_SEEN = ("orientation", "pixels")
 """How an object happens to lie; and sizes again, in pixels."""
+OF_PARTS = ("nucleus_", "envelope_")
+"""Columns of the parts of cells (`Cells`)."""
 SKEWED = ("size", "neighbours", "intensity")
 """Groups whose values differ by orders of magnitude."""
 MISSING = 0.5
@@ -35,6 +37,8 @@ def feature_columns(table: DataFrame, groups: tuple[str, ...] = GROUPS_SEEN) -> 
     for name in map(str, table.columns):
         if name in fixed and name not in NOT_SEEN:
             found[name] = fixed[name]
+        elif name.startswith(OF_PARTS) and "size" in groups:
+            found[name] = "size"
         elif name.startswith(light) and light and name not in NOT_SEEN:
             found[name] = "intensity"
     return found
