@@ -10,6 +10,7 @@ from ..tracks import Tracks
 from ._augment import Augmented, augment
 from ._cell_objects import cell_roles
 from ._cells import CellsFound
+from ._class_teller import ClassTeller
 from ._classify import Classified, classify, classify_files, read_rules
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
@@ -62,6 +63,7 @@ __all__ = [
     "Agreement",
     "Augmented",
     "CellsFound",
+    "ClassTeller",
     "Classified",
     "Description",
     "Drafts",

@@ -70,6 +70,17 @@ class Measuring:
         """Whether any column needs them."""
         return any(column.group == "intensity" for column in chosen(self.columns))
 
+    def check(self, names: Sequence[str]) -> None:
+        """Raise where a column, an expression or a path cannot be used."""
+        chosen(self.columns)
+        groups_of(names, self.group_by)
+        self.plating.check(names, self.group_by)
+        for path in (self.csv, self.summary):
+            if path:
+                check_table_path(path)
+        if self.boxes:
+            check_picture_path(self.boxes)
+
 
 def measure(
     labels: Any, image: Any = None, *, spacing_um: Spacing = None, columns: str | Sequence[str] = (), stop: Stop = never
@@ -216,15 +227,8 @@ def _measured(
 
     `classes` tells the classes of objects, where they have any: from all columns, also those that nobody asked for.
     """
-    chosen(how.columns)
+    how.check(list(work))
     columns = () if classes is not None else how.columns
-    groups_of(list(work), how.group_by)
-    how.plating.check(list(work), how.group_by)
-    for path in (how.csv, how.summary):
-        if path:
-            check_table_path(path)
-    if how.boxes:
-        check_picture_path(how.boxes)
     found: dict[str, Objects] = {}
     left_out: list[Skipped] = []
     for name, read in work.items():

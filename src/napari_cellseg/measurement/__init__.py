@@ -47,6 +47,7 @@ from ._object_classes import (
     class_figures,
     class_tables,
     count_classes,
+    rows_to_say,
     tell_classes,
     with_classes,
 )
@@ -147,6 +148,7 @@ __all__ = [
     "points_to_say",
     "propose_threshold",
     "read_rule",
+    "rows_to_say",
     "series_of",
     "state_name",
     "summarise",

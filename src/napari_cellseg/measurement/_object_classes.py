@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellsegError
-from ._classifier import Accuracy, Classifier, learn_classes
+from ._classifier import Accuracy, Classifier, learn_classes, least_sure
 from ._expression import unknown_column
+from ._features import Scale
 from ._objects import Objects
 from ._rules import Rule, by_rules
 from ._sources import tables
@@ -115,6 +116,13 @@ def check_rules(rules: Sequence[Rule], tables: Iterable[DataFrame]) -> None:
         for name in rule.expression.columns:
             if name not in columns:
                 raise unknown_column(name, columns)
+
+
+def rows_to_say(told: ClassesTold, table: DataFrame, open_to: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
+    """Rows of a table that are worth a word: the least sure ones, or unlike ones while nothing is learnt."""
+    if told.classifier is not None:
+        return least_sure(told.classifier.features(table), told.classifier(table), open_to, n)
+    return least_sure(Scale.of(table)(table), None, open_to, n)
 
 
 def with_classes(table: DataFrame, columns: DataFrame) -> DataFrame:

@@ -238,13 +238,6 @@ class Fucci:
         written = [write_table(table, path), write_table(summary, beside)]
         self._ws.session.update(status=f"Wrote {', '.join(p.name for p in written)}: {len(table):,} nuclei.")
 
-    def box(self, label: int) -> tuple[slice, ...]:
-        """The box of a nucleus of the open image; () where there is none."""
-        store, nuclei = self._ws.session.store, self.state.nuclei
-        if store is None or nuclei is None or label not in store.objects:
-            return ()
-        return store.objects.box(store.labels, label)
-
     def cancel(self) -> None:
         """Tell no more."""
         self._stop.set()
