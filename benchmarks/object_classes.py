@@ -1,6 +1,6 @@
 """Which classifier learns the class of objects from a few clicks: figures of docs/benchmarks.md.
 
-    python benchmarks/object_classes.py DATA [--seeds 20] [--json FILE]
+    python benchmarks/object_classes.py DATA [--seeds 10] [--json FILE]
 
 Three questions on real objects whose answer is known: FUCCI states of nuclei (two thresholds of HaCaT nuclei), the
 kind of picture that a nucleus is of (2018 Data Science Bowl), and whether an object is one nucleus, two that were
@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 import napari_cellseg as cs
+from napari_cellseg.measurement._classifier import TREES
 from napari_cellseg.measurement._features import GROUPS_SEEN, Scale
 
 CLICKS = 3, 5, 10, 20, 50
@@ -33,7 +34,7 @@ LEARNERS = {
     "shrinkage LDA": lambda n: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
     "random forest": lambda n: RandomForestClassifier(200, class_weight="balanced", random_state=0),
     "kNN": lambda n: KNeighborsClassifier(min(5, n), weights="distance"),
-    "extra trees": lambda n: ExtraTreesClassifier(200, class_weight="balanced", random_state=0),
+    "extra trees": lambda n: ExtraTreesClassifier(TREES, class_weight="balanced", random_state=0),
 }
 LEARNERS["LDA + random forest"] = lambda n: VotingClassifier(
     [(name, LEARNERS[name](n)) for name in ("shrinkage LDA", "random forest")], voting="soft"
@@ -138,7 +139,7 @@ def accuracy(table: pd.DataFrame, learner: str, clicks: int, seed: int, groups: 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")

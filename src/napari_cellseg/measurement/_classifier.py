@@ -25,7 +25,8 @@ FEWEST = 3
 """Less is not learnt from."""
 ENOUGH = 5
 """So many of every class tell how good the classifier is."""
-FOLDS = 10
+FOLDS = 5
+TREES = 100
 NEAR = 60
 """So many of the least sure objects are looked at for one that is unlike those before."""
 
@@ -80,14 +81,13 @@ class Classifier:
         return self._scale(table)
 
     def accuracy(self) -> Accuracy:
-        """Leave objects out, a tenth at a time, and see whether their class is found.
+        """Leave objects out, a fifth at a time, and see whether their class is found.
 
         Objects of one image are alike, and the least sure ones are clicked first: it may be better or worse elsewhere.
         """
         fewest = min(self.said.values())
         if fewest < ENOUGH:
-            few = ", ".join(f"{n} of {name}" for name, n in self.said.items() if n < ENOUGH)
-            text = f"Too few to tell how good it is: {few}; {ENOUGH} of every class tell."
+            text = f"Too few to tell how good it is: {ENOUGH} of every class would tell."
             return Accuracy(None, 0.0, 1.0, text)
         found = _left_out(self._features, self._words, min(FOLDS, fewest))
         right = found == self._words
@@ -171,7 +171,7 @@ def least_sure(
 def _fitted(features: NDArray[np.float64], words: NDArray[np.object_]) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
-    model = ExtraTreesClassifier(200, class_weight="balanced", random_state=0)
+    model = ExtraTreesClassifier(TREES, class_weight="balanced", random_state=0)
     return model.fit(features, words.astype(str))
 
 
