@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,15 @@ class ClassTeller:
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
-    def tell(self, project: Project, ids: Sequence[str], stop: Stop = never) -> ClassesTold:
+    def tell(
+        self, project: Project, ids: Sequence[str], stop: Stop = never, live: Mapping[str, Any] | None = None
+    ) -> ClassesTold:
         """The classes of the objects of some images, learnt from all in which anything was said.
+
+        Parameters
+        ----------
+        live
+            Labels that are in memory, by image: they need not be read again to find the objects of words.
 
         Raises
         ------
@@ -54,7 +62,8 @@ class ClassTeller:
                 known = self._known[id] = _Known(ends.get(id, 0), objects_said(project, id, stop).objects, {})
             words = said.get(id, ())
             if new := [s.point for s in words if s.point not in known.at]:
-                at = labels_at(project.load_labels(id)[0], new)
+                labels = live[id] if live and id in live else project.load_labels(id)[0]
+                at = labels_at(labels, new)
                 known.at.update({p: int(label) for p, label in zip(new, at, strict=True)})
             by_label = {known.at[s.point]: s.word for s in words if known.at[s.point]}
             found[id] = ObjectsSaid(known.objects, by_label)

@@ -293,7 +293,7 @@ class ObjectClasses:
         def work() -> tuple[_Told, ClassesTold]:
             self._ready.wait(stop.is_set)
             with open_project(folder) as opened:  # this thread's own connection
-                told = teller.tell(opened.project, [image, *ids], stop.is_set)
+                told = teller.tell(opened.project, [image, *ids], stop.is_set, {image: data})
                 return _found(teller, told, image, ids, opened.object_classes, data, edits), told
 
         def take(found: tuple[_Told, ClassesTold]) -> None:

@@ -115,7 +115,6 @@ class MeasurePage(Page):
         )
         self.form.addWidget(self.cells)
         self.classes = ClassesPanel(self.controller)
-        self.classes.folded = more("More: classes of objects", self.classes)
         self.form.addWidget(self.classes.folded)
         self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)

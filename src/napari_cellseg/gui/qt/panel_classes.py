@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from ..app.class_state import ClassesView, ClassRow
 from ..app.controller import Controller
@@ -36,8 +35,6 @@ class ClassesPanel(QWidget):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        self.folded: QCollapsible | None = None
-        """The part of the step that it is in."""
         self.controller = controller
         self.classes = controller.measuring.classes
         self.list = _List(self)
@@ -63,6 +60,7 @@ class ClassesPanel(QWidget):
         self.words.setWordWrap(True)
         self._make_rules()
         self._assemble()
+        self.folded = more("More: classes of objects", self)
 
     def _make_rules(self) -> None:
         self.rules = QPlainTextEdit()
@@ -153,8 +151,8 @@ class _List(QWidget):
                 widget.deleteLater()
         self.lines = {each.name: _Line(self._panel, each.name, n) for n, each in enumerate(rows)}
         for n, line in enumerate(self.lines.values()):
-            for k, widget in enumerate(line.widgets):
-                self._grid.addWidget(widget, n, k)
+            for k, part in enumerate(line.widgets):
+                self._grid.addWidget(part, n, k)
 
 
 class _Line:
@@ -177,7 +175,7 @@ class _Line:
         self.rename = _small("✎", f"Give {name} the name that is written below.", self._rename)
         self.remove = _small("✕", f"Remove {name}; what you said of its objects comes back with it.",
                              partial(panel.classes.remove, name))  # fmt: skip
-        self.widgets = (
+        self.widgets: tuple[QWidget, ...] = (
             self.colour, self.button, self.here, self.everywhere, self.up, self.rename, self.remove,
         )  # fmt: skip
 
