@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,24 @@ def test_another_image_has_its_own_classes_of_the_same_words(controller, page, q
     state = controller.measuring.classes.state
     assert set(state.here.by.tolist()) == {"classifier"}
     assert colours(controller).shape == controller.store().labels.shape
+
+
+def test_masks_with_classes_are_written_and_taken(controller, page, qtbot, tmp_path):
+    add(qtbot, controller, page, "small", "large")
+    said = say_sizes(qtbot, controller, page, 4)
+    names = ["small", "large"]
+    state = controller.measuring.classes.state
+    told = {int(n): names[c] for n, c in zip(state.here.labels, state.here.codes, strict=True)}
+    controller.masks.write(tmp_path / "m.geojson")
+    spin(controller, lambda: not controller.busy)
+    for label in said:
+        controller.measuring.classes.say([label], "")
+    spin(controller, lambda: not controller.busy)
+    assert said_classes(controller.project(), controller.session.image) == ()
+    controller.session.update(choices=replace(controller.session.choices, locked=False))
+    controller.masks.take(tmp_path / "m.geojson", approved=True)
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.problem is None
+    state = controller.measuring.classes.state
+    assert {int(n): names[c] for n, c in zip(state.here.labels, state.here.codes, strict=True)} == told
+    assert set(state.here.by.tolist()) == {"hand"}
