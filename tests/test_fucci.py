@@ -272,7 +272,7 @@ def test_what_was_said_can_be_changed_and_taken_back(folder):
         image = project.images[1].id
         project.set_fucci_states(image, {2: "G1", 3: "s/g2/m"})
         project.set_fucci_states(image, {2: "m_to_g1"})
-        assert sorted(s.state for s in said_states(project.project, image)) == ["M to G1", "S/G2/M"]
+        assert sorted(s.word for s in said_states(project.project, image)) == ["M to G1", "S/G2/M"]
         project.set_fucci_states(image, {2: "", 3: ""})
         assert said_states(project.project, image) == ()
         with pytest.raises(CellsegError, match="no object 5000"):
@@ -287,11 +287,11 @@ def test_what_was_said_goes_with_its_image(folder):
         image = project.images[0].id
         project.set_fucci_states(image, {1: "G1"})
         project.rename(image, "other")
-        assert [s.state for s in said_states(project.project, "other")] == ["G1"]
+        assert [s.word for s in said_states(project.project, "other")] == ["G1"]
         removed = project.remove("other")
         assert said_states(project.project, "other") == ()
         project.restore_removed(removed.key)
-        assert [s.state for s in said_states(project.project, "other")] == ["G1"]
+        assert [s.word for s in said_states(project.project, "other")] == ["G1"]
 
 
 def test_a_table_that_was_written_can_be_given(folder, tmp_path):

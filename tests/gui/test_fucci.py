@@ -173,7 +173,7 @@ def test_a_state_that_is_said_is_kept_and_exported(controller, page, folder):
     assert f"Nucleus {label}: G1 (you said so)" in page.fucci.object.text()
     np.testing.assert_array_equal(shown(controller), expected(controller))
     image = controller.session.image
-    assert [s.state for s in said_states(controller.session.project, image)] == ["G1"]
+    assert [s.word for s in said_states(controller.session.project, image)] == ["G1"]
     controller.close()
     with cs.open(folder) as project:
         table = project.fucci().table
@@ -260,7 +260,7 @@ def test_a_nucleus_of_the_next_image_can_be_spoken_of(controller, page):
     label = int(fucci.state.points.labels[fucci.state.points.mine][3])
     controller.measuring._view._clicked(label)
     page.fucci.states["G1 to S"].click()
-    assert [s.state for s in said_states(controller.session.project, "s_t2")] == ["G1 to S"]
+    assert [s.word for s in said_states(controller.session.project, "s_t2")] == ["G1 to S"]
     assert said_states(controller.session.project, "s_t1") == ()
 
 

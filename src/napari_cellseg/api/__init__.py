@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from ..tracks import Tracks
 from ._augment import Augmented, augment
-from ._cells import CellsFound, cell_roles
+from ._cell_objects import cell_roles
+from ._cells import CellsFound
+from ._class_teller import ClassTeller
+from ._classify import Classified, classify, classify_files, read_rules
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
@@ -16,6 +19,21 @@ from ._fucci import FucciResult, fucci, fucci_files
 from ._loose import LoadedModel, explain, load_model, predict, predict_files
 from ._measure import measure, measure_files
 from ._models import model_table
+from ._object_classes import (
+    KINDLY,
+    ObjectsSaid,
+    has_classes,
+    keep_rules,
+    kinds_for_export,
+    kinds_of_objects,
+    learnt_images,
+    objects_said,
+    points_of_kinds,
+    put_kinds,
+    rules_of,
+    tell,
+    told_classes,
+)
 from ._open import OpenProject, new, open, recover
 from ._plates import Plating
 from ._report import Worst, WorstWanted, worst_in, worst_wanted, write_report
@@ -39,11 +57,14 @@ from ._training_places import places_of, ranked
 from ._work import Run, Verb
 
 __all__ = [
+    "KINDLY",
     "AddedPicture",
     "Additions",
     "Agreement",
     "Augmented",
     "CellsFound",
+    "ClassTeller",
+    "Classified",
     "Description",
     "Drafts",
     "Evaluation",
@@ -53,6 +74,7 @@ __all__ = [
     "FucciResult",
     "LoadedModel",
     "Measurements",
+    "ObjectsSaid",
     "OpenProject",
     "Plating",
     "Predictions",
@@ -68,25 +90,39 @@ __all__ = [
     "WorstWanted",
     "augment",
     "cell_roles",
+    "classify",
+    "classify_files",
     "compare_systems",
     "describe",
     "evaluate",
     "explain",
     "fucci",
     "fucci_files",
+    "has_classes",
+    "keep_rules",
+    "kinds_for_export",
+    "kinds_of_objects",
+    "learnt_images",
     "load_model",
     "measure",
     "measure_files",
     "metrics",
     "model_table",
     "new",
+    "objects_said",
     "open",
     "places_of",
+    "points_of_kinds",
     "predict",
     "predict_files",
+    "put_kinds",
     "ranked",
+    "read_rules",
     "recover",
+    "rules_of",
     "select",
+    "tell",
+    "told_classes",
     "worst_in",
     "worst_wanted",
     "write_report",

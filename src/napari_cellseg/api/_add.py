@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from .._types import Labels
 from ..drafts import CleanUp
 from ..errors import CellsegError
 from ..project import Added, Addition, Project
+from ._object_classes import keep_kinds
 from ._pairs import pictures_by_name
 from ._results import AddedPicture, Additions
 
@@ -39,6 +40,8 @@ class Adding:
     clean: CleanUp | None = None
     notes: list[str] = field(default_factory=list)
     """What was noticed when masks were read."""
+    kinds: dict[tuple[Path, str | None], Mapping[int, str]] = field(default_factory=dict)
+    """Classes of objects that masks had, by picture and image of its file."""
     shared: int = 0
     """How many masks the only file of labels holds, where it serves every picture."""
 
@@ -62,6 +65,10 @@ def add_pictures(project: Project, sources: Sequence[Source], how: Adding) -> Ad
     pairs = [_pair(Path(p), how, n) for n, p in enumerate(sources)]
     additions = [a for n, pair in enumerate(pairs) for a in _additions(*pair, n, how, project.meanings)]
     done = project.add_images(additions)
+    for addition, one in zip(additions, done, strict=True):
+        if one.labelled:
+            for id in one.ids:
+                keep_kinds(project, id, how.kinds.get((addition.source, addition.series), {}))
     added = [_told(project, a, d) for a, d in zip(additions, done, strict=True)]
     return Additions(tuple(added), tuple(how.notes))
 
@@ -210,6 +217,8 @@ def _read_masks(
     fitting = _fitting(masks, axes) if images.is_picture(masks) else None
     found = images.read_masks(masks, wanted, fitting)
     how.notes.extend(found.notes)
+    if found.kinds:
+        how.kinds[picture, series] = found.kinds
     return found.labels
 
 

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from ..errors import CellsegError
 from ..events import ObjectsMeasured, Skipped, Stopped
 from ..images import LABEL_FORMATS, write_labels
-from ..measurement import CellRules, Cells, Roles, cells_of_classes, check_table_path, write_table
-from ..project import Project
+from ..measurement import CellRules, Cells, check_table_path, with_classes, write_table
+from ..project import Project, object_classes
+from ._cell_objects import Together, cell_roles, cells_of_image
+from ._object_classes import ObjectsSaid, cells_said, told_classes
 from ._work import Stop, Work
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-Together = Sequence[Sequence[tuple[int, ...]]]
-"""Places in parts of one nucleus, a list for each cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +69,7 @@ def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop
         check_table_path(how.csv)
     if how.format not in LABEL_FORMATS:
         raise CellsegError(f"Labels are not written as {how.format!r}.", f"Use one of {', '.join(LABEL_FORMATS)}.")
-    tables, left_out, files = [], [], list[Path]()
+    tables, known, left_out, files = dict[str, pd.DataFrame](), dict[str, ObjectsSaid](), [], list[Path]()
     for id in wanted:
         if stop():
             yield Stopped("cancelled")
@@ -78,6 +77,8 @@ def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop
         start = time.perf_counter()
         try:
             found = cells_of_image(project, id, roles, how.rules, (how.together or {}).get(id, ()))
+            if object_classes(project):
+                known[id] = cells_said(project, id, found, stop)
             files += _masks(project, id, found, how)
         except CellsegError as error:
             if len(wanted) == 1:
@@ -85,40 +86,17 @@ def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop
             left_out.append(Skipped(id, error.message, error.hint))
             yield left_out[-1]
             continue
-        found.table.insert(0, "image", id)
-        tables.append(found.table)
+        tables[id] = found.table
         yield ObjectsMeasured(id, len(found.table), time.perf_counter() - start)
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if known and not stop():
+        told = told_classes(project, list(known), known, stop=stop)
+        tables = {id: with_classes(t, told.columns[id]) for id, t in tables.items()}
+    for id, each in tables.items():
+        each.insert(0, "image", id)
+    table = pd.concat(tables.values(), ignore_index=True) if tables else pd.DataFrame()
     if how.csv and not stop():
         files.append(write_table(table, Path(how.csv)))
     return CellsFound(table, tuple(left_out), tuple(files), stop())
-
-
-def cells_of_image(project: Project, id: str, roles: Roles, rules: CellRules, together: Together = ()) -> Cells:
-    """Cells of one image, as it is labelled now."""
-    labels, _ = project.load_labels(id)
-    return cells_of_classes(labels, roles, rules, spacing=project.image(id).spacing_um, together=together)
-
-
-def cell_roles(project: Project, nucleus: str = "nucleus", envelope: str = "envelope") -> Roles:
-    """The project's classes by their names; what is neither background nor one of the two is the rest of a cell.
-
-    Raises
-    ------
-    CellsegError
-        When the project has objects, or no class of the name of nuclei.
-    """
-    if project.task == "instance":
-        raise CellsegError("The labels of this project are objects already.", "This is for projects of classes.")
-    numbers = {name.strip().lower(): n for n, name in enumerate(project.classes, 1)}
-    if nucleus.lower() not in numbers:
-        raise CellsegError(
-            f"The project has no class {nucleus!r}.",
-            f"Say which of {', '.join(project.classes)} are nuclei: cells --nucleus CLASS.",
-        )
-    inner, shell = numbers.pop(nucleus.lower()), numbers.pop(envelope.lower(), 0)
-    numbers.pop("background", None)
-    return Roles(inner, shell, tuple(numbers.values()))
 
 
 def _masks(project: Project, id: str, found: Cells, how: CellMaking) -> list[Path]:

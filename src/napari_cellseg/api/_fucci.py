@@ -31,12 +31,12 @@ from ..measurement import (
     fucci_figure,
     fucci_tables,
     groups_of,
-    labels_at,
     nuclei_of,
     propose_threshold,
     state_name,
     times_of,
     usual_channels,
+    words_by_label,
     write_figure,
     write_table,
 )
@@ -48,8 +48,9 @@ from ..project import (
     put_fucci_setup,
     said_states,
 )
-from ._fucci_said import lost_states, project_objects, read_corrections
+from ._fucci_said import lost_states, read_corrections
 from ._measure import file_parts, loose_paths, measured_array, named_parts
+from ._objects_said import project_objects
 from ._plates import times_of_series
 from ._work import OnEvent, Run, Stop, Work, never, verb
 
@@ -350,7 +351,5 @@ def _check_thresholds(setup: FucciSetup) -> None:
 def _of_project(project: Project, id: str) -> list[Part]:
     labels, record = project_objects(project, id), project.image(id)
     picture: images.Image = project.read_image(id)
-    said = said_states(project, id)
-    at = labels_at(labels, [s.point for s in said])
-    by_hand = {int(label): s.state for label, s in zip(at, said, strict=True) if label}
+    by_hand = words_by_label(labels, said_states(project, id))
     return [(Measured(labels, record.spacing_um, *channels_of(picture)), by_hand)]

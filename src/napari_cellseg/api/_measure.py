@@ -38,6 +38,7 @@ from ..measurement import (
     write_table,
 )
 from ..project import Project, names_for
+from ._object_classes import classes_measured, has_classes
 from ._plates import Plating, plates
 from ._results import Measurements
 from ._work import OnEvent, Stop, Work, never, verb
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Source = str | Path
+TellClasses = Callable[
+    [Mapping[str, Objects], Sequence[str], str, Stop], "tuple[DataFrame, DataFrame, dict[str, Objects]]"
+]
 LARGE = 1 << 28
 """Label pictures of more pixels are read in blocks, not as a whole."""
 
@@ -65,6 +69,17 @@ class Measuring:
     def intensities(self) -> bool:
         """Whether any column needs them."""
         return any(column.group == "intensity" for column in chosen(self.columns))
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise where a column, an expression or a path cannot be used."""
+        chosen(self.columns)
+        groups_of(names, self.group_by)
+        self.plating.check(names, self.group_by)
+        for path in (self.csv, self.summary):
+            if path:
+                check_table_path(path)
+        if self.boxes:
+            check_picture_path(self.boxes)
 
 
 def measure(
@@ -156,15 +171,16 @@ def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: 
     """Measure images of a project; what cannot be measured is left out, and the rest goes on."""
     work: dict[str, Callable[[], list[Measured]]] = {}
     how = replace(how, plating=how.plating.of_project(project))
+    classes = partial(classes_measured, project) if has_classes(project) else None
     for id in [project.image(id).id for id in ids] or [r.id for r in project.images()]:
         pixels = None
-        if how.intensities:
+        if how.intensities or classes is not None:
             try:
                 pixels = project.read_image(id)
             except CellsegError as error:
                 yield Notice(f"Intensities of {id} are not measured. {error.message} {error.hint}")
         work[id] = partial(_of_project, project, id, pixels)
-    return (yield from _measured(work, how, stop))
+    return (yield from _measured(work, how, stop, classes))
 
 
 def measured_array(labels: Any, image: Any, spacing_um: Spacing = None) -> Measured:
@@ -204,25 +220,22 @@ def loose_paths(paths: Source | Sequence[Source]) -> list[Path]:
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, stop: Stop) -> Work[Measurements]:
-    """Measure what is read piece by piece; names, columns and files are checked before."""
-    chosen(how.columns)
-    groups_of(list(work), how.group_by)
-    how.plating.check(list(work), how.group_by)
-    for path in (how.csv, how.summary):
-        if path:
-            check_table_path(path)
-    if how.boxes:
-        check_picture_path(how.boxes)
+def _measured(
+    work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, stop: Stop, classes: TellClasses | None = None
+) -> Work[Measurements]:
+    """Measure what is read piece by piece; names, columns and files are checked before.
+
+    `classes` tells the classes of objects, where they have any: from all columns, also those that nobody asked for.
+    """
+    how.check(list(work))
+    columns = () if classes is not None else how.columns
     found: dict[str, Objects] = {}
     left_out: list[Skipped] = []
     for name, read in work.items():
         start = time.perf_counter()
         try:
             if not stop():
-                parts = {
-                    n: measure_objects(part, how.columns, stop=stop) for n, part in named_parts(name, read()).items()
-                }
+                parts = {n: measure_objects(part, columns, stop=stop) for n, part in named_parts(name, read()).items()}
         except CellsegError as error:
             if not stop():
                 if len(work) == 1:
@@ -235,7 +248,10 @@ def _measured(work: Mapping[str, Callable[[], list[Measured]]], how: Measuring, 
             break
         found |= parts
         yield ObjectsMeasured(name, sum(len(o.table) for o in parts.values()), time.perf_counter() - start)
-    table, summary = tables(found, how.group_by)
+    if classes is not None and not stop():
+        table, summary, found = classes(found, how.columns, how.group_by, stop)
+    else:
+        table, summary = tables(found, how.group_by)
     if stop():
         return Measurements(table, summary, tuple(left_out), (), True)
     more = plates(found, how.plating, how.group_by)

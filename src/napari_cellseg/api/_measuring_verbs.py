@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..measurement import CellRules, Choosing
-from ._cells import CellMaking, CellsFound, Together, cells_of_project
+from ._cell_objects import Together
+from ._cells import CellMaking, CellsFound, cells_of_project
+from ._class_verbs import ClassVerbs
 from ._describe import Describing, Description, describe_project
 from ._fucci import FucciResult, Telling, fucci_project, merged_setup
 from ._fucci_said import say, say_all
@@ -15,13 +17,12 @@ from ._measure import Measuring, measure_project
 from ._plates import Plating
 from ._results import Measurements
 from ._select import BASE, By, Selecting, Selection, select_of_project
-from ._time_verbs import TimeVerbs
 from ._work import OnEvent, Stop, Work, method, never
 
 Several = str | Sequence[str] | None
 
 
-class MeasuringVerbs(TimeVerbs):
+class MeasuringVerbs(ClassVerbs):
     """What an open project measures; nothing of its labels is changed."""
 
     @method

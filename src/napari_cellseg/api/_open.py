@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -55,6 +55,7 @@ from ._explain import Explained, explain_image, why_there
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measuring_verbs import MeasuringVerbs
+from ._object_classes import keep_kinds
 from ._predict import Exporting, Predicting, export_images, predict_images
 from ._report import report_project
 from ._results import (
@@ -318,10 +319,13 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         """
         put = self.project.draft_labels if draft else self.project.approve_labels
         notes: tuple[str, ...] = ()
+        kinds: Mapping[int, str] = {}
         if isinstance(labels, str | Path):
             masks = masks_for_image(self.project, image, labels, threshold=threshold)
-            labels, notes = masks.labels, masks.notes
-        put(image, as_labels(labels))
+            labels, notes, kinds = masks.labels, masks.notes, masks.kinds
+        array = as_labels(labels)
+        put(image, array)
+        keep_kinds(self.project, image, kinds, array)
         let_go(self.project, image)
         return notes
 

@@ -16,6 +16,7 @@ from ..probabilities import open_kept
 from ..project import Project, export_labels, export_units, put_size
 from ..targets import Target
 from ._let_go import let_go
+from ._object_classes import kinds_for_export
 from ._results import Exports, Predictions
 from ._work import Work, never
 
@@ -87,7 +88,10 @@ def export_images(project: Project, ids: Sequence[str], what: Exporting, stop: S
             yield Stopped("cancelled")
             return Exports(files, tuple(left_out), stopped=True)
         try:
-            path = export_labels(project, name, what.out, what.format, known_only=what.known_only, cycle=what.cycle)
+            kinds = kinds_for_export(project, name, what.format) if what.cycle is None else {}
+            path = export_labels(
+                project, name, what.out, what.format, known_only=what.known_only, cycle=what.cycle, kinds=kinds
+            )
         except CellsegError as error:
             left_out.append(Skipped(name, error.message, error.hint))
             yield left_out[-1]

@@ -21,8 +21,8 @@ def parser() -> argparse.ArgumentParser:
     for add in (
         _new, _add, _images, _split, _draft, _clean, _predict, _train, _ensemble, results.evaluate, results.explain,
         results.report, results.models, results.spot_check, results.review_cycle, results.study, results.simulate,
-        results.measure, results.cells, results.fucci, results.track, results.carry_on, results.describe,
-        results.select, results.augment, _export, results.compare,
+        results.measure, results.classify, results.cells, results.fucci, results.track, results.carry_on,
+        results.describe, results.select, results.augment, _export, results.compare,
         _history, _compact, _recover, _gui, _demo,
     ):  # fmt: skip
         add(verbs)

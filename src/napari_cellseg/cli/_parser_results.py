@@ -208,6 +208,32 @@ def fucci(verbs: Any) -> None:
     progress(sub)
 
 
+def classify(verbs: Any) -> None:
+    sub = verb(
+        verbs, "classify", "A class for every object: as a person said, by rules, or by a classifier that learns from "
+        "what was said.", "_classify",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|LABELS", help="a project, or files of masks of any tool")
+    sub.add_argument("--classes", type=names, default=(), metavar="A,B,C", help="classes to add to the project")
+    sub.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name for a class")
+    sub.add_argument("--remove", action="append", default=[], metavar="CLASS", help="remove a class; words are kept")
+    sub.add_argument(
+        "--rule", action="append", metavar="NAME: CONDITION",
+        help='a rule over columns of measure, "small: area < 80"; given again, the first that holds counts; kept in '
+        "the place of the project's rules",
+    )  # fmt: skip
+    sub.add_argument("--no-rules", action="store_true", help="forget the rules that the project keeps")
+    sub.add_argument("--said", metavar="FILE.csv", help="classes that are known: columns image, label, class")
+    sub.add_argument(
+        "--no-learn", dest="learn", action="store_false", help="no classifier for what nobody and no rule decided"
+    )
+    sub.add_argument("--csv", metavar="FILE", help="write the table of objects (.csv, or .parquet with pyarrow)")
+    sub.add_argument("--summary", metavar="FILE", help="write counts and shares of classes by image and group")
+    _grouping(sub)
+    _sources(sub)
+    progress(sub)
+
+
 def cells(verbs: Any) -> None:
     sub = verb(
         verbs, "cells", "Cells as objects out of classes: connected nuclei count them, every pixel of a cell goes to "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +18,8 @@ from ._json import whole
 from ._outlines import Masks, MasksFor, Outline, paint
 from ._polygons import boxes
 
+NO_KIND = "object"
+"""The category of objects without a class."""
 _LONGEST_RUN = 60
 """Bits of a run's length; no picture has as many pixels."""
 
@@ -44,15 +47,20 @@ def read_coco(data: Any, name: str, wanted: MasksFor) -> Masks:
         labels = np.zeros(((wanted.times,) if wanted.times > 1 else ()) + tuple(shape), np.uint32)
         return Masks(labels, (f"{name}: it lists the image and has no mask of it, so all of it is background.",))
     masks = paint(outlines, wanted, name)
+    masks = replace(masks, kinds=_told_apart(data, masks.kinds))
     alone = next(iter(planes), "")
     other = str(entries[alone].get("file_name") or "") if len(planes) == len(entries) == 1 else ""
     if other and wanted.name and wanted.planes == 1 and not _same(other, wanted.name, loose=True):
-        return Masks(masks.labels, (*masks.notes, f"{name}: its masks were made on a picture called {other}."))
+        return replace(masks, notes=(*masks.notes, f"{name}: its masks were made on a picture called {other}."))
     return masks
 
 
-def write_coco(path: Path, labels: Labels, classes: Sequence[str]) -> None:
-    """One image per slice; masks as uncompressed runs, which hold holes and pieces exactly."""
+def write_coco(path: Path, labels: Labels, classes: Sequence[str], kinds: Mapping[int, str]) -> None:
+    """One image per slice; masks as uncompressed runs, which hold holes and pieces exactly.
+
+    Objects that have a class are of a category of this name; those of none, and all where none has one, are objects.
+    """
+    names = list(classes or dict.fromkeys([NO_KIND, *sorted(set(kinds.values()))]))
     volume = labels.reshape(-1, *labels.shape[-2:])
     height, width = volume.shape[1:]
     annotations: list[dict[str, Any]] = []
@@ -61,7 +69,8 @@ def write_coco(path: Path, labels: Labels, classes: Sequence[str]) -> None:
             mask = plane[rows, columns] == id
             annotations.append(
                 {
-                    "id": len(annotations) + 1, "image_id": z + 1, "category_id": id if classes else 1, "iscrowd": 0,
+                    "id": len(annotations) + 1, "image_id": z + 1, "iscrowd": 0,
+                    "category_id": id if classes else names.index(kinds.get(id, NO_KIND)) + 1,
                     "label": id, "area": int(mask.sum()),
                     "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
                     "segmentation": {
@@ -70,9 +79,16 @@ def write_coco(path: Path, labels: Labels, classes: Sequence[str]) -> None:
                 }
             )  # fmt: skip
     images = [{"id": z + 1, "width": width, "height": height, "file_name": f"slice {z}"} for z in range(len(volume))]
-    categories = [{"id": k, "name": kind} for k, kind in enumerate(classes or ("object",), start=1)]
+    categories = [{"id": k, "name": kind} for k, kind in enumerate(names, start=1)]
     data = {"images": images, "annotations": annotations, "categories": categories}
     path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def _told_apart(data: Any, kinds: Mapping[int, str]) -> dict[int, str]:
+    """Categories as classes of objects: the only one of a file, and what we write for none, say nothing of them."""
+    if len(data.get("categories") or []) < 2:
+        return {}
+    return {label: kind for label, kind in kinds.items() if kind != NO_KIND}
 
 
 # --- which image ----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ def read_geojson(data: Any) -> Iterator[Outline]:
             yield Outline(f"feature {number}" if id is None else id, kind, rings, frame, z, region)
 
 
-def write_geojson(path: Path, labels: Labels, classes: Sequence[str]) -> None:
-    """One feature for each object in each slice; where labels are classes, their names go with them."""
+def write_geojson(path: Path, labels: Labels, classes: Sequence[str], kinds: Mapping[int, str]) -> None:
+    """One feature for each object in each slice; classes go with them, of labels or of objects."""
     pieces: dict[tuple[int, int], list[list[Ring]]] = {}
     for id, z, _, rings in outlines_of(labels):
         pieces.setdefault((id, z), []).append(rings)
@@ -60,8 +60,9 @@ def write_geojson(path: Path, labels: Labels, classes: Sequence[str]) -> None:
         if labels.ndim == 3:
             geometry["plane"] = {"c": -1, "z": z, "t": 0}
         properties: dict[str, Any] = {"objectType": "detection", "label": id, "name": f"object {id}"}
-        if classes:
-            properties["classification"] = {"name": classes[id - 1]}
+        kind = classes[id - 1] if classes else kinds.get(id, "")
+        if kind:
+            properties["classification"] = {"name": kind}
         features.append({"type": "Feature", "geometry": geometry, "properties": properties})
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
 

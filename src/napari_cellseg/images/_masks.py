@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,17 +71,20 @@ def read_foreign(path: Path, wanted: MasksFor) -> Masks:
         if wanted.shape is None:
             raise CellsegError(f"{path.name} holds outlines only.", "They need their image: give both together.")
         if kind == "roi":
-            return paint(list(read_rois(path, wanted)), wanted, path.name)
+            return replace(paint(list(read_rois(path, wanted)), wanted, path.name), kinds={})  # ROIs have names
         data = load(path)
         if is_geojson(data):
             return paint(list(read_geojson(data)), wanted, path.name)
         return read_coco(data, path.name, wanted)
 
 
-def write_foreign(path: Path, labels: Labels, classes: Sequence[str] = ()) -> Path:
+def write_foreign(
+    path: Path, labels: Labels, classes: Sequence[str] = (), kinds: Mapping[int, str] | None = None
+) -> Path:
     """Write labels (Z, Y, X) or (Y, X) as ``.roi.zip``, ``.coco.json``, ``.geojson`` or ``.png``, by the ending.
 
-    Where labels are `classes`, their names go with them; a PNG of the only class is black and white (0 and 255).
+    Where labels are `classes`, their names go with them, where objects have `kinds`, these; a PNG of the only class is
+    black and white (0 and 255).
 
     Raises
     ------
@@ -89,8 +93,8 @@ def write_foreign(path: Path, labels: Labels, classes: Sequence[str] = ()) -> Pa
     """
     writers: dict[str, Callable[[Path], None]] = {
         "roi": lambda part: write_rois(part, labels),
-        "coco": lambda part: write_coco(part, labels, classes),
-        "geojson": lambda part: write_geojson(part, labels, classes),
+        "coco": lambda part: write_coco(part, labels, classes, kinds or {}),
+        "geojson": lambda part: write_geojson(part, labels, classes, kinds or {}),
         "png": lambda part: _write_png(part, labels, classes),
     }
     part = path.with_name(f".{path.name}.part")

@@ -6,7 +6,7 @@ numbers them -> `Masks`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,8 @@ from ._polygons import Ring, fill
 
 FARTHEST = 1e8
 """No picture reaches as far as this, in pixels; coordinates beyond it are damage."""
+MOST_KINDS = 50
+"""What differs more often is the name of an object, not its class."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,13 @@ class Masks:
         (T, Z, Y, X), (Z, Y, X), (T, Y, X) or (Y, X) uint32; 0 is background.
     notes
         Whole sentences.
+    kinds
+        Where labels are objects, the class of each that has one in the file, by label.
     """
 
     labels: Labels
     notes: tuple[str, ...] = ()
+    kinds: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -200,7 +205,7 @@ def paint(outlines: Sequence[Outline], wanted: MasksFor, name: str) -> Masks:
     numbers = _numbered([p.outline for p in pieces], wanted.classes, name, notes)
     _put(planes, pieces, numbers, notes)
     labels = planes.reshape(((wanted.times,) if wanted.times > 1 else ()) + tuple(shape))
-    return Masks(labels, tuple(f"{name}: {note}" for note in notes))
+    return Masks(labels, tuple(f"{name}: {note}" for note in notes), _kinds(pieces, numbers, wanted))
 
 
 def places(outlines: Sequence[Outline], wanted: MasksFor, name: str) -> list[int]:
@@ -411,6 +416,12 @@ def _numbered(outlines: Sequence[Outline], classes: Sequence[str], name: str, no
     next_id = max((checked(o.key, name) for o in outlines if isinstance(o.key, int)), default=0) + 1
     named: dict[int | str, int] = {}
     return [o.key if isinstance(o.key, int) else named.setdefault(o.key, next_id + len(named)) for o in outlines]
+
+
+def _kinds(pieces: Sequence[_Piece], numbers: Sequence[int], wanted: MasksFor) -> dict[int, str]:
+    """The class of each object; {} where labels are classes, or so many differ that they are names."""
+    found = {n: p.outline.kind for p, n in zip(pieces, numbers, strict=True) if p.outline.kind.strip()}
+    return found if not wanted.classes and len(set(found.values())) <= MOST_KINDS else {}
 
 
 def _classed(outlines: Sequence[Outline], classes: Sequence[str], name: str, notes: list[str]) -> list[int]:

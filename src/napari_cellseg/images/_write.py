@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def write_labels(
     spacing_um: tuple[float, ...] | None = None,
     classes: Sequence[str] = (),
     source: str | Path | None = None,
+    kinds: Mapping[int, str] | None = None,
 ) -> Path:
     """Write labels (Z, Y, X) or (Y, X) in the format of the name's ending; returns the path.
 
@@ -63,6 +64,8 @@ def write_labels(
         class is black and white (0 and 255).
     source
         The picture that the labels are of; OME-Zarr says it.
+    kinds
+        Where labels are objects, the class of each that has one: COCO and GeoJSON take them.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def write_labels(
     path = Path(path)
     path = path if path.suffix else path.with_name(f"{path.name}.tif")
     if path.name.lower().endswith(_FOREIGN):
-        return write_foreign(path, np.asarray(labels, np.uint32), classes)
+        return write_foreign(path, np.asarray(labels, np.uint32), classes, kinds or {})
     about = _label_metadata(path, classes, Path(source) if source else None)
     return _write(path, labels, _dtype_for(labels, path), "ZYX"[-len(labels.shape) :], (spacing_um, None), about)
 

@@ -132,7 +132,11 @@ COLUMNS: tuple[Column, ...] = (
         "unit", "", "object", "The unit of lengths in this row: um, or px where no pixel size is known.",
         lambda f: np.full(len(f), f.unit, object),
     ),
-    Column("class", "", "object", "The object's class, in projects of classes.", lambda f: f.classes),
+    Column(
+        "class", "", "object",
+        "The object's class: of its pixels in projects of classes; else of the object, where there are any.",
+        lambda f: f.classes,
+    ),
     Column("pixels", "px", "size", "Number of pixels or voxels.", lambda f: f.counts, BOTH, "num_pixels"),
     Column("area", "unit^2", "size", "Pixels times the area of a pixel.", lambda f: f.size, PLANE, "area"),
     Column("volume", "unit^3", "size", "Voxels times the volume of a voxel.", lambda f: f.size, VOLUME, "area"),

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ._objects import Measured, measure_objects
@@ -91,29 +90,6 @@ def nuclei_of(
     table.columns = ["label", *channels]
     table["by_hand"] = np.array([by_hand.get(int(label), "") for label in table["label"]], object)
     return table
-
-
-def inner_point(labels: Any, label: int) -> tuple[int, ...]:
-    """A pixel well inside an object: the one that is farthest from its boundary; () where there is no such object."""
-    from scipy.ndimage import distance_transform_edt, find_objects
-
-    mask = np.asarray(labels) == label
-    box = next(iter(find_objects(mask.astype(np.uint8))), None)
-    if box is None:
-        return ()
-    deep = distance_transform_edt(np.pad(mask[box], 1))[tuple(slice(1, -1) for _ in box)]
-    place = np.unravel_index(int(deep.argmax()), deep.shape)
-    return tuple(int(p) + s.start for p, s in zip(place, box, strict=True))
-
-
-def labels_at(labels: Any, points: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
-    """The label at every point, (N,); 0 of background and outside."""
-    shape = labels.shape
-    found = [
-        int(labels[p]) if len(p) == len(shape) and all(0 <= c < n for c, n in zip(p, shape, strict=True)) else 0
-        for p in points
-    ]
-    return np.array(found, np.int64)
 
 
 class _Some:

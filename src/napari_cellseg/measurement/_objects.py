@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,6 +112,15 @@ def measure_objects(
     table = pd.DataFrame(_in_order(values))
     covered = float(facts.counts.sum()) * facts.measure
     return Objects(table, valid * facts.measure, covered, facts.size, facts.unit, facts.ndim)
+
+
+def only_columns(objects: Objects, columns: Iterable[str]) -> Objects:
+    """The same objects with some columns of their table, as if only these had been measured."""
+    wanted = chosen(columns)
+    light = tuple(f"{c.name}_" for c in wanted if c.group == "intensity")
+    plain = {c.name for c in wanted if c.group != "intensity"}
+    kept = [n for n in map(str, objects.table.columns) if n in plain or (light and n.startswith(light))]
+    return replace(objects, table=objects.table[kept])
 
 
 def components(classes: Labels) -> tuple[Labels, dict[int, int]]:

@@ -27,7 +27,7 @@ from ._export import Frames, export_labels, export_units, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
-from ._fucci import FucciSetup, SaidState, fucci_setup, put_fucci_setup, said_states, say_states
+from ._fucci import FucciSetup, fucci_setup, put_fucci_setup, said_states, say_states
 from ._hints import BACKGROUND, Hints
 from ._holdout import assign_holdouts, change_holdout, holdout_mask
 from ._import import Added, Addition
@@ -38,6 +38,23 @@ from ._label_sources import SOURCES, LabelSource, automatic_truth, label_sources
 from ._label_store import LabelStore
 from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
 from ._names import free_name, names_for, safe_name
+from ._object_classes import (
+    ObjectClass,
+    add_object_classes,
+    all_said_classes,
+    checked_name,
+    count_said_classes,
+    object_class,
+    object_classes,
+    object_rules,
+    order_object_classes,
+    put_object_rules,
+    recolour_object_class,
+    remove_object_class,
+    rename_object_class,
+    said_classes,
+    say_classes,
+)
 from ._objects import Objects
 from ._opening import SUFFIX
 from ._others import labels_before, labels_of_others, masks_for_image
@@ -57,6 +74,7 @@ from ._records import (
 from ._removal import Removed, remove_image, removed_images, restore_image, what_goes
 from ._rename import Split, change_split, learnt_from, rename_image
 from ._rescue import save_elsewhere
+from ._said import Said, count_said
 from ._sizes import (
     LARGEST,
     given_size,
@@ -137,6 +155,7 @@ __all__ = [
     "LeftOut",
     "LogSize",
     "ModelCard",
+    "ObjectClass",
     "Objects",
     "Prediction",
     "Project",
@@ -144,7 +163,7 @@ __all__ = [
     "ReviewCycle",
     "ReviewRecord",
     "RoundRecord",
-    "SaidState",
+    "Said",
     "Sees",
     "Split",
     "SpotAnswer",
@@ -154,9 +173,11 @@ __all__ = [
     "TrainingPlace",
     "TrainingPlaces",
     "Verb",
+    "add_object_classes",
     "add_spot_answers",
     "add_spot_check",
     "adopt_model",
+    "all_said_classes",
     "assign_holdouts",
     "automatic_truth",
     "begin_with",
@@ -165,7 +186,10 @@ __all__ = [
     "change_split",
     "check_unread",
     "check_whole",
+    "checked_name",
     "compact",
+    "count_said",
+    "count_said_classes",
     "decode_edit",
     "difference",
     "encode_edit",
@@ -212,28 +236,38 @@ __all__ = [
     "new_project",
     "note_prediction",
     "note_size",
+    "object_class",
+    "object_classes",
+    "object_rules",
     "object_size",
     "open_cycle",
+    "order_object_classes",
     "put_closed",
     "put_fitted_target",
     "put_fucci_setup",
+    "put_object_rules",
     "put_size",
     "random_split",
     "read_card",
     "read_model_config",
     "reading",
+    "recolour_object_class",
     "remove_image",
+    "remove_object_class",
     "removed_images",
     "rename_image",
+    "rename_object_class",
     "restore_image",
     "review_cycle",
     "review_cycles",
     "reviewer_of",
     "safe_name",
+    "said_classes",
     "said_size",
     "said_states",
     "save_elsewhere",
     "save_ensemble",
+    "say_classes",
     "say_states",
     "series_with",
     "set_interval",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ def export_labels(
     *,
     known_only: bool = False,
     cycle: int | None = None,
+    kinds: Mapping[int, str] | None = None,
 ) -> Path:
     """Write labels, as they stand on disk, to ``folder/<id>_labels.<format>``; returns that path.
 
@@ -78,6 +79,8 @@ def export_labels(
         Only corrected and approved voxels.
     cycle
         As labels were when this review cycle was closed.
+    kinds
+        The class of objects by label, for formats that hold classes of objects.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def export_labels(
         )  # fmt: skip
     labels, state = _labels(project, id, cycle)
     chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
-    return write_labels_of(project, record, chosen, path)
+    return write_labels_of(project, record, chosen, path, kinds)
 
 
 def _labels(project: Project, id: str, cycle: int | None) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
@@ -102,7 +105,13 @@ def _labels(project: Project, id: str, cycle: int | None) -> tuple[NDArray[np.ui
     return project.load_labels(id) if cycle is None else labels_of_cycle(project, id, cycle)
 
 
-def write_labels_of(project: Project, record: ImageRecord, labels: NDArray[Any], path: str | Path) -> Path:
+def write_labels_of(
+    project: Project,
+    record: ImageRecord,
+    labels: NDArray[Any],
+    path: str | Path,
+    kinds: Mapping[int, str] | None = None,
+) -> Path:
     """Write labels of one image with what is known of it: voxel size, classes, its picture; returns the path.
 
     Raises
@@ -110,4 +119,4 @@ def write_labels_of(project: Project, record: ImageRecord, labels: NDArray[Any],
     CellsegError
         When the format does not suit it, or the file cannot be written.
     """
-    return pictures.write_labels(path, labels, record.spacing_um, project.meanings, project.source(record))
+    return pictures.write_labels(path, labels, record.spacing_um, project.meanings, project.source(record), kinds)

@@ -1,17 +1,17 @@
 """What a project knows of FUCCI: which channels are which, thresholds that a person set, states that a person said.
 
-Setting ``fucci`` holds the first two, ``fucci/<image>`` the states of nuclei of one image. A nucleus is known by a
-pixel inside it, not by its number: predictions and tools number objects anew.
+Setting ``fucci`` holds the first two; states are words of table ``object_said`` (`_said.py`).
 """
 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
 from ..errors import CellsegError
 from ._folder import Project
+from ._said import Point, Said, said, say
 
 _SETTING = "fucci"
 
@@ -33,26 +33,6 @@ class FucciSetup:
     nuclear: str = ""
     red_threshold: float | None = None
     green_threshold: float | None = None
-
-
-@dataclass(frozen=True)
-class SaidState:
-    """What a person said of one nucleus.
-
-    Attributes
-    ----------
-    point
-        A pixel inside it, (Z, Y, X) or (Y, X).
-    state
-        The name of its state.
-    author, time
-        Who said so, and when (seconds since 1970).
-    """
-
-    point: tuple[int, ...]
-    state: str
-    author: str
-    time: float
 
 
 def fucci_setup(project: Project) -> FucciSetup:
@@ -82,32 +62,26 @@ def put_fucci_setup(project: Project, setup: FucciSetup) -> None:
         project.db.put_setting(_SETTING, json.dumps(asdict(setup)))
 
 
-def said_states(project: Project, image: str) -> tuple[SaidState, ...]:
+def said_states(project: Project, image: str) -> tuple[Said, ...]:
     """What persons said of an image's nuclei, the newest last."""
-    try:
-        rows = json.loads(project.db.setting(f"{_SETTING}/{image}") or "[]")
-        return tuple(SaidState(tuple(r["point"]), str(r["state"]), str(r["author"]), float(r["time"])) for r in rows)
-    except (ValueError, KeyError, TypeError):
-        return ()
+    return said(project, _SETTING, image, _before(project, image))
 
 
-def say_states(project: Project, image: str, states: dict[tuple[int, ...], str], taken_back: set[int]) -> None:
-    """Keep what a person says of nuclei of an image.
-
-    Parameters
-    ----------
-    states
-        By a pixel inside each nucleus; "" takes back.
-    taken_back
-        Places among `said_states` of what was said of these nuclei before.
+def say_states(project: Project, image: str, states: Mapping[Point, str], instead: Collection[Point] = ()) -> None:
+    """Keep what a person says of nuclei of an image; see `say`.
 
     Raises
     ------
     CellsegError
         When there is no such image.
     """
-    project.image(image)
-    kept = [s for n, s in enumerate(said_states(project, image)) if n not in taken_back and s.point not in states]
-    now = time.time()
-    kept += [SaidState(point, state, project.author, now) for point, state in states.items() if state]
-    project.db.put_setting(f"{_SETTING}/{image}", json.dumps([asdict(s) for s in kept]))
+    say(project, _SETTING, image, states, instead)
+
+
+def _before(project: Project, image: str) -> tuple[Said, ...]:
+    """States as they were kept once: all of an image in one setting."""
+    try:
+        rows = json.loads(project.db.setting(f"{_SETTING}/{image}") or "[]")
+        return tuple(Said(tuple(r["point"]), str(r["state"]), str(r["author"]), float(r["time"])) for r in rows)
+    except (ValueError, KeyError, TypeError):
+        return ()

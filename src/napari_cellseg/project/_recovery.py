@@ -28,7 +28,7 @@ from ._snapshot import Snapshot, read_snapshot
 
 NAME = "project.db"
 _BESIDE = ("-wal", "-shm")
-_RENUMBERED = ("rounds", "reviews", "hints", "spot_places", "spot_answers", "cycle_marks", "track_links")
+_RENUMBERED = ("rounds", "reviews", "hints", "spot_places", "spot_answers", "cycle_marks", "track_links", "object_said")
 """Tables whose rows nobody knows by their number."""
 
 

@@ -24,6 +24,7 @@ from ._reading import check_unread
 from ._records import ImageRecord
 from ._recovery import NAME
 from ._rows import copy_rows, delete_rows, shift_for
+from ._said import count_said
 from ._status import image_status
 from ._time_series import time_series_in
 
@@ -44,6 +45,8 @@ class Removed:
         How many strokes of hints it has.
     frames
         How many images it is: of a time series all of its frames.
+    said
+        Of how many objects a person said the class or state.
     """
 
     key: str
@@ -52,17 +55,19 @@ class Removed:
     known: float
     hints: int
     frames: int = 1
+    said: int = 0
 
     @property
     def text(self) -> str:
         """``12 edits by hand, 3.1 % of it corrected or approved``."""
         many = [f"{self.frames} frames"] if self.frames > 1 else []
-        if not (self.edits or self.hints):
+        if not (self.edits or self.hints or self.said):
             return ", ".join([*many, "nothing made by hand"])
         parts = [*many]
         parts += [f"{self.edits} edit{'s' * (self.edits != 1)} by hand"] if self.edits else []
         parts += [f"{100 * self.known:.1f} % of it corrected or approved"] if self.known else []
         parts += [f"{self.hints} stroke{'s' * (self.hints != 1)} of hints"] if self.hints else []
+        parts += [f"{self.said} object{'s' * (self.said != 1)} classed by hand"] if self.said else []
         return ", ".join(parts)
 
 
@@ -177,7 +182,8 @@ def _kept_folder(home: Path, id: str, among: int) -> Path:
 def _counted(db: Database, records: Sequence[ImageRecord], key: str) -> Removed:
     edits = sum(row.by_hand and row.undoes is None for r in records for row in db.history(r.id))
     name = next(iter(time_series_in(records)), records[0].id) if len(records) > 1 else records[0].id
-    return Removed(key, name, edits, 0.0, sum(len(db.hints(r.id, r.shape)) for r in records), len(records))
+    hints, said = sum(len(db.hints(r.id, r.shape)) for r in records), count_said(db)
+    return Removed(key, name, edits, 0.0, hints, len(records), sum(said.get(r.id, 0) for r in records))
 
 
 def _home(project: Project) -> Path:

@@ -18,6 +18,7 @@ OTHERS = {
     "spot_places": "image, spot_check, number, kind, object, box, found, mark",
     "tracks": "image, edit, data",
     "track_links": "image, time, author, said",
+    "object_said": "image, time, author, kind, word, point",
     "spot_answers": "image, time, author, spot_check, number, answer, missed, points, seconds",
     "cycle_marks": "image, edit, cycle, kind, figures, data",
 }

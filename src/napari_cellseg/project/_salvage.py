@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 COLUMNS = {
     "images": 3, "edits": 10, "holdouts": 2, "rounds": 7, "reviews": 10, "hints": 5, "settings": 2, "history": 9,
     "spot_checks": 4, "spot_places": 9, "spot_answers": 10, "review_cycles": 5, "cycle_marks": 7, "tracks": 3,
-    "track_links": 5,
+    "track_links": 5, "object_said": 7,
 }  # fmt: skip
 """Tables that are taken over, with the number of their columns."""
 _OTHERS = tuple(name for name in COLUMNS if name not in ("images", "edits"))
@@ -139,12 +139,13 @@ _KINDS: dict[str, tuple[Any, ...]] = {
     "spot_checks": (int, float | int, str, str),
     "tracks": (str, int, bytes),
     "track_links": (int, str, object, object, str),
+    "object_said": (int, str, object, object, str, str, str),
     "spot_places": (int, str, int, int, str, int, str, int, int),
     "spot_answers": (int, str, float | int, str, int, int, str, int, str, float | int),
     "review_cycles": (int, float | int, str, str, float | int | None),
     "cycle_marks": (int, str, int, str, int, str, bytes | None),
 }
-_JSON = {"spot_checks": 3, "spot_places": 6, "spot_answers": 8, "cycle_marks": 5, "track_links": 4}
+_JSON = {"spot_checks": 3, "spot_places": 6, "spot_answers": 8, "cycle_marks": 5, "track_links": 4, "object_said": 6}
 """Columns whose text must be JSON."""
 
 
@@ -172,6 +173,8 @@ def _table_of(row: Row) -> str | None:
         return "hints"
     if len(row) == COLUMNS["track_links"] and isinstance(row[-1], str) and '"earlier"' in row[-1]:
         return "track_links"
+    if len(row) == COLUMNS["object_said"] and isinstance(row[-1], str) and row[-1].startswith('{"point"'):
+        return "object_said"
     if len(row) == COLUMNS["images"] and isinstance(row[2], str) and '"fingerprint"' in row[2]:
         return "images"
     return None

@@ -74,11 +74,11 @@ class Latest(Helper):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._asked: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
+        self._asked: tuple[Callable[[], Any], Callable[[Any], None], Failing | None] | None = None
 
-    def ask(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Do this next, and nothing that was asked before and has not begun."""
-        self._asked = (work, then)
+    def ask(self, work: Callable[[], Any], then: Callable[[Any], None], otherwise: Failing | None = None) -> None:
+        """Do this next, and nothing that was asked before and has not begun; see `later`."""
+        self._asked = (work, then, otherwise)
         self._begin()
 
     def forget(self) -> None:
@@ -97,5 +97,5 @@ class Latest(Helper):
 
     def _begin(self) -> None:
         if self._asked is not None and not super().busy:
-            (work, then), self._asked = self._asked, None
-            self.later(work, then)
+            asked, self._asked = self._asked, None
+            self.later(*asked)

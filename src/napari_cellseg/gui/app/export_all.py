@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...api import kinds_for_export
 from ...errors import CellsegError
 from ...images import LABEL_FORMATS
 from ...project import export_labels, export_units
@@ -71,7 +72,9 @@ class ExportAll:
         go_on = partial(self._next, elsewhere, tally, folder, format, known_only)
 
         def write() -> Path:
-            return export_labels(elsewhere.project(), image, folder, format, known_only=known_only)
+            project = elsewhere.project()
+            kinds = kinds_for_export(project, image, format)
+            return export_labels(project, image, folder, format, known_only=known_only, kinds=kinds)
 
         def written(_: Path) -> None:
             tally.end(image)

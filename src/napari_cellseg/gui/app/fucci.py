@@ -24,8 +24,6 @@ from ...measurement import (
     Threshold,
     channels_of,
     fucci_tables,
-    inner_point,
-    labels_at,
     propose_threshold,
     usual_channels,
     write_table,
@@ -35,6 +33,7 @@ from ..layers.objects import UNKNOWN, Levels, ObjectView
 from .background import Helper, Latest
 from .fucci_state import NAME, FucciState, Nuclei, Points
 from .report_errors import report_errors
+from .said_objects import points_in
 from .session import Progress
 
 if TYPE_CHECKING:
@@ -217,11 +216,8 @@ class Fucci:
         row = nuclei.row(image, label) if nuclei is not None else -1
         if nuclei is None or row < 0:
             raise CellsegError(f"No state of object {label} was told.", "Press Tell states again.")
-        box = store.objects.box(store.labels, label)
-        inside = inner_point(store.labels[box], label)
-        point = tuple(p + s.start for p, s in zip(inside, box, strict=True))
-        before = labels_at(store.labels, [s.point for s in said_states(ws.project(), image)])
-        say_states(ws.project(), image, {point: state}, set(np.flatnonzero(before == label).tolist()))
+        points, instead = points_in(store, {label: state}, said_states(ws.project(), image))
+        say_states(ws.project(), image, points, instead)
         self._say(nuclei=nuclei.with_said(row, state))
         self._say(points=self._points())
         self._recolour()
@@ -241,13 +237,6 @@ class Fucci:
         beside = path.with_name(f"{path.stem}_summary{path.suffix}")
         written = [write_table(table, path), write_table(summary, beside)]
         self._ws.session.update(status=f"Wrote {', '.join(p.name for p in written)}: {len(table):,} nuclei.")
-
-    def box(self, label: int) -> tuple[slice, ...]:
-        """The box of a nucleus of the open image; () where there is none."""
-        store, nuclei = self._ws.session.store, self.state.nuclei
-        if store is None or nuclei is None or label not in store.objects:
-            return ()
-        return store.objects.box(store.labels, label)
 
     def cancel(self) -> None:
         """Tell no more."""

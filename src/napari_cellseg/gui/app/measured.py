@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...measurement import COLUMNS, Objects, summarise
+from .class_state import ClassesView, ClassState, classes_view
 from .fucci_state import FucciState, FucciView, fucci_view
 from .items import Control
 
@@ -151,6 +152,7 @@ class MeasureState:
     object: int = 0
     """The label of the row that is chosen; 0: none."""
     fucci: FucciState = field(default_factory=FucciState)
+    classes: ClassState = field(default_factory=ClassState)
     chosen: Chosen | None = None
     """Objects that were chosen together; None: all of them count."""
 
@@ -175,10 +177,13 @@ class MeasureView:
     cells: Control
     """Whether cells can be made out of the open image's classes."""
     fucci: FucciView
+    classes: ClassesView
 
 
-def measure_view(state: MeasureState, image: str, everything: Control, idle: Control, writable: Control) -> MeasureView:
-    """What to show for a state."""
+def measure_view(
+    state: MeasureState, image: str, everything: Control, idle: Control, writable: Control, *, objects: bool = True
+) -> MeasureView:
+    """What to show for a state; `objects`: labels of the open image are objects, not classes."""
     there = bool(image or state.labels)
     some = Control(there, "" if there else "Open an image or a labels layer first.")
     table = state.table
@@ -194,7 +199,17 @@ def measure_view(state: MeasureState, image: str, everything: Control, idle: Con
         everything=everything,
         cells=next((c for c in (Control(bool(image), "Open an image first."), idle) if not c.enabled), idle),
         fucci=fucci_view(state.fucci, image, 0 if state.labels else state.object, idle, writable),
+        classes=classes_view(state.classes, bool(image) and objects, to_class(state), idle, writable),
     )
+
+
+def to_class(state: MeasureState) -> tuple[int, ...]:
+    """Labels of the open image that a class is said of: those that were chosen together, or the chosen one."""
+    if state.labels:
+        return ()
+    if state.chosen is not None and state.table is not None:
+        return tuple(state.table.labels[state.chosen.marked].tolist())
+    return (state.object,) if state.object else ()
 
 
 def _change(state: MeasureState, idle: Control, writable: Control) -> Control:

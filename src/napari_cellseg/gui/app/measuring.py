@@ -37,7 +37,8 @@ from ..layers.units import spacing_um
 from .background import Helper
 from .fucci import Fucci
 from .measure_ready import MeasureReady
-from .measured import Bins, MeasureState, Table, as_features, bins_of
+from .measured import Bins, MeasureState, Table, as_features, bins_of, to_class
+from .object_classes import ObjectClasses
 from .report_errors import report_errors
 from .session import Progress
 
@@ -61,12 +62,13 @@ class Measuring:
         self._ws = workspace
         self.worker = Helper(workspace.session)
         self._view = ObjectView(workspace.viewer, self._clicked)
-        self.fucci = Fucci(workspace, self._view, self.worker, self._uncolour)
+        self.ready = MeasureReady(workspace)
+        self.fucci = Fucci(workspace, self._view, self.worker, self._give_to_states)
+        self.classes = ObjectClasses(workspace, self._view, self.ready, self._give_to_classes, self._look_at)
         self._stop = threading.Event()
         self._done: list[str] = []
         self._listened: Labels | None = None
         self._edits = 0
-        self.ready = MeasureReady(workspace)
 
     @property
     def state(self) -> MeasureState:
@@ -76,7 +78,7 @@ class Measuring:
     @property
     def busy(self) -> bool:
         """Whether anything is measured or coloured."""
-        return self.worker.busy or self.fucci.busy
+        return self.worker.busy or self.fucci.busy or self.classes.busy
 
     # --- what can be measured ---------------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class Measuring:
         if name != self.state.labels:
             self.forget()
             self.fucci.uncolour()
+            self.classes.uncolour()
             self._say(labels=name)
 
     def choose_pixels(self, name: str) -> None:
@@ -174,6 +177,7 @@ class Measuring:
         """Colour objects by the chosen column, or give them their own colours back."""
         table, layer, column = self.state.table, self._view.layer, self.state.column
         self.fucci.uncolour()
+        self.classes.uncolour()
         self._say(coloured=on and table is not None and bool(column))
         if not self.state.coloured or table is None or layer is None:
             self._view.colour(None)
@@ -196,8 +200,7 @@ class Measuring:
 
     def choose_object(self, label: int, *, look: bool = False) -> None:
         """Choose an object and outline it; `look` brings it into view. 0 chooses none."""
-        table = self.state.table
-        box = table.box(label) if table is not None else self.fucci.box(label)
+        box = self._box(label)
         self._say(object=label if box else 0)
         if box and look:
             self._view.look_at(box)
@@ -216,6 +219,15 @@ class Measuring:
         table, chosen = self.state.table, self.state.chosen
         return table.labels[chosen.marked].tolist() if table is not None and chosen is not None else []
 
+    @property
+    def to_class(self) -> tuple[int, ...]:
+        """Labels of the open image that a class is said of: those that were chosen together, or the chosen one."""
+        return to_class(self.state)
+
+    def say_class(self, number: int) -> None:
+        """Say the class of what is chosen by its number, 0 takes back; see `ObjectClasses.say_by_number`."""
+        self.classes.say_by_number(number, self.to_class)
+
     @report_errors
     def save(self, path: str | Path) -> None:
         """Write the table as ``measure --csv`` does."""
@@ -230,9 +242,15 @@ class Measuring:
     def edited(self, edit: Edit, painted: bool = False) -> None:
         """Labels of the open image were changed."""
         self.fucci.edited()
+        self.classes.edited()
         if not self.state.labels:
             self._changed()
             self._view.edited(edit.box())
+
+    def opened(self) -> None:
+        """Another image is open."""
+        self.fucci.opened()
+        self.classes.opened()
 
     def closing(self) -> None:
         """The open image is being closed."""
@@ -240,6 +258,7 @@ class Measuring:
         if progress is not None and progress.kind == "measure":
             self.cancel()
         self.fucci.closing()
+        self.classes.closing()
         if not self.state.labels:
             self.forget()
 
@@ -253,6 +272,7 @@ class Measuring:
         """Measure no more."""
         self._stop.set()
         self.fucci.cancel()
+        self.classes.cancel()
 
     def follow(self) -> None:
         """Called by the clock."""
@@ -264,6 +284,7 @@ class Measuring:
         self.worker.collect()
         self.ready.follow()
         self.fucci.follow()
+        self.classes.follow()
 
     def close(self) -> None:
         """End the thread."""
@@ -271,6 +292,7 @@ class Measuring:
         self._view.leave()
         self._listen(None)
         self.fucci.close()
+        self.classes.close()
         self.ready.close()
         self.worker.close()
 
@@ -344,10 +366,27 @@ class Measuring:
         self.choose_column(column if column in table.columns else next(c for c in FIRST if c in table.columns))
         self._ws.session.update(status=f"Measured {len(table.labels)} objects.")
 
-    def _uncolour(self) -> None:
+    def _give_to_states(self) -> None:
         """Nuclei of the open image get the colours of their states."""
         self.choose_labels("")
+        self.classes.uncolour()
         self._say(coloured=False)
+
+    def _give_to_classes(self) -> None:
+        """Objects of the open image get the colours of their classes."""
+        self.choose_labels("")
+        self.fucci.uncolour()
+        self._say(coloured=False)
+
+    def _look_at(self, label: int) -> None:
+        self.choose_object(label, look=True)
+
+    def _box(self, label: int) -> tuple[slice, ...]:
+        """The box of an object, of the table's or of the open image's; () where there is none."""
+        table, store = self.state.table, self._ws.session.store
+        if self.state.labels or store is None or (table is not None and table.regions is not None):
+            return table.box(label) if table is not None else ()
+        return store.objects.box(store.labels, label) if label in store.objects else ()
 
     def _listen(self, layer: Labels | None) -> None:
         """Follow edits of a layer that is not ours."""

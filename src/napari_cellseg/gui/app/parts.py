@@ -114,8 +114,16 @@ class Parts:
             "R": self.review.fix,
             ",": lambda: self.time.step(-1),
             ".": lambda: self.time.step(1),
-            **{f"Control-{n}": partial(self.strokes.choose_class, n) for n in range(1, 10)},
+            "Control-L": lambda: self.measuring.classes.go_to_unsure(),
+            **{f"Control-{n}": partial(self._class_key, n) for n in range(10)},
         }
+
+    def _class_key(self, number: int) -> None:
+        """The brush with a class, or of objects the class of the chosen ones."""
+        if self._ws.instances:
+            self.measuring.say_class(number)
+        else:
+            self.strokes.choose_class(number)
 
     def _connect(self) -> None:
         """Who follows what, in the order of the calls."""
@@ -124,7 +132,7 @@ class Parts:
         _follow(ws.project_opened, self.all_images.count, self.recent.opened, self.log.forget)
         _follow(ws.image_opened, self.tools.attach, self.writer.opened, self.external.opened, self.hints.opened)
         _follow(ws.image_opened, self.prediction.opened, self.live.opened, self.recent.opened)
-        _follow(ws.image_opened, self.measuring.fucci.opened, self.time.opened, self.tracking.opened)
+        _follow(ws.image_opened, self.measuring.opened, self.time.opened, self.tracking.opened)
         _follow(ws.image_closing, self.external.settle, ws.stop_helper, self.strokes.stop, self.review.stop)
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)
@@ -156,6 +164,7 @@ class Parts:
         _follow(ws.image_closing, self.spot.image_closing, self.plane.closing)
         _follow(ws.image_opened, self.plane.follow)
         _follow(self.prediction.written, self.spot.predicted)
+        _follow(self.masks.classed, self.measuring.classes.read_again)
 
     def _watch_viewer(self) -> None:
         """Follow what a person does with napari's own layers."""

@@ -76,7 +76,9 @@ OTHER_KEYS = {
     "8": "Review: back to the one before; spot check, too",
     "0": "Review: approve this one and go on; spot check: right, or the field is done",
     "R": "Review: fix this one with the brush; spot check: wrong, or the last click was",
-    "Control-1": "Classes: the brush with the first class; so on to Control-9",
+    "Control-1": "Classes: the brush with the first class; of objects: the chosen ones are of it; so on to Control-9",
+    "Control-0": "Classes of objects: take back what you said of the chosen ones",
+    "Control-L": "Classes of objects: the next object that is worth a word",
 }
 KEYS = {**OTHER_KEYS, **{t.key: f"{t.title}: {t.tip}" for t in TOOLS}}
 """Our keys (H everywhere, the others while layers of the open image are selected); none is napari's own."""

@@ -15,7 +15,7 @@ from .edit_log import log_view
 from .explained import ExplainView
 from .image_status import mark, series_mark, statuses, summary
 from .items import Control, Item, Step
-from .measured import measure_view
+from .measured import MeasureView, measure_view
 from .old_and_new import Side, model_of
 from .rounds import describe_round, verdict
 from .session import Session
@@ -72,15 +72,20 @@ def resolve(s: Session) -> View:
         needs_project=project,
         needs_image=image,
         predict=_first(image, writable, idle),
-        measure=measure_view(
-            s.measured, s.image, _first(project, Control(bool(s.images), "Add images first."), idle), idle, writable
-        ),
+        measure=_measuring(s, project, idle, writable),
         tracks=track_view(s.tracking, series_of(s, s.image), s.image, idle, writable),
         cancel=Control(s.progress is not None, "Nothing is running."),
         correct=_first(image, writable),
         fine_tune=_first(project, writable, idle, _known(s)),
         decide=_first(writable, idle, Control(open_round, "There is no new model to decide on. Fine-tune first.")),
     )
+
+
+def _measuring(s: Session, project: Control, idle: Control, writable: Control) -> MeasureView:
+    """What the step Measure shows."""
+    images = _first(project, Control(bool(s.images), "Add images first."), idle)
+    objects = s.project is None or s.project.task == "instance"
+    return measure_view(s.measured, s.image, images, idle, writable, objects=objects)
 
 
 def _status(s: Session, running: str) -> dict[str, Any]:

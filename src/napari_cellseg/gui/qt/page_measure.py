@@ -11,6 +11,7 @@ from ..app.measured import MeasureState, MeasureView
 from ..app.view import View
 from .object_table import ObjectTable, ValuePlot
 from .page import Page, more
+from .panel_classes import ClassesPanel
 from .panel_fucci import FucciPanel
 from .panel_survey import PlatePanel
 from .panel_tracks import TracksPanel
@@ -78,7 +79,6 @@ class MeasurePage(Page):
             lambda: actions.delete_objects(measuring.chosen_labels),
         )  # fmt: skip
         self.some = row(self.everyone, self.approve, self.delete)
-        self.pair = more("More: two columns, and a loop round objects", self.against, self.scatter)
 
     def _assemble(self) -> None:
         self.save = ActionButton("Save table...", "Write this table (.csv, .parquet).", self._save)
@@ -94,7 +94,7 @@ class MeasurePage(Page):
             row(self.column, self.colour),
             self.plot,
             self.what,
-            self.pair,
+            more("More: two columns, and a loop round objects", self.against, self.scatter),
             self.several,
             self.some,
             self.table,
@@ -102,6 +102,10 @@ class MeasurePage(Page):
         for widget in (self.others, self.button, self.summary, self.outdated, *self.results):
             self.form.addWidget(widget)
         self.form.addWidget(row(self.save, self.everything))
+        self._add_panels()
+
+    def _add_panels(self) -> None:
+        """What some projects have besides."""
         self.fucci = FucciPanel(self.controller)
         self.cells = ActionButton(
             "Cells out of classes",
@@ -110,6 +114,8 @@ class MeasurePage(Page):
             self.controller.cell_layers.show,
         )
         self.form.addWidget(self.cells)
+        self.classes = ClassesPanel(self.controller)
+        self.form.addWidget(self.classes.folded)
         self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)
         self.plate = PlatePanel(self.controller)
@@ -153,6 +159,8 @@ class MeasurePage(Page):
             button.show_control(shown.change)
         self.cells.setVisible(view.semantic)
         self.cells.show_control(shown.cells)
+        self.classes.folded.setVisible(shown.classes.there)
+        self.classes.show_view(shown)
         self.cycle.setVisible(shown.fucci.there)
         self.fucci.show_view(shown)
         self.plate.show_view(view)
