@@ -46,7 +46,6 @@ from ..project import (
     stratified_split,
 )
 from ..report import ModelRow, model_rows
-from ..trust import FIELDS, OBJECTS, Drawing, SpotResult, draw, results, write_sample
 from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._clean import clean_images, clean_up
 from ._draft import draft_images, draft_method
@@ -70,7 +69,6 @@ from ._results import (
     Training,
 )
 from ._reviewing_verbs import ReviewingVerbs
-from ._spot_check import Answers, answer, chosen_check
 from ._time_verbs import seconds_of
 from ._training_places import Finding, find_training_places
 from ._work import OnEvent, Stop, Work, method, never
@@ -694,65 +692,6 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
             When a file cannot be written.
         """
         return report_project(self.project, Path(path), cases, Path(as_numbers) if as_numbers else None, stop)
-
-    def draw_spot_check(
-        self,
-        objects: int = OBJECTS,
-        fields: int = FIELDS,
-        *,
-        seed: int = 0,
-        images: Several = None,
-        sample: str | Path | None = None,
-    ) -> SpotResult:
-        """Draw random objects that nobody has touched, and random fields in which to count missed ones.
-
-        Answers come from the Workbench (step *Rounds*), from a table or from values (`answer_spot_check`).
-
-        Parameters
-        ----------
-        objects, fields
-            How many; at least 12 objects.
-        seed : int
-            The same seed draws the same places of the same labels.
-        images : str or list of str
-            Ids; all predicted images where not given.
-        sample : str or Path
-            A table (CSV) to write, which can be filled in.
-
-        Raises
-        ------
-        CellsegError
-            Before anything is written: when labels are classes, or nothing untouched is left.
-        """
-        check = draw(self.project, Drawing(objects, fields, seed, self._named(images)))
-        if sample is not None:
-            write_sample(check, sample)
-        return self.spot_checks[-1]
-
-    def answer_spot_check(self, answers: Answers, check: int | None = None) -> SpotResult:
-        """Keep answers to a spot check (the newest where not given) and say what it comes to.
-
-        Parameters
-        ----------
-        answers : str, Path or dict
-            A table that `draw_spot_check` wrote, filled in; or by the number of the place ``"right"``, ``"wrong"``,
-            ``"unsure"``, or of a field how many were missed.
-
-        Raises
-        ------
-        CellsegError
-            When there is no such check or place, or an answer is none; nothing is kept then.
-        """
-        return answer(self.project, answers, check)
-
-    def write_spot_check(self, path: str | Path, check: int | None = None) -> Path:
-        """Write the places of a spot check (the newest where not given) and the answers so far as CSV."""
-        return write_sample(chosen_check(self.project, check), path)
-
-    @property
-    def spot_checks(self) -> tuple[SpotResult, ...]:
-        """What every spot check says of what nobody looked at: precision and recall with intervals; oldest first."""
-        return tuple(results(self.project))
 
     @method
     def explain(
