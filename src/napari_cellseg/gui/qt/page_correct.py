@@ -22,7 +22,7 @@ from ..app.tools import TOOLS
 from ..app.view import View
 from .class_list import ClassList
 from .page import Page, more
-from .panels_correct import CleanUpPanel, ComparePanel, HistoryPanel, MasksPanel, ReviewPanel
+from .panels_correct import CleanUpPanel, ComparePanel, HistoryPanel, LivePanel, MasksPanel, ReviewPanel
 from .widgets import ActionButton, WordyButton, heading, hint, row
 
 _OVER = {"all": "Paint over everything", "background": "Paint over background", "object": "Paint over one object"}
@@ -51,7 +51,8 @@ class CorrectPage(Page):
         self.form.addWidget(self.classes)
         self.form.addWidget(row(self.undo, self.redo, first=2))
         self.form.addWidget(self.new)
-        self._make_live()
+        self.live = LivePanel(c)
+        self.form.addWidget(self.live)
         self.hints = HintRow(c)
         self.form.addWidget(self.hints)
         self.choices = ChoicesRow(c)
@@ -102,31 +103,6 @@ class CorrectPage(Page):
         for title, panel in zip(("compare", "history", "masks in and out"), self.panels[1:], strict=True):
             self.form.addWidget(more(f"More: {title}", panel))
 
-    def _make_live(self) -> None:
-        self.live = QCheckBox("Live: label the view again after every correction")
-        self.live.toggled.connect(lambda on: self.controller.want(live=on))
-        self.learnt = hint()
-        self.unanswer = ActionButton(
-            "Take back", "Take Live's answer back and leave your correction. Undo takes both.",
-            self.controller.strokes.undo_answer,
-        )  # fmt: skip
-        self.form.addWidget(self.live)
-        self.form.addWidget(row(self.learnt, self.unanswer, first=3))
-
-    def _show_live(self, view: View) -> None:
-        with signals_blocked(self.live):
-            self.live.setChecked(view.live)
-        self.live.setEnabled(view.live_control.enabled)
-        tip = (
-            "In about a second, by a small addition to the model. What you made is never changed; Undo takes the "
-            "answer back together with the correction, Take back the answer alone."
-        )
-        self.live.setToolTip(tip if view.live_control.enabled else view.live_control.reason)
-        self.learnt.setText(view.live_learnt)
-        self.learnt.setVisible(bool(view.live_learnt))
-        self.unanswer.setVisible(view.answered)
-        self.unanswer.show_control(view.correct)
-
     def _show_undo(self, view: View) -> None:
         """What Undo takes back is said before it is pressed, above all where that is all there is."""
         also = "The labels of the whole image go, except what you corrected. Redo brings them back.\n\n"
@@ -143,7 +119,7 @@ class CorrectPage(Page):
         self.classes.show_view(view)
         for button in (self.new, self.undo, self.redo, self.field, self.slice, self.image):
             button.show_control(view.correct)
-        self._show_live(view)
+        self.live.show_view(view)
         self.hints.show_view(view)
         self.guidelines.show_control(view.needs_project)
         self.slice.setVisible(view.volume)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
@@ -46,6 +47,37 @@ class _Panel(QWidget):
 
     def build(self) -> None:
         raise NotImplementedError
+
+
+class LivePanel(_Panel):
+    """Whether the view is labelled again after every correction, and what was learnt."""
+
+    def build(self) -> None:
+        """Make the controls."""
+        c = self.controller
+        self.on = QCheckBox("Live: label the view again after every correction")
+        self.on.toggled.connect(lambda on: c.want(live=on))
+        self.learnt = hint()
+        self.unanswer = ActionButton(
+            "Take back", "Take Live's answer back and leave your correction. Undo takes both.", c.strokes.undo_answer
+        )
+        self.form.addWidget(self.on)
+        self.form.addWidget(row(self.learnt, self.unanswer, first=3))
+
+    def show_view(self, view: View) -> None:
+        """Show what was learnt last, or why nothing can be."""
+        with signals_blocked(self.on):
+            self.on.setChecked(view.live)
+        self.on.setEnabled(view.live_control.enabled)
+        tip = (
+            "In about a second, by a small addition to the model. What you made is never changed; Undo takes the "
+            "answer back together with the correction, Take back the answer alone."
+        )
+        self.on.setToolTip(tip if view.live_control.enabled else view.live_control.reason)
+        self.learnt.setText(view.live_learnt)
+        self.learnt.setVisible(bool(view.live_learnt))
+        self.unanswer.setVisible(view.answered)
+        self.unanswer.show_control(view.correct)
 
 
 class ReviewPanel(_Panel):
