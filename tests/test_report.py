@@ -177,7 +177,14 @@ def test_rounds_worst_cases_and_methods_are_told(copied: Path, tmp_path: Path):
     assert found.text.count("IoU 0.") >= done.cases
     text = methods(story)
     assert text in found.text
-    for part in ("2 images (96 x 128 pixels)", "encoder resnet18", "Normalise", f"({current})", "torch ", "seed 0"):
+    for part in (
+        "2 images (96 x 128 pixels)",
+        "encoder tu-test_resnet",
+        "Normalise",
+        f"({current})",
+        "torch ",
+        "seed 0",
+    ):
         assert part in text
     numbers = json.loads((tmp_path / "r.json").read_text())
     assert numbers["rounds"][0]["metrics"]["ap50"]["after"] == round_.metric("ap50", "after")
