@@ -126,7 +126,8 @@ def test_good_ones_are_there_and_bad_ones_are_told(package: Path):
     found = json.loads(done.stdout)
     assert found["models"].count("Plain") == 1
     assert "Taken" not in found["models"]
-    assert found["drafts"] == ["otsu", "blobs", "hela", "halves", "forest"]
+    others = ["cellpose", "stardist", "instanseg", "micro_sam"]
+    assert found["drafts"] == ["otsu", "blobs", "hela", *others, "halves", "forest"]
     assert ".raw8" in found["endings"]
     assert (found["width"], found["again"]) == (5, 5)
     assert not found["torch"]

@@ -181,7 +181,8 @@ class Hands:
         self.key(tool.key)
         if tool.gesture == "now":
             return
-        top, left = self.rng.integers(12, self.plane.shape[0] - 30), self.rng.integers(12, self.plane.shape[1] - 30)
+        # of a volume from the side, planes may be as low as it has slices
+        top, left = (int(self.rng.integers(min(12, n // 6), n - (30 if n > 60 else 12))) for n in self.plane.shape)
         if kind == "split":
             self.drag([(y - 12, x), (y, x), (y + 12, x)])
         elif kind == "merge":

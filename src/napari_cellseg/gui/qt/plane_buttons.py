@@ -53,5 +53,4 @@ class PlaneButtons(QWidget):
 
     def _pressed(self, controller: Controller, name: str) -> None:
         controller.plane.look_in(name)
-        for other, button in self.buttons.items():  # pressed again, it would not be checked any more
-            button.setChecked(other == controller.session.plane)
+        self.show_view(controller.views.newest)  # pressed again, it would not be checked any more
