@@ -17,14 +17,20 @@ from ..layers import _napari
 
 
 def warm_up() -> threading.Thread:
-    """Begin; the thread that works is returned."""
-    thread = threading.Thread(target=_work, name="cellseg-warming", daemon=True)
+    """Begin; the thread that works is returned.
+
+    Python waits for it before it ends, at most for the part that it is at: a thread that loads libraries while the
+    interpreter is taken apart crashes it.
+    """
+    thread = threading.Thread(target=_work, name="cellseg-warming")
     thread.start()
     return thread
 
 
 def _work() -> None:
     for part in (_layers, _loops, _folders):
+        if not threading.main_thread().is_alive():
+            return
         with contextlib.suppress(Exception):  # whatever goes wrong here shows where it is needed
             part()
 
