@@ -25,8 +25,7 @@ from napari_cellseg import images
 from napari_cellseg.base import DEFAULT, base_models
 from napari_cellseg.cli import main
 from napari_cellseg.errors import CellsegError
-from napari_cellseg.images import _limits
-from napari_cellseg.project import Project
+from napari_cellseg.project import Project, _grids
 
 RNG = np.random.default_rng(0)
 
@@ -482,11 +481,11 @@ def test_what_files_claim_is_told_and_never_loaded(tmp_path):
         assert float(gigabytes) < 1, name
 
 
-def test_labels_that_memory_cannot_hold_are_refused_with_numbers(tmp_path, monkeypatch):
+def test_labels_that_the_disk_cannot_hold_are_refused_with_numbers(tmp_path, monkeypatch):
     _zarr(tmp_path / "a.zarr", 100_000)
-    monkeypatch.setattr(_limits, "memory_left", lambda: 16 * 10**9)
+    monkeypatch.setattr(_grids, "_free", lambda folder: 4 * 10**9)
     with Project.create(tmp_path / "p") as project:
-        with pytest.raises(CellsegError, match="100000 x 100000 voxels.* 50 GB .* 16 GB") as caught:
+        with pytest.raises(CellsegError, match="100000 x 100000 voxels.* 50 GB .* 4.0 GB") as caught:
             project.add_image(tmp_path / "a.zarr")
         assert "predict --model" in caught.value.hint
         assert not project.images()

@@ -5,6 +5,7 @@ What is held out is masked here and nowhere else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -13,18 +14,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._types import Float
+from .._types import Box, Float, Mask
 from ..augmentation import Patch
-from ..boxes import grown, relative
+from ..boxes import grown, relative, size
 from ..config import Config
+from ..errors import CellsegError
+from ..images import Image
 from ..matching import numbered
-from ..project import Holdout, ImageRecord, Project, automatic_truth, holdout_mask, known_mask, zoom_of
+from ..preprocess import Processed
+from ..project import (
+    Holdout,
+    ImageRecord,
+    Project,
+    automatic_truth,
+    holdout_mask,
+    is_mapped,
+    islands,
+    known_mask,
+    mask_of,
+    zoom_of,
+)
 from ..zoom import Zoom
 
 Places = NDArray[np.int64]
 """(M, 3) positions of voxels: z, y, x."""
 RIM = 32
 """Pixels round a patch in which its objects go on, where it is encoded by itself."""
+MOST = 1 << 27
+"""Voxels of an image that does not fit into memory, of which a training holds pixels, target and masks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,25 +119,81 @@ def read_planes(
 ) -> list[Plane]:
     """Planes of one image; `edits_until` is the newest edit that the parent model knew.
 
-    Of volumes, `slices` says which are known to it: first:step:last, counted from 1 (see `Sampling.slices`).
+    Of an image that does not fit into memory, only places with something known in them are read. Of volumes, `slices`
+    says which are known to it: first:step:last, counted from 1 (see `Sampling.slices`).
     """
-    labels, state = project.load_labels(record.id)
-    manual, known = _known(project, record, labels, state, config)
+    labels, state = project.open_labels(record.id)
+    whole = not is_mapped(labels)
+    if "automatic" in config.sampling.sources and not whole:
+        raise CellsegError(
+            f"{record.id} is too large to learn from what a draft said of it.",
+            "Learn from corrections (sampling.sources=manual), or crop the image.",
+        )
+    places = islands(state, config.train.patch + config.train.margin)
+    if (need := sum(math.prod(size(p)) for p in places)) > MOST and not whole:
+        raise CellsegError(
+            f"{need:,} voxels of {record.id} are known or lie near what is known: a training holds at most {MOST:,}.",
+            "Choose slices (sampling.slices=first:step:last), or crop parts of the image for learning.",
+        )
+    picture = None if whole else Processed(config.recipe, _volume(project.read_image(record.id)))
+    found: list[Plane] = []
+    for place in places:
+        masks = _masks(project, record, config, (labels, state), place, holdout, edits_until, slices)
+        if masks is None:
+            continue
+        if picture is None:
+            pixels = config.recipe(project.read_image(record.id).load())
+            pixels = pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:])
+        else:
+            z, y, x = (slice(0, 1),) * (3 - len(place)) + place
+            pixels = picture.read((z, y, x))
+        found += _planes(project, record, config, pixels, (labels[place], *masks))
+    return found
+
+
+def _volume(image: Image) -> Any:
+    """Pixels (C, Z, Y, X), lazily."""
+    pixels = image.channels_first()
+    return pixels if pixels.ndim == 4 else pixels[:, None]
+
+
+def _masks(
+    project: Project,
+    record: ImageRecord,
+    config: Config,
+    arrays: tuple[NDArray[np.uint32], NDArray[np.uint8]],
+    place: Box,
+    holdout: Holdout | None,
+    edits_until: int,
+    slices: str,
+) -> tuple[Mask, Mask, Mask] | None:
+    """Of a place: what is known, what of it is held out, and what is new since the parent; None: nothing is known."""
+    manual, known = _known(project, record, *arrays, place, config)
     if not (known.any() or manual.any()):
-        return []
+        return None
     if slices and known.ndim == 3:
         first, step, last = (int(n) for n in slices.split(":"))
-        left_out = ~np.isin(np.arange(len(known)), np.arange(first - 1, last, step))
+        left_out = ~np.isin(np.arange(len(known)) + place[0].start, np.arange(first - 1, last, step))
         known[left_out] = manual[left_out] = False
-    kept_back = holdout_mask(record, holdout)
+    kept_back = holdout_mask(record, holdout, place)
     held = kept_back & manual  # nothing else may judge, and nothing there is learnt
     known = (known & ~kept_back) | held
-    fresh = _fresh(project, record, edits_until) & known & ~held
-    pixels = config.recipe(project.read_image(record.id).load())
+    since = [row.box for row in project.db.rows_after(record.id, edits_until) if row.by_hand]
+    return known, held, mask_of(since, place) & known & ~held
+
+
+def _planes(
+    project: Project,
+    record: ImageRecord,
+    config: Config,
+    pixels: Float,
+    arrays: tuple[NDArray[np.uint32], Mask, Mask, Mask],
+) -> list[Plane]:
+    """Planes of a place: pixels (C, Z, Y, X); labels, what is known, held out and new, (Z, Y, X) or (Y, X)."""
     zoom = zoom_of(project, record.id, config)
-    flat: list[NDArray[Any]] = [a.reshape(-1, *a.shape[-2:]) for a in (labels, known, held, fresh)]
+    flat: list[NDArray[Any]] = [a.reshape(-1, *a.shape[-2:]) for a in arrays]
     flat = [_seen(a, zoom, nearest=True) for a in flat]
-    pixels = _seen(pixels.reshape(pixels.shape[0], -1, *pixels.shape[-2:]), zoom)
+    pixels = _seen(pixels, zoom)
     whole = config.model.dimensions == 3
     spacing = record.spacing_um if whole else None
     planes = []
@@ -142,11 +215,16 @@ def read_planes(
 
 
 def _known(
-    project: Project, record: ImageRecord, labels: NDArray[np.uint32], state: NDArray[np.uint8], config: Config
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """What a person vouches for, and what may be known to a training: that, what a draft said, or both."""
+    project: Project,
+    record: ImageRecord,
+    labels: NDArray[np.uint32],
+    state: NDArray[np.uint8],
+    place: Box,
+    config: Config,
+) -> tuple[Mask, Mask]:
+    """What a person vouches for in a place, and what may be known to a training: that, what a draft said, or both."""
     sources = config.sampling.sources
-    manual = known_mask(labels, state, config.train.margin, instances=project.task == "instance")
+    manual = known_mask(labels[place], state[place], config.train.margin, instances=project.task == "instance")
     known = manual.copy() if "manual" in sources else np.zeros_like(manual)
     if "automatic" in sources:
         known |= automatic_truth(project, record.id, labels, state)
@@ -169,15 +247,6 @@ def _encoded(labels: NDArray[np.uint32], config: Config, n_classes: int, spacing
     if len(labels) > 1 or (config.target.by_patch and config.model.dimensions == 3):
         return config.target.encode(labels, n_classes, spacing)
     return config.target.encode(labels[0], n_classes)[:, None]
-
-
-def _fresh(project: Project, record: ImageRecord, edits_until: int) -> NDArray[np.bool_]:
-    """Boxes of what was edited since the parent model."""
-    mask = np.zeros(record.shape, bool)
-    for row in project.db.rows_after(record.id, edits_until):
-        if row.by_hand:
-            mask[tuple(slice(a, b) for a, b in row.box)] = True
-    return mask
 
 
 def _count(labels: NDArray[np.uint32], mask: NDArray[np.bool_]) -> int:

@@ -13,6 +13,7 @@ from ._context import EditContext, Over, Piece
 from ._cut import split, split_seeds
 from ._draw import copy_to_slice, interpolate, polygon, scribble
 from ._hand import forbidden, paint, stroke
+from ._large import is_large, large_prediction
 from ._objects import (
     assign_class,
     delete,
@@ -63,8 +64,10 @@ __all__ = [
     "grow",
     "ids_along",
     "interpolate",
+    "is_large",
     "joined",
     "keep_largest",
+    "large_prediction",
     "merge",
     "paint",
     "polygon",

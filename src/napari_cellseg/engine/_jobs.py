@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._types import Span
+from .._types import Box, Labels, Mask, Span
+from ..boxes import size
 from ..config import Config, Predict
 from ..errors import CellsegError
 from ..evaluation import Metrics, mean_scores, score_image
@@ -22,6 +23,7 @@ from ..project import (
     fitted_target,
     head_path,
     holdout_mask,
+    islands,
     kinds_of_images,
     known_mask,
     known_size,
@@ -152,6 +154,8 @@ class JudgeJob:
 
 LookingJob = PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob | ExplainJob | WhyJob
 Job = PredictJob | TrainJob | JudgeJob | EvaluateJob | LookingJob
+AROUND = 64
+"""Pixels round what is known that are predicted with it, where an image is not predicted as a whole."""
 Look = Callable[[], tuple[float, ...] | None]
 """Answers where the person looks now, in voxels; None if nobody said."""
 
@@ -322,14 +326,13 @@ def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
     before: dict[str, list[Metrics]] = {}
     after: dict[str, list[Metrics]] = {}
     for record in [r for r in project.images() if r.id in held and r.split != "test"]:
-        truth, known = held_out(project, record, margin)
-        if not known.any():
-            continue
-        kind = kinds[record.id]
-        earlier = _labels_of(project, record, parent, live=True) if parent else labels_before(project, record.id)
-        if earlier is not None:
-            before.setdefault(kind, []).append(_score(project, truth, earlier, known))
-        after.setdefault(kind, []).append(_score(project, truth, _labels_of(project, record, child), known))
+        kind, there = kinds[record.id], None if parent else labels_before(project, record.id)
+        for place, truth, known in held_places(project, record, margin):
+            if parent or there is not None:
+                earlier = _labels_of(project, record, parent, place, live=True) if parent else there[place]  # type: ignore[index]
+                before.setdefault(kind, []).append(_score(project, truth, earlier, known))
+            later = _labels_of(project, record, child, place)
+            after.setdefault(kind, []).append(_score(project, truth, later, known))
     by_kind = {k: (mean_scores(before.get(k, [])), mean_scores(after[k])) for k in after}
     old, new = (mean_scores([s for scores in side.values() for s in scores]) for side in (before, after))
     yield Judged(
@@ -364,19 +367,21 @@ def _loss(project: Project, record: ImageRecord, model: str) -> tuple[float, int
     return loss_on(project, record, together[0].network, together[0].config, together[0].device)
 
 
-def _labels_of(
-    project: Project, record: ImageRecord, model: str, *, live: bool = False
-) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    return np.asarray(_predicted(project, record, model, live=live).labels)
+def _labels_of(project: Project, record: ImageRecord, model: str, place: Box, *, live: bool = False) -> Labels:
+    """What a model says of a place."""
+    region = () if size(place) == record.shape else tuple((s.start, s.stop) for s in place)
+    return np.asarray(_predicted(project, record, model, region, live=live).labels)
 
 
-def _predicted(project: Project, record: ImageRecord, model: str, *, live: bool = False) -> Predicted:
+def _predicted(
+    project: Project, record: ImageRecord, model: str, region: Span = (), *, live: bool = False
+) -> Predicted:
     from ..prediction import Request, predict
 
     options = options_of(project, (model,), None)
     folder = project.path / "cache" / "judged" / record.id
     target = decoded_with(project, (model,), None, live)
-    request = Request(options, target, folder=folder, show=False, size=known_size(project, record.id))
+    request = Request(options, target, region, folder=folder, show=False, size=known_size(project, record.id))
     events = predict(project.read_image(record.id), loaded_models(project, (model,), live), record.id, request=request)
     return next(e for e in events if isinstance(e, Predicted))
 
@@ -386,6 +391,20 @@ def held_out(project: Project, record: ImageRecord, margin: int) -> tuple[Any, A
     labels, state = project.load_labels(record.id)
     known = known_mask(labels, state, margin, instances=project.task == "instance")
     return labels, known & holdout_mask(record, project.db.holdouts()[record.id])
+
+
+def held_places(project: Project, record: ImageRecord, margin: int) -> Iterator[tuple[Box, Labels, Mask]]:
+    """Where an image judges: a box, its labels, and where they are known and held out.
+
+    An image in memory is one such place; of one that does not fit there, each part with something held out in it.
+    """
+    labels, state = project.open_labels(record.id)
+    held = project.db.holdouts()[record.id]
+    for place in islands(state, AROUND):
+        known = known_mask(labels[place], state[place], margin, instances=project.task == "instance")
+        known &= holdout_mask(record, held, place)
+        if known.any():
+            yield place, labels[place], known
 
 
 def _score(project: Project, truth: Any, labels: Any, known: Any) -> Metrics:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._types import Span
+from .._types import Labels, Span, State
 from ..boxes import relative
 from ..config import Config
 from ..errors import CellsegError
 from ..events import Event, Refined
 from ..preprocess import Processed
-from ..project import Project, fitted_target, known_mask, known_size, put_fitted_target, zoom_of
+from ..project import Project, fitted_target, known_mask, known_size, parts, put_fitted_target, zoom_of
 from ..targets import Distance, Target
 from ..zoom import GRID, Zoom
 
@@ -303,6 +303,7 @@ class Memory:
         self.cells.clear()
         rows = [row for record in project.images() for row in project.db.history(record.id) if row.by_hand]
         done: set[tuple[Any, ...]] = set()
+        there: dict[str, tuple[Labels, State]] = {}
         for row in sorted(rows, key=lambda row: -row.n):
             box = _around(row.box, project.image(row.image).shape)
             if len(done) >= RECALLED:
@@ -310,15 +311,20 @@ class Memory:
             if (row.image, box) in done:
                 continue
             done.add((row.image, box))
-            self._look_at(project, config, row.image, box)
+            self._look_at(project, config, row.image, box, there)
         for image in project.db.hinted():
             for box in _round_hints(project.hints(image).values)[: RECALLED - len(done)]:
                 done.add((image, box))
-                self._look_at(project, config, image, box)
+                self._look_at(project, config, image, box, there)
 
-    def _look_at(self, project: Project, config: Config, image: str, box: Span) -> None:
-        """Sample a place as it stands on disk."""
-        labels, state = project.load_labels(image)
+    def _look_at(
+        self, project: Project, config: Config, image: str, box: Span, there: dict[str, tuple[Labels, State]]
+    ) -> None:
+        """Sample a place as it stands on disk; of the last image it is remembered `there`."""
+        if image not in there:
+            there.clear()
+            there[image] = project.open_labels(image)
+        labels, state = there[image]
         cut = tuple(slice(a, b) for a, b in box)
         hints = project.hints(image).values[cut]
         spoken = Field(project, image, box, labels[cut], state[cut], hints).plane(config.train.margin)
@@ -464,14 +470,15 @@ def _around(box: Span, shape: tuple[int, ...]) -> Span:
 
 def _round_hints(hints: NDArray[np.uint8]) -> list[Span]:
     """Squares round hints, those with most of them first."""
-    places = np.argwhere(hints > 0)
+    found = [np.argwhere(hints[part] > 0) + [s.start for s in part] for part in parts(hints)]
+    places = np.concatenate([np.zeros((0, hints.ndim), np.int64), *found])
     if not len(places):
         return []
     cells = places // np.array((1, CELL, CELL)[-hints.ndim :])
-    found, counts = np.unique(cells, axis=0, return_counts=True)
+    squares, counts = np.unique(cells, axis=0, return_counts=True)
     middles = [
         tuple((int(c) * n, int(c) * n + n) for c, n in zip(cell, (1, CELL, CELL)[-hints.ndim :], strict=True))
-        for cell in found[np.argsort(-counts, kind="stable")]
+        for cell in squares[np.argsort(-counts, kind="stable")]
     ]
     return list(dict.fromkeys(_around(box, hints.shape) for box in middles))
 

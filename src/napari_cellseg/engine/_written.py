@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from typing import Any
 
 import numpy as np
 
-from ..edits import joined, predicted
+from ..edits import is_large, joined, large_prediction, predicted
 from ..events import Predicted
 from ..project import Edit, Project, given_sizes, head_path, last_predictions, note_prediction, note_size
 from ..targets import Target
@@ -21,8 +22,9 @@ _DECIDES = {"mode", "flips", "combine", "ease", "join_overlap", "runtime"}
 def write_prediction(project: Project, found: Predicted, job: PredictJob) -> Edit:
     """Write what a job found in one image: only where there are no user edits, in one edit, which is returned.
 
-    Objects that were there before keep their numbers. A prediction of the whole image is remembered (see
-    `unpredicted`); writing the same one again changes nothing.
+    Objects that were there before keep their numbers. Of an image that does not fit into memory, a large prediction is
+    written in many edits of one group, with new numbers; the last one is returned. A prediction of the whole image is
+    remembered (see `unpredicted`); writing the same one again changes nothing.
 
     Raises
     ------
@@ -32,6 +34,13 @@ def write_prediction(project: Project, found: Predicted, job: PredictJob) -> Edi
     store, instances = project.store(found.image), project.task == "instance"
     note_size(project, found.image, found.size)
     box = tuple(slice(a, b) for a, b in found.box)
+    if is_large(store, box):
+        group, edit = f"predict-{uuid.uuid4().hex[:8]}", None
+        for _, piece in large_prediction(box, found.labels, store.next_id(), instances=instances):
+            edit = store.apply(piece(store), group)
+        note_predicted(project, found.image, job)
+        assert edit is not None
+        return edit
     new = joined(
         store.labels, store.state, box, np.asarray(found.labels), store.next_id(),
         before=store.labels[box], min_size=target_of(project, job).min_size, instances=instances,

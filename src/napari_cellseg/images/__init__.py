@@ -10,7 +10,7 @@ from ._fingerprint import fingerprint, glance, is_unchanged
 from ._guard import reading
 from ._image import AXES, Image, canonical
 from ._labels import components, merge_masks, pictures_in, read_labels, read_masks
-from ._limits import check_labels_fit, memory_left
+from ._limits import by, check_labels_fit, in_words, memory_left
 from ._masks import is_for_many
 from ._outlines import Masks, MasksFor, Place
 from ._pairing import count_of_masks, holds_several, is_picture, masks_by_name, picture_stem, place_in_file
@@ -28,6 +28,7 @@ __all__ = [
     "MasksFor",
     "Place",
     "Series",
+    "by",
     "canonical",
     "check_content",
     "check_labels_fit",
@@ -38,6 +39,7 @@ __all__ = [
     "from_array",
     "glance",
     "holds_several",
+    "in_words",
     "is_for_many",
     "is_picture",
     "is_unchanged",

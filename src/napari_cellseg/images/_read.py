@@ -17,7 +17,7 @@ from ..errors import CellsegError
 from ..extensions import functions, problems
 from ._guard import reading
 from ._image import SMALLEST, Image, check_axes, guessed_axes
-from ._limits import MAX_CHUNKS, by, check_labels_fit
+from ._limits import MAX_CHUNKS, by
 from ._pictures import read_npy, read_picture
 from ._series import Series
 from ._shared import Wanted, finish
@@ -134,10 +134,9 @@ def check_content(image: Image) -> None:
     ------
     CellsegError
         For images below 8 x 8 pixels, of a dtype that holds no intensities, entirely NaN or infinite, or
-        constant; for damaged pixel data; and where memory cannot hold their labels.
+        constant; and for damaged pixel data.
     """
     name = image.source.name if image.source else "The image"
-    check_labels_fit(name, image.spatial_shape)
     if min(image.spatial_shape[-2:]) < SMALLEST:
         last = image.data.ndim > 2 and max(image.data.shape) >= SMALLEST
         raise CellsegError(

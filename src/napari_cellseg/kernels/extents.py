@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from .._types import Box
 
 
 class Extents(NamedTuple):
@@ -62,6 +65,24 @@ def extents(labels: NDArray[np.uint32], state: NDArray[np.uint8] | None = None) 
     skip = 3 - labels.ndim
     found = given[ids - 1] if given is not None else ids
     return Extents(found, counts[ids], low[ids][:, skip:], high[ids][:, skip:], edited[ids])
+
+
+def joined_extents(pieces: Sequence[tuple[Extents, Box]], ndim: int) -> Extents:
+    """What is known of every object of a whole, from its parts and the boxes in which they lie."""
+    none = Extents(
+        np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros((0, ndim), np.int32), np.zeros((0, ndim), np.int32),
+        np.zeros((0, 2), np.int64),
+    )  # fmt: skip
+    corners = [np.array([s.start for s in box], np.int32) for _, box in pieces]
+    ids, slot = np.unique(np.concatenate([none.ids, *(p.ids for p, _ in pieces)]), return_inverse=True)
+    counts, edited = np.zeros(len(ids), np.int64), np.zeros((len(ids), 2), np.int64)
+    low, high = np.full((len(ids), ndim), np.iinfo(np.int32).max, np.int32), np.full((len(ids), ndim), -1, np.int32)
+    np.add.at(counts, slot, np.concatenate([none.counts, *(p.counts for p, _ in pieces)]))
+    np.add.at(edited, slot, np.concatenate([none.edited, *(p.edited for p, _ in pieces)]))
+    moved = list(zip(pieces, corners, strict=True))
+    np.minimum.at(low, slot, np.concatenate([none.low, *(p.low + corner for (p, _), corner in moved)]))
+    np.maximum.at(high, slot, np.concatenate([none.high, *(p.high + corner for (p, _), corner in moved)]))
+    return Extents(ids, counts, low, high, edited)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

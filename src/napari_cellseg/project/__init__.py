@@ -21,15 +21,16 @@ from ._cycles import (
     review_cycles,
     reviewer_of,
 )
-from ._edit import Edit, decode_edit, difference, encode_edit
+from ._edit import Edit, decode_edit, difference, encode_edit, together
 from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import Frames, export_labels, export_units, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
 from ._fucci import FucciSetup, fucci_setup, put_fucci_setup, said_states, say_states
+from ._grids import blocks_in, check_in_memory, copied, is_mapped, islands, parts, zeros, zeros_like
 from ._hints import BACKGROUND, Hints
-from ._holdout import assign_holdouts, change_holdout, holdout_mask
+from ._holdout import assign_holdouts, change_holdout, holdout_mask, mask_of
 from ._import import Added, Addition
 from ._joining import check_whole, images_named, join_time_series, named_series, set_interval
 from ._kinds import kinds_of_images
@@ -182,12 +183,15 @@ __all__ = [
     "automatic_truth",
     "begin_with",
     "best_epochs",
+    "blocks_in",
     "change_holdout",
     "change_split",
+    "check_in_memory",
     "check_unread",
     "check_whole",
     "checked_name",
     "compact",
+    "copied",
     "count_said",
     "count_said_classes",
     "decode_edit",
@@ -211,7 +215,9 @@ __all__ = [
     "images_learnt",
     "images_named",
     "is_as_drawn",
+    "is_mapped",
     "is_outdated",
+    "islands",
     "join_time_series",
     "keep_training_places",
     "kinds_of_images",
@@ -228,6 +234,7 @@ __all__ = [
     "learnt_mask",
     "log_size",
     "mark_of",
+    "mask_of",
     "masks_for_image",
     "measure_sizes",
     "member_paths",
@@ -242,6 +249,7 @@ __all__ = [
     "object_size",
     "open_cycle",
     "order_object_classes",
+    "parts",
     "put_closed",
     "put_fitted_target",
     "put_fucci_setup",
@@ -274,6 +282,7 @@ __all__ = [
     "spot_checks",
     "stratified_split",
     "time_series_in",
+    "together",
     "training_places",
     "undone_edits",
     "unfinished_runs",
@@ -281,5 +290,7 @@ __all__ = [
     "write_history",
     "write_labels_of",
     "write_model",
+    "zeros",
+    "zeros_like",
     "zoom_of",
 ]

@@ -14,8 +14,9 @@ import numpy as np
 
 from ..errors import CellsegError
 from ._cycles import keep_marks
-from ._edit import Packed, difference, pack
+from ._edit import Packed, difference_of, pack
 from ._folder import Project
+from ._grids import zeros
 from ._records import COMPACTED, EditRow, ImageRecord
 
 
@@ -103,11 +104,11 @@ def _old(rows: Sequence[EditRow], keep: int, learnt: int | None) -> Sequence[Edi
 
 
 def _folded(project: Project, record: ImageRecord, rows: Sequence[EditRow]) -> Packed:
-    labels, state = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
+    before, after = (
+        [zeros(record.shape, kind, project.path / "cache") for kind in (np.uint32, np.uint8)] for _ in range(2)
+    )
     for row in rows:
-        project.db.edit(row.n, record.shape).onto(labels, state)
-    box = tuple(slice(0, n) for n in record.shape)
-    empty = np.broadcast_to(np.uint32(0), record.shape), np.broadcast_to(np.uint8(0), record.shape)
-    packed = pack(difference(COMPACTED, *empty, box, labels, state))
+        project.db.edit(row.n, record.shape).onto(*after)
+    packed = pack(difference_of(COMPACTED, (before[0], before[1]), (after[0], after[1])))
     by_hand = any(row.by_hand for row in rows)
     return packed if by_hand else replace(packed, tool=EditRow.MACHINE[-1])

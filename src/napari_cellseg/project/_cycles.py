@@ -21,6 +21,7 @@ from ..errors import CellsegError
 from ._db import Database, Row
 from ._edit import decode_edit, difference, encode_edit
 from ._folder import Project
+from ._grids import copied, zeros
 from ._records import EditRow, ImageRecord
 
 Moment = Literal["opened", "closed"]
@@ -166,7 +167,8 @@ def labels_at_marks(project: Project, marks: Sequence[CycleMark]) -> Iterator[tu
         return
     record = project.image(marks[0].image)
     rows = project.db.rows_after(record.id, 0)
-    labels, state, done = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8), 0
+    labels, state = (zeros(record.shape, kind, project.path / "cache") for kind in (np.uint32, np.uint8))
+    done = 0
     for mark in marks:
         if mark.kept:
             _unpack(project.db, mark, labels, state)
@@ -176,7 +178,7 @@ def labels_at_marks(project: Project, marks: Sequence[CycleMark]) -> Iterator[tu
                 if done < row.n <= mark.edit:
                     project.db.edit(row.n, record.shape).onto(labels, state)
         done = max(done, mark.edit)
-        yield labels.copy(), state.copy()
+        yield copied(labels), copied(state)
 
 
 def labels_of_cycle(project: Project, image: str, n: int | None = None) -> tuple[Labels, State]:

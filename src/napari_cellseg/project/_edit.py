@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._types import Box
 from ..errors import CellsegError
+from ._grids import note, parts
 from ._records import COMPACTED
 
 _MAGIC = b"E1"
@@ -77,8 +79,11 @@ class Edit:
     def onto(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
         """Replay a row of the log: as `write_to`, but what stands for a whole log begins with empty arrays."""
         if self.tool.startswith(COMPACTED):
-            labels[...] = 0
-            state[...] = 0
+            for box in parts(labels, state):
+                labels[box] = 0
+                state[box] = 0
+        for array in (labels, state):
+            note(array, self.index)
         self.write_to(labels, state)
 
     def write_to(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
@@ -118,6 +123,47 @@ def difference(
         np.asarray(old_state[changed], np.uint8),
         np.asarray(new_state[changed], np.uint8),
     )
+
+
+Pair = tuple[NDArray[np.uint32], NDArray[np.uint8]]
+"""Labels and state of an image."""
+
+
+def difference_of(tool: str, before: Pair, after: Pair) -> Edit:
+    """The edit that turns labels and state of a whole image into others."""
+    boxes = parts(*before, *after)
+    edits = [difference(tool, *before, box, after[0][box], after[1][box]) for box in boxes]
+    if len(edits) == 1:
+        return edits[0]
+    return together(tool, before[0].shape, edits)
+
+
+def restored(tool: str, later: Sequence[Edit], labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> Edit:
+    """The edit that brings back what was there before some edits (the oldest first) of labels and state as they are."""
+    index = np.concatenate([edit.index for edit in later] or [np.zeros(0, np.int64)])
+    index, first = np.unique(index, return_index=True)  # what the oldest edit of a voxel found there
+    new = [np.concatenate([getattr(edit, name) for edit in later])[first] if later else index for name in _OLD]
+    old = labels.reshape(-1)[index], state.reshape(-1)[index]
+    changed = (old[0] != new[0]) | (old[1] != new[1])
+    return Edit(
+        tool, labels.shape, index[changed], old[0][changed], new[0][changed].astype(np.uint32), old[1][changed],
+        new[1][changed].astype(np.uint8),
+    )  # fmt: skip
+
+
+_OLD = ("old_labels", "old_state")
+
+
+def together(tool: str, shape: tuple[int, ...], edits: Sequence[Edit]) -> Edit:
+    """Edits of boxes apart from each other, as one."""
+    index = np.concatenate([edit.index for edit in edits] or [np.zeros(0, np.int64)])
+    order = np.argsort(index)
+    types = {"old_labels": np.uint32, "new_labels": np.uint32, "old_state": np.uint8, "new_state": np.uint8}
+    values = {
+        name: np.concatenate([getattr(edit, name) for edit in edits] or [np.zeros(0, dtype)])[order]
+        for name, dtype in types.items()
+    }
+    return Edit(tool, shape, index[order], **values)
 
 
 def _places(flat: NDArray[np.int64], box: Box, inner: tuple[int, ...], outer: tuple[int, ...]) -> NDArray[np.int64]:

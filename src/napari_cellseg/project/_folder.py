@@ -22,6 +22,7 @@ from ..files import write_text
 from ..settings import validated
 from ._db import Database
 from ._edit import Edit, difference
+from ._grids import check_in_memory, check_room, copied, is_mapped
 from ._guidelines import copy_reference, read_guidelines
 from ._hints import Hints
 from ._import import Added, Addition, add_pictures
@@ -360,7 +361,19 @@ class Project:
         return tuple(self._stores)
 
     def load_labels(self, id: str) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-        """Labels and state as they stand on disk now, for reading; the working copy is left alone."""
+        """Labels and state as they stand on disk now, in memory, for reading; the working copy is left alone.
+
+        Raises
+        ------
+        CellsegError
+            When they are too large for that.
+        """
+        check_in_memory(id, self.image(id).shape)
+        labels, state = self.open_labels(id)
+        return (copied(labels), copied(state)) if is_mapped(labels) else (labels, state)
+
+    def open_labels(self, id: str) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """The same, mapped where they are too large for memory: go through `parts` or `islands` of them."""
         store = self._open_store(id)
         return store.labels, store.state
 
@@ -482,7 +495,7 @@ class Project:
 
     def _open_store(self, id: str) -> LabelStore:
         record = self.image(id)
-        pictures.check_labels_fit(id, record.shape)
+        check_room(id, record.shape, self.path)
         return LabelStore(inside(self.path / "images", id, "an image"), self.db, record, self.author)
 
     def relative(self, source: Path) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import CellsegError
 from ._folder import Project
 from ._holdout import VAL_SHARE
+from ._objects import known_ids
 from ._records import COUNTED
 
 _KEY = COUNTED[1]
@@ -46,9 +47,9 @@ def forecast(project: Project, image: str = "", arrays: Arrays | None = None) ->
     for record in records:
         n, count = _read(kept.get(record.id, ""))
         if arrays is not None and record.id == image:  # they may be an edit behind the log: not kept
-            count = _known(*arrays)
+            count = len(known_ids(*arrays))
         elif n != ends[record.id]:
-            count = _known(*project.load_labels(record.id))
+            count = len(known_ids(*project.open_labels(record.id)))
             fresh[_KEY + record.id] = json.dumps([ends[record.id], count])
         counts[record.id] = count
     with contextlib.suppress(CellsegError):  # a full disk: it is counted again the next time
@@ -57,11 +58,6 @@ def forecast(project: Project, image: str = "", arrays: Arrays | None = None) ->
     objects = sum(counts.values())
     held = sum(counts[id] for id in judged) or round(VAL_SHARE * objects)
     return Forecast(objects - held, sum(n > 0 for id, n in counts.items() if id not in judged), held)
-
-
-def _known(labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> int:
-    ids = np.unique(labels[state > 0])
-    return int(np.count_nonzero(ids))
 
 
 def _read(text: str) -> tuple[int, int]:

@@ -7,12 +7,16 @@ overwrite a hint and a hint cannot overwrite a label.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box
 from ..errors import CellsegError
 from ._db import Database
-from ._edit import Edit, difference, encode_edit
+from ._edit import Edit, difference, encode_edit, together
+from ._grids import note, parts, zeros
 from ._records import ImageRecord
 
 NOTHING, BACKGROUND = 0, 1
@@ -34,12 +38,17 @@ class Hints:
     def __init__(self, db: Database, record: ImageRecord, n_classes: int, author: str) -> None:
         self.record, self._db, self._author = record, db, author
         self._most = BACKGROUND + n_classes
-        self.values: NDArray[np.uint8] = np.zeros(record.shape, np.uint8)
+        self.values: NDArray[np.uint8] = zeros(record.shape, np.uint8, db.path.parent / "cache")
         self.n = 0
         for edit in db.hints(record.id, record.shape):
             self._write(edit)
         self._undo: list[Edit] = []
         self._redo: list[Edit] = []
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is said of the image."""
+        return any(bool(self.values[box].any()) for box in parts(self.values))
 
     def paint(self, index: NDArray[np.int64], old: NDArray[np.integer], new: NDArray[np.integer]) -> None:
         """Keep a stroke: flat positions with what stood there and what stands there now, (N,) each.
@@ -73,7 +82,7 @@ class Hints:
             When the shape or a value does not fit, or it cannot be saved.
         """
         self.check(values)
-        self._replace(np.where(values > NOTHING, values, self.values))
+        self._replace(np.where(values > NOTHING, values, self.values), [tuple(slice(0, n) for n in values.shape)])
 
     def check(self, values: NDArray[np.integer]) -> None:
         """Refuse a picture of hints that does not fit, as `put` does."""
@@ -85,7 +94,7 @@ class Hints:
 
     def clear(self) -> None:
         """Take all of them away, as one stroke."""
-        self._replace(np.zeros_like(self.values))
+        self._replace(np.broadcast_to(np.uint8(NOTHING), self.values.shape), parts(self.values))
 
     def undo(self) -> bool:
         """Take the last stroke of this session back; False where there is none."""
@@ -97,9 +106,10 @@ class Hints:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _replace(self, values: NDArray[np.integer]) -> None:
-        state, box = np.broadcast_to(np.uint8(0), values.shape), tuple(slice(0, n) for n in values.shape)
-        edit = difference(TOOL, self.values.astype(np.uint32), state, box, values, state)
+    def _replace(self, values: NDArray[np.integer], boxes: Sequence[Box]) -> None:
+        state = np.broadcast_to(np.uint8(0), values.shape)
+        found = [difference(TOOL, self.values, state, box, values[box], state[box]) for box in boxes]  # type: ignore[arg-type]
+        edit = together(TOOL, values.shape, found)
         if not edit.empty:
             self.paint(edit.index, edit.old_labels, edit.new_labels)
 
@@ -117,6 +127,7 @@ class Hints:
         self._write(edit)
 
     def _write(self, edit: Edit) -> None:
+        note(self.values, edit.index)
         self.values.reshape(-1)[edit.index] = edit.new_labels.astype(np.uint8)
         self.n += 1
 

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._types import Span
+from .._types import Box, Span
+from ..boxes import size
 from ..errors import CellsegError
 from ._folder import Project
+from ._grids import islands, parts
 from ._kinds import remember_kinds
 from ._objects import Objects
 from ._records import Holdout, ImageRecord
@@ -49,7 +51,7 @@ def assign_holdouts(project: Project) -> dict[str, Holdout]:
     and corrections.
     """
     kinds = remember_kinds(project)
-    known = {r.id: r for r in project.images() if r.split != "test" and project.load_labels(r.id)[1].any()}
+    known = {r.id: r for r in project.images() if r.split != "test" and _any_known(project, r.id)}
     for record in known.values():
         if record.split == "val":
             project.db.put_holdout(_whole(record))
@@ -91,9 +93,7 @@ def change_holdout(project: Project, image: str, field: Span, *, hold: bool) -> 
     holdout = project.db.holdouts().get(image)
     boxes, given = holdout.boxes if holdout else (), _given(project, image)
     if hold:
-        labels, state = project.load_labels(image)
-        known = state > 0
-        found = (_objects(labels, known) if project.task == "instance" else []) or _fields(known)
+        found = _known_boxes(project, image)
         moved = [box for box in found if _within(box, field) and box not in boxes]
         boxes, given = (*boxes, *moved), tuple(box for box in given if box not in moved)
     else:
@@ -118,11 +118,17 @@ def _within(box: Span, field: Span) -> bool:
     return all(a <= (s + e) / 2 < b for (s, e), (a, b) in zip(box, field, strict=True))
 
 
-def holdout_mask(record: ImageRecord, holdout: Holdout | None) -> NDArray[np.bool_]:
-    """Where an image is held out, on its spatial grid."""
-    mask = np.zeros(record.shape, bool)
-    for box in holdout.boxes if holdout is not None else ():
-        mask[tuple(slice(a, b) for a, b in box)] = True
+def holdout_mask(record: ImageRecord, holdout: Holdout | None, part: Box | None = None) -> NDArray[np.bool_]:
+    """Where an image (or a part of it) is held out, on its spatial grid."""
+    return mask_of(holdout.boxes if holdout is not None else (), part or tuple(slice(0, n) for n in record.shape))
+
+
+def mask_of(boxes: Iterable[Span], part: Box) -> NDArray[np.bool_]:
+    """Which voxels of a part lie in some boxes, of the part's shape."""
+    mask = np.zeros(size(part), bool)
+    for box in boxes:
+        spans = zip(box, part, strict=True)
+        mask[tuple(slice(max(0, a - p.start), max(0, b - p.start)) for (a, b), p in spans)] = True
     return mask
 
 
@@ -194,19 +200,34 @@ def _pieces(
     project: Project, record: ImageRecord, holdout: Holdout | None, learnt_until: int
 ) -> tuple[list[Span], NDArray[np.bool_], NDArray[np.bool_]]:
     """Boxes of the known objects (or fields) of an image; which of them are held out, and which are new."""
-    labels, state = project.load_labels(record.id)
-    known = state > 0
-    boxes = _objects(labels, known) if project.task == "instance" else []
-    boxes = boxes or _fields(known)
-    held, changed = holdout_mask(record, holdout), np.zeros(record.shape, bool)
-    for row in project.db.rows_after(record.id, learnt_until):
-        if row.by_hand:
-            changed[tuple(slice(a, b) for a, b in row.box)] = True
+    boxes = _known_boxes(project, record.id)
+    held = holdout.boxes if holdout is not None else ()
+    changed = [row.box for row in project.db.rows_after(record.id, learnt_until) if row.by_hand]
 
-    def mostly(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return np.array([mask[tuple(slice(a, b) for a, b in box)].mean() > 0.5 for box in boxes], bool)
+    def mostly(others: Sequence[Span]) -> NDArray[np.bool_]:
+        masks = (mask_of(others, tuple(slice(a, b) for a, b in box)) for box in boxes)
+        return np.array([mask.mean() > 0.5 for mask in masks], bool)
 
     return boxes, mostly(held), mostly(changed)
+
+
+def _any_known(project: Project, image: str) -> bool:
+    """Whether anything in an image is corrected or approved."""
+    state = project.open_labels(image)[1]
+    return any(bool(state[box].any()) for box in parts(state))
+
+
+def _known_boxes(project: Project, image: str) -> list[Span]:
+    """Boxes of the known objects of an image, or, where there are none, of its known fields."""
+    labels, state = project.open_labels(image)
+    places = islands(state)
+    found: list[list[Span]] = [[], []]
+    for place in places:
+        known, corner = state[place] > 0, [s.start for s in place]
+        kinds = (_objects(labels[place], known) if project.task == "instance" else [], _fields(known))
+        for boxes, mine in zip(found, kinds, strict=True):
+            boxes += [tuple((a + c, b + c) for (a, b), c in zip(box, corner, strict=True)) for box in mine]
+    return found[0] or found[1]
 
 
 def _objects(labels: NDArray[np.uint32], known: NDArray[np.bool_]) -> list[Span]:

@@ -21,6 +21,7 @@ from .._types import Labels
 from ..errors import CellsegError
 from ._db import Database
 from ._edit import Edit, Packed, difference, pack
+from ._grids import check_room
 from ._known import APPROVED
 from ._names import free_name
 from ._records import ImageRecord
@@ -99,7 +100,11 @@ class Receiver(Protocol):
         ...
 
     def load_labels(self, id: str, /) -> tuple[Labels, NDArray[np.uint8]]:
-        """Labels and state of an image, as logged."""
+        """Labels and state of an image, as logged, in memory."""
+        ...
+
+    def open_labels(self, id: str, /) -> tuple[Labels, NDArray[np.uint8]]:
+        """The same, mapped where they are too large for memory."""
         ...
 
     def check_classes(self, labels: Labels, /) -> None:
@@ -167,7 +172,7 @@ def _plan(project: Receiver, addition: Addition, batch: _Batch) -> Added:
         raise CellsegError(f"There is no split {addition.split!r}.", f"Use one of {', '.join(SPLITS)}.")
     source = Path(addition.source).resolve()
     image = pictures.read(source, addition.axes, addition.spacing_um, series=addition.series)
-    pictures.check_labels_fit(source.name, image.spatial_shape)
+    check_room(source.name, image.spatial_shape, project.path)
     pictures.check_content(image)
     frames = _frames(addition, image, source)
     source = image.source or source
@@ -305,7 +310,7 @@ def _keep(project: Receiver, record: ImageRecord, image: pictures.Image) -> None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         pictures.write_thumbnail(folder / "thumbnail.png", image)
-        labels, state = project.load_labels(record.id)
+        labels, state = project.open_labels(record.id)
         last = project.db.last_row(record.id)
         for name, array in (("labels", labels), ("state", state)):
             write_snapshot(folder / f"{name}.zarr", array, last.n if last else 0, json.dumps(asdict(record)))

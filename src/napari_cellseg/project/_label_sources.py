@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._types import Mask
 from ._folder import Project
+from ._grids import note, parts, zeros
 from ._records import EditRow
 
 LabelSource = Literal["unknown", "manual", "model", "automatic", "imported"]
@@ -27,22 +28,26 @@ _OF_TOOL: dict[str, LabelSource] = {
 def label_sources(project: Project, id: str) -> NDArray[np.uint8]:
     """Who gave every voxel its label: (Z, Y, X) or (Y, X) uint8, positions in `SOURCES`; 0 also where nobody did.
 
+    Of an image whose labels are mapped, it is mapped as well.
+
     Raises
     ------
     CellsegError
         When there is no such image, or its log is damaged.
     """
     record = project.image(id)
-    found = np.zeros(record.shape, np.uint8)
+    found = zeros(record.shape, np.uint8, project.path / "cache")
     flat, rows = found.reshape(-1), project.db.rows_after(id, 0)
     undone = undone_edits(rows)
     for row in rows:
         if row.n in undone or row.undoes is not None:
             continue
         if row.compacted:
-            flat[:] = 0
+            for box in parts(found):
+                found[box] = 0
             continue
         edit = project.db.edit(row.n, record.shape)
+        note(found, edit.index)
         flat[edit.index[edit.old_labels != edit.new_labels]] = SOURCES.index(_source(row))
     return found
 

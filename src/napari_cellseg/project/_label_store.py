@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes import around
+from .._types import Box
 from ..errors import CellsegError
-from ..kernels.checksum import change, checksum
+from ..kernels.checksum import checksum
 from ._acts import Act, Acts, Verb
 from ._db import Database
-from ._edit import Edit, difference, pack
+from ._edit import Edit, difference_of, pack, restored
+from ._grids import is_mapped, note, zeros, zeros_like
 from ._known import PREDICTED
 from ._objects import Objects
-from ._records import EditRow, Entry, ImageRecord, entries
+from ._records import COMPACTED, EditRow, Entry, ImageRecord, entries
 from ._snapshot import read_snapshot, write_snapshot
+from ._watch import Watch
 
 SNAPSHOT_EVERY = 500
 """Edits between snapshots while an image stays open."""
@@ -30,7 +32,9 @@ RETRY = 20
 
 
 class LabelStore:
-    """Labels and state of one image in memory: always the newest snapshot plus the whole log after it.
+    """Labels and state of one image: always the newest snapshot plus the whole log after it.
+
+    They are in memory, or, where that is too small, in mapped files (see `_grids`).
 
     Attributes
     ----------
@@ -50,13 +54,13 @@ class LabelStore:
         self.record, self.author = record, author
         self._folder, self._db = folder, db
         self._writing = threading.Lock()
-        labels, self._labels_at = _start(folder / "labels.zarr", record.shape, np.uint32)
-        state, self._state_at = _start(folder / "state.zarr", record.shape, np.uint8)
+        labels, self._labels_at, watched = _start(folder / "labels.zarr", record.shape, np.uint32)
+        state, self._state_at, self._state_watch = _start(folder / "state.zarr", record.shape, np.uint8)
         self.labels: NDArray[np.uint32] = labels
         self.state: NDArray[np.uint8] = state
+        self._watch: Watch | None = watched
         self.n = min(self._labels_at, self._state_at)
         self._objects: Objects | None = None
-        self._checksum: int | None = None
         self._acts = Acts()
         self.taken_in: list[Edit] = []
         self.read_only = False
@@ -64,7 +68,7 @@ class LabelStore:
         self._ahead = max(self._labels_at, self._state_at) > (rows[-1].n if rows else 0)
         for row in rows:
             if row.n > self.n:
-                self.edit(row.n).onto(self.labels, self.state)
+                self._replay(self.edit(row.n))
                 self.n = row.n
             self._acts.take(row)
         self._snapshot_at = self.n
@@ -79,11 +83,10 @@ class LabelStore:
         if not self._ahead:
             return False
         rows, above = self.rows(), max(self._labels_at, self._state_at)
-        labels, state = np.zeros_like(self.labels), np.zeros_like(self.state)
+        labels, state = zeros_like(self.labels), zeros_like(self.state)
         for row in rows:
             self.edit(row.n).onto(labels, state)
-        box = tuple(slice(0, n) for n in labels.shape)
-        edit = difference("recover", labels, state, box, self.labels, self.state)
+        edit = difference_of("recover", (labels, state), (self.labels, self.state))
         packed = pack(edit)
         with self._db.transaction() as connection:
             if len(self.rows()) > len(rows):  # another process was faster
@@ -133,6 +136,8 @@ class LabelStore:
         if self.read_only:
             raise CellsegError("This project is open in another window.", "Close the other one to edit here.")
         packed = pack(edit)  # before the write lock, for which others wait: it takes time
+        for array in (self.labels, self.state):
+            note(array, edit.index)  # and while a full disk is still a message
         with self._db.transaction() as connection:
             if rows := self._db.rows_after(self.record.id, self.n):
                 edit = self._rebase(edit, rows)
@@ -182,11 +187,7 @@ class LabelStore:
                 f"The log of {self.record.id} has no edit {n}, or it was folded into one with later ones.",
                 "Choose another line of the history.",
             )
-        labels, state = self.labels.copy(), self.state.copy()
-        for row in reversed(later):
-            self.edit(row.n).inverse().write_to(labels, state)
-        box = around([tuple(slice(a, b) for a, b in row.box) for row in later]) or (slice(0, 0),) * self.labels.ndim
-        return self.apply(difference(f"restore {n}", self.labels, self.state, box, labels[box], state[box]))
+        return self.apply(restored(f"restore {n}", [self.edit(row.n) for row in later], self.labels, self.state))
 
     def act(self, verb: Verb, leave: str = "") -> Act | None:
         """What the next undo takes back, or redo does again, None where there is nothing; a group is left alone."""
@@ -216,7 +217,9 @@ class LabelStore:
         It copies the arrays there. Where an edit comes meanwhile, or they hold what no edit has written (an open
         stroke, another plugin), nothing is written; a snapshot is due again some edits later.
         """
-        n, record, expected = self.n, json.dumps(asdict(self.record)), self._checksum
+        n, record = self.n, json.dumps(asdict(self.record))
+        expected = None if self._watch is None or is_mapped(self.labels) else self._watch.total
+        copy = copy and not is_mapped(self.labels)  # of a mapped array each block is copied and proved by itself
         self._snapshot_at = n
 
         def write() -> None:
@@ -225,12 +228,15 @@ class LabelStore:
             if self.n != n or (expected is not None and checksum(labels) != expected):
                 self._snapshot_at = n - self.snapshot_every + RETRY
                 return
+            at = self._folder / "labels.zarr", self._folder / "state.zarr"
             with self._writing:
-                if self._labels_at < n or not (self._folder / "labels.zarr").exists():
-                    write_snapshot(self._folder / "labels.zarr", labels, n, record)
+                if self._labels_at < n or not at[0].exists():
+                    if not write_snapshot(at[0], labels, n, record, self._watch, self._labels_at):
+                        self._snapshot_at = n - self.snapshot_every + RETRY
+                        return
                     self._labels_at = n
-                if self._state_at < n or not (self._folder / "state.zarr").exists():
-                    write_snapshot(self._folder / "state.zarr", state, n, record)
+                due = self._state_at < n or not at[1].exists()
+                if due and write_snapshot(at[1], state, n, record, self._state_watch, self._state_at):
                     self._state_at = n
 
         return write
@@ -249,13 +255,24 @@ class LabelStore:
             self._objects = Objects(self.labels, self.state)
         return self._objects
 
-    def watch(self, logged: int | None = None) -> None:
-        """From now on `is_as_logged` can be asked; `logged` is the checksum of what the log holds."""
-        self._checksum = checksum(self.labels) if logged is None else logged
+    def watch(self, logged: NDArray[np.uint32] | None = None, boxes: Sequence[Box] = ()) -> None:
+        """From now on `unlike` can be asked; in some boxes of it, what should be there stands in another array."""
+        if self._watch is None:
+            self._watch = Watch(self.labels)
+        for box in boxes:
+            self._watch.learn(box, logged)
+
+    def unlike(self, *, everything: bool = True) -> list[Box]:
+        """Boxes in which labels hold something that no edit has written since `watch`, as where a stroke is open.
+
+        Of an image in memory it is all of it or none; of a mapped one with `everything` false only its next few blocks
+        are looked at.
+        """
+        return [] if self._watch is None else self._watch.unlike(everything=everything)
 
     def is_as_logged(self) -> bool:
         """Whether the labels hold what edits wrote since `watch`, and nothing else; False while a stroke is open."""
-        return self._checksum is None or checksum(self.labels) == self._checksum
+        return not self.unlike()
 
     def forget_objects(self) -> None:
         """Scan again at the next use: the arrays held something that was never logged."""
@@ -295,9 +312,13 @@ class LabelStore:
         return written
 
     def _write(self, edit: Edit) -> None:
+        for array in (self.labels, self.state):
+            note(array, edit.index)
         edit.write_to(self.labels, self.state)
-        if self._checksum is not None:
-            self._checksum = (self._checksum + change(edit.index, edit.old_labels, edit.new_labels)) % (1 << 64)
+        if self._watch is not None:
+            self._watch.follow(edit.index, edit.old_labels, edit.new_labels)
+        if self._state_watch is not None:
+            self._state_watch.follow(edit.index, edit.old_state, edit.new_state)
         if self._objects is not None:
             self._objects.update(edit)
 
@@ -312,10 +333,18 @@ class LabelStore:
 
     def _as_change(self, whole: Edit) -> Edit:
         """The edit from the arrays as they are to those that a compacted row stands for."""
-        labels, state = np.zeros_like(self.labels), np.zeros_like(self.state)
+        labels, state = zeros_like(self.labels), zeros_like(self.state)
         whole.onto(labels, state)
-        box = tuple(slice(0, n) for n in labels.shape)
-        return difference(whole.tool, self.labels, self.state, box, labels, state)
+        return difference_of(whole.tool, (self.labels, self.state), (labels, state))
+
+    def _replay(self, edit: Edit) -> None:
+        """Write a row of the log, whatever was there before."""
+        if self._state_watch is None:
+            edit.onto(self.labels, self.state)
+            return
+        whole = self._as_change(edit) if edit.tool.startswith(COMPACTED) else edit
+        flat = self.labels.reshape(-1), self.state.reshape(-1)
+        self._write(replace(whole, old_labels=flat[0][whole.index], old_state=flat[1][whole.index]))
 
     def _rebase(self, edit: Edit, rows: list[EditRow]) -> Edit:
         """Take foreign rows in and leave out what would overwrite user edits.
@@ -343,9 +372,13 @@ class LabelStore:
         )
 
 
-def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], int]:
-    """The array of the newest snapshot and its edit; an empty one (and 0) where the log must tell all."""
+def _start(path: Path, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], int, Watch | None]:
+    """The array of the newest snapshot and its edit; an empty one (and 0) where the log must tell all.
+
+    Mapped arrays are watched from the start.
+    """
     found = read_snapshot(path)
-    if found is None or found.array.shape != shape:
-        return np.zeros(shape, dtype), 0
-    return found.array.astype(dtype, copy=False), found.n
+    if found is not None and found.array.shape == shape:
+        return found.array.astype(dtype, copy=False), found.n, found.watch
+    array = zeros(shape, dtype, path.parent)
+    return array, 0, Watch(array) if is_mapped(array) else None

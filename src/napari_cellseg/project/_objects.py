@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .._types import Box
 from ..errors import CellsegError
 from ._edit import Edit
+from ._grids import is_mapped, parts
+
+if TYPE_CHECKING:
+    from ..kernels.extents import Extents
 
 ROOM = 1 << 24
 """So many free numbers above the largest are enough for whatever comes; where fewer are left, a gap is used."""
@@ -26,14 +32,12 @@ class Objects:
     """
 
     def __init__(self, labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> None:
-        from ..kernels.extents import extents
-
-        ids, self._counts, self._low, self._high, self._edited = extents(labels, state)
+        ids, self._counts, self._low, self._high, self._edited = _found(labels, state)
         self._slots = {int(id): slot for slot, id in enumerate(ids)}
         self._top = int(ids[-1]) if len(ids) else 0
         self._n = len(ids)
         self._size = labels.size
-        self._states = np.array([0, *(np.count_nonzero(state == s) for s in (1, 2))], np.int64)
+        self._states = np.array([0, *count_states(state)], np.int64)
         self._loose: set[int] = set()
 
     @property
@@ -196,3 +200,28 @@ class Objects:
                 self._low[slot, axis] = box[axis].start + hits[0]
         self._loose.discard(slot)
         return self._box(slot)
+
+
+def count_states(state: NDArray[np.uint8]) -> tuple[int, int]:
+    """How many voxels are corrected, and how many approved."""
+    boxes = parts(state) if state.ndim else [()]
+    corrected, approved = (sum(int(np.count_nonzero(state[box] == s)) for box in boxes) for s in (1, 2))
+    return corrected, approved
+
+
+def known_ids(labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Ids of which at least a voxel is corrected or approved, rising, (N,)."""
+    found = [np.unique(labels[box][state[box] > 0]) for box in parts(labels, state)]
+    ids = np.unique(np.concatenate(found or [np.zeros(0, np.uint32)]))
+    return ids[ids > 0]
+
+
+def _found(labels: NDArray[np.uint32], state: NDArray[np.uint8]) -> Extents:
+    """What is known of every object; of mapped arrays, block by block."""
+    from ..kernels.extents import extents, joined_extents
+
+    boxes = parts(labels)
+    if not is_mapped(labels):
+        return extents(labels, state)
+    pieces = [(extents(labels[box].copy(), state[box].copy() if state.ndim else None), box) for box in boxes]
+    return joined_extents(pieces, labels.ndim)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import images
 from ..errors import CellsegError
 from ._folder import Project
+from ._grids import parts, zeros
 from ._records import ImageRecord
 
 
@@ -85,12 +86,12 @@ def labels_of_others(
 def labels_before(project: Project, id: str) -> NDArray[np.uint32] | None:
     """Labels as they were before a person changed anything; None where nothing was there."""
     shape = project.image(id).shape
-    labels, state = np.zeros(shape, np.uint32), np.zeros(shape, np.uint8)
+    labels, state = (zeros(shape, kind, project.path / "cache") for kind in (np.uint32, np.uint8))
     for row in project.db.rows_after(id, 0):
         if row.by_hand:
             break
         project.db.edit(row.n, shape).onto(labels, state)
-    return labels if labels.any() else None
+    return labels if any(labels[box].any() for box in parts(labels)) else None
 
 
 def _whereabouts(project: Project, record: ImageRecord) -> tuple[int, images.Place]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import time
 import uuid
 from collections import defaultdict
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ._db import Database
-from ._edit import Edit, decode_edit, difference, pack
+from ._edit import Edit, decode_edit, difference_of, pack
+from ._grids import zeros
 from ._records import COUNTED, ImageRecord, ModelCard, image_from_json
 from ._salvage import Row, Salvage, salvage
 from ._snapshot import Snapshot, read_snapshot
@@ -232,20 +234,19 @@ def _move_marks(connection: sqlite3.Connection, moved: dict[tuple[str, int], int
 def _missing(record: ImageRecord, rows: Sequence[Row], snapshot: tuple[Snapshot, Snapshot] | None) -> Edit:
     """What the log lacks: from what it leads to, to the snapshot with what came after it."""
     labels, state = _replayed(record, rows)
-    box = tuple(slice(0, n) for n in record.shape)
     if snapshot is None or snapshot[0].array.shape != record.shape:
-        return difference("recover", labels, state, box, labels, state)
+        return difference_of("recover", (labels, state), (labels, state))
     at = min(snapshot[0].n, snapshot[1].n)
     first = next((k for k, row in enumerate(rows) if row[0] >= at), len(rows))
-    best = snapshot[0].array.astype(np.uint32), snapshot[1].array.astype(np.uint8)
+    best = snapshot[0].array.astype(np.uint32, copy=False), snapshot[1].array.astype(np.uint8, copy=False)
     for k, row in enumerate(rows):
         if row[0] > at or k > first:  # later ones of a database that went its own way have lower numbers
             decode_edit(row[4], row[9], record.shape).onto(*best)
-    return difference("recover", labels, state, box, *best)
+    return difference_of("recover", (labels, state), best)
 
 
 def _replayed(record: ImageRecord, rows: Sequence[Row]) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-    labels, state = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
+    labels, state = (zeros(record.shape, kind, Path(tempfile.gettempdir())) for kind in (np.uint32, np.uint8))
     for row in rows:
         decode_edit(row[4], row[9], record.shape).onto(labels, state)
     return labels, state

@@ -3,6 +3,9 @@
 A snapshot never replaces another in place: it is written beside it and swapped by renames. Edits hold absolute
 values, so replaying some that a snapshot holds already changes nothing; whichever snapshot is found, the log
 leads from it to now.
+
+Of a mapped array only used blocks are written, each a chunk; those that have not changed since the snapshot before are
+its files under a second name, so that a snapshot of a huge image costs what was changed.
 """
 
 from __future__ import annotations
@@ -20,22 +23,45 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from .._types import Box
 from ..errors import CellsegError
+from ..kernels.checksum import checksum
+from ._grids import BLOCK, changed_parts, every_block, is_mapped, note_box, parts, too_large, zeros
+from ._watch import Watch
 
 _READ_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, zarr.errors.BaseZarrError)
+_AT_ONCE = 1 << 28
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An array as it stood after edit `n` of its project; `record` is the image record it belongs to."""
+    """An array as it stood after edit `n` of its project; `record` is the image record it belongs to.
+
+    `watch` knows what the array should add up to, of mapped arrays.
+    """
 
     array: NDArray[Any]
     n: int
     record: str
+    watch: Watch | None = None
 
 
-def write_snapshot(path: Path, array: NDArray[Any], n: int, record: str) -> None:
+def write_snapshot(
+    path: Path, array: NDArray[Any], n: int, record: str, watch: Watch | None = None, before: int = -1
+) -> bool:
     """Write an array (Z, Y, X) or (Y, X) beside `path`, then swap it in.
+
+    Parameters
+    ----------
+    watch
+        What a mapped array should add up to.
+    before
+        The edit at which the snapshot stands from which a mapped array was loaded, or which was written last.
+
+    Returns
+    -------
+    bool
+        False, and nothing is written, where a mapped array holds something that no edit wrote (an open stroke).
 
     Raises
     ------
@@ -44,14 +70,24 @@ def write_snapshot(path: Path, array: NDArray[Any], n: int, record: str) -> None
     """
     mine = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"  # another process may be writing too
     part, old = path.with_name(f"{path.stem}.{mine}.part"), path.with_name(f"{path.stem}.{mine}.old")
-    chunks = tuple(min(s, c) for s, c in zip(array.shape, (8, 512, 512)[-array.ndim :], strict=True))
+    chunks = _chunks(array.shape)
     try:
         target = zarr.create_array(str(part), shape=array.shape, dtype=array.dtype, chunks=chunks, fill_value=0)
-        target[:] = array
+        proof: dict[str, int | str]
+        if is_mapped(array):
+            found = _write_blocks(target, part, array, path, watch, before)
+            if found is None:
+                shutil.rmtree(part, ignore_errors=True)
+                return False
+            proof = found
+        else:
+            target[:] = array
+            proof = {"crc32": _checksum(array)}
         # last: a snapshot without these is not finished
-        target.attrs.update({"edit": n, "image": record, "crc32": _checksum(array)})
+        target.attrs.update({"edit": n, "image": record, **proof})
         _swap(part, path, old)
         _sweep(path)
+        return True
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise CellsegError(
@@ -60,8 +96,60 @@ def write_snapshot(path: Path, array: NDArray[Any], n: int, record: str) -> None
         ) from error
 
 
+def _write_blocks(
+    target: Any, part: Path, array: NDArray[Any], earlier: Path, watch: Watch | None, before: int
+) -> dict[str, int | str] | None:
+    """Write the used blocks of a mapped array; what proves that they are whole, None where they were written to."""
+    watch = watch or Watch(array)
+    changed = changed_parts(array)
+    fresh = {_chunk(box) for box in changed}
+    linked = _stands_at(earlier, before)
+    try:
+        for box in parts(array):
+            name = _chunk(box)
+            if linked and name not in fresh:
+                if (earlier / name).exists():  # else there is nothing but zeros in it
+                    _link(earlier / name, part / name)
+                continue
+            values = array[box].copy()
+            if not watch.fits(box, values):
+                return None
+            target[box] = values
+        changed = []
+        return {"sum": str(watch.total)}
+    finally:
+        for box in changed:  # they are written the next time
+            note_box(array, box)
+
+
+def _chunk(box: Box) -> str:
+    """Where zarr keeps a block."""
+    return "/".join(["c", *(str(s.start // b) for s, b in zip(box, BLOCK[-len(box) :], strict=True))])
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without second names
+        shutil.copyfile(source, target)
+
+
+def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(min(s, c) for s, c in zip(shape, BLOCK[-len(shape) :], strict=True))
+
+
+def _stands_at(path: Path, n: int) -> bool:
+    """Whether a snapshot is the one of edit `n`, in the blocks of today."""
+    try:
+        found = zarr.open_array(str(path), mode="r")
+        return found.attrs["edit"] == n and found.chunks == _chunks(found.shape)
+    except _READ_ERRORS:
+        return False
+
+
 def read_snapshot(path: Path) -> Snapshot | None:
-    """The newest whole snapshot, or None where there is none that can be read."""
+    """The newest whole snapshot, or None where there is none that can be read; a large one in a mapped array."""
     for attempt in range(6):
         if (found := _try_read(path)) is not None:
             return found
@@ -80,16 +168,44 @@ def _try_read(path: Path) -> Snapshot | None:
         n = int(before.attrs["edit"])  # type: ignore[arg-type]
         if not 0 <= n < 1 << 53:
             return None
+        record, proof = str(before.attrs["image"]), {k: before.attrs[k] for k in ("crc32", "sum") if k in before.attrs}
+        if too_large(before.shape):
+            array, watch = _mapped(before, path)
+            return Snapshot(array, n, record, watch) if _proved(array, proof, watch) else None
         array = np.ascontiguousarray(before[:])
         # zarr reads a missing chunk as zeros: the checksum notices that, and a folder swapped meanwhile
-        return Snapshot(array, n, str(before.attrs["image"])) if before.attrs["crc32"] == _checksum(array) else None
+        return Snapshot(array, n, record) if _proved(array, proof) else None
     except _READ_ERRORS:
         return None
 
 
+def _mapped(source: Any, path: Path) -> tuple[NDArray[Any], Watch]:
+    """A snapshot's array, mapped: only chunks that are there are read."""
+    array = zeros(source.shape, source.dtype, path.parent, mapped=True)
+    watch = Watch(array)
+    sparse = source.chunks == _chunks(source.shape)
+    for box in every_block(source.shape):
+        if not sparse or (path / _chunk(box)).exists():
+            array[box] = source[box]
+            note_box(array, box)
+            watch.learn(box)
+    changed_parts(array)  # all of it is in the snapshot
+    return array, watch
+
+
+def _proved(array: NDArray[Any], proof: dict[str, Any], watch: Watch | None = None) -> bool:
+    """Whether an array is what a snapshot says that it is."""
+    if "sum" in proof:
+        return bool(proof["sum"] == str(checksum(array) if watch is None else watch.total))
+    return bool(proof["crc32"] == _checksum(array))
+
+
 def _checksum(array: NDArray[Any]) -> int:
     # no copy of the bytes: making it would hold up all threads
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    flat, crc = np.ascontiguousarray(array).reshape(-1).view(np.uint8), 0
+    for start in range(0, flat.size, _AT_ONCE):
+        crc = zlib.crc32(flat[start : start + _AT_ONCE].data, crc)
+    return crc
 
 
 def _swap(part: Path, path: Path, old: Path) -> None:

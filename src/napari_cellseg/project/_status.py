@@ -17,7 +17,9 @@ import numpy as np
 from ..errors import CellsegError
 from ._edit import Edit
 from ._folder import Project
+from ._grids import parts
 from ._known import APPROVED, CORRECTED
+from ._objects import count_states
 from ._records import COUNTED
 
 T = TypeVar("T")
@@ -160,9 +162,9 @@ def _counted(project: Project, id: str, shape: tuple[int, ...], count: _Count) -
     rows = project.db.rows_after(id, count.n)
     if len(rows) > MANY:
         store = project._open_store(id)  # the working copy may hold a stroke that is not logged yet
-        states = [int(np.count_nonzero(store.state == s)) for s in (CORRECTED, APPROVED)]
-        return replace(count, n=store.n, labelled=int(np.count_nonzero(store.labels)),
-                       corrected=states[0], approved=states[1])  # fmt: skip
+        corrected, approved = count_states(store.state)
+        labelled = sum(int(np.count_nonzero(store.labels[box])) for box in parts(store.labels))
+        return replace(count, n=store.n, labelled=labelled, corrected=corrected, approved=approved)
     for row in rows:
         count = count.after(row.n, project.db.edit(row.n, shape))
     return count

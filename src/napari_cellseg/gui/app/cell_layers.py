@@ -12,6 +12,7 @@ from napari.layers import Labels
 
 from ...api import cell_roles
 from ...measurement import CellRules, Cells, cells_of_classes
+from ...project import copied
 from ..layers.overlays import bare_geometry
 from .measured import as_features
 from .report_errors import report_errors
@@ -33,7 +34,7 @@ class CellLayers:
         ws = self._ws
         ws.check_idle()
         project, store = ws.project(), ws.store()
-        roles, record, labels = cell_roles(project), store.record, store.labels.copy()
+        roles, record, labels = cell_roles(project), store.record, copied(store.labels, store.record.id)
         stop = ws.new_stop()
 
         def take(found: Cells) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..._types import Labels, State
 from ...drafts import CleanUp, DraftStopped
 from ...errors import CellsegError
+from ...project import check_in_memory
 from ...settings import Settings, validated
 from .act_words import CLEANED
 from .report_errors import report_errors
@@ -38,6 +39,7 @@ class Cleaning:
         untouched = len(store.objects.untouched())
         if not untouched:
             raise CellsegError("No object here is untouched.", "What you corrected or approved stays as it is.")
+        check_in_memory(ws.session.image, store.labels.shape)
         box = tuple(slice(0, n) for n in store.labels.shape)
 
         def make(labels: Labels, state: State) -> Labels | None:

@@ -20,7 +20,7 @@ from ...boxes import around
 from ...engine import Reply
 from ...errors import CellsegError
 from ...evaluation import Difference, Item, agreement, agreement_map, compare, consensus, pairwise, regions
-from ...project import Project, labels_of_others
+from ...project import Project, copied, labels_of_others
 from .model_labels import ModelLabels
 from .report_errors import after_settling
 
@@ -104,7 +104,7 @@ class Comparison:
                 self._take(found)
 
         ws.session.update(status="Comparing...")
-        ws.helper.later(lambda: _found(store.labels.copy(), load(), n_classes, instances), take)
+        ws.helper.later(lambda: _found(copied(store.labels, image), load(), n_classes, instances), take)
 
     def _take(self, found: Found) -> None:
         ws = self._ws

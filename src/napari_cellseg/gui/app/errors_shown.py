@@ -20,7 +20,7 @@ from ...engine import Reply
 from ...errors import CellsegError
 from ...evaluation import ERROR_COLOURS, FN, FP, TN, TP, Judging, Measured, Palette, error_map, measure
 from ...evaluation import METRICS as ALL_METRICS
-from ...project import Edit, Project, holdout_mask, known_mask, masks_for_image
+from ...project import Edit, Project, copied, holdout_mask, known_mask, masks_for_image
 from .model_labels import ModelLabels
 from .report_errors import report_errors
 
@@ -99,7 +99,7 @@ class ErrorsShown:
         """The model has answered: see where it differs from what is known."""
         ws = self._ws
         store, project = ws.store(), ws.project()
-        truth, state = store.labels.copy(), store.state.copy()
+        truth, state = copied(store.labels, ws.session.image), copied(store.state, ws.session.image)
         record, holdout = store.record, project.db.holdouts().get(ws.session.image)
         instances = ws.instances
 

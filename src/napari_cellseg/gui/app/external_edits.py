@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._types import Box, Labels
 from ...errors import CellsegError
-from ...kernels.checksum import checksum
-from ...project import LabelStore, Project
+from ...project import LabelStore, Project, difference, together
 
 if TYPE_CHECKING:
     from .label_writer import LabelWriter
@@ -29,11 +29,12 @@ SAID = "Another plugin or script changed {voxels} of the labels. They count as c
 
 
 class Found(NamedTuple):
-    """Where the array is not what was logged (flat positions), what was logged there, and the sum of all that was."""
+    """Where the array is not what was logged (flat positions), and what was; boxes round it, all that was logged."""
 
     places: NDArray[np.int64]
     old: NDArray[np.uint32]
-    checksum: int
+    boxes: list[Box]
+    logged: Labels
 
 
 class ExternalEdits:
@@ -64,7 +65,8 @@ class ExternalEdits:
         n = store.n
 
         def work() -> Found | None:
-            return None if store.is_as_logged() or store.n != n else _difference(store, folder, image)
+            boxes = store.unlike(everything=False)
+            return None if not boxes or store.n != n else _difference(store, folder, image, boxes)
 
         def take(found: Found | None) -> None:
             self._looking = False
@@ -79,9 +81,9 @@ class ExternalEdits:
         """The image is being closed: look now."""
         ws = self._ws
         store = ws.session.store
-        if store is None or ws.session.read_only or store.is_as_logged():
+        if store is None or ws.session.read_only or not (boxes := store.unlike()):
             return
-        if (found := _difference(store, ws.project().path, ws.session.image)) is not None:
+        if (found := _difference(store, ws.project().path, ws.session.image, boxes)) is not None:
             self._log(store, found)
 
     # --- inside -----------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ class ExternalEdits:
 
     def _log(self, store: LabelStore, found: Found) -> None:
         """Let what was found be a stroke; what was written since then does not fit the sum, and is found next time."""
-        store.watch(found.checksum)
+        store.watch(found.logged, found.boxes)
         self._take(found.places, found.old, store.labels.reshape(-1)[found.places])
 
     def _take(self, index: NDArray[np.int64], old: NDArray[np.uint32], new: NDArray[np.uint32]) -> None:
@@ -127,12 +129,13 @@ class ExternalEdits:
             ws.family.labels.refresh()
 
 
-def _difference(store: LabelStore, folder: Path, image: str) -> Found | None:
+def _difference(store: LabelStore, folder: Path, image: str, boxes: list[Box]) -> Found | None:
     """Where the array differs from what the log says, and what that is; None where it cannot be read just now."""
     try:
         with Project.open(folder) as project:
-            labels, _ = project.load_labels(image)
+            labels, state = project.open_labels(image)
     except CellsegError:
         return None
-    index = np.flatnonzero(labels.reshape(-1) != store.labels.reshape(-1))
-    return Found(index, labels.reshape(-1)[index], checksum(labels))
+    edits = [difference("outside", labels, state, box, store.labels[box], state[box]) for box in boxes]
+    edit = together("outside", labels.shape, edits)
+    return Found(edit.index, edit.old_labels, boxes, labels)

@@ -47,7 +47,7 @@ class HintStrokes:
         """Another image was opened: show what was said of it."""
         ws = self._ws
         self._hints = ws.project().hints(ws.session.image)
-        ws.session.update(hint=0, hinted=bool(self._hints.values.any()))
+        ws.session.update(hint=0, hinted=self._hints.any)
         if ws.session.hinted:
             self._layer()
 
@@ -180,5 +180,5 @@ class HintStrokes:
         assert self._hints is not None
         if repaint and (layer := self._shown()) is not None:
             layer.refresh()
-        self._ws.session.update(hinted=bool(self._hints.values.any()))
+        self._ws.session.update(hinted=self._hints.any)
         self.changed.emit()

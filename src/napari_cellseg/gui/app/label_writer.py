@@ -10,7 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,8 @@ class LabelWriter:
         self.reserved = self.suggested = 0
         self._generation = 0
         self._first = 0  # of the prediction that runs
-        self._before: Labels | None = None  # what it replaces
+        self._before: tuple[Box, Labels] | None = None  # what it replaces
+        self._streaming = False  # a prediction larger than memory is being written
         self._whole: Waiting | None = None  # the prediction that is being written,
         self.group = ""  # and its group
         self._making = ""  # what is done in the helper thread for a large image, in words
@@ -76,7 +77,7 @@ class LabelWriter:
     @property
     def busy(self) -> bool:
         """Whether a whole prediction is being written."""
-        return self._whole is not None
+        return self._whole is not None or self._streaming
 
     def holds(self, group: str) -> bool:
         """Whether labels of a group are numbered or written just now."""
@@ -158,10 +159,12 @@ class LabelWriter:
 
     # --- what to write ----------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """A prediction begins: keep ids for the whole of it, number its tiles above them; recall what was before."""
-        self._first, self._before = self.fresh_id(), self._ws.store().labels.copy()
-        self.next_id = self._first + PROVISIONAL
+    def begin(self, box: Box) -> None:
+        """A prediction of a box begins: keep ids for all of it, number its tiles above them; recall what was before."""
+        store = self._ws.store()
+        if not edits.is_large(store, box):  # whose tiles are not shown
+            self._first, self._before = self.fresh_id(), (box, store.labels[box].copy())
+            self.next_id = self._first + PROVISIONAL
 
     def tile(self, image: str, box: Box, proposal: Labels, group: str) -> None:
         """Number a proposed tile, then cut it into pieces that are written one by one."""
@@ -179,7 +182,7 @@ class LabelWriter:
         """
         store, count = self._ws.store(), int(proposal.max(initial=0))
         first = self._first if self._first and count < PROVISIONAL else self.fresh_id()
-        before = store.labels[box].copy() if self._before is None else self._before[box]
+        before = store.labels[box].copy() if self._before is None else self._before[1][relative(box, self._before[0])]
         self._first, self._before = 0, None
         self.next_id = max(self.next_id, first + count + 1)  # nobody gets an id that is on its way
         wide = tuple(
@@ -190,6 +193,16 @@ class LabelWriter:
             before=before, min_size=min_size, instances=self._ws.instances,
         )  # fmt: skip
         self.changed(image, box, wide, number, group, then)
+
+    def large(self, image: str, box: Box, proposal: Any, count: int, group: str, then: Callable[[], None]) -> None:
+        """Queue labels that are larger than memory, `count` objects, numbered as they are written."""
+        first = self.fresh_id()
+        self.next_id, self._streaming, self.group = first + count + 1, True, group
+        self.replacing.emit()
+        for _, edit in edits.large_prediction(box, proposal, first, instances=self._ws.instances):
+            self._predictions.add(Piece(image, group, edit))
+        self._predictions.ends += [self._predicted, then]
+        self.tell()
 
     def changed(
         self,
@@ -272,6 +285,7 @@ class LabelWriter:
         """Write nothing more of a prediction that is on its way."""
         self._predictions.clear()
         self._whole, self.group, self._making, self._coming = None, "", "", ""
+        self._streaming = False
         self._generation += 1
         self.next_id = self.reserved + 1
         self.forget()
@@ -288,7 +302,7 @@ class LabelWriter:
         left, total = len(self._predictions.pieces), self._predictions.total
         if self._making:
             return Progress("write", self._making)
-        if self._whole is None or not left or total < MANY:
+        if not self.busy or not left or total < MANY:
             return None
         done = 100 * (total - left) // total
         return Progress("write", f"Writing labels: {done} %", max(done, 1) / 100)
@@ -327,7 +341,7 @@ class LabelWriter:
             return None
 
     def _predicted(self) -> None:
-        self._whole, self.group = None, ""
+        self._whole, self.group, self._streaming = None, "", False
         self._ws.store().objects.settle_top()
         family = self._ws.family
         if family is not None and self.suggested and self.suggested == family.labels.selected_label:

@@ -10,7 +10,7 @@ from psygnal import Signal
 from ... import images
 from ...api import KINDLY, has_classes, kinds_for_export, points_of_kinds, put_kinds
 from ...errors import CellsegError
-from ...project import APPROVED, LabelStore, Project, masks_for_image, write_labels_of
+from ...project import APPROVED, LabelStore, Project, masks_for_image, parts, write_labels_of
 from .label_writer import LabelWriter
 from .report_errors import after_settling, report_errors
 from .workspace import Workspace
@@ -69,7 +69,8 @@ class Masks:
     def _refuse_approved(self, approved: bool) -> None:
         """Approved objects are protected while they are locked: a draft leaves them as they are, truth would not."""
         store, locked = self._ws.store(), self._ws.session.choices.locked
-        if approved and locked and bool(((store.state == APPROVED) & (store.labels > 0)).any()):
+        there = (((store.state[box] == APPROVED) & (store.labels[box] > 0)).any() for box in parts(store.labels))
+        if approved and locked and any(there):
             raise CellsegError(
                 "Some objects of this image are approved, so they are protected.",
                 "Unlock them (Shift-A) to replace all.",

@@ -30,7 +30,7 @@ from ...measurement import (
     tables,
     write_table,
 )
-from ...project import Edit, Project
+from ...project import Edit, Project, copied
 from ..layers.objects import Levels, ObjectView, finest
 from ..layers.overlays import is_ours
 from ..layers.units import spacing_um
@@ -311,7 +311,7 @@ class Measuring:
                     pixels = channels_of(own.read_image(image))
             except CellsegError:
                 pixels = NO_PIXELS  # its picture is gone, its labels are there
-            labels, state = store.labels.copy(), store.state.copy()
+            labels, state = copied(store.labels, image), copied(store.state, image)
             return image_of_project(labels, state, record.spacing_um, pixels, instances=instances)
 
         return image, layer, read

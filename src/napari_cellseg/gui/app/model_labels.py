@@ -11,6 +11,7 @@ from ..._types import Labels
 from ...engine import DecodeJob, Reply
 from ...errors import CellsegError
 from ...events import Predicted
+from ...project import check_in_memory
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -38,6 +39,7 @@ class ModelLabels:
         target = ws.session.decoding
         if target is None or not ws.session.kept:
             raise CellsegError("No probabilities are kept for this image.", "Press Predict first.")
+        check_in_memory(ws.session.image, ws.store().record.shape)
         ws.begin(DecodeJob(ws.project().path, ws.session.image, ws.session.together_now, target), "decode")
         self._job, self._then = ws.job, then
 

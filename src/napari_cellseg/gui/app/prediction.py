@@ -16,6 +16,7 @@ from psygnal import Signal
 
 from ... import drafts
 from ..._types import Span
+from ...edits import is_large
 from ...engine import DecodeJob, FitJob, PlanJob, PredictJob, Reply, target_of
 from ...errors import CellsegError
 from ...events import Decoded, Event, Failed, Finished, Fitted, Planned, Predicted, TileDone
@@ -71,6 +72,8 @@ class Prediction:
     def _begin(self, region: Span) -> None:
         ws = self._ws
         self._centre = ws.family.centre() if ws.family else None
+        shape = ws.store().record.shape
+        box = tuple(slice(a, b) for a, b in region) or tuple(slice(0, n) for n in shape)
         job = PredictJob(
             ws.project().path,
             (ws.session.image,),
@@ -79,12 +82,13 @@ class Prediction:
             self._ws.session.decoding,
             self._centre,
             region,
+            show=not is_large(ws.store(), box),
             live=ws.session.live,
         )
         self._clear_outlines()
         self._running = job
         ws.begin(job, "predict")
-        self._writer.begin()
+        self._writer.begin(box)
         if ws.family is not None:
             ws.family.overlays.clear_maps()
 
@@ -287,7 +291,11 @@ class Prediction:
             then()
 
         box = tuple(slice(a, b) for a, b in event.box)
-        self._writer.whole(event.image, box, np.asarray(event.labels), target_of(project, job).min_size, group, written)
+        if is_large(ws.store(), box):
+            self._writer.large(event.image, box, event.labels, event.objects, group, written)
+        else:
+            least = target_of(project, job).min_size
+            self._writer.whole(event.image, box, np.asarray(event.labels), least, group, written)
         for name, values in (("uncertainty", event.uncertainty), ("disagreement", event.disagreement)):
             if values is not None and ws.family is not None:
                 ws.family.overlays.show_map(name, box, values)

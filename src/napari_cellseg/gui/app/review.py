@@ -21,7 +21,7 @@ from ..._types import Span as Box
 from ...errors import CellsegError
 from ...evaluation import Item, Order, review_order
 from ...probabilities import kept_path, open_kept
-from ...project import Project, ReviewRecord, frames_beside
+from ...project import Project, ReviewRecord, copied, frames_beside
 from ...targets import tells_doubt
 from ...tracks import track_doubts
 from .time_line import series_of
@@ -75,7 +75,7 @@ class Review:
         generation = self._generation
 
         def work() -> list[Item]:
-            labels, state = store.labels.copy(), store.state.copy()
+            labels, state = copied(store.labels, image), copied(store.state, image)
             try:
                 kept = open_kept(kept_path(project.path, image))
                 whole = tuple(slice(o, o + n) for o, n in zip(kept.origin, kept.shape[1:], strict=True))

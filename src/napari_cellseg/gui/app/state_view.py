@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..layers.image_layers import ImageLayers
     from .workspace import Workspace
 
+IN_SLICES = "The labels of this volume do not fit into memory: they are shown slice by slice (2D)."
 REST_S = 0.2
 """So long a view has rested before outlines are drawn again."""
 
@@ -44,7 +45,10 @@ class StateView:
         if now != self._shown:
             family.colour_by_state(self._ws.session.by_state)
             self._shown = now
+            if family.large and not family.in_slices:
+                self._ws.session.update(status=IN_SLICES)
         self._fit_outlines(family)
+        self._draw_plane(family)
         self._tell_classes(family)
 
     def _fit_outlines(self, family: ImageLayers) -> None:
@@ -65,6 +69,23 @@ class StateView:
             self._drawing = False
 
         self._ws.helper.later(lambda: family.outlined(wanted), take, failed)
+
+    def _draw_plane(self, family: ImageLayers) -> None:
+        """States and outlines of a large image, plane by plane as they come into view: in the helper thread."""
+        plane = family.undrawn
+        if plane is None or self._drawing:
+            return
+        self._drawing = True
+
+        def take(_: None) -> None:
+            self._drawing = False
+            if family is self._ws.family:
+                family.take_plane(plane)
+
+        def failed(error: CellsegError) -> None:
+            self._drawing = False
+
+        self._ws.helper.later(lambda: family.draw_plane(plane), take, failed)
 
     def _tell_classes(self, family: ImageLayers) -> None:
         """The colour of every class, which a person may shuffle, and the class of the brush."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...boxes import relative
 from ...edits import Turn
-from ...project import ImageRecord, LabelStore, known_mask
+from ...project import ImageRecord, LabelStore, is_mapped, known_mask, parts, zeros_like
 from . import _napari
 from .channels import Channels, Prepared
 from .objects import line_width, rings, vectors
@@ -74,7 +74,10 @@ class ImageLayers(SeenPlane):
         self._on_paint = on_paint
         self._pixels: Any = prepared.pixels
         common = geometry(record)
-        self.overlay, self.thickness = np.zeros(record.shape, np.uint8), 1
+        self.overlay, self.thickness = zeros_like(store.labels, np.uint8), 1
+        self.large = is_mapped(store.labels)
+        self._shown_in_slices = (True, True)
+        self._drawn: set[tuple[int, int]] = set()  # planes of a large image whose overlay is there: axis across, index
         self.drawn_across = 0
         self._dimmed: set[str] = set()
         self._opacity = 0.0  # of labels that are not dimmed
@@ -101,6 +104,8 @@ class ImageLayers(SeenPlane):
         self.labels.events.paint.connect(self._painted, position="first")
         self.viewer.layers.selection.events.active.connect(self._settle)
         self.viewer.layers.events.removing.connect(self._settle)
+        if self.large:
+            self.viewer.dims.events.ndisplay.connect(self._hide_in_volume, position="first")
 
     def come(self) -> Iterator[None]:
         """Put the layers into the viewer: hidden, one in each step; the last step shows them together."""
@@ -108,7 +113,8 @@ class ImageLayers(SeenPlane):
         for layer in self._members:
             self.viewer.layers.append(layer)
             yield
-        self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
+        if not self.large:
+            self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
         self.channels.appear()
         self.labels.visible = self.state.visible = True
         self.viewer.layers.selection.active = self.labels
@@ -154,6 +160,40 @@ class ImageLayers(SeenPlane):
             shown.reshape(planes), thickness,
         )  # fmt: skip
         return turn.array_back(shown)
+
+    @property
+    def undrawn(self) -> tuple[int, int] | None:
+        """The plane in view, of a large image, whose overlay is not there yet: the axis across it, its index."""
+        if not self.large or not self.in_slices:
+            return None
+        plane = (self.across, self.slice_box()[self.across].start) if len(self.shape) == 3 else (0, 0)
+        return None if plane in self._drawn else plane
+
+    def draw_plane(self, plane: tuple[int, int]) -> None:
+        """Compute the overlay of a plane where something is in it; it may be done in another thread."""
+        across, at = plane
+        for box in parts(self.store.labels, self.store.state):
+            if len(box) == 3:
+                if not box[across].start <= at < box[across].stop:
+                    continue
+                box = (*box[:across], slice(at, at + 1), *box[across + 1 :])
+            self._compute_overlay(box)
+
+    def take_plane(self, plane: tuple[int, int]) -> None:
+        """Show the overlay of a plane."""
+        self._drawn.add(plane)
+        self.state.refresh()
+
+    def _hide_in_volume(self, event: Any = None) -> None:
+        """A volume whose labels do not fit into memory cannot be drawn as a whole: napari would read all of them."""
+        pair = (self.labels, self.state)
+        if self.viewer.dims.ndisplay == 2:
+            for layer, shown in zip(pair, self._shown_in_slices, strict=True):
+                layer.visible = shown
+            return
+        self._shown_in_slices = (self.labels.visible, self.state.visible)
+        for layer in pair:
+            layer.visible = False
 
     def colour_by_state(self, on: bool) -> None:
         """Let objects have the colours of their state instead of their own, or not."""
@@ -204,6 +244,9 @@ class ImageLayers(SeenPlane):
         """Show another margin of what a correction vouches for (pixels)."""
         if self.margin != margin:
             self.margin = margin
+            if self.large:
+                self._drawn.clear()
+                return
             self.show_state(tuple(slice(0, n) for n in self.record.shape))
 
     def source(self) -> Any:
@@ -258,6 +301,8 @@ class ImageLayers(SeenPlane):
             layer.name = f"{layer.name} (closing)"
         self.viewer.layers.selection.events.active.disconnect(self._settle)
         self.viewer.layers.events.removing.disconnect(self._settle)
+        if self.large:
+            self.viewer.dims.events.ndisplay.disconnect(self._hide_in_volume)
 
     def hide(self) -> None:
         """Let the layers be seen no more; they are still there."""
