@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
+from ._cell_classes import CellClasses, cell_classes, put_cell_classes
 from ._compact import Compacted, LogSize, compact, log_size
 from ._cycles import (
     CycleMark,
@@ -138,6 +139,7 @@ __all__ = [
     "Act",
     "Added",
     "Addition",
+    "CellClasses",
     "Compacted",
     "CycleMark",
     "Edit",
@@ -182,6 +184,7 @@ __all__ = [
     "automatic_truth",
     "begin_with",
     "best_epochs",
+    "cell_classes",
     "change_holdout",
     "change_split",
     "check_unread",
@@ -242,6 +245,7 @@ __all__ = [
     "object_size",
     "open_cycle",
     "order_object_classes",
+    "put_cell_classes",
     "put_closed",
     "put_fitted_target",
     "put_fucci_setup",
