@@ -211,7 +211,8 @@ class Judged(Event):
 
     `before` is of the parent, or of the labels that stood on the screen before the first correction (a draft, imported
     masks): round 0. It is empty where neither was there. `kinds` holds both for every kind of image, where there are
-    several. `better` is whether the child has proved itself.
+    several. `better` is whether the child has proved itself. `cover` has the true and the predicted voxels of
+    objects of every held-out image, before and after.
     """
 
     parent: str | None
@@ -220,6 +221,7 @@ class Judged(Event):
     after: dict[str, Any]
     better: bool
     kinds: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
+    cover: tuple[list[tuple[int, int]], list[tuple[int, int]]] = field(default_factory=lambda: ([], []))
 
 
 @dataclass(frozen=True, eq=False)

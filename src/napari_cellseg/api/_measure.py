@@ -32,7 +32,7 @@ from ..measurement import (
     write_figure,
     write_table,
 )
-from ..project import Project
+from ..project import Project, image_cover_ratios
 from ._each_image import each_image
 from ._label_files import file_readers, measured_array
 from ._object_classes import classes_measured, has_classes
@@ -208,7 +208,9 @@ def _of_project(project: Project, id: str, picture: Image | None) -> dict[str, M
     record = project.image(id)
     labels, state = project.load_labels(id)
     pixels = channels_of(picture) if picture is not None else NO_PIXELS
-    return {id: image_of_project(labels, state, record.spacing_um, pixels, instances=project.task == "instance")}
+    ratios = image_cover_ratios(project, id)
+    whole = project.task == "instance"
+    return {id: image_of_project(labels, state, record.spacing_um, pixels, instances=whole, ratios=ratios)}
 
 
 def _several(names: str | Iterable[str]) -> tuple[str, ...]:

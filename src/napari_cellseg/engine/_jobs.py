@@ -14,7 +14,7 @@ import numpy as np
 from .._types import Span
 from ..config import Config, Predict
 from ..errors import CellsegError
-from ..evaluation import Metrics, mean_scores, score_image
+from ..evaluation import Metrics, covered, mean_scores, score_image
 from ..events import Evaluated, Event, Judged, Predicted, Saved, Skipped, Stopped
 from ..project import (
     ImageRecord,
@@ -321,6 +321,7 @@ def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
     margin = project.model_config(child).train.margin
     before: dict[str, list[Metrics]] = {}
     after: dict[str, list[Metrics]] = {}
+    cover: tuple[list[tuple[int, int]], list[tuple[int, int]]] = [], []
     for record in [r for r in project.images() if r.id in held and r.split != "test"]:
         truth, known = held_out(project, record, margin)
         if not known.any():
@@ -329,12 +330,15 @@ def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
         earlier = _labels_of(project, record, parent, live=True) if parent else labels_before(project, record.id)
         if earlier is not None:
             before.setdefault(kind, []).append(_score(project, truth, earlier, known))
-        after.setdefault(kind, []).append(_score(project, truth, _labels_of(project, record, child), known))
+            cover[0].append(covered(truth, earlier, known))
+        later = _labels_of(project, record, child)
+        after.setdefault(kind, []).append(_score(project, truth, later, known))
+        cover[1].append(covered(truth, later, known))
     by_kind = {k: (mean_scores(before.get(k, [])), mean_scores(after[k])) for k in after}
     old, new = (mean_scores([s for scores in side.values() for s in scores]) for side in (before, after))
     yield Judged(
         parent, child, old if before else {}, new, judged_better(list(by_kind.values()), parent),
-        by_kind if len(by_kind) > 1 else {},
+        by_kind if len(by_kind) > 1 else {}, cover,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from ._errors import ERROR_COLOURS, ERROR_NAMES, FN, FP, TN, TP, Palette, error_
 from ._measure import Judging, Measured, measure
 from ._metrics import (
     Metrics,
+    covered,
     headline,
     instance_counts,
     mean_scores,
@@ -54,6 +55,7 @@ __all__ = [
     "by_worth",
     "compare",
     "consensus",
+    "covered",
     "describe",
     "disagreements",
     "error_map",

@@ -11,6 +11,7 @@ from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
 from ._cell_classes import CellClasses, cell_classes, put_cell_classes
 from ._compact import Compacted, LogSize, compact, log_size
+from ._cover import COVER, cover_ratios, image_cover_ratios
 from ._cycles import (
     CycleMark,
     ReviewCycle,
@@ -127,6 +128,7 @@ __all__ = [
     "CORRECTED",
     "COUNTED",
     "COUNTING",
+    "COVER",
     "EPOCHS",
     "GONE",
     "LARGEST",
@@ -193,6 +195,7 @@ __all__ = [
     "compact",
     "count_said",
     "count_said_classes",
+    "cover_ratios",
     "decode_edit",
     "difference",
     "encode_edit",
@@ -209,6 +212,7 @@ __all__ = [
     "given_sizes",
     "head_path",
     "holdout_mask",
+    "image_cover_ratios",
     "image_status",
     "image_statuses",
     "images_learnt",

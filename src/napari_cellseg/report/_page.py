@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -113,12 +114,27 @@ def _rounds(story: Story) -> str:
             f"<p><b>{where} the older model's own masks were the truth</b>, approved as they were: nothing can do "
             "better on them, so these figures say little.</p>"
         )
+    note += _cover(story)
     plots = [
         (accuracy_plot(story), "Accuracy over the work that it took. Hollow: a model that was not kept."),
         (correction_plot(story), "How much of what was looked at had to be corrected before each training."),
     ]
     figures = "".join(figure(png, text) for png, text in plots if png is not None)
     return f'<h2>Rounds</h2>{table_of(heads, rows, " class=wide")}{note}<div class="row">{figures}</div>'
+
+
+def _cover(story: Story) -> str:
+    """How far the model in use is off in the area that it covers."""
+    n = len(story.cover)
+    if n < 2:
+        return ""
+    mean = sum(story.cover) / n
+    sd = math.sqrt(sum((ratio - mean) ** 2 for ratio in story.cover) / (n - 1))
+    return (
+        f"<p>On {n} held-out images the true area was {mean:.1%} of the area that {html.escape(story.current or '')} "
+        f"covers (standard deviation {sd:.1%}). Persons who judge confluency by eye differ by ±20 % (Aziz et al. "
+        "2026).</p>"
+    )
 
 
 def _round(stretch: Stretch) -> list[str]:

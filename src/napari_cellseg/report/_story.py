@@ -19,6 +19,7 @@ from ..project import (
     Project,
     RoundRecord,
     TrainingPlaces,
+    cover_ratios,
     image_statuses,
     training_places,
 )
@@ -77,6 +78,8 @@ class Story:
         Effort over the whole project.
     own_truth
         What judged was the model's own masks, approved as they were, in so many rounds.
+    cover
+        True / predicted area of each image that was held out from the model in use.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Story:
     training_places: TrainingPlaces | None = None
     learnt: tuple[ModelRow, ...] = ()
     cycles: tuple[CycleTold, ...] = ()
+    cover: tuple[float, ...] = ()
 
     @property
     def rounds(self) -> list[Stretch]:
@@ -141,6 +145,7 @@ def tell(project: Project) -> Story:
         training_places=training_places(project),
         learnt=tuple(model_rows(project)),
         cycles=tuple(told_cycles(project, done)),
+        cover=cover_ratios(project, current) if current else (),
     )
 
 
@@ -187,7 +192,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "models": {m.id: {"parent": m.parent, "steps": m.steps, "seconds": m.seconds} for m in story.models},
         "spot_checks": [as_row(r) for r in story.spot_checks],
         "learnt": [asdict(row) for row in story.learnt],
-        "review_cycles": cycle_rows(story.cycles),
+        "review_cycles": cycle_rows(story.cycles), "true_to_predicted_area": list(story.cover),
     }  # fmt: skip
 
 
