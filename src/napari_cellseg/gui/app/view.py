@@ -269,6 +269,7 @@ def _errors(s: Session) -> dict[str, Any]:
     colours = ERROR_COLOURS["classes" if s.project is not None and s.project.task == "semantic" else "objects"]
     return {
         "errors": s.errors,
+        "error_lines": s.error_list.lines,
         "error_colours": tuple(colours[value] for value in (TP, FP, FN)),
         "errors_of_model": _first(image, idle, kept),
         "errors_against_file": image,

@@ -93,6 +93,8 @@ class View:
     held_shown: bool
     explain: ExplainView
     errors: str
+    error_lines: tuple[Item, ...]
+    """One by one, the worst first."""
     error_colours: tuple[str, ...]
     """Of what was found, false and missed."""
     errors_of_model: Control
