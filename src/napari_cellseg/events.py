@@ -306,7 +306,10 @@ class Explaining(Event):
 
 @dataclass(frozen=True, eq=False)
 class MapFound(Event):
-    """Where a prediction comes from: a map (float32) of a box of an image, and its numbers (see `Explanation`)."""
+    """Where a prediction comes from: a map (float32) of a box of an image, and its numbers (see `Explanation`).
+
+    `grids` are pictures of filters, (Y, X) uint8 by name, where they were asked for; `files` what was written instead.
+    """
 
     image: str
     model: str
@@ -314,6 +317,8 @@ class MapFound(Event):
     map: NDArray[np.float32]
     box: Span
     numbers: dict[str, Any]
+    grids: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

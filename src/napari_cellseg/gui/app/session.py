@@ -217,6 +217,8 @@ class Session:
     """These one by one."""
     explained: ExplainState = field(default_factory=ExplainState)
     """What was found of why the model says what it says."""
+    pointed: tuple[int, ...] = ()
+    """The voxel of the open image that was asked about last; () where none was."""
     held_shown: bool = False
     """Whether boxes show what is held out."""
     given_size: float = 0.0

@@ -12,7 +12,7 @@ from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
 from .cycles_view import cycles_view
 from .edit_log import log_view
-from .explained import ExplainView
+from .explained import ExplainView, Of
 from .image_status import mark, series_mark, statuses, summary
 from .items import Control, Item, Step
 from .measured import MeasureView, measure_view
@@ -234,8 +234,14 @@ def _explain(s: Session) -> ExplainView:
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     idle = Control(s.progress is None, "Something is running: wait, or cancel it.")
     objects = Control(s.project is None or s.project.task == "instance", "This project has classes, not objects.")
+    classes = Control(not objects.enabled, "This project has objects, not classes.")
+    pointed = Control(bool(s.pointed), "Press Point at a place first, and click it.")
     asked = _first(image, model, idle)
-    return ExplainView(s.explained, asked, _first(asked, objects), s.tool == "why", EXPLANATION_COLOURS)
+    of: dict[Of, Control] = {
+        "everything": asked, "object": _first(asked, objects), "class": _first(asked, classes),
+        "point": _first(asked, pointed), "view": asked,
+    }  # fmt: skip
+    return ExplainView(s.explained, asked, of, s.tool == "why", EXPLANATION_COLOURS)
 
 
 def _place(n: int, place: TrainingPlace) -> Item:
