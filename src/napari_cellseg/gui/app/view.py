@@ -136,7 +136,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
         "predict_all": _first(some, writable, model, idle),
         "export_all": _first(some, idle),
         "log": log_view(s, project, writable, idle),
-        "surveys": survey_view(s.surveys, tuple(r.id for r in s.images), _first(some, idle)),
+        "surveys": survey_view(s.surveys, tuple(r.id for r in s.images), _first(some, idle), _ndim(s)),
     }
 
 
@@ -242,6 +242,11 @@ def _explain(s: Session) -> ExplainView:
         "point": _first(asked, pointed), "view": asked,
     }  # fmt: skip
     return ExplainView(s.explained, asked, of, s.tool == "why", EXPLANATION_COLOURS)
+
+
+def _ndim(s: Session) -> int:
+    record = s.record or next(iter(s.images), None)
+    return len(record.shape) if record is not None else 2
 
 
 def _place(n: int, place: TrainingPlace) -> Item:
