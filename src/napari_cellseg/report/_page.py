@@ -259,7 +259,19 @@ def _work(story: Story) -> str:
         f"<div>{table_of([title, 'Actions', 'Minutes', 'Seconds each', 'Voxels'], _efforts(efforts))}</div>"
         for title, efforts in (("Tool", story.by_tool), ("Person", story.by_person))
     )
-    return f'<h2>Work</h2><div class="row">{tables}</div><p class="quiet">{text}</p>'
+    return f'<h2>Work</h2>{_each_object(story)}<div class="row">{tables}</div><p class="quiet">{text}</p>'
+
+
+def _each_object(story: Story) -> str:
+    """Actions and seconds that an object took."""
+    if not story.objects_known:
+        return ""
+    done = story.by_person.values()
+    actions, seconds = (sum(n) / story.objects_known for n in ([e.actions for e in done], [e.seconds for e in done]))
+    return (
+        f"<p>{story.objects_known:,} objects are corrected or approved: {actions:.2g} actions and {seconds:.2g} s for "
+        "each of them.</p>"
+    )
 
 
 def _efforts(efforts: Mapping[str, Effort]) -> list[list[str]]:

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from ..config import Config
 from ..project import (
+    SOURCES,
     ImageRecord,
     ImageStatus,
     ModelCard,
@@ -21,6 +24,7 @@ from ..project import (
     TrainingPlaces,
     cover_ratios,
     image_statuses,
+    label_sources,
     training_places,
 )
 from ..trust import SpotResult, as_row, results
@@ -78,6 +82,8 @@ class Story:
         Effort over the whole project.
     own_truth
         What judged was the model's own masks, approved as they were, in so many rounds.
+    objects_known
+        How many objects were corrected or approved, without imported masks; 0 in projects of classes.
     cover
         True / predicted area of each image that was held out from the model in use.
     """
@@ -102,6 +108,7 @@ class Story:
     learnt: tuple[ModelRow, ...] = ()
     cycles: tuple[CycleTold, ...] = ()
     cover: tuple[float, ...] = ()
+    objects_known: int = 0
 
     @property
     def rounds(self) -> list[Stretch]:
@@ -125,12 +132,13 @@ def tell(project: Project) -> Story:
     cards = {card.id: card for card in project.models()}
     current = project.current_model
     rounds = project.db.rounds()
+    statuses = image_statuses(project)
     return Story(
         name=project.name,
         task=project.task,
         classes=tuple(project.classes),
         images=tuple(project.images()),
-        statuses=image_statuses(project),
+        statuses=statuses,
         images_held_out=len(project.db.holdouts()),
         stretches=tuple(_stretches(done, rounds, cards)),
         by_tool=summed(done, lambda a: a.tool),
@@ -146,12 +154,25 @@ def tell(project: Project) -> Story:
         learnt=tuple(model_rows(project)),
         cycles=tuple(told_cycles(project, done)),
         cover=cover_ratios(project, current) if current else (),
+        objects_known=_objects_known(project, statuses),
     )
 
 
 def measured_against(round_: RoundRecord) -> str:
     """What a round was measured against: the parent, or what was on the screen before any model."""
     return round_.parent or ("draft" if round_.before else "nothing")
+
+
+def _objects_known(project: Project, statuses: dict[str, ImageStatus]) -> int:
+    """Objects of which a person corrected or approved any voxel, here: imported masks are work done elsewhere."""
+    if project.task != "instance":
+        return 0
+    known = 0
+    for id in (id for id, status in statuses.items() if status.corrected or status.approved):
+        labels, state = project.load_labels(id)
+        ours = (state > 0) & (label_sources(project, id) != SOURCES.index("imported"))
+        known += int(np.count_nonzero(np.unique(labels[ours])))
+    return known
 
 
 def _stretches(done: Sequence[Action], rounds: Sequence[RoundRecord], cards: dict[str, ModelCard]) -> list[Stretch]:
@@ -188,6 +209,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "project": story.name, "task": story.task, "classes": list(story.classes), "current_model": story.current,
         "images": {r.id: {"split": r.split, "status": story.statuses[r.id].word} for r in story.images},
         "rounds": rounds, "by_tool": {k: _effort(v) for k, v in story.by_tool.items()},
+        "objects_corrected_or_approved": story.objects_known,
         "by_person": {k: _effort(v) for k, v in story.by_person.items()},
         "models": {m.id: {"parent": m.parent, "steps": m.steps, "seconds": m.seconds} for m in story.models},
         "spot_checks": [as_row(r) for r in story.spot_checks],
