@@ -85,7 +85,7 @@ def _head(story: Story) -> str:
         "rounds": str(len(story.rounds)),
         "model in use": story.current or "none",
     }
-    shown = "".join(f"<div><b>{html.escape(v)}</b>{html.escape(k)}</div>" for k, v in facts.items())
+    shown = "".join(f"<div><b>{html.escape(v)}</b> {html.escape(k)}</div>" for k, v in facts.items())
     when = f"{day(story.begun)} to {day(story.ended)}" if story.begun and story.ended else "nothing done by hand yet"
     return f'<h1>{html.escape(story.name)}</h1><p class="quiet">{when}</p><div class="facts">{shown}</div>'
 

@@ -217,6 +217,8 @@ class Session:
     """These one by one."""
     explained: ExplainState = field(default_factory=ExplainState)
     """What was found of why the model says what it says."""
+    report_written: Path | None = None
+    """Where the report of the project was written last."""
     pointed: tuple[int, ...] = ()
     """The voxel of the open image that was asked about last; () where none was."""
     held_shown: bool = False

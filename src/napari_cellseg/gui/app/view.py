@@ -279,6 +279,7 @@ def _errors(s: Session) -> dict[str, Any]:
     kept = Control(s.kept, "Press Predict first: the model's answer is kept then.")
     colours = ERROR_COLOURS["classes" if s.project is not None and s.project.task == "semantic" else "objects"]
     return {
+        "report_written": s.report_written,
         "errors": s.errors,
         "error_lines": s.error_list.lines,
         "error_colours": tuple(colours[value] for value in (TP, FP, FN)),

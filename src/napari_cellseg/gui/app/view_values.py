@@ -93,6 +93,7 @@ class View:
     held_shown: bool
     explain: ExplainView
     errors: str
+    report_written: Path | None
     error_lines: tuple[Item, ...]
     """One by one, the worst first."""
     error_colours: tuple[str, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFileDialog,
     QHeaderView,
     QLabel,
     QListWidget,
@@ -18,6 +17,7 @@ from ..app.old_and_new import Side
 from ..app.view import View
 from .page import Page
 from .panel_errors import ErrorsPanel
+from .panel_report import ReportPanel
 from .panel_review_cycles import ReviewCyclesPanel
 from .panel_spot_check import SpotCheckPanel
 from .panel_training_places import TrainingPlacesPanel
@@ -110,12 +110,7 @@ class RoundsPage(Page):
         self.list.setMinimumHeight(90)
         self.list.currentRowChanged.connect(self._choose)
         self._rounds: tuple[Item, ...] = ()
-        self.report = ActionButton(
-            "Write report...",
-            "One file for a browser: rounds, the worst cases, work by tool and person, images, a paragraph of methods, "
-            "models. Held-out images are predicted for it.",
-            self._write_report,
-        )
+        self.report = ReportPanel(self.controller)
 
     def _make_held(self) -> None:
         """What judges in the open image, and what may judge."""
@@ -135,7 +130,7 @@ class RoundsPage(Page):
         """Show the rounds."""
         for panel in self.panels:
             panel.show_view(view)
-        self.report.show_control(view.needs_project)
+        self.report.show_view(view)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
         self.table.setVisible(bool(view.rounds))
@@ -169,11 +164,6 @@ class RoundsPage(Page):
     def _looker(self, side: Side) -> ActionButton:
         tip = f"Outlines of what the {side} model finds in view. Press again to hide them."
         return ActionButton(side.capitalize(), tip, lambda: self.controller.look_with(self._other(side)))
-
-    def _write_report(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Report of this project", "report.html", "Web pages (*.html)")
-        if path:
-            self.controller.report.write(path)
 
     def _judge(self) -> None:
         self.controller.training.judge(self._unjudged)
