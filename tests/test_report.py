@@ -117,6 +117,7 @@ def test_the_log_is_cut_where_trainings_took_it_up(copied: Path, monkeypatch):
     assert rest.effort.seconds == 5
     assert rest.corrected == 4
     assert rest.share == 4 / (4 + rest.confirmed)
+    assert rest.objects == 1, "the same object was painted, then approved"
 
 
 class Checked(HTMLParser):

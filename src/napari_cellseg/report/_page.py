@@ -98,6 +98,7 @@ def _rounds(story: Story) -> str:
         "Measured against",
         "New model",
         "By hand",
+        "Objects",
         "Minutes",
         "Corrected",
         *MEASURED.values(),
@@ -105,7 +106,8 @@ def _rounds(story: Story) -> str:
     ]
     rows = [_round(s) for s in story.rounds]
     note = (
-        '<p class="quiet">Before → after, on what neither model had learnt from. <i>Corrected</i>: of what a person '
+        '<p class="quiet">Before → after, on what neither model had learnt from. <i>By hand</i>: actions since the '
+        "training before; <i>Objects</i>: those that they corrected or approved; <i>Corrected</i>: of what a person "
         "looked at since the training before, the share whose label had to be changed, by voxels.</p>"
     )
     if story.own_truth:
@@ -149,6 +151,7 @@ def _round(stretch: Stretch) -> list[str]:
         measured_against(r),
         r.child,
         f"{stretch.effort.actions:,}",
+        f"{stretch.objects:,}",
         minutes(stretch.effort),
         share,
         *metrics,
