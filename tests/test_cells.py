@@ -180,3 +180,38 @@ def test_a_project_of_objects_has_no_classes(tmp_path, capsys):
     assert main(["new", str(tmp_path / "o")]) == 0
     assert main(["cells", str(tmp_path / "o.cellseg")]) == 2
     assert "objects already" in capsys.readouterr().err
+
+
+@pytest.fixture
+def renamed(tmp_path):
+    """Two images whose nuclei are class ``core``."""
+    classes = np.array([0, 2, 1, 3, 0], np.uint32)[picture((60, 104), TOUCHING)]
+    with Project.create(tmp_path / "em", "semantic", ("core", "shell", "body")) as project:
+        for n, name in enumerate(("a", "b")):
+            tifffile.imwrite(tmp_path / f"{name}.tif", (classes * (50 - n) + np.arange(104)).astype(np.uint8))
+            (id,) = project.add_image(tmp_path / f"{name}.tif", spacing_um=(0.5, 0.5))
+            project.approve_labels(id, classes)
+    return tmp_path / "em.cellseg"
+
+
+def test_the_project_keeps_which_classes_are_nuclei(renamed, capsys):
+    assert main(["cells", str(renamed)]) == 2
+    assert "cells --nucleus CLASS" in capsys.readouterr().err
+    assert main(["cells", str(renamed), "--nucleus", "core", "--envelope", "shell"]) == 0
+    assert main(["cells", str(renamed), "--nucleus", "nowhere"]) == 2
+    with cs.open(renamed) as project:
+        assert (project.cells().table["envelope_voxels"] > 0).all(), "neither is asked for again"
+        assert project.cells(envelope="none").table["envelope_voxels"].tolist() == [0] * 4
+
+
+def test_classes_said_elsewhere_are_learnt_from_by_the_same_nuclei(renamed, tmp_path):
+    """What was said in an image that nobody asked for needs its cells, too: made by the same class and rules."""
+    with cs.open(renamed) as project:
+        project.cells(nucleus="core", envelope="shell")
+        project.add_object_classes(["left", "right"])
+        project.set_object_classes("b", {1: "left", 2: "right"})
+        asked = project.cells("a", csv=tmp_path / "a.csv")
+        assert asked.table["image"].tolist() == ["a", "a"]
+        assert set(asked.table["class"]) <= {"left", "right", ""}
+        both = project.cells().table
+        assert both.loc[both["image"] == "b", "class"].tolist() == ["left", "right"]

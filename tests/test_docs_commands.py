@@ -10,6 +10,7 @@ import pytest
 
 from napari_cellseg.base import base_models
 from napari_cellseg.cli._parser import parser
+from napari_cellseg.evaluation._declared import chosen
 from napari_cellseg.presets import TRAININGS
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,8 @@ def test_the_command_line_takes_it(page, line, capsys):
         pytest.fail(f"{page.name}: {line}\n{capsys.readouterr().err}")
     if preset := getattr(options, "preset", None):
         assert preset in {p.name for p in TRAININGS}, line
+    if metrics := getattr(options, "metrics", None):
+        chosen(metrics)  # which raises where there is none of a name
     if model := getattr(options, "model", None) if "new " in line else None:
         assert model in {"none", "base", *base_models()} or "/" in model or "." in model, line
 

@@ -698,7 +698,7 @@ def test_large_label_files_are_read_in_blocks(tmp_path, monkeypatch):
     labels, path = CASES["cells"][0], tmp_path / "l.tif"
     tifffile.imwrite(path, labels.astype(np.uint16))
     whole = cs.measure(path)
-    monkeypatch.setattr("napari_cellseg.api._measure.LARGE", 10)
+    monkeypatch.setattr("napari_cellseg.api._label_files.LARGE", 10)
     pd.testing.assert_frame_equal(cs.measure(path), whole, check_exact=True)
 
 

@@ -117,6 +117,7 @@ def test_the_log_is_cut_where_trainings_took_it_up(copied: Path, monkeypatch):
     assert rest.effort.seconds == 5
     assert rest.corrected == 4
     assert rest.share == 4 / (4 + rest.confirmed)
+    assert rest.objects == 1, "the same object was painted, then approved"
 
 
 class Checked(HTMLParser):
@@ -187,8 +188,19 @@ def test_rounds_worst_cases_and_methods_are_told(copied: Path, tmp_path: Path):
     ):
         assert part in text
     numbers = json.loads((tmp_path / "r.json").read_text())
+    assert numbers["objects_corrected_or_approved"] == 0, "imported masks were no work here"
     assert numbers["rounds"][0]["metrics"]["ap50"]["after"] == round_.metric("ap50", "after")
     assert numbers["current_model"] == current
+
+
+def test_work_is_told_by_object(project: Project, monkeypatch):
+    clock, (image,) = Clock(monkeypatch), (r.id for r in project.images())
+    for at in (0, 4, 8, 8):
+        clock.after(6)
+        paint(project, image, at, "Ada", "brush")
+    story = tell(project)
+    assert story.objects_known == 3, "the last stroke was over the one before"
+    assert "3 objects are corrected or approved: 1.3 actions and 6 s for each of them." in page(story)
 
 
 def test_the_command_line_writes_the_same(copied: Path, tmp_path: Path, capsys):

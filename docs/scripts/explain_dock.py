@@ -16,6 +16,7 @@ import numpy as np
 from tools import DATA, IMAGES, Studio
 
 from napari_cellseg import edits
+from napari_cellseg.gui.app.explained import MapWanted
 from napari_cellseg.images import read_labels
 
 PICTURE = "fluo_small"
@@ -49,7 +50,7 @@ def main() -> None:
         control.workspace.apply(edits.approve_box(edits.EditContext.on(store), half))
         studio.dock.parent().close()
         _, dock = studio.viewer.window.add_plugin_dock_widget("napari-cellseg", "Explain")
-        control.explaining.explain("lrp", "everything")
+        control.explaining.explain(MapWanted("lrp", "everything"))
         studio.spin(300, lambda: control.session.explained.mapped and not control.busy)
         control.explaining.why(missed[0])
         studio.spin(300, lambda: bool(control.session.explained.near) and not control.busy)

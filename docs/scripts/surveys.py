@@ -1,4 +1,4 @@
-"""Make docs/images/survey_image.png and survey_plate.png: choosing images and a plate with growth, in the dock.
+"""Make docs/images/survey_*.png: choosing images, a plate with growth, and box plots of groups, in the dock.
 
 usage: python docs/scripts/surveys.py       (starts Xvfb where there is no display)
 """
@@ -108,6 +108,9 @@ def main() -> None:
         spin(1)
         page.plate.value.setCurrentIndex(page.plate.value.findData("growth_rate"))
         shot("Measure", "plate", "plate", "survey_plate")
+        page.boxes.groups.setText("^[A-P]([0-9]+)")
+        page.boxes.column.setCurrentIndex(page.boxes.column.findData("nearest_distance"))
+        shot("Measure", "boxes", "boxes", "survey_boxes")
         control.close()
         viewer.close()
 

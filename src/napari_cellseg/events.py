@@ -211,7 +211,8 @@ class Judged(Event):
 
     `before` is of the parent, or of the labels that stood on the screen before the first correction (a draft, imported
     masks): round 0. It is empty where neither was there. `kinds` holds both for every kind of image, where there are
-    several. `better` is whether the child has proved itself.
+    several. `better` is whether the child has proved itself. `cover` has the true and the predicted voxels of
+    objects of every held-out image, before and after.
     """
 
     parent: str | None
@@ -220,6 +221,7 @@ class Judged(Event):
     after: dict[str, Any]
     better: bool
     kinds: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
+    cover: tuple[list[tuple[int, int]], list[tuple[int, int]]] = field(default_factory=lambda: ([], []))
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,7 +306,10 @@ class Explaining(Event):
 
 @dataclass(frozen=True, eq=False)
 class MapFound(Event):
-    """Where a prediction comes from: a map (float32) of a box of an image, and its numbers (see `Explanation`)."""
+    """Where a prediction comes from: a map (float32) of a box of an image, and its numbers (see `Explanation`).
+
+    `grids` are pictures of filters, (Y, X) uint8 by name, where they were asked for; `files` what was written instead.
+    """
 
     image: str
     model: str
@@ -312,6 +317,8 @@ class MapFound(Event):
     map: NDArray[np.float32]
     box: Span
     numbers: dict[str, Any]
+    grids: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,23 +143,51 @@ def test_errors_of_a_class(tmp_path, opened):
 
 
 def test_the_buttons_of_the_step_rounds(qtbot, drafted, tmp_path, monkeypatch):
-    from napari_cellseg.gui.qt import page_rounds
+    from napari_cellseg.gui.qt import page_rounds, panel_errors
 
-    page = page_rounds.RoundsPage(drafted)
-    qtbot.addWidget(page)
-    page.show_view(resolve(drafted.session))
+    step = page_rounds.RoundsPage(drafted)
+    qtbot.addWidget(step)
+    page = step.wrong
+    step.show_view(resolve(drafted.session))
     assert not page.look.isEnabled()
     assert "Press Predict first" in page.look.toolTip()
     page.against.setCurrentIndex(2)
     assert page.look.isEnabled()
     file = write_labels(tmp_path / "truth.tif", boxes(drafted.store().labels.ndim))
-    monkeypatch.setattr(page_rounds.QFileDialog, "getOpenFileName", lambda *a: (str(file), ""))
+    monkeypatch.setattr(panel_errors.QFileDialog, "getOpenFileName", lambda *a: (str(file), ""))
     page.look.click()
     spin(drafted, lambda: bool(drafted.session.errors))
-    page.show_view(resolve(drafted.session))
+    step.show_view(resolve(drafted.session))
     assert "Dice 1.000" in page.errors.text()
     assert not page.hide_errors.isHidden()
     page.hide_errors.click()
-    page.show_view(resolve(drafted.session))
+    step.show_view(resolve(drafted.session))
     assert page.errors.isHidden()
     assert drafted.family.overlays.errors is None
+
+
+def test_a_line_of_the_list_shows_its_error(qtbot, drafted, tmp_path):
+    from napari_cellseg.gui.qt.page_rounds import RoundsPage
+
+    step = RoundsPage(drafted)
+    qtbot.addWidget(step)
+    truth = boxes(drafted.store().labels.ndim)
+    truth[truth == 2] = 0
+    truth[..., 3:9, 60:70] = 9
+    drafted.errors.against_file(write_labels(tmp_path / "truth.tif", truth))
+    spin(drafted, lambda: bool(drafted.session.errors))
+    step.show_view(resolve(drafted.session))
+    lines = [step.wrong.list.item(n).text() for n in range(step.wrong.list.count())]
+    size = {2: "px", 3: "voxels"}[truth.ndim]
+    assert sorted(line.split(",")[0] for line in lines) == ["false: object 2", "missed: object 9"]
+    assert all(line.endswith(size) for line in lines)
+    false = next(n for n, line in enumerate(lines) if line.startswith("false"))
+    step.wrong.list.setCurrentRow(false)
+    middle = drafted.viewer.camera.center[-2:]
+    assert np.abs(np.subtract(middle, (15.5, 27.5))).max() <= 1
+    assert drafted.family.labels.selected_label == 2, "it can be mended at once"
+    step.wrong.list.setCurrentRow(1 - false)
+    assert np.abs(np.subtract(drafted.viewer.camera.center[-2:], (5.5, 64.5))).max() <= 1
+    drafted.errors.hide()
+    step.show_view(resolve(drafted.session))
+    assert step.wrong.list.isHidden()

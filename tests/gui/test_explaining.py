@@ -8,8 +8,9 @@ from napari.components import ViewerModel
 
 import napari_cellseg as cs
 from napari_cellseg import edits
+from napari_cellseg.cli import main
 from napari_cellseg.gui.app.controller import Controller
-from napari_cellseg.gui.app.explained import METHODS, ExplainState, Near
+from napari_cellseg.gui.app.explained import METHODS, ExplainState, MapWanted, Near
 from napari_cellseg.gui.app.tools import BY_NAME
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.layers.overlays import EXPLANATION_COLOURS
@@ -62,7 +63,7 @@ def test_a_click_asks_why_and_the_answer_is_that_of_python(predicted):
 
 
 def test_a_map_lies_over_the_image_and_goes_with_it(predicted):
-    predicted.explaining.explain("gradcam", "everything")
+    predicted.explaining.explain(MapWanted("gradcam", "everything"))
     answered(predicted, METHODS["gradcam"])
     layer = predicted.family.overlays.explanation
     with cs.open(predicted.session.folder) as project:
@@ -75,7 +76,7 @@ def test_a_map_lies_over_the_image_and_goes_with_it(predicted):
     assert f"{found.confidence:.2f}" in " ".join(predicted.session.explained.lines)
     id = int(np.unique(predicted.store().labels)[1])
     predicted.family.labels.selected_label = id
-    predicted.explaining.explain("gradcam", "object")
+    predicted.explaining.explain(MapWanted("gradcam", "object"))
     answered(predicted, f"object {id}")
     assert layer not in predicted.viewer.layers  # there is one at a time
     second = predicted.family.overlays.explanation
@@ -86,7 +87,7 @@ def test_a_map_lies_over_the_image_and_goes_with_it(predicted):
 
 def test_what_cannot_be_explained_says_so(predicted):
     predicted.family.labels.selected_label = 9999
-    predicted.explaining.explain("gradcam", "object")
+    predicted.explaining.explain(MapWanted("gradcam", "object"))
     assert "no object 9999" in predicted.session.problem.message
     predicted.session.update(problem=None, current_model=None)
     predicted.explaining.why((3, 3))
@@ -120,3 +121,55 @@ def test_the_page_shows_it_and_leads_to_what_is_like_it(qtbot, monkeypatch):
     assert not page.answer.isVisibleTo(page)
     assert not page.near.isVisibleTo(page)
     controller.close()
+
+
+def test_the_dock_writes_what_the_command_line_writes(predicted, tmp_path):
+    point = tuple(int(v) for v in np.argwhere(predicted.store().labels)[0])
+    assert not resolve(predicted.session).explain.of["point"].enabled
+    predicted.explaining.explain(MapWanted("gradcam", "point"))
+    assert "No place of this image was pointed at" in predicted.session.problem.message
+    predicted.dismiss()
+    predicted.explaining.why(point)
+    answered(predicted, f"At {point[0]}, {point[1]}")
+    assert resolve(predicted.session).explain.of["point"].enabled
+    predicted.explaining.explain(MapWanted("gradcam", "point", filters=1), tmp_path / "dock")
+    answered(predicted, METHODS["gradcam"])
+    assert "a_gradcam.tif" in predicted.session.status
+    place = ",".join(map(str, point))
+    words = ["--image", "a", "--point", place, "--filters", "1", "--out", str(tmp_path / "line")]
+    assert main(["explain", str(predicted.session.folder), *words]) == 0
+    names = sorted(p.name for p in (tmp_path / "line").iterdir())
+    assert names == [
+        "a_gradcam.json",
+        "a_gradcam.png",
+        "a_gradcam.tif",
+        "a_gradcam_filters1.png",
+        "a_gradcam_maps1.png",
+    ]
+    assert sorted(p.name for p in (tmp_path / "dock").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "dock" / name).read_bytes() == (tmp_path / "line" / name).read_bytes(), name
+
+
+def test_filters_are_shown_and_a_wrong_layer_is_said(qtbot, predicted):
+    page = ExplainPage(predicted)
+    qtbot.addWidget(page)
+    page.filters.setValue(13)
+    page.map.click()
+    answered(predicted, METHODS["gradcam"])
+    page.show_view(resolve(predicted.session))
+    assert [name for name, _ in predicted.session.explained.grids] == [
+        "Filters of convolution 13", "Feature maps of convolution 13",
+    ]  # fmt: skip
+    assert all(g.isVisibleTo(page) and not g.pixmap().isNull() for g in page.grids)
+    page.layer.setText("no.such.layer")
+    page.map.click()
+    spin(predicted, lambda: predicted.session.problem is not None and not predicted.busy)
+    assert "no.such.layer" in predicted.session.problem.message
+
+
+def test_of_classes_a_class_is_explained(predicted):
+    of = resolve(predicted.session).explain.of
+    assert (of["object"].enabled, of["class"].enabled) == (True, False)
+    predicted.explaining.explain(MapWanted("gradcam", "class"))
+    assert "No class is chosen" in predicted.session.problem.message

@@ -24,7 +24,7 @@ def test_the_button_and_the_command_write_the_same(opened, trained, tmp_path, qt
     page = RoundsPage(controller)
     qtbot.addWidget(page)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(tmp_path / "seen"), ""))
-    page.report.click()
+    page.report.write.click()
     assert controller.session.progress is not None  # asked, and nobody waits for it
     assert not (tmp_path / "seen.html").exists()
     spin(controller, lambda: (tmp_path / "seen.html").is_file() and not controller.busy)
@@ -67,3 +67,25 @@ def test_a_folder_that_cannot_be_written_is_told(opened, trained, tmp_path):
     spin(controller, lambda: controller.session.problem is not None)
     assert "cannot be written" in controller.session.problem.message
     assert controller.session.progress is None
+
+
+def test_the_report_is_looked_at_in_the_window(opened, trained, tmp_path, qtbot):
+    controller = opened(copy_of(trained, tmp_path))
+    page = RoundsPage(controller)
+    qtbot.addWidget(page)
+    page.show_view(controller.views.newest)
+    assert not page.report.look.isVisibleTo(page)
+    controller.report.write(tmp_path / "r.html")
+    spin(controller, lambda: controller.session.report_written is not None and not controller.busy)
+    page.show_view(controller.views.newest)
+    page.report.look.click()
+    shown = page.report.window_
+    text = (tmp_path / "r.html").read_text()
+    assert "Methods, to paste" in shown.toPlainText()
+    assert len(shown._pictures) == text.count("data:image/png") > 0
+    assert not any(picture.isNull() for picture in shown._pictures)
+    assert "data:image" not in shown.toHtml()
+    shown.close()
+    (tmp_path / "r.html").unlink()
+    page.report.look.click()
+    assert "cannot be read" in controller.session.problem.message

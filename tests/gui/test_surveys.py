@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_cellseg.cli import main
 from napari_cellseg.gui.app.controller import Controller
-from napari_cellseg.gui.qt.panel_survey import DescribePanel, PlatePanel, SelectPanel
+from napari_cellseg.gui.qt.panel_survey import BoxesPanel, DescribePanel, PlatePanel, SelectPanel
 from napari_cellseg.project import Project
 from napari_cellseg.samples import synthetic_cells
 
@@ -63,6 +63,30 @@ def test_a_description_is_that_of_the_command_line(controller, folder, tmp_path)
     assert main(["describe", str(folder), *files]) == 0
     names = {"set.csv": "x.csv", "set_summary.csv": "x_summary.csv", "set_sizes.csv": "x_sizes.csv", "set.md": "x.md"}
     same(tmp_path / "a", tmp_path / "b", *names.items())
+
+
+def test_box_plots_are_those_of_the_command_line(qtbot, controller, folder, tmp_path):
+    panel = BoxesPanel(controller)
+    qtbot.addWidget(panel)
+    panel.show_view(controller.views.newest)
+    names = [panel.column.itemData(n) for n in range(panel.column.count())]
+    assert names[0] == ""
+    assert {"area", "circularity", "intensity_mean", "neighbour_count"} <= set(names)
+    assert not {"volume", "centroid_y", "label"} & set(names)
+    panel.column.setCurrentIndex(names.index("area"))
+    panel.groups.setText("^[A-P][0-9]+")
+    panel.button.click()
+    survey = found(controller, "boxes")
+    panel.show_view(controller.views.newest)
+    assert [r[0] for r in survey.rows] == ["group", "B03", "C04"]
+    assert "of 2 groups" in panel.said.text()
+    assert not panel.picture.pixmap().isNull()
+    (tmp_path / "a").mkdir()
+    controller.surveys.save("boxes", tmp_path / "a" / "g.csv")
+    files = {"--csv": "x.csv", "--summary": "x_summary.csv", "--boxes": "x.png"}
+    typed = [x for flag, file in files.items() for x in (flag, str(tmp_path / "b" / file))]
+    assert main(["measure", str(folder), "--columns", "area", "--group-by", "^[A-P][0-9]+", *typed]) == 0
+    same(tmp_path / "a", tmp_path / "b", ("g.csv", "x.csv"), ("g_summary.csv", "x_summary.csv"), ("g.png", "x.png"))
 
 
 def test_a_choice_of_images_is_that_of_the_command_line(controller, folder, tmp_path):

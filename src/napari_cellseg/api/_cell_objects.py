@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import CellsegError
 from ..measurement import CellRules, Cells, Roles, cells_of_classes
-from ..project import Project
+from ..project import CellClasses, Project, cell_classes
 
 Together = Sequence[Sequence[tuple[int, ...]]]
 """Places in parts of one nucleus, a list for each cell."""
@@ -18,8 +18,19 @@ def cells_of_image(project: Project, id: str, roles: Roles, rules: CellRules, to
     return cells_of_classes(labels, roles, rules, spacing=project.image(id).spacing_um, together=together)
 
 
-def cell_roles(project: Project, nucleus: str = "nucleus", envelope: str = "envelope") -> Roles:
+def cell_names(project: Project, nucleus: str = "", envelope: str = "") -> CellClasses:
+    """Names of the classes of nuclei and envelopes; where none is given, those that the project keeps."""
+    kept = cell_classes(project)
+    return CellClasses(nucleus.strip() or kept.nucleus, envelope.strip() or kept.envelope)
+
+
+def cell_roles(project: Project, names: CellClasses | None = None) -> Roles:
     """The project's classes by their names; what is neither background nor one of the two is the rest of a cell.
+
+    Parameters
+    ----------
+    names
+        Those that the project keeps where not given.
 
     Raises
     ------
@@ -28,12 +39,13 @@ def cell_roles(project: Project, nucleus: str = "nucleus", envelope: str = "enve
     """
     if project.task == "instance":
         raise CellsegError("The labels of this project are objects already.", "This is for projects of classes.")
+    names = names or cell_classes(project)
     numbers = {name.strip().lower(): n for n, name in enumerate(project.classes, 1)}
-    if nucleus.lower() not in numbers:
+    if names.nucleus.lower() not in numbers:
         raise CellsegError(
-            f"The project has no class {nucleus!r}.",
-            f"Say which of {', '.join(project.classes)} are nuclei: cells --nucleus CLASS.",
+            f"The project has no class {names.nucleus!r}.",
+            f"Say once which of {', '.join(project.classes)} are nuclei: cells --nucleus CLASS; the project keeps it.",
         )
-    inner, shell = numbers.pop(nucleus.lower()), numbers.pop(envelope.lower(), 0)
+    inner, shell = numbers.pop(names.nucleus.lower()), numbers.pop(names.envelope.lower(), 0)
     numbers.pop("background", None)
     return Roles(inner, shell, tuple(numbers.values()))

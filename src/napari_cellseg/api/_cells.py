@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import CellsegError
-from ..events import ObjectsMeasured, Skipped, Stopped
+from ..events import Skipped
 from ..images import LABEL_FORMATS, write_labels
 from ..measurement import CellRules, Cells, check_table_path, with_classes, write_table
-from ..project import Project, object_classes
-from ._cell_objects import Together, cell_roles, cells_of_image
+from ..project import Project, object_classes, put_cell_classes
+from ._cell_objects import Together, cell_names, cell_roles, cells_of_image
+from ._each_image import each_image
 from ._object_classes import ObjectsSaid, cells_said, told_classes
 from ._work import Stop, Work
 
@@ -45,10 +46,10 @@ class CellsFound:
 
 @dataclass(frozen=True)
 class CellMaking:
-    """Which classes are what, how cells are made, and what is written."""
+    """Which classes are what ("": as the project keeps it), how cells are made, and what is written."""
 
-    nucleus: str = "nucleus"
-    envelope: str = "envelope"
+    nucleus: str = ""
+    envelope: str = ""
     rules: CellRules = field(default_factory=CellRules)
     together: Mapping[str, Together] | None = None
     csv: str | Path | None = None
@@ -57,11 +58,50 @@ class CellMaking:
 
 
 def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop: Stop) -> Work[CellsFound]:
-    """Make cells of images, in a project of classes."""
+    """Make cells of images, in a project of classes; it keeps which classes are nuclei and envelopes."""
     import pandas as pd
 
-    roles = cell_roles(project, how.nucleus, how.envelope)
+    names = cell_names(project, how.nucleus, how.envelope)
+    roles = cell_roles(project, names)
     wanted = [project.image(id).id for id in ids] or [r.id for r in project.images()]
+    _check(how, wanted)
+    put_cell_classes(project, names)
+    classed = bool(object_classes(project))
+
+    def said(id: str, found: Cells | None = None) -> ObjectsSaid:
+        return cells_said(project, id, found or cells_of_image(project, id, roles, how.rules), stop)
+
+    def make(id: str) -> dict[str, _Made]:
+        found = cells_of_image(project, id, roles, how.rules, (how.together or {}).get(id, ()))
+        known = said(id, found) if classed else None
+        return {id: _Made(found.table, known, tuple(_masks(project, id, found, how)))}
+
+    done = yield from each_image({id: partial(make, id) for id in wanted}, lambda made: len(made.table), stop)
+    tables = {id: made.table for id, made in done.parts.items()}
+    files = [path for made in done.parts.values() for path in made.files]
+    if classed and tables and not done.stopped:
+        known = {id: made.said for id, made in done.parts.items() if made.said is not None}
+        told = told_classes(project, list(known), known, objects=said)
+        tables = {id: with_classes(t, told.columns[id]) for id, t in tables.items()}
+    for id, each in tables.items():
+        each.insert(0, "image", id)
+    table = pd.concat(tables.values(), ignore_index=True) if tables else pd.DataFrame()
+    stopped = done.stopped or stop()
+    if how.csv and not stopped:
+        files.append(write_table(table, Path(how.csv)))
+    return CellsFound(table, done.left_out, tuple(files), stopped)
+
+
+class _Made(NamedTuple):
+    """Of one image: the table of its cells, what was said of them, and masks that were written."""
+
+    table: DataFrame
+    said: ObjectsSaid | None
+    files: tuple[Path, ...]
+
+
+def _check(how: CellMaking, wanted: Sequence[str]) -> None:
+    """Raise where something that was given cannot be used."""
     unknown = set(how.together or {}) - set(wanted)
     if unknown:
         raise CellsegError(f"There is no image {sorted(unknown)[0]} among those that are looked at.", "Check its name.")
@@ -69,34 +109,6 @@ def cells_of_project(project: Project, ids: Sequence[str], how: CellMaking, stop
         check_table_path(how.csv)
     if how.format not in LABEL_FORMATS:
         raise CellsegError(f"Labels are not written as {how.format!r}.", f"Use one of {', '.join(LABEL_FORMATS)}.")
-    tables, known, left_out, files = dict[str, pd.DataFrame](), dict[str, ObjectsSaid](), [], list[Path]()
-    for id in wanted:
-        if stop():
-            yield Stopped("cancelled")
-            break
-        start = time.perf_counter()
-        try:
-            found = cells_of_image(project, id, roles, how.rules, (how.together or {}).get(id, ()))
-            if object_classes(project):
-                known[id] = cells_said(project, id, found, stop)
-            files += _masks(project, id, found, how)
-        except CellsegError as error:
-            if len(wanted) == 1:
-                raise
-            left_out.append(Skipped(id, error.message, error.hint))
-            yield left_out[-1]
-            continue
-        tables[id] = found.table
-        yield ObjectsMeasured(id, len(found.table), time.perf_counter() - start)
-    if known and not stop():
-        told = told_classes(project, list(known), known, stop=stop)
-        tables = {id: with_classes(t, told.columns[id]) for id, t in tables.items()}
-    for id, each in tables.items():
-        each.insert(0, "image", id)
-    table = pd.concat(tables.values(), ignore_index=True) if tables else pd.DataFrame()
-    if how.csv and not stop():
-        files.append(write_table(table, Path(how.csv)))
-    return CellsFound(table, tuple(left_out), tuple(files), stop())
 
 
 def _masks(project: Project, id: str, found: Cells, how: CellMaking) -> list[Path]:

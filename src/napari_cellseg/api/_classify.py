@@ -5,7 +5,6 @@ Data flow: one image after another -> table of its objects, what was said of the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._types import Spacing
 from ..errors import CellsegError
-from ..events import Notice, ObjectsMeasured, Skipped, Stopped
+from ..events import Notice, Skipped
 from ..measurement import (
     Accuracy,
     Measured,
@@ -27,8 +26,9 @@ from ..measurement import (
     tables,
     write_table,
 )
-from ..project import Project, add_object_classes, checked_name, names_for
-from ._measure import file_parts, loose_paths, measured_array, named_parts
+from ..project import Project, add_object_classes, checked_name
+from ._each_image import each_image
+from ._label_files import file_readers, measured_array
 from ._object_classes import (
     ObjectsSaid,
     keep_rules,
@@ -185,25 +185,14 @@ def classify_files(
     CellsegError
         When something given does not fit; of a single file, also when it cannot be read.
     """
-    paths, pictures = loose_paths(labels), loose_paths(images)
-    if pictures and len(pictures) != len(paths):
-        raise CellsegError(
-            f"There are {len(paths)} files of labels and {len(pictures)} pictures.",
-            "Give one for each, in the same order.",
-        )
     how = Classifying(read_rules(rules), learn, group_by, csv, summary)
     known = read_classes(said, checked_name) if said else {}
-    names = [name for (name,) in names_for(paths, [1] * len(paths))]
+    files = file_readers(labels, images, spacing_um)
 
-    def read(name: str, path: Path, picture: Path | None) -> dict[str, ObjectsSaid]:
-        parts = named_parts(name, file_parts(path, picture, spacing_um))
-        return {n: _measured(part, known.get(n, {}), n, stop) for n, part in parts.items()}
+    def objects(read: Callable[[], dict[str, Measured]]) -> dict[str, ObjectsSaid]:
+        return {name: _measured(part, known.get(name, {}), name, stop) for name, part in read().items()}
 
-    work = {
-        n: partial(read, n, path, pictures[k] if pictures else None)
-        for k, (n, path) in enumerate(zip(names, paths, strict=True))
-    }
-    return (yield from _classified(work, names, how, stop))
+    return (yield from _classified({n: partial(objects, read) for n, read in files.items()}, list(files), how, stop))
 
 
 def classify_project(
@@ -261,38 +250,18 @@ def _classified(
 ) -> Work[Classified]:
     """Measure what is read piece by piece, tell the classes, write; only those of `wanted` are in the tables."""
     how.check(wanted)
-    known: dict[str, ObjectsSaid] = {}
-    mine: list[str] = []
-    left_out: list[Skipped] = []
-    for name, read in work.items():
-        start = time.perf_counter()
-        try:
-            if stop():
-                break
-            found = read()
-        except CellsegError as error:
-            if stop():
-                break
-            if len(work) == 1:
-                raise
-            left_out.append(Skipped(name, error.message, error.hint))
-            yield left_out[-1]
-            continue
-        known |= found
-        mine += found if name in wanted else []
-        yield ObjectsMeasured(name, sum(len(o.table) for o in found.values()), time.perf_counter() - start)
-    if stop():
-        yield Stopped("cancelled")
+    done = yield from each_image(work, lambda o: len(o.table), stop)
+    if done.stopped:
         nothing, summary = tables({})
-        return Classified(nothing, summary, tuple(classes), {}, left_out=tuple(left_out), stopped=True)
-    if not known and left_out:
-        raise CellsegError(f"No image could be used: {left_out[0].message}", left_out[0].hint)
+        return Classified(nothing, summary, tuple(classes), {}, left_out=done.left_out, stopped=True)
+    known = done.parts
+    mine = [name for image in wanted for name in done.by_image.get(image, ())]
     told = tell(known, how.rules, learn=how.learn)
     names = _names(classes, how.rules, known)
     table, summary = class_tables({n: known[n].objects for n in mine}, told, names, how.group_by)
     files = [write_table(t, p) for t, p in ((table, how.csv), (summary, how.summary)) if p]
     learnt = dict(told.classifier.said) if told.classifier is not None else {}
-    return Classified(table, summary, names, learnt, told.accuracy, told.note, tuple(left_out), tuple(files))
+    return Classified(table, summary, names, learnt, told.accuracy, told.note, done.left_out, tuple(files))
 
 
 def _names(classes: Sequence[str], rules: Sequence[Rule], known: Mapping[str, ObjectsSaid]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ Data flow: pictures and labels one after another -> figures of every image and o
 from __future__ import annotations
 
 import json as plain
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CellsegError
-from ..events import Notice, ObjectsMeasured, Skipped, Stopped
+from ..events import Notice, Skipped
 from ..files import write_text
 from ..measurement import (
     Described,
@@ -28,6 +27,7 @@ from ..measurement import (
     write_table,
 )
 from ..project import Project
+from ._each_image import each_image
 from ._pairs import Frames, paired
 from ._work import OnEvent, Stop, Work, never, verb
 
@@ -135,29 +135,10 @@ def _described(work: Mapping[str, Read], how: Describing, stop: Stop) -> Work[De
     groups_of(list(work), how.group_by)
     if how.csv:
         check_table_path(how.csv)
-    found: dict[str, Described] = {}
-    left_out: list[Skipped] = []
-    for name, read in work.items():
-        start = time.perf_counter()
-        try:
-            parts = read() if not stop() else {}
-        except CellsegError as error:
-            if not stop():
-                if len(work) == 1:
-                    raise
-                left_out.append(Skipped(name, error.message, error.hint))
-                yield left_out[-1]
-                continue
-        if stop():
-            yield Stopped("cancelled")
-            break
-        found |= parts
-        n = sum(len(next(iter(d.objects.values()), ())) for d in parts.values())
-        yield ObjectsMeasured(name, n, time.perf_counter() - start)
-    if not found and not stop():
-        raise CellsegError(f"No image could be used: {left_out[0].message}", left_out[0].hint)
+    done = yield from each_image(work, lambda d: len(next(iter(d.objects.values()), ())), stop)
+    found = done.parts
     tables = description(found, groups_of(list(found), how.group_by if found else ""))
-    return Description(*tables, tuple(left_out), () if stop() else _write(tables, how), stop())
+    return Description(*tables, done.left_out, () if done.stopped else _write(tables, how), done.stopped)
 
 
 def _write(tables: tuple[DataFrame, DataFrame, DataFrame], how: Describing) -> tuple[Path, ...]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
-from .. import images
 from .._types import Labels
-from ..engine import Asking, asked_of, method_of, reasons_in, stoppable, what_of, zoom_of_picture
+from ..engine import (
+    Asking,
+    asked_of,
+    filter_grids,
+    method_of,
+    reasons_in,
+    stoppable,
+    what_of,
+    write_explanation,
+    zoom_of_picture,
+)
 from ..errors import CellsegError
 from ..events import Event
-from ..files import whole, write_text
 from ..images import Image
 from ..project import Project, find_model
 from ..zoom import Zoom
@@ -91,8 +96,8 @@ def explained(
     found = yield from _whole(work, seen[0], stop)
     if how.out is None:
         return Explained(found)
-    grids = _filter_grids(picture, model, (how, what, method), labels, seen[1])
-    return Explained(found, _write(how.out, found, picture, labels, grids))
+    grids = filter_grids(picture, model, (how.filters, what, method), labels, seen[1])
+    return Explained(found, write_explanation(how.out, found, picture, labels, grids))
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -104,50 +109,3 @@ def _whole(work: Generator[Event, None, T], name: str, stop: Stop) -> Work[T]:
     if found is None:
         raise CellsegError(f"Explaining {name} was stopped before it was complete.")
     return found
-
-
-def _filter_grids(
-    picture: Image, model: Learnt, asked: tuple[Asking, What, MethodBase], labels: Labels | None, zoom: Zoom
-) -> dict[str, Any]:
-    """Pictures by what their names end in."""
-    how, what, method = asked
-    if not how.filters:
-        return {}
-    from ..explanation import filters, ready, window_for
-
-    window = window_for(picture, what, labels, (model.config, zoom, method.tile))
-    device = next(model.network.parameters()).device
-    strides: Any = model.network.strides
-    grid = filters(model.network, how.filters, ready(window.pixels(picture, model.config), strides, device))
-    return {f"filters{how.filters}": grid.kernels, f"maps{how.filters}": grid.maps}
-
-
-def _write(
-    out: Path, found: Explanation, picture: Image, labels: Labels | None, grids: dict[str, Any]
-) -> tuple[Path, ...]:
-    import cv2
-
-    stem = f"{found.image}_{found.numbers['method']['kind']}"
-    files = [images.write_map(out / f"{stem}.tif", found.map, picture.spacing_um)]
-    pictures = {"": _overlaid(found, picture, labels)[..., ::-1]} | {f"_{k}": v for k, v in grids.items()}
-    for end, shown in pictures.items():
-        files.append(out / f"{stem}{end}.png")
-        with whole(files[-1]) as part:
-            part.write_bytes(cv2.imencode(".png", np.ascontiguousarray(shown))[1].tobytes())
-    files.append(write_text(out / f"{stem}.json", json.dumps(found.numbers, indent=2)))
-    return tuple(files)
-
-
-def _overlaid(found: Explanation, picture: Image, labels: Labels | None) -> Any:
-    """The map over the part that was looked at; of volumes the slice with most of it."""
-    from ..evaluation import grey
-    from ..explanation import overlay
-
-    box = tuple(slice(a, b) for a, b in found.box)
-    if len(box) == 3:
-        z = box[0].start + int(np.abs(found.map[box]).sum((1, 2)).argmax())
-        box = (slice(z, z + 1), *box[1:])
-    pixels = np.asarray(picture.channels_first()[(slice(None), *box)], np.float32).mean(0)
-    shape = pixels.shape[-2:]
-    mine = None if labels is None else labels[box].reshape(shape)
-    return overlay(grey(pixels.reshape(shape)), found.map[box].reshape(shape), mine)

@@ -7,7 +7,6 @@ of them -> states, counts, files. What a person said of single nuclei stands ove
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -19,7 +18,7 @@ import numpy as np
 from .. import images
 from .._types import Spacing
 from ..errors import CellsegError
-from ..events import Notice, ObjectsMeasured, Skipped, Stopped
+from ..events import Notice, Skipped
 from ..files import write_text
 from ..measurement import (
     Measured,
@@ -44,12 +43,12 @@ from ..project import (
     FucciSetup,
     Project,
     fucci_setup,
-    names_for,
     put_fucci_setup,
     said_states,
 )
+from ._each_image import each_image
 from ._fucci_said import lost_states, read_corrections
-from ._measure import file_parts, loose_paths, measured_array, named_parts
+from ._label_files import file_readers, measured_array
 from ._objects_said import project_objects
 from ._plates import times_of_series
 from ._work import OnEvent, Run, Stop, Work, never, verb
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
 Source = str | Path
 Said = Mapping[int, str]
 Part = tuple[Measured, Said]
-Read = Callable[[], list[Part]]
+Read = Callable[[], dict[str, Part]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +154,7 @@ def fucci(
     said = {int(id): state_name(s) for id, s in (states or {}).items()}
     setup = FucciSetup(str(red), str(green), "", red_threshold, green_threshold)
     part = measured_array(labels, image)
-    work: dict[str, Read] = {"image": lambda: [(part, said)]}
+    work: dict[str, Read] = {"image": lambda: {"image": (part, said)}}
     return Run(_told(work, setup, Telling(), never)).result
 
 
@@ -201,21 +200,13 @@ def fucci_files(
     CellsegError
         When something given does not fit; of a single file, also when it cannot be read.
     """
-    paths, pictures = loose_paths(labels), loose_paths(images)
-    if len(pictures) != len(paths):
-        raise CellsegError(
-            f"There are {len(paths)} files of labels and {len(pictures)} pictures.",
-            "Give one for each, in the same order.",
-        )
     said = read_corrections(corrections) if corrections else {}
     how = Telling(group_by, time_by, csv, summary, figure, json)
 
-    def read(name: str, path: Path, picture: Path) -> list[Part]:
-        parts = file_parts(path, picture, spacing_um)
-        return [(part, said.get(n, {})) for n, part in named_parts(name, parts).items()]
+    def parts(read: Callable[[], dict[str, Measured]]) -> dict[str, Part]:
+        return {name: (part, said.get(name, {})) for name, part in read().items()}
 
-    names = [name for (name,) in names_for(paths, [1] * len(paths))]
-    work = {n: partial(read, n, p, i) for n, p, i in zip(names, paths, pictures, strict=True)}
+    work = {n: partial(parts, read) for n, read in file_readers(labels, images, spacing_um).items()}
     setup = FucciSetup(red, green, nuclear, red_threshold, green_threshold)
     return (yield from _told(work, setup, how, stop))
 
@@ -268,10 +259,14 @@ def _told(work: Mapping[str, Read], setup: FucciSetup, how: Telling, stop: Stop)
     """Measure what is read piece by piece, tell the states, write."""
     how.check(list(work))
     _check_thresholds(setup)
-    nuclei, left_out = yield from _measured(work, setup, stop)
-    if stop():
-        yield Stopped("cancelled")
-        return FucciResult(nuclei, nuclei, {}, nuclei, left_out, (), True)
+
+    def measured(read: Read) -> dict[str, DataFrame]:
+        return {name: _image_table(name, part, said, setup, stop) for name, (part, said) in read().items()}
+
+    done = yield from each_image({n: partial(measured, read) for n, read in work.items()}, len, stop)
+    nuclei = _together(list(done.parts.values()))
+    if done.stopped:
+        return FucciResult(nuclei, nuclei, {}, nuclei, done.left_out, (), True)
     if not len(nuclei):
         raise CellsegError("There are no nuclei.", "Predict or draft labels first.")
     thresholds = {
@@ -284,41 +279,15 @@ def _told(work: Mapping[str, Read], setup: FucciSetup, how: Telling, stop: Stop)
     pair = thresholds["red"].value, thresholds["green"].value
     table, summary = fucci_tables(nuclei, pair, how.group_by, how.time_by, how.times)
     files = write_told(table, summary, thresholds, how)
-    return FucciResult(table, summary, thresholds, nuclei, left_out, files)
+    return FucciResult(table, summary, thresholds, nuclei, done.left_out, files)
 
 
-def _measured(work: Mapping[str, Read], setup: FucciSetup, stop: Stop) -> Work[tuple[DataFrame, tuple[Skipped, ...]]]:
-    """The nuclei of all images, and the images that were left out."""
+def _together(found: Sequence[DataFrame]) -> DataFrame:
     import pandas as pd
 
-    found: list[DataFrame] = []
-    left_out: list[Skipped] = []
-    for name, read in work.items():
-        start = time.perf_counter()
-        try:
-            if stop():
-                break
-            parts = read()
-            every = named_parts(name, [part for part, _ in parts])
-            tables = [
-                _image_table(n, part, said, setup, stop)
-                for (n, part), (_, said) in zip(every.items(), parts, strict=True)
-            ]
-        except CellsegError as error:
-            if stop():
-                break
-            if len(work) == 1:
-                raise
-            left_out.append(Skipped(name, error.message, error.hint))
-            yield left_out[-1]
-            continue
-        found += tables
-        yield ObjectsMeasured(name, sum(map(len, tables)), time.perf_counter() - start)
     if not found:
-        if left_out and not stop():
-            raise CellsegError(f"No image could be used: {left_out[0].message}", left_out[0].hint)
-        return pd.DataFrame({"image": [], "label": [], "red": [], "green": [], "by_hand": []}), tuple(left_out)
-    return pd.concat(found, ignore_index=True), tuple(left_out)
+        return pd.DataFrame({"image": [], "label": [], "red": [], "green": [], "by_hand": []})
+    return pd.concat(found, ignore_index=True)
 
 
 def _image_table(name: str, part: Measured, said: Said, setup: FucciSetup, stop: Stop) -> DataFrame:
@@ -348,8 +317,8 @@ def _check_thresholds(setup: FucciSetup) -> None:
             raise CellsegError(f"A {marker} threshold of {value:g} cannot be used.", "Give an intensity above 0.")
 
 
-def _of_project(project: Project, id: str) -> list[Part]:
+def _of_project(project: Project, id: str) -> dict[str, Part]:
     labels, record = project_objects(project, id), project.image(id)
     picture: images.Image = project.read_image(id)
     by_hand = words_by_label(labels, said_states(project, id))
-    return [(Measured(labels, record.spacing_um, *channels_of(picture)), by_hand)]
+    return {id: (Measured(labels, record.spacing_um, *channels_of(picture)), by_hand)}

@@ -144,8 +144,8 @@ class MeasuringVerbs(ClassVerbs):
         self,
         images: Several = None,
         *,
-        nucleus: str = "nucleus",
-        envelope: str = "envelope",
+        nucleus: str = "",
+        envelope: str = "",
         rules: CellRules | None = None,
         together: Mapping[str, Together] | None = None,
         csv: str | Path | None = None,
@@ -162,6 +162,7 @@ class MeasuringVerbs(ClassVerbs):
             Ids; all images where not given.
         nucleus, envelope : str
             The classes of nuclei and of their envelopes; every other class but ``background`` is the rest of a cell.
+            The project keeps them (at first ``nucleus`` and ``envelope``), and whatever needs cells goes by them.
         rules : CellRules
             Smallest parts, gaps between slices, and how borders are drawn (`measurement.CellRules`).
         together : dict of lists

@@ -113,6 +113,7 @@ def told_classes(
     *,
     learn: bool = True,
     stop: Stop = never,
+    objects: Callable[[str], ObjectsSaid] | None = None,
 ) -> ClassesTold:
     """The class of every object of some images.
 
@@ -120,6 +121,8 @@ def told_classes(
     ----------
     measured
         Images that were measured already; the others are measured here, also those in which anything was said.
+    objects
+        What measures them; `objects_said` where not given.
     rules
         Those that the project keeps where not given.
 
@@ -131,7 +134,7 @@ def told_classes(
     known = dict(measured or {})
     for id in (*ids, *(learnt_images(project) if learn else ())):
         if id not in known:
-            known[id] = objects_said(project, id, stop)
+            known[id] = objects(id) if objects is not None else objects_said(project, id, stop)
     return tell(known, rules_of(project) if rules is None else rules, learn=learn)
 
 

@@ -6,7 +6,6 @@ confluency, sharpness, debris -> a decision with its reason for every image -> t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,7 @@ import numpy as np
 
 from .. import images
 from ..errors import CellsegError
-from ..events import Notice, ObjectsMeasured, Skipped, Stopped
+from ..events import Notice, Skipped
 from ..files import write_text
 from ..measurement import (
     Candidate,
@@ -34,6 +33,7 @@ from ..measurement import (
     write_table,
 )
 from ..project import Project
+from ._each_image import each_image
 from ._loose import LoadedModel, load_model, predict
 from ._pairs import Frames, paired, pictures_by_name
 from ._work import OnEvent, Stop, Work, never, verb
@@ -176,12 +176,11 @@ def _selected(
     work: Mapping[str, Callable[[], dict[str, Seen]]], how: Selecting, paths: Mapping[str, Path], stop: Stop
 ) -> Work[Selection]:
     how.check(list(work))
-    candidates, left_out = yield from _looked_at(work, how, stop)
-    if stop():
-        yield Stopped("cancelled")
-        return Selection((), choice_table(()), left_out, (), True)
-    if not candidates:
-        raise CellsegError(f"No image could be used: {left_out[0].message}", left_out[0].hint)
+    labeller = _Labeller(how, stop)
+    done = yield from each_image({n: partial(_looked_at, read, labeller) for n, read in work.items()}, _objects, stop)
+    if done.stopped:
+        return Selection((), choice_table(()), done.left_out, (), True)
+    candidates = [candidate for candidate, _ in done.parts.values()]
     groups = groups_of([c.name for c in candidates], how.group_by)
     choice = choose([_grouped(c, groups[c.name] if how.group_by else "") for c in candidates], how.choosing)
     taken = sorted((d for d in choice.decisions if d.taken), key=lambda d: d.candidate.confluency)
@@ -191,31 +190,21 @@ def _selected(
         yield Notice(f"No image at {', '.join(choice.empty)} can be used; other steps gave more.")
     table = choice_table(choice.decisions)
     files = _write(table, taken, how, work, paths)
-    return Selection(tuple(d.candidate.name for d in taken), table, left_out, files)
+    return Selection(tuple(d.candidate.name for d in taken), table, done.left_out, files)
 
 
-def _looked_at(
-    work: Mapping[str, Callable[[], dict[str, Seen]]], how: Selecting, stop: Stop
-) -> Work[tuple[list[Candidate], tuple[Skipped, ...]]]:
-    found: list[Candidate] = []
-    left_out: list[Skipped] = []
-    labeller = _Labeller(how, stop)
-    for name, read in work.items():
-        start = time.perf_counter()
-        try:
-            if stop():
-                break
-            for own, (picture, labels) in read().items():
-                objects, source = labeller.objects(picture, labels)
-                found.append(Candidate(own, *looked_at(picture.channels_first(), objects, picture.rgb), source))
-        except CellsegError as error:
-            if stop():
-                break
-            left_out.append(Skipped(name, error.message, error.hint))
-            yield left_out[-1]
-            continue
-        yield ObjectsMeasured(name, int(objects.max(initial=0)), time.perf_counter() - start)
-    return found, tuple(left_out)
+def _looked_at(read: Callable[[], dict[str, Seen]], labeller: _Labeller) -> dict[str, tuple[Candidate, int]]:
+    """What a picture, or each time point of it, is like, and the greatest number of an object in it."""
+    found = {}
+    for name, (picture, labels) in read().items():
+        objects, source = labeller.objects(picture, labels)
+        candidate = Candidate(name, *looked_at(picture.channels_first(), objects, picture.rgb), source)
+        found[name] = candidate, int(objects.max(initial=0))
+    return found
+
+
+def _objects(looked: tuple[Candidate, int]) -> int:
+    return looked[1]
 
 
 class _Labeller:

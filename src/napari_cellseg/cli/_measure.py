@@ -9,7 +9,7 @@ from typing import Any
 from .. import api
 from ..errors import CellsegError
 from ..events import Event
-from ..measurement import growth_words
+from ..measurement import cover_words, growth_words
 from ._opened import opened, status, tell_left_out
 from ._progress import Printer
 
@@ -54,6 +54,11 @@ def _check(options: Namespace, loose: bool) -> None:
         )
 
 
+def _covered(row: dict[str, Any]) -> str:
+    error = cover_words(row)
+    return f"{row['confluency']:.1f} % covered{f' ({error})' if error else ''}"
+
+
 def _tell(done: api.Measurements) -> None:
     """A line per image and group, and what was written."""
     for row in done.summary.to_dict("records"):
@@ -61,7 +66,7 @@ def _tell(done: api.Measurements) -> None:
         per = {"um2": "mm^2", "um3": "mm^3", "px2": "megapixel", "px3": "gigavoxel"}[f"{unit}{row['dimensions']}"]
         name = row["name"] if row["level"] == "image" else f"[{row['name']}]"
         print(
-            f"{name}: {row['objects']} objects, {row['density']:.4g} per {per}, {row['confluency']:.1f} % covered, "
+            f"{name}: {row['objects']} objects, {row['density']:.4g} per {per}, {_covered(row)}, "
             f"median {row['size_median']:.4g} {unit}{power}"
         )
     for row in done.growth.to_dict("records") if done.growth is not None else ():

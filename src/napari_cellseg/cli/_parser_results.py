@@ -241,8 +241,10 @@ def cells(verbs: Any) -> None:
     )  # fmt: skip
     sub.add_argument("project", metavar="PROJECT")
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="instead of all images")
-    sub.add_argument("--nucleus", default="nucleus", metavar="CLASS", help="the class of nuclei")
-    sub.add_argument("--envelope", default="envelope", metavar="CLASS", help="the class of envelopes, if there is one")
+    sub.add_argument("--nucleus", default="", metavar="CLASS", help="the class of nuclei; the project keeps it")
+    sub.add_argument(
+        "--envelope", default="", metavar="CLASS", help="the class of envelopes, if there is one; kept, too"
+    )
     sub.add_argument("--least", type=int, default=50, metavar="VOXELS", help="smaller nuclei are none")
     sub.add_argument("--gap", type=int, default=0, metavar="SLICES", help="parts of a nucleus so far apart are one")
     sub.add_argument("--cap", type=float, default=0.7, metavar="SHARE", help="cut the distance to the background here")

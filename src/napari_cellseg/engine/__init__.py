@@ -18,6 +18,7 @@ from ._explain import (
     what_of,
     zoom_of_picture,
 )
+from ._explain_files import filter_grids, write_explanation
 from ._jobs import (
     DecodeJob,
     EvaluateJob,
@@ -61,6 +62,7 @@ __all__ = [
     "asked_of",
     "decide",
     "decoded_with",
+    "filter_grids",
     "held_out",
     "judged_better",
     "live_reason",
@@ -79,6 +81,7 @@ __all__ = [
     "unjudged_models",
     "unpredicted",
     "what_of",
+    "write_explanation",
     "write_prediction",
     "zoom_of_picture",
 ]

@@ -29,9 +29,10 @@ from ..project import (
 )
 from ..settings import validated
 from ..zoom import Zoom
+from ._explain_files import filter_grids, write_explanation
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation, Known, Learnt, MethodBase, Reasons, What
+    from ..explanation import Known, Learnt, MethodBase, Reasons, What
 
     Asked = tuple[Image, Learnt, tuple[MethodBase, What], Labels, tuple[str, Zoom]]
 
@@ -70,7 +71,7 @@ class Asking:
 
 @dataclass(frozen=True)
 class ExplainJob:
-    """Explain what a model predicts in an image of a project; `asking.out` and `filters` are not used."""
+    """Explain what a model predicts in an image of a project."""
 
     project: Path
     image: str
@@ -102,10 +103,20 @@ def explaining(project: Project, job: ExplainJob | WhyJob, stop: Stop) -> Iterat
             words, numbers = reasons.sentences, reasons.numbers
             yield ReasonsFound(job.image, reasons.model, reasons.point, words, reasons.profile, numbers)
         return
-    found = yield from stoppable(explained_in(project, job.image, job.model, job.asking), stop)
-    if found is not None:
-        part = found.map[tuple(slice(a, b) for a, b in found.box)]
-        yield MapFound(job.image, found.model, found.of, np.ascontiguousarray(part), found.box, found.numbers)
+    how, (picture, model, (method, what), labels, seen) = (
+        job.asking,
+        asked_of(project, job.image, job.model, job.asking),
+    )
+    from ..explanation import explain
+
+    found = yield from stoppable(explain(picture, model, method, what, labels, seen), stop)
+    if found is None:
+        return
+    grids = filter_grids(picture, model, (how.filters, what, method), labels, seen[1])
+    files = () if how.out is None else write_explanation(how.out, found, picture, labels, grids)
+    part = np.ascontiguousarray(found.map[tuple(slice(a, b) for a, b in found.box)])
+    shown = grids if how.out is None else {}
+    yield MapFound(job.image, found.model, found.of, part, found.box, found.numbers, shown, tuple(map(str, files)))
 
 
 def stoppable(work: Generator[Event, None, T], stop: Stop) -> Generator[Event, None, T | None]:
@@ -120,14 +131,6 @@ def stoppable(work: Generator[Event, None, T], stop: Stop) -> Generator[Event, N
     except StopIteration as end:
         answer: T = end.value
         return answer
-
-
-def explained_in(project: Project, image: str, model: str | None, how: Asking) -> Generator[Event, None, Explanation]:
-    """Explain what a model of a project, the current one where none is named, predicts in one of its images."""
-    from ..explanation import explain
-
-    picture, chosen, (method, what), labels, seen = asked_of(project, image, model, how)
-    return (yield from explain(picture, chosen, method, what, labels, seen))
 
 
 def asked_of(project: Project, image: str, model: str | None, how: Asking) -> Asked:

@@ -15,7 +15,7 @@ from .._types import Box, Labels, Mask, Span
 from ..boxes import size
 from ..config import Config, Predict
 from ..errors import CellsegError
-from ..evaluation import Metrics, mean_scores, score_image
+from ..evaluation import Metrics, covered, mean_scores, score_image
 from ..events import Evaluated, Event, Judged, Predicted, Saved, Skipped, Stopped
 from ..project import (
     ImageRecord,
@@ -325,19 +325,22 @@ def _judge(project: Project, parent: str | None, child: str) -> Iterator[Event]:
     margin = project.model_config(child).train.margin
     before: dict[str, list[Metrics]] = {}
     after: dict[str, list[Metrics]] = {}
+    cover: tuple[list[tuple[int, int]], list[tuple[int, int]]] = [], []
     for record in [r for r in project.images() if r.id in held and r.split != "test"]:
         kind, there = kinds[record.id], None if parent else labels_before(project, record.id)
         for place, truth, known in held_places(project, record, margin):
             if parent or there is not None:
                 earlier = _labels_of(project, record, parent, place, live=True) if parent else there[place]  # type: ignore[index]
                 before.setdefault(kind, []).append(_score(project, truth, earlier, known))
+                cover[0].append(covered(truth, earlier, known))
             later = _labels_of(project, record, child, place)
             after.setdefault(kind, []).append(_score(project, truth, later, known))
+            cover[1].append(covered(truth, later, known))
     by_kind = {k: (mean_scores(before.get(k, [])), mean_scores(after[k])) for k in after}
     old, new = (mean_scores([s for scores in side.values() for s in scores]) for side in (before, after))
     yield Judged(
         parent, child, old if before else {}, new, judged_better(list(by_kind.values()), parent),
-        by_kind if len(by_kind) > 1 else {},
+        by_kind if len(by_kind) > 1 else {}, cover,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import CellsegError
 from ..evaluation import headline
 from ..events import Judged
-from ..project import Project, RoundRecord, assign_holdouts, measure_sizes
+from ..project import COVER, Project, RoundRecord, assign_holdouts, measure_sizes
 
 Decision = Literal["keep", "roll back"]
 Keep = Literal["auto", "yes", "no"]
@@ -59,8 +59,13 @@ def open_round(project: Project) -> None:
 
 def record_round(project: Project, judged: Judged) -> RoundRecord:
     """Record a judged round; the better one is used from now on until the person decides."""
-    after = judged.after | ({"kinds": judged.kinds} if judged.kinds else {})
-    n = project.db.add_round(judged.parent, judged.child, judged.before, after)
+    before, after = (
+        metrics | ({COVER: cover} if cover else {})
+        for metrics, cover in zip((judged.before, judged.after), judged.cover, strict=True)
+    )
+    n = project.db.add_round(
+        judged.parent, judged.child, before, after | ({"kinds": judged.kinds} if judged.kinds else {})
+    )
     project.db.put_setting("current_model", judged.child if judged.better else judged.parent or "")
     return next(r for r in project.db.rounds() if r.n == n)
 

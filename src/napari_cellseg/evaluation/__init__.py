@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from ._agreement import Difference, agreement, agreement_map, compare, consensus, pairwise, regions
 from ._declared import GROUPS, METRICS, Metric
+from ._error_places import Error, ErrorPlace, error_places
 from ._errors import ERROR_COLOURS, ERROR_NAMES, FN, FP, TN, TP, Palette, error_map, grey, painted_errors
 from ._measure import Judging, Measured, measure
 from ._metrics import (
     Metrics,
+    covered,
     headline,
     instance_counts,
     mean_scores,
@@ -39,6 +41,8 @@ __all__ = [
     "Collector",
     "Comparing",
     "Difference",
+    "Error",
+    "ErrorPlace",
     "Item",
     "Judging",
     "Measured",
@@ -54,9 +58,11 @@ __all__ = [
     "by_worth",
     "compare",
     "consensus",
+    "covered",
     "describe",
     "disagreements",
     "error_map",
+    "error_places",
     "evaluation_score",
     "grey",
     "headline",

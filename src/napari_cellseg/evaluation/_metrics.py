@@ -53,6 +53,11 @@ def voxel_counts(
     return counts
 
 
+def covered(truth: Labels, predicted: Labels, known: NDArray[np.bool_]) -> tuple[int, int]:
+    """Known voxels that the truth and the prediction cover, whatever their ids."""
+    return int(np.count_nonzero((truth > 0) & known)), int(np.count_nonzero((predicted > 0) & known))
+
+
 def rates(counts: dict[str, float]) -> Metrics:
     """IoU, Dice, precision and recall of counts; 1 where there is nothing to find and nothing was found."""
     return {name: BY_NAME[name].value(counts) for name in ("iou", "dice", "precision", "recall")}

@@ -11,6 +11,7 @@ from ._cells import CellRules, Cells, Roles, cells_of_classes
 from ._classifier import Accuracy, Classifier, least_sure
 from ._columns import COLUMNS, GROUPS, Column, chosen
 from ._contact_sheet import contact_sheet
+from ._cover import Cover, cover_words
 from ._describe import (
     FACTS,
     STATISTICS,
@@ -90,6 +91,7 @@ __all__ = [
     "ClassesTold",
     "Classifier",
     "Column",
+    "Cover",
     "Decision",
     "Described",
     "Interval",
@@ -118,6 +120,7 @@ __all__ = [
     "contact_sheet",
     "count_classes",
     "count_states",
+    "cover_words",
     "describe_cells",
     "describe_image",
     "describe_markdown",

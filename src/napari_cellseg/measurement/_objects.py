@@ -13,6 +13,7 @@ from .._types import Labels, Spacing
 from ..errors import CellsegError
 from ._blocks import BLOCK_BYTES, Stop
 from ._columns import Column, chosen
+from ._cover import Cover
 from ._facts import Facts
 from ._intensity import intensities
 
@@ -38,6 +39,8 @@ class Measured:
         0 predicted, 1 corrected, 2 approved, as labels; None where nobody knows.
     classes
         The class of every object by its id, where there are classes.
+    cover
+        Who says which part of the covered area, in voxels; None where nobody knows.
     """
 
     labels: Any
@@ -46,6 +49,7 @@ class Measured:
     channels: tuple[str, ...] = ()
     state: Any = None
     classes: dict[int, int] | None = None
+    cover: Cover | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,8 @@ class Objects:
         ``um``, or ``px`` where no pixel size is known.
     ndim
         2 or 3.
+    cover
+        Who says which part of `covered`, in voxels; None where nobody knows.
     """
 
     table: DataFrame
@@ -72,6 +78,7 @@ class Objects:
     sizes: NDArray[np.float64]
     unit: str
     ndim: int
+    cover: Cover | None = None
 
 
 def measure_objects(
@@ -111,7 +118,7 @@ def measure_objects(
         values |= {f"{c.name}_{ch.name}": c.value(ch) for ch in found.channels for c in asked}
     table = pd.DataFrame(_in_order(values))
     covered = float(facts.counts.sum()) * facts.measure
-    return Objects(table, valid * facts.measure, covered, facts.size, facts.unit, facts.ndim)
+    return Objects(table, valid * facts.measure, covered, facts.size, facts.unit, facts.ndim, what.cover)
 
 
 def only_columns(objects: Objects, columns: Iterable[str]) -> Objects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from .. import images
 from .._types import Spacing
 from ..errors import CellsegError
+from ._cover import cover_of
 from ._objects import Measured, Objects, components
 from ._summary import summarise
 
@@ -51,12 +52,17 @@ def array_channels(image: Any, shape: tuple[int, ...]) -> Pixels:
     )
 
 
-def image_of_project(labels: Any, state: Any, spacing_um: Spacing, pixels: Pixels, *, instances: bool) -> Measured:
-    """An image of a project; where its labels are classes, their connected regions are the objects."""
-    classes = None
+def image_of_project(
+    labels: Any, state: Any, spacing_um: Spacing, pixels: Pixels, *, instances: bool, ratios: Sequence[float] = ()
+) -> Measured:
+    """An image of a project; where its labels are classes, their connected regions are the objects.
+
+    `ratios` are true / predicted areas of what was held out from the model that predicted it (`Cover`).
+    """
+    classes, cover = None, cover_of(labels, state, ratios)
     if not instances:
         labels, classes = components(labels)
-    return Measured(labels, spacing_um, *pixels, state, classes)
+    return Measured(labels, spacing_um, *pixels, state, classes, cover)
 
 
 def tables(found: Mapping[str, Objects], group_by: str = "") -> tuple[DataFrame, DataFrame]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import CellsegError
+from ._cover import interval
 from ._objects import Objects
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ FIGURES = (
         "Objects per valid area or volume; without a pixel size per million pixels or billion voxels.",
     ),
     Figure("confluency", "%", "Share of the valid area or volume that objects cover."),
+    Figure(
+        "confluency_low", "%",
+        "Lower end of the 95 % interval of the true confluency, by what was held out from the model; empty where too "
+        "little was.",
+    ),
+    Figure("confluency_high", "%", "Upper end of it."),
     Figure("size_median", "unit^2 (3D: unit^3)", "Median area or volume of the objects."),
     Figure("size_mean", "unit^2 (3D: unit^3)", "Mean area or volume."),
     Figure("size_sd", "unit^2 (3D: unit^3)", "Standard deviation of the areas or volumes (of a sample: n - 1)."),
@@ -108,7 +115,21 @@ def _row(level: str, name: str, group: str, members: Sequence[Objects]) -> tuple
         level, name, group, len(members), n, members[0].unit, ndim, valid,
         n / valid * 1000.0**ndim if valid else nan,
         100 * covered / valid if valid else nan,
+        *_interval(members, valid),
         float(np.median(sizes)) if n else nan,
         float(sizes.mean()) if n else nan,
         float(sizes.std(ddof=1)) if n > 1 else nan,
     )  # fmt: skip
+
+
+def _interval(members: Sequence[Objects], valid: float) -> tuple[float, float]:
+    """The 95 % interval of the true confluency in %; NaN where nobody knows how far off it may be."""
+    parts = [m.cover for m in members if m.cover is not None]
+    if len(parts) < len(members) or not valid:
+        return float("nan"), float("nan")
+    voxels = sum(part.known + part.predicted for part in parts)
+    covered = sum(m.covered for m in members)
+    if not voxels:
+        return float("nan"), float("nan")
+    low, high = (100 * end * covered / voxels / valid for end in interval(parts))
+    return low, min(high, 100.0)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from ._acts import Act, Verb
 from ._adopt import adopt_model, begin_with, find_model, new_project
+from ._cell_classes import CellClasses, cell_classes, put_cell_classes
 from ._compact import Compacted, LogSize, compact, log_size
+from ._cover import COVER, cover_ratios, image_cover_ratios
 from ._cycles import (
     CycleMark,
     ReviewCycle,
@@ -127,6 +129,7 @@ __all__ = [
     "CORRECTED",
     "COUNTED",
     "COUNTING",
+    "COVER",
     "EPOCHS",
     "GONE",
     "LARGEST",
@@ -139,6 +142,7 @@ __all__ = [
     "Act",
     "Added",
     "Addition",
+    "CellClasses",
     "Compacted",
     "CycleMark",
     "Edit",
@@ -184,6 +188,7 @@ __all__ = [
     "begin_with",
     "best_epochs",
     "blocks_in",
+    "cell_classes",
     "change_holdout",
     "change_split",
     "check_in_memory",
@@ -194,6 +199,7 @@ __all__ = [
     "copied",
     "count_said",
     "count_said_classes",
+    "cover_ratios",
     "decode_edit",
     "difference",
     "encode_edit",
@@ -210,6 +216,7 @@ __all__ = [
     "given_sizes",
     "head_path",
     "holdout_mask",
+    "image_cover_ratios",
     "image_status",
     "image_statuses",
     "images_learnt",
@@ -250,6 +257,7 @@ __all__ = [
     "open_cycle",
     "order_object_classes",
     "parts",
+    "put_cell_classes",
     "put_closed",
     "put_fitted_target",
     "put_fucci_setup",

@@ -10,8 +10,11 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..project import Project, entries, undone_edits
+import numpy as np
+
+from ..project import EditRow, Project, entries, undone_edits
 
 PAUSE = 20.0
 """An action that comes later than this after the one before it (s) counts, but not its time."""
@@ -72,10 +75,7 @@ def actions(project: Project) -> list[Action]:
     """Everything that was done by hand and not taken back, in the order in which it was done."""
     found = []
     for record in project.images():
-        rows = project.db.history(record.id)
-        undone = undone_edits(rows)
-        kept = [r for r in reversed(rows) if r.by_hand and not r.compacted and r.n not in undone]
-        for entry in entries(kept):
+        for entry in entries(_by_hand(project, record.id)):
             if entry.tool not in _UNCOUNTED:
                 found.append((record.id, entry))
     found.sort(key=lambda pair: pair[1].time)
@@ -87,6 +87,36 @@ def actions(project: Project) -> list[Action]:
         seconds = passed if 0 <= passed <= PAUSE else None
         out.append(Action(e.n, image, e.time, e.author, e.tool, e.voxels, seconds))
     return out
+
+
+class Touched(NamedTuple):
+    """An object that an edit corrected or approved: number of the edit, image and id."""
+
+    n: int
+    image: str
+    id: int
+
+
+def touched(project: Project) -> list[Touched]:
+    """The objects of every edit that was made by hand and not taken back; of what was deleted, the one that was there.
+
+    [] in a project of classes.
+    """
+    found = []
+    for record in project.images() if project.task == "instance" else ():
+        for row in _by_hand(project, record.id):
+            if row.tool not in _UNCOUNTED:
+                edit = project.db.edit(row.n, record.shape)
+                ids = np.unique(np.where(edit.new_labels > 0, edit.new_labels, edit.old_labels))
+                found += [Touched(row.n, record.id, int(id)) for id in ids[ids > 0]]
+    return found
+
+
+def _by_hand(project: Project, image: str) -> list[EditRow]:
+    """Edits of an image by hand that count, the newest first."""
+    rows = project.db.history(image)
+    undone = undone_edits(rows)
+    return [r for r in reversed(rows) if r.by_hand and not r.compacted and r.n not in undone]
 
 
 def summed(done: Iterable[Action], by: Callable[[Action], str] = lambda a: "all") -> dict[str, Effort]:

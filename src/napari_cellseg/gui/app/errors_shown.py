@@ -18,9 +18,22 @@ from numpy.typing import NDArray
 from ..._types import Labels
 from ...engine import Reply
 from ...errors import CellsegError
-from ...evaluation import ERROR_COLOURS, FN, FP, TN, TP, Judging, Measured, Palette, error_map, measure
+from ...evaluation import (
+    ERROR_COLOURS,
+    FN,
+    FP,
+    TN,
+    TP,
+    Judging,
+    Measured,
+    Palette,
+    error_map,
+    error_places,
+    measure,
+)
 from ...evaluation import METRICS as ALL_METRICS
 from ...project import Edit, Project, copied, holdout_mask, known_mask, masks_for_image
+from .error_list import ErrorList, listed
 from .model_labels import ModelLabels
 from .report_errors import report_errors
 
@@ -28,6 +41,7 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 Against = Literal["approved", "held out"]
+_Shown = tuple[NDArray[np.uint8], str, ErrorList]
 _MISSING = {
     "approved": ("known", "Correct or approve some of it first."),
     "held out": ("held out", "Fine-tune once, or let what is in view judge."),
@@ -74,6 +88,17 @@ class ErrorsShown:
         self._show(load, f"These labels against {Path(path).name}")
 
     @report_errors
+    def go(self, n: int) -> None:
+        """Look at an error of the list; its object is the brush's, where labels in the window have it."""
+        ws, places = self._ws, self._ws.session.error_list.places
+        if ws.family is None or not 0 <= n < len(places):
+            return
+        place = places[n]
+        ws.family.look_at(tuple(slice(a, b) for a, b in place.box))
+        if ws.instances and place.found in ws.store().objects:
+            ws.family.labels.selected_label = place.found
+
+    @report_errors
     def hide(self) -> None:
         """Take the errors away."""
         self.stop()
@@ -83,7 +108,7 @@ class ErrorsShown:
         self._model.forget()
         if self._ws.session.errors and self._ws.family is not None:
             self._ws.family.overlays.show_errors(None)
-        self._ws.session.update(errors="")
+        self._ws.session.update(errors="", error_list=ErrorList())
 
     def edited(self, edit: Edit, painted: bool) -> None:
         """Labels have changed: what is shown was true before."""
@@ -121,18 +146,19 @@ class ErrorsShown:
         chosen = ws.family.labels.selected_label if ws.family is not None else 0
         number = chosen if classes and 1 <= chosen <= len(classes) else 0
 
-        def work() -> tuple[NDArray[np.uint8], str]:
+        def work() -> _Shown:
             sides = load()
             how = Judging(classes=tuple(classes), metrics=_figures(bool(classes)), objects=False)
             measured = measure(sides.truth, sides.found, how, spacing, sides.known)
             text = f"{title}: {_words(measured, how, number)}"
-            return _layer(sides, number, classes=bool(classes)), text
+            places = error_places(sides.truth, sides.found, sides.known, instances=not classes, number=number)
+            return _layer(sides, number, classes=bool(classes)), text, listed(places)
 
-        def then(shown: tuple[NDArray[np.uint8], str]) -> None:
+        def then(shown: _Shown) -> None:
             if image == ws.session.image and ws.family is not None:
                 palette: Palette = "classes" if classes else "objects"
                 ws.family.overlays.show_errors(shown[0], palette_of(palette))
-                ws.session.update(errors=shown[1], status="")
+                ws.session.update(errors=shown[1], error_list=shown[2], status="")
 
         ws.session.update(status="Looking for errors...")
         ws.helper.later(work, then)

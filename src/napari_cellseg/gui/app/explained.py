@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .items import Control
 
-Of = Literal["everything", "object", "view"]
+Of = Literal["everything", "object", "class", "point", "view"]
 METHODS = {"gradcam": "Grad-CAM", "lrp": "LRP", "occlusion": "Occlusion"}
 """Methods by their names in `explanation`, which needs more than a window should load."""
 TIPS = {
@@ -15,6 +18,26 @@ TIPS = {
     "lrp": "How much of it comes from each pixel, for and against. Seconds; needs zennit.",
     "occlusion": "How much is lost when a window is covered. A pass for every window: it takes longest.",
 }
+
+
+@dataclass(frozen=True)
+class MapWanted:
+    """Which map a person wants.
+
+    Attributes
+    ----------
+    method
+        One of `METHODS`.
+    layer
+        That Grad-CAM looks at; "": the last before the 1 x 1 convolution.
+    filters
+        Number of the convolution whose filters are shown, too; 0: none.
+    """
+
+    method: str = "gradcam"
+    of: Of = "everything"
+    layer: str = ""
+    filters: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,8 @@ class ExplainState:
         Foreground probability along X through the place that was asked about, its index there, and where objects begin.
     near
         Objects that the place is like.
+    grids
+        Pictures of filters, (Y, X) uint8, with what they show.
     """
 
     title: str = ""
@@ -52,6 +77,7 @@ class ExplainState:
     here: int = 0
     threshold: float = 0.5
     near: tuple[Near, ...] = ()
+    grids: tuple[tuple[str, NDArray[np.uint8]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,11 +86,22 @@ class ExplainView:
 
     state: ExplainState
     explain: Control
-    of_object: Control
+    of: dict[Of, Control]
+    """Whether the map of each can be asked for."""
     pointing: bool
     """Whether a click asks why."""
     colours: tuple[str, str] = ("", "")
     """For and against."""
+
+
+def grids_told(grids: dict[str, NDArray[np.uint8]]) -> tuple[tuple[str, NDArray[np.uint8]], ...]:
+    """What grids of filters show, in words."""
+    words = {"filters": "Filters", "maps": "Feature maps"}
+    told = []
+    for name, pixels in grids.items():
+        kind = name.rstrip("0123456789")
+        told.append((f"{words[kind]} of convolution {name.removeprefix(kind)}", pixels))
+    return tuple(told)
 
 
 def map_lines(numbers: dict[str, Any]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ is changed.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -14,14 +15,14 @@ from ..._types import Span
 from ...engine import Asking, ExplainJob, Reply, WhyJob
 from ...errors import CellsegError
 from ...events import Event, Explaining, MapFound, ReasonsFound
-from .explained import METHODS, ExplainState, Near, Of, map_lines
+from .explained import METHODS, ExplainState, MapWanted, Near, Of, grids_told, map_lines
 from .report_errors import report_errors
 from .session import Progress
 
 if TYPE_CHECKING:
     from .workspace import Workspace
 
-_SAID = {"everything": "", "object": "", "view": "what is in view"}
+_SAID: dict[Of, str] = {"view": "what is in view"}
 AROUND = 60
 """Voxels on every side of a place that is looked at."""
 VIEW = 512
@@ -41,13 +42,22 @@ class Explanations:
         self._there: tuple[str, tuple[int, ...]] | None = None
 
     @report_errors
-    def explain(self, method: str, of: Of) -> None:
-        """Where what the model says of everything, of the chosen object or of the view comes from."""
+    def explain(self, wanted: MapWanted, out: str | Path | None = None) -> None:
+        """Show where what the model says of something comes from; with `out`, write map, picture and numbers there."""
         ws = self._ws
         ws.store()
-        self._of = _SAID[of]
-        object, box = (self._object() if of == "object" else None), (self._view() if of == "view" else ())
-        asking = Asking(method, object=object, box=box)
+        of = wanted.of
+        self._of = _SAID.get(of, "")
+        asking = Asking(
+            wanted.method,
+            object=self._object() if of == "object" else None,
+            point=self._pointed() if of == "point" else (),
+            box=self._view() if of == "view" else (),
+            class_=self._class() if of == "class" else None,
+            layer=wanted.layer.strip() if wanted.method == "gradcam" else "",
+            filters=wanted.filters,
+            out=Path(out) if out is not None else None,
+        )
         self._begin(ExplainJob(ws.project().path, ws.session.image, self._model(), asking))
 
     @report_errors
@@ -56,6 +66,7 @@ class Explanations:
         ws = self._ws
         ws.store()
         place = tuple(int(p) for p in point)
+        ws.session.update(pointed=place)
         self._begin(WhyJob(ws.project().path, ws.session.image, self._model(), place))
 
     def go_to(self, image: str, centre: tuple[int, ...]) -> None:
@@ -82,8 +93,8 @@ class Explanations:
         self._job = None
         if self._ws.family is not None:
             self._ws.family.overlays.show_explanation(None)
-        if self._ws.session.explained.title:
-            self._ws.session.update(explained=ExplainState())
+        if self._ws.session.explained.title or self._ws.session.pointed:
+            self._ws.session.update(explained=ExplainState(), pointed=())
 
     def take(self, reply: Reply) -> bool:
         """An answer to what was asked here; True if it was one."""
@@ -110,8 +121,10 @@ class Explanations:
         elif isinstance(event, MapFound) and family is not None:
             family.overlays.show_explanation(event.map, tuple(slice(a, b) for a, b in event.box))
             title = f"{METHODS[event.numbers['method']['kind']]} of {self._of or event.of}, {event.model}"
-            found = ExplainState(title, map_lines(event.numbers), mapped=True)
-            session.update(explained=found, status="")
+            found = ExplainState(title, map_lines(event.numbers), mapped=True, grids=grids_told(event.grids))
+            files = [Path(file) for file in event.files]
+            said = f"Wrote {', '.join(f.name for f in files)} to {files[0].parent}." if files else ""
+            session.update(explained=found, status=said)
         elif isinstance(event, ReasonsFound):
             near = tuple(
                 Near(n["image"], n["object"], tuple(n["centre"]), n["similarity"]) for n in event.numbers["nearest"]
@@ -134,6 +147,17 @@ class Explanations:
         if not self._ws.instances or not (self._ws.store().labels == chosen).any():
             raise CellsegError(f"There is no object {chosen} in this image.", "Pick one first: L, then click it.")
         return chosen
+
+    def _class(self) -> str:
+        chosen, classes = int(self._ws.layers().labels.selected_label), self._ws.project().classes
+        if self._ws.instances or not 1 <= chosen <= len(classes):
+            raise CellsegError("No class is chosen.", "In a project of classes, choose one on the page Correct.")
+        return classes[chosen - 1]
+
+    def _pointed(self) -> tuple[int, ...]:
+        if not self._ws.session.pointed:
+            raise CellsegError("No place of this image was pointed at.", "Press Point at a place, then click it.")
+        return self._ws.session.pointed
 
     def _view(self) -> Span:
         """What is visible, or its middle."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...measurement import COLUMNS, Objects, summarise
+from ...measurement import COLUMNS, Objects, cover_words, summarise
 from .class_state import ClassesView, ClassState, classes_view
 from .fucci_state import FucciState, FucciView, fucci_view
 from .items import Control
@@ -116,10 +116,9 @@ class Table:
             f", median {'area' if ndim == 2 else 'volume'} {row['size_median']:.4g} {own}" if row["objects"] else ""
         )
         n = int(row["objects"])
-        return (
-            f"{self.name}: {n:,} object{'' if n == 1 else 's'}, {row['density']:,.4g} per {per}, "
-            f"{row['confluency']:.1f} % covered{median}."
-        )
+        error = cover_words(row)
+        covered = f"{row['confluency']:.1f} % covered{f' ({error})' if error else ''}"
+        return f"{self.name}: {n:,} object{'' if n == 1 else 's'}, {row['density']:,.4g} per {per}, {covered}{median}."
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from ...measurement import (
     tables,
     write_table,
 )
-from ...project import Edit, Project, copied
+from ...project import Edit, Project, copied, image_cover_ratios
 from ..layers.objects import Levels, ObjectView, finest
 from ..layers.overlays import is_ours
 from ..layers.units import spacing_um
@@ -306,13 +306,15 @@ class Measuring:
         record, instances = store.record, ws.instances
 
         def read() -> Measured:
+            ratios: tuple[float, ...] = ()
             try:
                 with Project.open(folder) as own:  # this thread's own connection
+                    ratios = image_cover_ratios(own, image)
                     pixels = channels_of(own.read_image(image))
             except CellsegError:
                 pixels = NO_PIXELS  # its picture is gone, its labels are there
             labels, state = copied(store.labels, image), copied(store.state, image)
-            return image_of_project(labels, state, record.spacing_um, pixels, instances=instances)
+            return image_of_project(labels, state, record.spacing_um, pixels, instances=instances, ratios=ratios)
 
         return image, layer, read
 

@@ -137,7 +137,7 @@ class Parts:
         _follow(ws.image_closing, self.tools.detach, self.hints.closing, self.writer.reset, self.all_images.closing)
         _follow(ws.image_closing, self.preview.forget, self.errors.stop, self.measuring.closing)
         _follow(ws.image_closing, self.explaining.stop, self.tracking.closing)
-        _follow(ws.project_opened, self.tracking.project_opened)
+        _follow(ws.project_opened, self.tracking.project_opened, self.report.forget)
         _follow(ws.edited, self.tracking.edited)
         _follow(ws.model_changed, self.explaining.stop)
         _follow(self.actions.asked, self.explaining.why)

@@ -56,6 +56,27 @@ class ReportFile:
         ws.begin(EvaluateJob(ws.project().path, images, model, also=others), "report")
         self._job = ws.job
 
+    @report_errors
+    def text(self) -> str:
+        """The page that was written last, to look at it.
+
+        Raises
+        ------
+        CellsegError
+            When there is none, or it is gone.
+        """
+        written = self._ws.session.report_written
+        if written is None:
+            raise CellsegError("No report was written yet.", "Press Write report first.")
+        try:
+            return written.read_text(encoding="utf-8")
+        except OSError as error:
+            raise CellsegError(f"{written} cannot be read: {error}.", "Write the report again.") from error
+
+    def forget(self) -> None:
+        """Another project is open."""
+        self._ws.session.update(report_written=None)
+
     def take(self, reply: Reply) -> bool:
         """Labels that were asked for; True if it was them."""
         if self._job is None or reply.job != self._job:
@@ -104,7 +125,7 @@ class ReportFile:
 
         def take(written: Path) -> None:
             without = ", without the worst cases" if cancelled else ""
-            ws.session.update(progress=None, status=f"Report written{without}: {written}")
+            ws.session.update(progress=None, status=f"Report written{without}: {written}", report_written=written)
 
         def failed(error: CellsegError) -> None:
             ws.session.update(progress=None)

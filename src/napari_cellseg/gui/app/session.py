@@ -31,6 +31,7 @@ from ...project import (
 from ...targets import Target
 from .crops import Pair
 from .cycles_view import CyclesState
+from .error_list import ErrorList
 from .explained import ExplainState
 from .items import Item as Line
 from .measured import MeasureState
@@ -212,8 +213,14 @@ class Session:
     """What of each image judges."""
     errors: str = ""
     """Which errors are shown over the open image, and how many; "" while none are."""
+    error_list: ErrorList = field(default_factory=ErrorList)
+    """These one by one."""
     explained: ExplainState = field(default_factory=ExplainState)
     """What was found of why the model says what it says."""
+    report_written: Path | None = None
+    """Where the report of the project was written last."""
+    pointed: tuple[int, ...] = ()
+    """The voxel of the open image that was asked about last; () where none was."""
     held_shown: bool = False
     """Whether boxes show what is held out."""
     given_size: float = 0.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ...measurement import VALUES, times_of, wells_of
+from ...measurement import COLUMNS, VALUES, times_of, wells_of
 from .items import Control, Item
 
 if TYPE_CHECKING:
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from ...api import Description, Measurements, Selection
 
-Kind = Literal["describe", "select", "plate"]
+Kind = Literal["describe", "select", "plate", "boxes"]
 OF_TIME = "growth_rate", "doubling_time"
 """Values of a plate that need time points."""
 SIZES = "height", "width", "depth", "channels"
 """Of images, which are told in a sentence."""
+DRAWN = "size", "shape", "neighbours", "intensity"
+"""Groups of columns that box plots are drawn of."""
 MOST_ROWS = 24
 """Of a table in the dock; files have all."""
 NOTHING_TOLD = "No name of an image tells its well (B03, r02c03) or its time point (t005, day3)."
@@ -65,15 +67,24 @@ class SurveyView:
     plate: Control
     values: tuple[str, ...]
     """What the map of a plate can show; without time points no growth."""
+    columns: tuple[str, ...] = ()
+    """What box plots can be drawn of, one by one."""
 
 
-def survey_view(found: Surveys, names: tuple[str, ...], ask: Control) -> SurveyView:
-    """The panels for what was found of these images; `ask` says whether anything can be asked now."""
+def survey_view(found: Surveys, names: tuple[str, ...], ask: Control, ndim: int = 2) -> SurveyView:
+    """The panels for what was found of these images with `ndim` axes; `ask`: whether anything can be asked now."""
     wells, times = told_by(names)
     told = Control(wells or times, NOTHING_TOLD)
     return SurveyView(
-        found, ask, told if ask.enabled else ask, tuple(v for v in VALUES if times or v not in OF_TIME) if wells else ()
-    )
+        found, ask, told if ask.enabled else ask,
+        tuple(v for v in VALUES if times or v not in OF_TIME) if wells else (), drawable(ndim),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def drawable(ndim: int) -> tuple[str, ...]:
+    """Columns of sizes, shapes, neighbours and intensities that objects with so many axes have."""
+    return tuple(c.name for c in COLUMNS if c.group in DRAWN and ndim in c.dims)
 
 
 @lru_cache(maxsize=8)
@@ -120,6 +131,25 @@ def plated(done: Measurements, value: str) -> Survey:
     pictures = [f for f in done.files if f.suffix == ".png"]
     first = next((f for f in pictures if "plate" in f.name), pictures[0] if pictures else None)
     return Survey(f"{wells} {growth}".strip(), rows, (), first, done.files)
+
+
+def boxed(done: Measurements) -> Survey:
+    """Box plots, and what stands in the summary of the same groups; of the images where there is one group."""
+    groups = done.summary[done.summary["level"] == "group"]
+    each = groups if len(groups) > 1 else done.summary[done.summary["level"] == "image"]
+    of = "groups" if len(groups) > 1 else "images"
+    power = "²" if (each["dimensions"] == 2).all() else "³"
+    unit = "µm" if (each["unit"] == "um").all() else "px"
+    head = of.removesuffix("s"), "objects", "% covered", f"median size ({unit}{power})"
+    rows = [
+        (str(r["name"]), f"{r['objects']:,}", f"{r['confluency']:.1f}", f"{r['size_median']:.4g}")
+        for r in each.head(MOST_ROWS).to_dict("records")
+    ]
+    more = len(each) - len(rows)
+    tail = ((f"... {more} more", "", "", ""),) if more else ()
+    picture = next((f for f in done.files if f.suffix == ".png"), None)
+    title = f"{len(done.table):,} objects of {len(each)} {of}."
+    return Survey(title, (head, *rows, *tail), (), picture, done.files)
 
 
 def _growth(table: DataFrame) -> tuple[tuple[str, ...], ...]:

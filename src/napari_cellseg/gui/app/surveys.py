@@ -23,7 +23,7 @@ from ...files import whole
 from .background import Helper
 from .report_errors import report_errors
 from .session import Progress
-from .survey_view import NOTHING_TOLD, Kind, Survey, described, plated, selected, told_by
+from .survey_view import NOTHING_TOLD, Kind, Survey, boxed, described, plated, selected, told_by
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -89,6 +89,18 @@ class SurveysOfData:
             return plated(done, plating.value)
 
         self._begin("plate", "Measuring", ask)
+
+    @report_errors
+    def boxes(self, column: str = "", group_by: str = "") -> None:
+        """Box plots of a column, or of the usual ones, for groups of images, or for every image."""
+
+        def ask(project: OpenProject, out: Path, how: dict[str, Any]) -> Survey:
+            table, beside = out.with_suffix(".csv"), out.with_name(f"{OUT}_summary.csv")
+            columns = (column,) if column else ()
+            files: dict[str, Any] = {"csv": table, "summary": beside, "boxes": out.with_suffix(".png")}
+            return boxed(project.measure(columns=columns, group_by=group_by, **files, **how))
+
+        self._begin("boxes", "Measuring", ask)
 
     @report_errors
     def save(self, kind: Kind, path: str | Path) -> None:

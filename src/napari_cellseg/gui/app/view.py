@@ -12,7 +12,7 @@ from ..layers.overlays import EXPLANATION_COLOURS
 from .copy_text import calls
 from .cycles_view import cycles_view
 from .edit_log import log_view
-from .explained import ExplainView
+from .explained import ExplainView, Of
 from .image_status import mark, series_mark, statuses, summary
 from .items import Control, Item, Step
 from .measured import MeasureView, measure_view
@@ -136,7 +136,7 @@ def _all_images(s: Session, project: Control, idle: Control, writable: Control) 
         "predict_all": _first(some, writable, model, idle),
         "export_all": _first(some, idle),
         "log": log_view(s, project, writable, idle),
-        "surveys": survey_view(s.surveys, tuple(r.id for r in s.images), _first(some, idle)),
+        "surveys": survey_view(s.surveys, tuple(r.id for r in s.images), _first(some, idle), _ndim(s)),
     }
 
 
@@ -234,8 +234,19 @@ def _explain(s: Session) -> ExplainView:
     model = Control(bool(s.current_model), "There is no model yet: fine-tune one (step Fine-tune).")
     idle = Control(s.progress is None, "Something is running: wait, or cancel it.")
     objects = Control(s.project is None or s.project.task == "instance", "This project has classes, not objects.")
+    classes = Control(not objects.enabled, "This project has objects, not classes.")
+    pointed = Control(bool(s.pointed), "Press Point at a place first, and click it.")
     asked = _first(image, model, idle)
-    return ExplainView(s.explained, asked, _first(asked, objects), s.tool == "why", EXPLANATION_COLOURS)
+    of: dict[Of, Control] = {
+        "everything": asked, "object": _first(asked, objects), "class": _first(asked, classes),
+        "point": _first(asked, pointed), "view": asked,
+    }  # fmt: skip
+    return ExplainView(s.explained, asked, of, s.tool == "why", EXPLANATION_COLOURS)
+
+
+def _ndim(s: Session) -> int:
+    record = s.record or next(iter(s.images), None)
+    return len(record.shape) if record is not None else 2
 
 
 def _place(n: int, place: TrainingPlace) -> Item:
@@ -268,7 +279,9 @@ def _errors(s: Session) -> dict[str, Any]:
     kept = Control(s.kept, "Press Predict first: the model's answer is kept then.")
     colours = ERROR_COLOURS["classes" if s.project is not None and s.project.task == "semantic" else "objects"]
     return {
+        "report_written": s.report_written,
         "errors": s.errors,
+        "error_lines": s.error_list.lines,
         "error_colours": tuple(colours[value] for value in (TP, FP, FN)),
         "errors_of_model": _first(image, idle, kept),
         "errors_against_file": image,

@@ -93,6 +93,9 @@ class View:
     held_shown: bool
     explain: ExplainView
     errors: str
+    report_written: Path | None
+    error_lines: tuple[Item, ...]
+    """One by one, the worst first."""
     error_colours: tuple[str, ...]
     """Of what was found, false and missed."""
     errors_of_model: Control

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import html
+from itertools import zip_longest
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QSize, Qt
-from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QListWidget, QSizePolicy, QWidget
+from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
-from ..app.explained import METHODS, TIPS, ExplainState, Near, Of
+from ..app.explained import METHODS, TIPS, ExplainState, MapWanted, Near, Of
 from ..app.view import View
-from .page import Page
+from .page import Page, more
 from .widgets import ActionButton, heading, hint, row
 
 _OF: dict[str, Of] = {
     "Everything it predicts": "everything",
     "The object of the brush": "object",
+    "The class of the brush": "class",
+    "The place pointed at last": "point",
     "What is in view": "view",
 }
+
+
+GRID_WIDTH = 330
+"""Of pictures of filters: they fit into the narrowest dock."""
 
 
 class ExplainPage(Page):
@@ -29,7 +48,6 @@ class ExplainPage(Page):
 
     def build(self) -> None:
         """Make the controls."""
-        explaining = self.controller.explaining
         self.point = ActionButton(
             "Point at a place", "Then click it in the image: why was it found, or missed? Esc ends it.", self._point,
             primary=True,
@@ -41,15 +59,29 @@ class ExplainPage(Page):
         self.near.setMaximumHeight(84)
         self.near.setToolTip("Click one to look at it.")
         self.near.itemClicked.connect(lambda _: self._go(self.near.currentRow()))
+        self._make_maps()
+        self._assemble()
+        self._shown: ExplainState | None = None
+
+    def _make_maps(self) -> None:
+        """Which map of what, and what goes with it."""
+        explaining = self.controller.explaining
         self.method, self.of = QComboBox(), QComboBox()
         for name, text in METHODS.items():
             self.method.addItem(text, name)
             self.method.setItemData(self.method.count() - 1, TIPS[name], Qt.ItemDataRole.ToolTipRole)
         self.of.addItems(list(_OF))
         self.of.setToolTip("Whose answer is explained.")
+        self.of.currentIndexChanged.connect(lambda _: self._show_controls())
         self.map = ActionButton("Show map", "Where in the image this prediction comes from.", self._map)
+        self.save = ActionButton(
+            "Save...", "Write the map, the map over the picture, numbers and filters into a folder.", self._save
+        )
+        self._make_more()
         self.hide_map = ActionButton("Hide", "Take the map and the words away.", explaining.hide)
         self.legend = hint()
+
+    def _assemble(self) -> None:
         form = QFormLayout()
         form.addRow("Method", self.method)
         form.addRow("Of", self.of)
@@ -57,21 +89,39 @@ class ExplainPage(Page):
         self.form.addWidget(self.point)
         self.form.addWidget(heading("Where does it come from?"))
         self.form.addLayout(form)
-        self.form.addWidget(row(self.map, self.hide_map))
+        self.form.addWidget(self.more)
+        self.form.addWidget(row(self.map, self.save, self.hide_map))
         self.form.addWidget(self.answer)
         self.form.addWidget(self.legend)
         self.form.addWidget(self.profile)
+        for picture in self.grids:
+            self.form.addWidget(picture)
         self.like = hint("Most like it; click one to look at it:")
         self.form.addWidget(self.like)
         self.form.addWidget(self.near)
-        self._shown: ExplainState | None = None
+
+    def _make_more(self) -> None:
+        """What most people leave as it is, and what is shown of it."""
+        self.layer, self.filters = QLineEdit(), QSpinBox()
+        self.layer.setPlaceholderText("last before the 1 x 1")
+        self.layer.setToolTip("The layer that Grad-CAM looks at; a wrong name lists some.")
+        self.filters.setRange(0, 999)
+        self.filters.setSpecialValueText("none")
+        self.filters.setToolTip("Also show the filters of this convolution, counted as they are computed.")
+        box = QWidget()
+        form = QFormLayout(box)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Layer", self.layer)
+        form.addRow("Filters of convolution", self.filters)
+        self.more = more("More: layer, filters", box)
+        self.grids = QLabel(), QLabel()
 
     def show_view(self, view: View) -> None:
         """Show what was found."""
         shown = view.explain
         self.point.show_control(shown.explain)
         self.point.setChecked(shown.pointing)
-        self.map.show_control(shown.of_object if self.of.currentIndex() == 1 else shown.explain)
+        self._show_controls()
         self.hide_map.setVisible(bool(shown.state.title))
         if shown.state is self._shown:
             return
@@ -85,6 +135,7 @@ class ExplainPage(Page):
         self.legend.setVisible(state.mapped)
         self.profile.show_profile(state)
         self.profile.setVisible(bool(state.profile))
+        self._show_grids(state)
         for widget in (self.like, self.near):
             widget.setVisible(bool(state.near))
         with signals_blocked(self.near):
@@ -94,13 +145,41 @@ class ExplainPage(Page):
     def _point(self) -> None:
         self.controller.tools.choose("" if self.view.explain.pointing else "why")
 
+    def _show_controls(self) -> None:
+        """Whether the map of what is chosen can be had."""
+        control = self.view.explain.of[_OF[self.of.currentText()]]
+        self.map.show_control(control)
+        self.save.show_control(control)
+
+    def _show_grids(self, state: ExplainState) -> None:
+        for picture, shown in zip_longest(self.grids, state.grids):
+            picture.setVisible(shown is not None)
+            if shown is not None:
+                picture.setToolTip(f"{shown[0]}.")
+                picture.setPixmap(_pixmap(shown[1]))
+
+    def _wanted(self) -> MapWanted:
+        of = _OF[self.of.currentText()]
+        return MapWanted(str(self.method.currentData()), of, self.layer.text(), self.filters.value())
+
     def _map(self) -> None:
-        self.controller.explaining.explain(str(self.method.currentData()), _OF[self.of.currentText()])
+        self.controller.explaining.explain(self._wanted())
+
+    def _save(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Write the explanation into")
+        if folder:
+            self.controller.explaining.explain(self._wanted(), folder)
 
     def _go(self, line: int) -> None:
         near: tuple[Near, ...] = self.view.explain.state.near
         if 0 <= line < len(near):
             self.controller.explaining.go_to(near[line].image, near[line].centre)
+
+
+def _pixmap(pixels: NDArray[np.uint8]) -> QPixmap:
+    height, width = pixels.shape
+    image = QImage(pixels.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
+    return QPixmap.fromImage(image.copy()).scaledToWidth(GRID_WIDTH, Qt.TransformationMode.SmoothTransformation)
 
 
 class ProfilePlot(QWidget):

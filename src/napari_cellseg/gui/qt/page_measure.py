@@ -13,7 +13,7 @@ from .object_table import ObjectTable, ValuePlot
 from .page import Page, more
 from .panel_classes import ClassesPanel
 from .panel_fucci import FucciPanel
-from .panel_survey import PlatePanel
+from .panel_survey import BoxesPanel, PlatePanel
 from .panel_tracks import TracksPanel
 from .scatter_plot import ScatterPlot
 from .widgets import ActionButton, hint, row
@@ -118,12 +118,24 @@ class MeasurePage(Page):
         self.form.addWidget(self.classes.folded)
         self.cycle = more("More: FUCCI, states of the cell cycle", self.fucci)
         self.form.addWidget(self.cycle)
-        self.plate = PlatePanel(self.controller)
-        self.plates = more("More: plates and growth", self.plate)
-        self.form.addWidget(self.plates)
+        self.surveys = BoxesPanel(self.controller), PlatePanel(self.controller)
+        titles = "More: box plots of groups", "More: plates and growth"
+        self.of_all = tuple(more(title, panel) for title, panel in zip(titles, self.surveys, strict=True))
+        for folded in self.of_all:
+            self.form.addWidget(folded)
         self.tracks = TracksPanel(self.controller)
         self.time = more("More: time, tracks of objects", self.tracks)
         self.form.addWidget(self.time)
+
+    @property
+    def boxes(self) -> BoxesPanel:
+        """Box plots of groups."""
+        return self.surveys[0]
+
+    @property
+    def plate(self) -> PlatePanel:
+        """The map of a plate, and growth."""
+        return self.surveys[1]
 
     def opened(self) -> None:
         """What the first measurement needs is prepared meanwhile."""
@@ -163,8 +175,9 @@ class MeasurePage(Page):
         self.classes.show_view(shown)
         self.cycle.setVisible(shown.fucci.there)
         self.fucci.show_view(shown)
-        self.plate.show_view(view)
-        self.plates.setVisible(view.folder is not None)
+        for panel, folded in zip(self.surveys, self.of_all, strict=True):
+            panel.show_view(view)
+            folded.setVisible(view.folder is not None)
         self.time.setVisible(view.tracks.there)
         self.tracks.show_view(view)
         self.what.setText(state.table.meaning(state.column) if state.table is not None else "")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
-    QFileDialog,
     QHeaderView,
     QLabel,
     QListWidget,
@@ -16,21 +12,16 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from ..app.errors_shown import Against
 from ..app.items import Item
 from ..app.old_and_new import Side
 from ..app.view import View
 from .page import Page
+from .panel_errors import ErrorsPanel
+from .panel_report import ReportPanel
 from .panel_review_cycles import ReviewCyclesPanel
 from .panel_spot_check import SpotCheckPanel
 from .panel_training_places import TrainingPlacesPanel
-from .widgets import READ_MASKS, ActionButton, heading, hint, row
-
-_AGAINST: dict[str, Against | None] = {
-    "The model against what is approved": "approved",
-    "The model against what is held out": "held out",
-    "These labels against a file of masks...": None,
-}
+from .widgets import ActionButton, heading, hint, row
 
 
 class RoundsPage(Page):
@@ -54,10 +45,10 @@ class RoundsPage(Page):
         self.form.addWidget(self.held)
         self.form.addWidget(self.changing)
         self.form.addWidget(row(self.keep, self.back))
-        self._make_errors()
         c = self.controller
-        self.panels = SpotCheckPanel(c), TrainingPlacesPanel(c), ReviewCyclesPanel(c)
-        for title, panel in zip(("What nobody looked at", "Label errors", "Review cycles"), self.panels, strict=True):
+        self.panels = ErrorsPanel(c), SpotCheckPanel(c), TrainingPlacesPanel(c), ReviewCyclesPanel(c)
+        titles = "Errors in the open image", "What nobody looked at", "Label errors", "Review cycles"
+        for title, panel in zip(titles, self.panels, strict=True):
             self.form.addWidget(heading(title))
             self.form.addWidget(panel)
         self.form.addWidget(heading("All rounds"))
@@ -65,19 +56,24 @@ class RoundsPage(Page):
         self.form.addWidget(self.report)
 
     @property
+    def wrong(self) -> ErrorsPanel:
+        """What was found, false and missed in the open image."""
+        return self.panels[0]
+
+    @property
     def spot(self) -> SpotCheckPanel:
         """How good is what nobody looked at."""
-        return self.panels[0]
+        return self.panels[1]
 
     @property
     def places(self) -> TrainingPlacesPanel:
         """Where the model denies what it learnt."""
-        return self.panels[1]
+        return self.panels[2]
 
     @property
     def cycles(self) -> ReviewCyclesPanel:
         """Passes of a reviewer over all images."""
-        return self.panels[2]
+        return self.panels[3]
 
     def _make_table(self) -> None:
         """Metrics before and after."""
@@ -114,12 +110,7 @@ class RoundsPage(Page):
         self.list.setMinimumHeight(90)
         self.list.currentRowChanged.connect(self._choose)
         self._rounds: tuple[Item, ...] = ()
-        self.report = ActionButton(
-            "Write report...",
-            "One file for a browser: rounds, the worst cases, work by tool and person, images, a paragraph of methods, "
-            "models. Held-out images are predicted for it.",
-            self._write_report,
-        )
+        self.report = ReportPanel(self.controller)
 
     def _make_held(self) -> None:
         """What judges in the open image, and what may judge."""
@@ -135,44 +126,11 @@ class RoundsPage(Page):
         self.learn = ActionButton("Let it be learnt", tips[1], lambda: give(False))
         self.changing = row(QLabel("In view"), self.hold, self.learn)
 
-    def _make_errors(self) -> None:
-        """What was found, missed and false, over the open image."""
-        self.against = QComboBox()
-        self.against.addItems(list(_AGAINST))
-        self.against.setToolTip("Whose labels are looked at, and what counts as right.")
-        self.against.currentIndexChanged.connect(lambda: self._show_errors(self.view))
-        self.look = ActionButton("Show errors", "Colour what was found, what is false and what was missed.", self._find)
-        self.hide_errors = ActionButton("Hide", "Take the colours away.", self.controller.errors.hide)
-        self.errors = hint()
-        self.form.addWidget(heading("Errors in the open image"))
-        self.form.addWidget(self.against)
-        self.form.addWidget(row(self.look, self.hide_errors))
-        self.form.addWidget(self.errors)
-
-    def _find(self) -> None:
-        against = _AGAINST[self.against.currentText()]
-        if against is not None:
-            self.controller.errors.of_model(against)
-            return
-        path, _ = QFileDialog.getOpenFileName(self, "Masks that are right, of this image", "", READ_MASKS)
-        if path:
-            self.controller.errors.against_file(path)
-
-    def _show_errors(self, view: View) -> None:
-        file = _AGAINST[self.against.currentText()] is None
-        self.look.show_control(view.errors_against_file if file else view.errors_of_model)
-        self.hide_errors.setVisible(bool(view.errors))
-        names = zip(("found", "false", "missed"), view.error_colours, strict=True)
-        legend = " ".join(f"<span style='color:{c}'>■</span> {name}" for name, c in names)
-        self.errors.setText(f"{html.escape(view.errors)}<br>{legend}" if view.errors else "")
-        self.errors.setVisible(bool(view.errors))
-
     def show_view(self, view: View) -> None:
         """Show the rounds."""
-        self._show_errors(view)
         for panel in self.panels:
             panel.show_view(view)
-        self.report.show_control(view.needs_project)
+        self.report.show_view(view)
         self.verdict.setText(view.verdict or ("" if view.rounds else "No round yet. Correct a field, then fine-tune."))
         self.verdict.setVisible(bool(self.verdict.text()))
         self.table.setVisible(bool(view.rounds))
@@ -206,11 +164,6 @@ class RoundsPage(Page):
     def _looker(self, side: Side) -> ActionButton:
         tip = f"Outlines of what the {side} model finds in view. Press again to hide them."
         return ActionButton(side.capitalize(), tip, lambda: self.controller.look_with(self._other(side)))
-
-    def _write_report(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Report of this project", "report.html", "Web pages (*.html)")
-        if path:
-            self.controller.report.write(path)
 
     def _judge(self) -> None:
         self.controller.training.judge(self._unjudged)

@@ -1,4 +1,4 @@
-"""Parts of the steps Image and Measure: what the data set is like, which images to label, plates and growth."""
+"""Parts of the steps Image and Measure: what the data set is like, which images to label, box plots, plates, growth."""
 
 from __future__ import annotations
 
@@ -183,6 +183,39 @@ class PlatePanel(SurveyPanel):
 
     def _ask(self) -> None:
         self.surveys.plate(str(self.value.currentData() or ""), self.interval.text(), self.groups.text())
+
+
+class BoxesPanel(SurveyPanel):
+    """Box plots of groups of images."""
+
+    kind: Kind = "boxes"
+    about = "A box for each group: median, quartiles, whiskers to 1.5 times their distance."
+    name = "groups"
+
+    def controls(self) -> tuple[QWidget, ...]:
+        """What is drawn, and groups."""
+        self.column, self.groups = QComboBox(), QLineEdit()
+        self.column.setToolTip("A column of the table of objects, one panel for each channel of intensities.")
+        self.column.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.groups.setPlaceholderText("every image; or ^[A-P][0-9]+")
+        self.groups.setToolTip("A regular expression: what it matches in names of images is their group.")
+        self.button = ActionButton("Draw box plots", "Measure all images, and draw their groups.", self._ask)
+        return row(QLabel("Column"), self.column), row(QLabel("Groups"), self.groups), self.button
+
+    def show_view(self, view: View) -> None:
+        """Show what was found."""
+        super().show_view(view)
+        columns = ("", *view.surveys.columns)
+        if tuple(self.column.itemData(n) for n in range(self.column.count())) != columns:
+            before = self.column.currentData()
+            self.column.clear()
+            for name in columns:
+                self.column.addItem(name.replace("_", " ") or "the usual ones", name)
+            self.column.setCurrentIndex(max(0, self.column.findData(before)))
+        self.button.show_control(view.surveys.ask)
+
+    def _ask(self) -> None:
+        self.surveys.boxes(str(self.column.currentData() or ""), self.groups.text().strip())
 
 
 def _as_html(rows: tuple[tuple[str, ...], ...]) -> str:
