@@ -92,7 +92,7 @@ def corrector(folder: Path) -> None:
         y, x = place()
         line = np.array([(y - 14, x - 3), (y, x), (y + 14, x + 2)], float)
         if verb in ("undo", "redo"):
-            getattr(controller, verb)()
+            getattr(controller.strokes, verb)()
         elif verb == "brush":
             index = np.ix_(range(max(0, y - 4), min(SIDE, y + 4)), range(max(0, x - 4), min(SIDE, x + 4)))
             where = tuple(i.ravel() for i in np.broadcast_arrays(*index))

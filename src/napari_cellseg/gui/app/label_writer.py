@@ -159,9 +159,10 @@ class LabelWriter:
 
     # --- what to write ----------------------------------------------------------------------------
 
-    def begin(self, box: Box) -> None:
-        """A prediction of a box begins: keep ids for all of it, number its tiles above them; recall what was before."""
+    def begin(self, box: Box = ()) -> None:
+        """A prediction of a box begins: keep ids for it, number its tiles above them, recall what was there before."""
         store = self._ws.store()
+        box = box or tuple(slice(0, n) for n in store.labels.shape)
         if not edits.is_large(store, box):  # whose tiles are not shown
             self._first, self._before = self.fresh_id(), (box, store.labels[box].copy())
             self.next_id = self._first + PROVISIONAL
