@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._decode_kept import decode_again
+from ._elsewhere import Elsewhere, ModelsAt, PictureAt, predict_elsewhere
 from ._plan import Plan, make_plan
 from ._predictor import Predictor, is_exported, load_model, make_exports
 from ._run import Request, plan_for, predict
@@ -11,6 +12,9 @@ from ._tiles import Queue, Span, Tile, spans, tiles
 
 __all__ = [
     "Blend",
+    "Elsewhere",
+    "ModelsAt",
+    "PictureAt",
     "Plan",
     "Predictor",
     "Queue",
@@ -24,6 +28,7 @@ __all__ = [
     "make_plan",
     "plan_for",
     "predict",
+    "predict_elsewhere",
     "spans",
     "tiles",
 ]

@@ -1,0 +1,89 @@
+"""dask.distributed: a cluster of this machine's processes, or a scheduler that runs already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import CellsegError
+from ._block import Block
+from ._futures import Futures, threads_for
+
+INSTALL = 'Install it where this runs and on all workers: pip install "napari-cellseg[cluster]"'
+
+
+class Dask(Futures):
+    """Blocks done by workers of dask.
+
+    What all blocks share is a task of its own: every worker fetches it once, and where it is lost with the last worker
+    that had it, it is made again.
+
+    Parameters
+    ----------
+    where
+        How many workers to start on this machine, or the address (``tcp://HOST:8786``) or file of a scheduler.
+
+    Raises
+    ------
+    CellsegError
+        When dask.distributed is missing, or nobody answers.
+    """
+
+    def __init__(self, where: int | str) -> None:
+        try:
+            import distributed
+            from distributed.scheduler import KilledWorker
+        except ImportError as error:
+            raise CellsegError("dask.distributed is not installed.", INSTALL) from error
+        self.lost = (KilledWorker, distributed.client.FutureCancelledError)
+        self._cluster: Any = None
+        self._shared: Any = None
+        if isinstance(where, int):
+            self._cluster = _cluster(where)
+        try:
+            self._client = distributed.Client(
+                self._cluster.scheduler_address if self._cluster else None if Path(where).is_file() else where,  # type: ignore[arg-type]
+                scheduler_file=str(where) if self._cluster is None and Path(where).is_file() else None,  # type: ignore[arg-type]
+                timeout=15, set_as_default=False,
+            )  # fmt: skip
+        except (OSError, ValueError) as error:
+            raise CellsegError(
+                f"No dask scheduler answers at {where}: {error}.",
+                "Start one with: dask scheduler; or let one be started: --scheduler local:2.",
+            ) from error
+        self.link = self._client.dashboard_link
+
+    def begin(self, block: Block) -> None:
+        """What blocks share goes out once."""
+        self._shared = self._client.submit(_itself, block, pure=False)
+
+    def submit(self, block: Block, number: int, item: Any) -> Any:
+        """Hand a block out."""
+        return self._client.submit(_do, self._shared, number, item, pure=False)
+
+    def close(self) -> None:
+        """Leave the scheduler; one that was started here ends."""
+        self._shared = None
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def _cluster(count: int) -> Any:
+    import dask
+    from distributed import LocalCluster
+
+    # a worker that dies takes its blocks' names with it; how often a block is tried again is decided by us
+    dask.config.set({"distributed.scheduler.allowed-failures": 30})
+    env = {"OMP_NUM_THREADS": str(threads_for(count)), "OMP_WAIT_POLICY": "PASSIVE"}
+    settings = {"distributed.nanny.pre-spawn-environ": env}
+    with dask.config.set(settings):
+        return LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0", env=env)
+
+
+def _itself(block: Block) -> Block:
+    return block
+
+
+def _do(block: Block, number: int, item: Any) -> int:
+    return block(number, item)
