@@ -359,18 +359,22 @@ def _levels(
         if max(shape[-2:]) <= _SMALLEST:
             break
         shape, factor = (*shape[:-2], *(-(-n // 2) for n in shape[-2:])), factor * 2
-    unit = {"unit": "micrometer"} if spacing_um else {}
-    others = {
-        "C": {"name": "c", "type": "channel"},
-        "T": {"name": "t", "type": "time", **({"unit": "second"} if interval_s else {})},
-    }
-    kinds: list[Any] = [others.get(a, {"name": a.lower(), "type": "space", **unit}) for a in axes]
     group.attrs["ome"] = {
         "version": "0.5",
-        "multiscales": [{"name": metadata["name"], "axes": kinds, "datasets": levels}],
+        "multiscales": [{"name": metadata["name"], "axes": _axes_in_words(axes, sizes), "datasets": levels}],
         **{key: value for key, value in metadata.items() if key != "name"},
     }
     return arrays
+
+
+def _axes_in_words(axes: str, sizes: _Sizes) -> list[Any]:
+    """Axes as OME-Zarr has them, with their units."""
+    unit = {"unit": "micrometer"} if sizes[0] else {}
+    others = {
+        "C": {"name": "c", "type": "channel"},
+        "T": {"name": "t", "type": "time", **({"unit": "second"} if sizes[1] else {})},
+    }
+    return [others.get(a, {"name": a.lower(), "type": "space", **unit}) for a in axes]
 
 
 def _label_metadata(path: Path, classes: Sequence[str], source: Path | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CellsegError
+from ..files import write_text
 from ._block import Block
 from ._here import WorkStopped
 
@@ -47,18 +49,19 @@ class Batch:
             ) from error
         self._folder, given = folder, dict(options)
         self._jobs = jobs or int(given.pop("jobs", JOBS))
-        if kind == "slurm":
-            self._executor: Any = submitit.SlurmExecutor(folder=folder)
-            self._executor.update_parameters(**({"array_parallelism": self._jobs} | _without_prefix(given)))
-        else:
+        self._asked = {"array_parallelism": self._jobs} | _without_prefix(given)
+        self._executor: Any = None
+        if kind == "local":
             self._executor = submitit.LocalExecutor(folder=folder)
             self._executor.update_parameters(timeout_min=60 * 24 * 7)
-        self._dry = kind == "slurm" and shutil.which("srun") is None
+        elif shutil.which("srun"):
+            self._executor = submitit.SlurmExecutor(folder=folder)
+            self._executor.update_parameters(**self._asked)
 
     def run(self, block: Block, items: Mapping[int, Any], stop: Callable[[], bool]) -> Iterator[int]:
         """See `Scheduler`."""
-        if self._dry:
-            self._write_script(block, items)
+        if self._executor is None:
+            self._write_script(len(items))
         left = set(items)
         for _ in range(TRIES):
             jobs = self._submitted(block, items, sorted(left))
@@ -89,15 +92,17 @@ class Batch:
         shares = [s for k in range(self._jobs) if (s := [(n, items[n]) for n in numbers[k :: self._jobs]])]
         return list(self._executor.map_array(block.several, shares))
 
-    def _write_script(self, block: Block, items: Mapping[int, Any]) -> None:
+    def _write_script(self, blocks: int) -> None:
         """There is no SLURM here: say what would be given to it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._executor._map_count = min(self._jobs, len(items))  # as `map_array` sets it
-        text = self._executor._make_submission_file_text("python -u -m submitit.core._submit FOLDER", "dry-run")
-        path = self._folder / "dry-run.sh"
-        path.write_text(text, encoding="utf-8")
+        from submitit.slurm.slurm import _make_sbatch_string
+
+        command = "python -u -m submitit.core._submit " + shlex.quote(str(self._folder))
+        text = _make_sbatch_string(
+            command=command, folder=self._folder, map_count=min(self._jobs, blocks), **self._asked
+        )  # fmt: skip
+        path = write_text(self._folder / "dry-run.sh", text)
         raise CellsegError(
-            f"There is no SLURM on this machine; {path} is what would be given to it, for {len(items)} blocks.",
+            f"There is no SLURM on this machine; {path} is what would be given to it, for {blocks} blocks.",
             "Give the command where sbatch and srun are.",
         )
 

@@ -76,13 +76,17 @@ class Spread(Parts):
 
     def each(self, work: Callable[[Item], Answer], items: Sequence[Item], name: str = "") -> Iterator[Answer]:
         """As of `Parts`; answers come in order, parts are done in any."""
-        block, ready = self._block(work, name), set[int]()
-        for number in self._finished(block, items, name):
-            ready.add(number)
-            if len(ready) == len(items):
-                break
+        block = self._block(work, name)
+        for _ in self._finished(block, items, name):
+            pass
         for number in range(len(items)):
             yield block.answer(number)
+
+    def as_done(self, work: Callable[[Item], Answer], items: Sequence[Item], name: str) -> Iterator[tuple[int, Answer]]:
+        """Numbers of items and their answers, in the order in which they come."""
+        block = self._block(work, name)
+        for number in self._finished(block, items, name):
+            yield number, block.answer(number)
 
     def do(self, work: Callable[[Item], Answer], items: Sequence[Item], name: str = "") -> None:
         """As of `Parts`."""

@@ -131,7 +131,7 @@ def predict_elsewhere(
     if job.way.scheduler.link:
         yield Notice(f"Watch the workers at {job.way.scheduler.link}")
     try:
-        yield from _relayed(lambda tell: _labelled(run, job, request, tell), job.way, name, stop)
+        yield from relayed(lambda tell: _labelled(run, job, request, tell), job.way, name, stop)
     except WorkStopped:
         yield Stopped("cancelled")
 
@@ -379,7 +379,7 @@ def _kept_plan(folder: Path) -> tuple[Plan, float] | None:
         ) from error
 
 
-def _relayed(
+def relayed(
     work: Callable[[Callable[[Event], None]], None], way: Spread, name: str, stop: Callable[[], bool]
 ) -> Generator[Event, None, None]:
     """Do work in a thread, and yield what it tells; it is stopped when nobody listens any more."""
