@@ -5,8 +5,8 @@
     python benchmarks/cluster.py blocks  [--blocks 100000] [--json FILE] [--figure FILE.png]
 
 `speed`: one worker and two, one thread each, in one run, turn about; what counts is the ratio of the times from the
-first block to the last. `kills`: at random moments, told by blocks and not by a clock, one of the workers or the client is
-killed (SIGKILL); a killed client is started again. `blocks`: blocks that do nothing, through dask's scheduler.
+first block to the last. `kills`: at random moments, told by blocks and not by a clock, one of the workers or the
+client is killed (SIGKILL); a killed client is started again. `blocks`: blocks that do nothing, through dask's scheduler.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
         while sum(killed.values()) < options.kills:
             images += 1
             own = folder / str(images)
-            picture(own / "p.npy", (900, 1100) if images % 2 else (24, 200, 240), images)
+            picture(own / "p.npy", (520, 640) if images % 2 else (10, 160, 200), images)
             request = request_of(read(own / "p.npy").spatial_axes)
             models = ModelsAt((find_model("cells"),))
             one = next(e for e in predict(read(own / "p.npy"), models(), request=request) if isinstance(e, Predicted))

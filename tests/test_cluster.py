@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import zarr
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -72,7 +73,7 @@ class InMemory:
 class Small:
     """A network without a folder, built by every process alike."""
 
-    def __init__(self, dimensions: int, target, zero: bool = False) -> None:
+    def __init__(self, dimensions: int, target) -> None:
         self.dimensions, self.target = dimensions, target
 
     def __call__(self) -> list[Predictor]:
@@ -83,7 +84,12 @@ class Small:
         card = ModelCard(
             id="s", parent=None, created=0.0, in_channels=1, out_channels=channels, n_classes=1, edits_until=0
         )
-        return [Predictor(card.id, Seen(self.dimensions, channels).eval(), config, card, choose("fp32"))]
+        network = Seen(self.dimensions, channels).eval()
+        if self.target.exclusive:  # else all classes would be equally probable everywhere
+            with torch.no_grad():
+                network.layer.weight[0].mul_(-1)
+                network.layer.bias[0].mul_(-1)
+        return [Predictor(card.id, network, config, card, choose("fp32"))]
 
 
 def found(events) -> Predicted:
@@ -233,6 +239,17 @@ def test_another_piece_of_work_begins_afresh(tmp_path):
         assert list((tmp_path / "job").glob("*/*/*.npz"))
         Spread(tmp_path / "job", Shuffled(), about)
         assert bool(list((tmp_path / "job").glob("*/*/*.npz"))) == left
+
+
+@pytest.mark.parametrize("what", ["labels.ome.zarr", "sums", "sheet-0.zarr"])
+def test_marks_whose_pixels_are_gone_say_nothing(setting, tmp_path, what):
+    """As where a client died after it had given the labels their name, and before it said so."""
+    picture, model, one, request = setting
+    for _ in range(2):
+        way = Spread(tmp_path / "job", Shuffled(1), {"a": 1}, side=128, voxels=40_000)
+        job = Elsewhere(way, PictureAt(picture), ModelsAt((model,)), tmp_path / "x.ome.zarr")
+        np.testing.assert_array_equal(found(predict_elsewhere("x", job, request)).labels[:], one)
+        (tmp_path / "job" / what).rename(tmp_path / f"moved-{random.random()}")
 
 
 def test_stop_ends_it_and_a_second_start_goes_on(setting, tmp_path):

@@ -266,7 +266,7 @@ class _Batch:
         if "message" in answer:
             return self.failed(picture, Skipped(picture.name, str(answer["message"]), str(answer["hint"])))
         objects, seconds = int(answer["objects"]), float(answer["seconds"])
-        self.done(picture, objects, seconds, Path(str(answer["file"])))
+        self.done(picture, objects, seconds, Path(str(answer["written"])))
         nothing = np.zeros((0, 0), np.uint32)
         return Predicted(picture.name, "+".join(self.labelling.names), nothing, seconds, (), objects)
 
@@ -330,7 +330,7 @@ class _LabelPicture:
             file = labelling.write(found, image)
         except CellsegError as error:
             return {"message": np.array(error.message), "hint": np.array(error.hint)}
-        return {"objects": np.array(found.objects), "seconds": np.array(found.seconds), "file": np.array(str(file))}
+        return {"objects": np.array(found.objects), "seconds": np.array(found.seconds), "written": np.array(str(file))}
 
 
 _LABELLING: dict[str, Labelling] = {}

@@ -35,7 +35,7 @@ class Block:
         if not path.is_file():
             answer = self.work(item)
             with whole(path) as part, part.open("wb") as file:
-                np.savez(file, **answer)  # type: ignore[arg-type,unused-ignore]
+                np.savez_compressed(file, **answer)  # type: ignore[arg-type,unused-ignore]
                 file.flush()
                 os.fsync(file.fileno())
         return number

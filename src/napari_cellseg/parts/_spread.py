@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from ..files import write_text
 from ._block import Block
 from ._here import Answer, Item, Parts
 
+_HOLDS = "holds-"
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how many parts are, and how many there are."""
 
@@ -98,24 +100,33 @@ class Spread(Parts):
         path = self.folder / f"sheet-{self._sheets}.zarr"
         self._sheets += 1
         chunks = getattr(out, "chunks", out.shape)
-        return array_at(path, tuple(out.shape), str(out.dtype), tuple(chunks))
+        made = array_at(path, tuple(out.shape), str(out.dtype), tuple(chunks))
+        self.holds(path)
+        return made
+
+    def holds(self, path: Path) -> None:
+        """Note that parts write to a file or folder in the folder: when it is gone later, their marks say nothing."""
+        (self.folder / f"{_HOLDS}{path.name}").touch()
 
     def forget(self) -> None:
-        """The work is done, and its result is somewhere else."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """The work is done, and its result is somewhere else. Half of the folder is never left under its name."""
+        if self.folder.is_dir():
+            gone = self.folder.with_name(f"{self.folder.name}.{time.monotonic_ns()}.done")
+            self.folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _begin(self, about: dict[str, Any]) -> None:
         said = self.folder / "job.json"
-        if said.is_file():
+        held = [self.folder / p.name.removeprefix(_HOLDS) for p in self.folder.glob(f"{_HOLDS}*")]
+        if said.is_file() and all(path.exists() for path in held):
             try:
                 if json.loads(said.read_text(encoding="utf-8")) == about:
                     return
             except ValueError:
                 pass  # of an older version, or damaged: what lies there is of no use
-        if self.folder.is_dir():
-            shutil.rmtree(self.folder)
+        self.forget()
         write_text(said, json.dumps(about, indent=1))
 
     def _block(self, work: Callable[[Any], Answer], name: str) -> Block:

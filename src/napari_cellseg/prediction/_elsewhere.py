@@ -40,7 +40,7 @@ from ..probabilities import scaled
 from ._decode_kept import decode_joined
 from ._plan import Plan
 from ._predictor import Predictor, load_model
-from ._run import Request, Run
+from ._run import PART, Request, Run
 from ._store import Blend, chunk_shape
 from ._tiles import Span, Tile
 
@@ -140,6 +140,7 @@ def _labelled(run: Run, job: Elsewhere, request: Request, tell: Callable[[Event]
     way, plan = job.way, run.plan
     groups = grouped(plan.tiles, way.voxels or GROUP)
     sums = Sums.begin(way.folder / "sums", (plan.n_channels, *run.shape), [box for box, _ in groups])
+    way.holds(sums.folder)
     work = _Tiles(
         str(way.folder), job.picture, job.models,
         replace(request, plan=replace(plan, tiles=()), size=run.size, folder=None),
@@ -150,6 +151,7 @@ def _labelled(run: Run, job: Elsewhere, request: Request, tell: Callable[[Event]
     levels = images.label_levels(
         job.place, job.path, spatial, run.spacing, job.classes, run.image.source, way.side, planar=plan.planar
     )
+    way.holds(job.place)
     out = AsVolume(levels[0]) if run.flat else levels[0]
     radius = run.radius(sums)
     n = decode_joined(
@@ -167,15 +169,16 @@ def _labelled(run: Run, job: Elsewhere, request: Request, tell: Callable[[Event]
 
 def _stored(run: Run, job: Elsewhere, sums: Sums, radius: float) -> str:
     """Probabilities in one array, where `predict` leaves them."""
-    way, planar = job.way, run.plan.planar
+    way, planar, part = job.way, run.plan.planar, job.way.folder / PART
     chunks = (sums.channels, *chunk_shape(run.shape, planar))
-    data = array_at(way.folder / "probabilities.zarr", (sums.channels, *run.shape), "uint16", chunks)
+    data = array_at(part, (sums.channels, *run.shape), "uint16", chunks)
+    way.holds(part)
     boxes = [
         (slice(z, z + chunks[1]), slice(y, y + chunks[2]), slice(x, x + chunks[3]))
         for z, y, x in product(*(range(0, n, c) for n, c in zip(run.shape, chunks[1:], strict=True)))
     ]
     way.do(_Copied(sums, data), boxes, "probabilities")
-    return run.keep(data, way.folder / "probabilities.zarr", radius)
+    return run.keep(data, part, radius)
 
 
 # --- what workers do ------------------------------------------------------------------------------

@@ -445,6 +445,7 @@ class Run:
             }
         )  # fmt: skip
         shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.rename(path)
         return str(path)
 
