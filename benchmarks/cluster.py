@@ -6,7 +6,7 @@
 
 `speed`: one worker and two, one thread each, in one run, turn about; what counts is the ratio of the times from the
 first block to the last. `kills`: at random moments, told by blocks and not by a clock, one of the workers or the
-client is killed (SIGKILL); a killed client is started again. `blocks`: blocks that do nothing, through dask's scheduler.
+client is killed (SIGKILL); a killed client is started again. `blocks`: blocks that do nothing, through dask.
 """
 
 from __future__ import annotations

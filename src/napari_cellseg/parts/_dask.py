@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,13 @@ def _cluster(count: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    # a worker that dies takes its blocks' names with it; how often a block is tried again is decided by us
-    dask.config.set({"distributed.scheduler.allowed-failures": 30})
     env = {"OMP_NUM_THREADS": str(threads_for(count)), "OMP_WAIT_POLICY": "PASSIVE"}
-    settings = {"distributed.nanny.pre-spawn-environ": env}
+    # how often a block is tried again is decided by us
+    settings = {"distributed.nanny.pre-spawn-environ": env, "distributed.scheduler.allowed-failures": 30}
     with dask.config.set(settings):
-        return LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0", env=env)
+        return LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=":0", env=env, silence_logs=logging.ERROR
+        )  # fmt: skip
 
 
 def _itself(block: Block) -> Block:
