@@ -110,6 +110,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
                 left = options.kills - sum(killed.values())
                 for victim in watched(own, options.scheduler, rng, left):
                     killed[victim] += 1
+                print(f"start {starts}: {killed}", flush=True)
             same &= bool(np.array_equal(np.load(own / "labels.npy"), np.asarray(one.labels)))
             print(f"{killed}, {starts} starts, {images} images, identical: {same}", flush=True)
     return {"kills": killed, "starts": starts, "images": images, "identical": same, "scheduler": options.scheduler}
@@ -186,6 +187,9 @@ def blocks(options: argparse.Namespace) -> dict[str, Any]:
                 {"blocks": count, "seconds": seconds, "per_second": count / seconds,
                  "cpu_ms_per_block": 1e3 * spent / count, "memory_mb": me.memory_info().rss / 1e6}
             )  # fmt: skip
+            print(json.dumps(rows[-1]), flush=True)
+            if options.figure and len(marks) > 10:
+                figure(marks, options.figure)
     finally:
         who.close()
     if options.figure:

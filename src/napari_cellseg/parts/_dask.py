@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,10 @@ class Dask(Futures):
         """What blocks share goes out once."""
         self._shared = self._client.submit(_itself, block, pure=False)
 
-    def submit(self, block: Block, number: int, item: Any) -> Any:
-        """Hand a block out."""
-        return self._client.submit(_do, self._shared, number, item, pure=False)
+    def submit(self, block: Block, items: Mapping[int, Any]) -> dict[int, Any]:
+        """Hand blocks out."""
+        futures = self._client.map(_do, list(items), list(items.values()), block=self._shared, pure=False)
+        return dict(zip(items, futures, strict=True))
 
     def close(self) -> None:
         """Leave the scheduler; one that was started here ends."""
@@ -87,5 +89,5 @@ def _itself(block: Block) -> Block:
     return block
 
 
-def _do(block: Block, number: int, item: Any) -> int:
+def _do(number: int, item: Any, block: Block) -> int:
     return block(number, item)

@@ -34,8 +34,8 @@ class Futures:
     lost: tuple[type[BaseException], ...] = ()
     """What is raised where a process died, or all of them."""
 
-    def submit(self, block: Block, number: int, item: Any) -> Any:
-        """Hand a block out; a future with `add_done_callback`, `exception` and `cancel`."""
+    def submit(self, block: Block, items: Mapping[int, Any]) -> dict[int, Any]:
+        """Hand blocks out; futures with `add_done_callback`, `exception` and `cancel`."""
         raise NotImplementedError
 
     def renew(self) -> None:
@@ -54,16 +54,17 @@ class Futures:
             while waiting or under_way:
                 if stop():
                     raise WorkStopped
-                while waiting and len(under_way) < WINDOW:
-                    number = waiting.pop()
+                if waiting and len(under_way) <= WINDOW // 2:  # many at once cost a scheduler less
+                    some = waiting[-(WINDOW - len(under_way)) :]
                     try:
-                        future = self.submit(block, number, items[number])
+                        futures = self.submit(block, {number: items[number] for number in reversed(some)})
                     except self.lost:
                         self.renew()
-                        waiting.append(number)
                         continue
-                    under_way[number] = future
-                    future.add_done_callback(lambda f, n=number: ended.put((n, f)))
+                    del waiting[-len(some) :]
+                    for number, future in futures.items():
+                        under_way[number] = future
+                        future.add_done_callback(lambda f, n=number: ended.put((n, f)))
                 try:
                     number, future = ended.get(timeout=_PATIENCE)
                 except queue.Empty:
@@ -109,9 +110,9 @@ class Processes(Futures):
         self._pool = self._made()
         self._broken: Any = None
 
-    def submit(self, block: Block, number: int, item: Any) -> Any:
-        """Hand a block out."""
-        return self._pool.submit(block, number, item)
+    def submit(self, block: Block, items: Mapping[int, Any]) -> dict[int, Any]:
+        """Hand blocks out."""
+        return {number: self._pool.submit(block, number, item) for number, item in items.items()}
 
     def renew(self) -> None:
         """One dead process breaks the pool of all; a new one is made once for all their blocks."""
