@@ -209,7 +209,7 @@ def figure(marks: list[tuple[int, float, float]], path: Path) -> None:
     left.plot(seconds, done / 1000)
     left.set(xlabel="seconds", ylabel="thousand blocks done", xlim=(0, None), ylim=(0, None))
     right.plot(done / 1000, memory)
-    right.set(xlabel="thousand blocks done", ylabel="memory of client and scheduler (MB)", ylim=(0, None))
+    right.set(xlabel="thousand blocks done", ylabel="memory of client and scheduler (MB)", ylim=(0, 1.2 * memory.max()))
     fig.savefig(path, dpi=110)
 
 

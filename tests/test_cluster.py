@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +29,7 @@ from napari_cellseg.project import ModelCard, Project
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import Boundary, Distance, Flows, Foreground, Rays, Semantic, decode_into
 
+from .light_blocks import always_dies, double, fails, once_per_life
 from .test_decode import noise
 from .test_predict import Seen
 
@@ -235,7 +234,7 @@ def test_what_was_done_when_the_client_died_is_not_done_again(setting, tmp_path,
 
 def test_another_piece_of_work_begins_afresh(tmp_path):
     for about, left in (({"a": 1}, True), ({"a": 2}, False)):
-        Spread(tmp_path / "job", Shuffled(), {"a": 1}).do(_double, [1, 2], "work")
+        Spread(tmp_path / "job", Shuffled(), {"a": 1}).do(double, [1, 2], "work")
         assert list((tmp_path / "job").glob("*/*/*.npz"))
         Spread(tmp_path / "job", Shuffled(), about)
         assert bool(list((tmp_path / "job").glob("*/*/*.npz"))) == left
@@ -268,28 +267,6 @@ def test_stop_ends_it_and_a_second_start_goes_on(setting, tmp_path):
     np.testing.assert_array_equal(found(predict_elsewhere("x", job, request)).labels[:], one)
 
 
-def _double(item: int) -> dict[str, np.ndarray]:
-    return {"twice": np.array(2 * item)}
-
-
-def _once_per_life(item: tuple[Path, int]) -> dict[str, np.ndarray]:
-    """Ends its process the first time."""
-    mark = item[0] / str(item[1])
-    if item[1] % 3 == 0 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return {"twice": np.array(2 * item[1])}
-
-
-def _always_dies(item: int) -> dict[str, np.ndarray]:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return {}
-
-
-def _fails(item: int) -> dict[str, np.ndarray]:
-    raise CellsegError("This block cannot be done.", "Do something.")
-
-
 KINDS = ["processes:2", "local:2", "jobs:2"]
 
 
@@ -310,7 +287,7 @@ def who(request, tmp_path, monkeypatch):
 def test_processes_that_die_are_replaced_and_their_blocks_done(who, tmp_path):
     (tmp_path / "marks").mkdir()
     items = [(tmp_path / "marks", k) for k in range(8)]
-    got = list(Spread(tmp_path / "job", who, {}).each(_once_per_life, items, "work"))
+    got = list(Spread(tmp_path / "job", who, {}).each(once_per_life, items, "work"))
     assert [int(a["twice"]) for a in got] == [2 * k for k in range(8)]
 
 
@@ -318,7 +295,7 @@ def test_processes_that_die_are_replaced_and_their_blocks_done(who, tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_what_a_block_cannot_do_is_said_in_its_words(who, tmp_path):
     with pytest.raises(CellsegError, match="cannot be done"):
-        Spread(tmp_path / "job", who, {}).do(_fails, [1], "work")
+        Spread(tmp_path / "job", who, {}).do(fails, [1], "work")
 
 
 @pytest.mark.slow
@@ -326,7 +303,7 @@ def test_a_block_that_kills_its_process_every_time_is_named(tmp_path):
     who = scheduler("processes:1", tmp_path)
     try:
         with pytest.raises(CellsegError, match="block 0 died 5 times"):
-            Spread(tmp_path / "job", who, {}).do(_always_dies, [1], "work")
+            Spread(tmp_path / "job", who, {}).do(always_dies, [1], "work")
     finally:
         who.close()
 
@@ -417,7 +394,7 @@ def test_groups_of_tiles_hold_every_tile_once(setting, voxels):
 
 
 def test_a_damaged_answer_is_named(tmp_path):
-    block = Block(_double, tmp_path)
+    block = Block(double, tmp_path)
     block(0, 4)
     assert int(block.answer(0)["twice"]) == 8
     block.path(0).write_bytes(b"PK\x03\x04 half")
@@ -452,7 +429,7 @@ def test_without_slurm_the_script_is_written(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     who = scheduler("slurm", tmp_path / "logs", {"timeout_min": 90, "mem_gb": 16, "slurm_partition": "gpu", "jobs": 8})
     with pytest.raises(CellsegError, match="no SLURM"):
-        Spread(tmp_path / "job", who, {}).do(_double, list(range(100)), "work")
+        Spread(tmp_path / "job", who, {}).do(double, list(range(100)), "work")
     script = (tmp_path / "logs" / "dry-run.sh").read_text()
     for line in ("#SBATCH --array=0-7%8", "#SBATCH --time=90", "#SBATCH --partition=gpu", "#SBATCH --mem=16GB"):
         assert line in script
@@ -460,4 +437,4 @@ def test_without_slurm_the_script_is_written(tmp_path, monkeypatch):
 
 def test_parts_here_can_be_stopped():
     with pytest.raises(WorkStopped):
-        list(Parts(lambda: True).each(_double, [1]))
+        list(Parts(lambda: True).each(double, [1]))
