@@ -39,6 +39,7 @@ class Dask(Futures):
             raise CellsegError("dask.distributed is not installed.", INSTALL) from error
         self.lost = (KilledWorker, distributed.client.FutureCancelledError)
         self._cluster: Any = None
+        self._count = where if isinstance(where, int) else 0
         self._shared: Any = None
         if isinstance(where, int):
             self._cluster = _cluster(where)
@@ -63,6 +64,16 @@ class Dask(Futures):
         """Hand blocks out."""
         futures = self._client.map(_do, list(items), list(items.values()), block=self._shared, pure=False)
         return dict(zip(items, futures, strict=True))
+
+    def look_after(self) -> None:
+        """Replace workers that died while they were starting, after which dask gives them up."""
+        if self._cluster is None:
+            return
+        lost = [name for name, worker in self._cluster.workers.items() if worker.status.name in ("closed", "failed")]
+        if lost:
+            for name in lost:
+                self._cluster.worker_spec.pop(name, None)
+            self._cluster.scale(self._count)
 
     def close(self) -> None:
         """Leave the scheduler; one that was started here ends."""

@@ -41,6 +41,9 @@ class Futures:
     def renew(self) -> None:
         """A process died; whoever does not start another one by itself does it now."""
 
+    def look_after(self) -> None:
+        """Nothing has ended for a moment: start processes that are missing, where nobody else does."""
+
     def begin(self, block: Block) -> None:
         """Blocks of this work follow."""
 
@@ -68,6 +71,7 @@ class Futures:
                 try:
                     number, future = ended.get(timeout=_PATIENCE)
                 except queue.Empty:
+                    self.look_after()
                     continue
                 if under_way.pop(number, None) is None:
                     continue
