@@ -118,4 +118,5 @@ def _without_prefix(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _last_line(errors: list[BaseException]) -> str:
     lines = str(errors[-1]).strip().splitlines() if errors else []
-    return lines[-1] if lines else "their jobs ended without a word."
+    ours = [line.partition("CellsegError: ")[2] for line in lines if "CellsegError: " in line]
+    return ours[-1] if ours else lines[-1] if lines else "their jobs ended without a word."
