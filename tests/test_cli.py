@@ -106,9 +106,14 @@ MISTAKES = [
     pytest.param(["evaluate", "{own}"], "No test image", id="nothing-to-evaluate"),
     pytest.param(["export", "{tmp}/none.cellseg", "--out", "x"], "not a cellseg project", id="no-project"),
     pytest.param(["predict", "{tmp}/a.tif"], "not a project", id="loose-without-model"),
+    pytest.param(["predict", "{tmp}/a.tif", "--model", "m"], "not a project", id="loose-without-out"),
     pytest.param(
-        ["predict", "{tmp}/a.tif", "--model", "m", "--out", "o", "--resume"], "not a project", id="resume-loose"
+        ["predict", "{tmp}/a.tif", "--model", "m", "--out", "o", "--jobs", "2", "--scheduler", "local:2"],
+        "both say who",
+        id="jobs-and-scheduler",
     ),
+    pytest.param(["predict", "{tmp}/a.tif", "--model", "m", "--out", "o", "--watch"], "one folder", id="watch-file"),
+    pytest.param(["predict", "{own}", "--dry-run"], "folders of pictures", id="dry-run-project"),
 ]
 
 

@@ -67,6 +67,17 @@ class TileDone(Event):
     uncertainty: NDArray[np.uint8] | None = None
 
 
+@dataclass(frozen=True)
+class BlockDone(Event):
+    """One block of an image was done by another process: of which work (`stage`), so many of so many."""
+
+    image: str
+    stage: str
+    done: int
+    total: int
+    seconds: float
+
+
 @dataclass(frozen=True, eq=False)
 class Predicted(Event):
     """A whole image or, where one was asked for, a box of it, objects numbered in raster order.

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._types import Labels
+from .parts import Answer, Parts
 
 Ints = NDArray[np.int64]
+SLICES = 16
+"""So many slices are joined at once."""
 STRIP = 1 << 22
 """Voxels that are counted at once."""
 
@@ -161,34 +164,83 @@ def join_slices(labels: NDArray[np.uint32], min_iou: float) -> NDArray[np.uint32
     return out
 
 
-def join_planes(labels: Any, n: int, min_iou: float) -> int:
+def join_planes(labels: Any, n: int, min_iou: float, *, out: Any = None, way: Parts | None = None) -> int:
     """Give objects of neighbouring slices one id where each is the other's best partner with IoU >= min_iou.
 
     Parameters
     ----------
     labels
-        Array-like (Z, Y, X) uint32, numpy or zarr, changed in place; every object of every slice has an id of
-        its own, and ids grow from slice to slice.
+        Array-like (Z, Y, X) uint32, numpy or zarr, changed in place where `out` is not given; every object of every
+        slice has an id of its own, and ids grow from slice to slice.
     n
         The largest id.
+    out
+        Where the joined ones are written instead.
+    way
+        How slices are worked through.
 
     Returns
     -------
     int
         The number of objects, which are numbered 1..n by their first slice.
     """
-    joined = np.arange(n + 1, dtype=np.int64)
-    below = np.asarray(labels[0])
-    for z in range(1, labels.shape[0]):
-        above = np.asarray(labels[z])
-        a, b = _partners(below, above, min_iou)
-        joined[b] = joined[a]
-        below = above
+    way, out, depth = way or Parts(), labels if out is None else out, labels.shape[0]
+    chunks = getattr(out, "chunks", None)
+    step = max(SLICES, chunks[0]) // chunks[0] * chunks[0] if chunks else SLICES
+    runs = [(a, min(depth, a + step)) for a in range(0, depth, step)]
+    joined, spans = np.arange(n + 1, dtype=np.int64), []
+    for found in way.each(_Chains(labels, min_iou), runs, "slices"):
+        ends = np.cumsum(found["lengths"])
+        for a, b in zip(np.split(found["below"], ends[:-1]), np.split(found["above"], ends[:-1]), strict=True):
+            joined[b] = joined[a]  # slice after slice: what an object is called below is final
+        spans.append((int(found["ids"][0]), int(found["ids"][1])))
     kept, lookup = np.unique(joined, return_inverse=True)
     numbers = lookup.astype(np.uint32)
-    for z in range(labels.shape[0]):
-        labels[z] = numbers[np.asarray(labels[z])]
+    tables = [(*run, low, numbers[low : high + 1]) for run, (low, high) in zip(runs, spans, strict=True)]
+    way.do(_Named(labels, out), tables, "labels")
     return len(kept) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Chains:
+    """Partners of the objects of some slices in the slices below, and the lowest and highest id of the slices."""
+
+    labels: Any
+    min_iou: float
+
+    def __call__(self, run: tuple[int, int]) -> Answer:
+        pairs, low, high = [], np.iinfo(np.int64).max, 0
+        below = np.asarray(self.labels[run[0] - 1]) if run[0] else None
+        for z in range(*run):
+            plane = np.asarray(self.labels[z])
+            if below is not None:
+                pairs.append(_partners(below, plane, self.min_iou))
+            inside = plane[plane > 0]
+            if inside.size:
+                low, high = min(low, int(inside.min())), max(high, int(inside.max()))
+            below = plane
+        none = np.zeros(0, np.int64)
+        return {
+            "below": np.concatenate([none, *(a for a, _ in pairs)]),
+            "above": np.concatenate([none, *(b for _, b in pairs)]),
+            "lengths": np.array([len(a) for a, _ in pairs], np.int64),
+            "ids": np.array([low, high] if high else [1, 0]),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Named:
+    """Ids of some slices replaced by those of a table that begins with some id."""
+
+    labels: Any
+    out: Any
+
+    def __call__(self, item: tuple[int, int, int, NDArray[np.uint32]]) -> Answer:
+        start, stop, low, table = item
+        padded = np.r_[np.uint32(0), table]
+        planes = [np.asarray(self.labels[z]) for z in range(start, stop)]
+        self.out[start:stop] = np.stack([padded[np.maximum(p, low - 1) - np.uint32(low - 1)] for p in planes])
+        return {}
 
 
 def _partners(below: Labels, above: Labels, min_iou: float) -> tuple[Ints, Ints]:

@@ -15,8 +15,10 @@ from ._classify import Classified, classify, classify_files, read_rules
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
+from ._files import predict_files, watch
 from ._fucci import FucciResult, fucci, fucci_files
-from ._loose import LoadedModel, explain, load_model, predict, predict_files
+from ._ledger import is_batch
+from ._loose import LoadedModel, explain, load_model, predict
 from ._measure import measure, measure_files
 from ._models import model_table
 from ._object_classes import (
@@ -99,6 +101,7 @@ __all__ = [
     "fucci",
     "fucci_files",
     "has_classes",
+    "is_batch",
     "keep_rules",
     "kinds_for_export",
     "kinds_of_objects",
@@ -123,6 +126,7 @@ __all__ = [
     "select",
     "tell",
     "told_classes",
+    "watch",
     "worst_in",
     "worst_wanted",
     "write_report",

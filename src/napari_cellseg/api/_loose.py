@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +18,10 @@ from .._types import Labels, Span
 from ..config import Config, Values
 from ..engine import Asking, Stop, decoded_with, load_folder, loaded_models, method_of, options_of
 from ..errors import CellsegError
-from ..events import Predicted, Skipped, Stopped
-from ..project import Project, find_model, names_for, read_card, read_model_config
+from ..events import Predicted, Stopped
+from ..project import Project, find_model, read_card, read_model_config
 from ._explain import Explained, explain_picture
 from ._predict import Predicting, check_request, check_size, for_prediction, write_probabilities
-from ._results import Predictions
 from ._work import OnEvent, Work, never, verb
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ def predict(
     images.check_labels_fit(name, image.spatial_shape)
     frames: list[Labels] = []
     with tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
-        labelling = _Labelling(_several(model), how, Path(scratch))
+        labelling = Labelling(several(model), how, Path(scratch))
         for t in range(image.n_frames):
             for event in labelling.events(image.frame(t), name, stop):
                 if isinstance(event, Predicted):
@@ -158,73 +160,6 @@ def predict(
                 if isinstance(event, Stopped):
                     raise CellsegError(f"Labelling {name} was stopped before it was complete.")
     return np.stack(frames) if image.n_frames > 1 else frames[0]
-
-
-@verb
-def predict_files(
-    pictures: Source | Sequence[Source],
-    model: Model | Sequence[Model] = "cells",
-    *,
-    out: Source,
-    format: str = "tif",
-    probabilities: bool = False,
-    series: str | None = None,
-    object_size: float = 0.0,
-    region: Span = (),
-    settings: Values = (),
-    on_event: OnEvent = None,
-    stop: Stop = never,
-) -> Work[Predictions]:
-    """Label files, also those larger than memory, into a folder; a file that cannot be used is left out.
-
-    Parameters
-    ----------
-    pictures : str or Path, or a list of them
-        Files, or OME-Zarr folders.
-    model, series, object_size, region, settings, on_event, stop
-        As for `predict`.
-    out : str or Path
-        A folder, made where it is missing. Labels are ``NAME_labels.FORMAT``; frames are numbered.
-    format : str
-        ``"tif"``, ``"ome.tif"``, ``"ome.zarr"``, ``"png"`` or ``"npy"``.
-    probabilities : bool
-        Also write the networks' probabilities, float in [0, 1] with axes (C, Z, Y, X) or (C, Y, X).
-
-    Returns
-    -------
-    Predictions
-
-    Raises
-    ------
-    CellsegError
-        When a model cannot be used; of a single file, also when it cannot be read.
-    """
-    paths = [pictures] if isinstance(pictures, str | Path) else list(pictures)
-    how = Predicting(region, check_size(object_size), settings, Path(out), format, probabilities)
-    left_out: list[Skipped] = []
-    frames = _frames(paths, series, how, left_out)
-    yield from left_out
-    objects: dict[str, int] = {}
-    files, stopped = [], False
-    with tempfile.TemporaryDirectory(prefix="cellseg-") as scratch:
-        labelling = _Labelling(_several(model), how, Path(scratch))
-        for path, t, stem in frames:
-            if stopped:
-                break
-            try:
-                image = images.read(path, series=series).frame(t)
-                for event in labelling.events(image, stem, stop):
-                    if isinstance(event, Predicted):
-                        files.append(labelling.write(event, image))
-                        objects[stem] = event.objects
-                    stopped |= isinstance(event, Stopped)
-                    yield event
-            except CellsegError as error:
-                if len(paths) == 1:
-                    raise
-                left_out.append(Skipped(stem, error.message, error.hint))
-                yield left_out[-1]
-    return Predictions(labelling.names, objects, (), tuple(left_out), tuple(files), stopped)
 
 
 @verb
@@ -288,7 +223,7 @@ def explain(
 # --- inside ---------------------------------------------------------------------------------------
 
 
-class _Labelling:
+class Labelling:
     """Models and settings, the same for every picture; `scratch` takes what is larger than memory."""
 
     def __init__(self, models: Sequence[Model], how: Predicting, scratch: Path) -> None:
@@ -311,14 +246,35 @@ class _Labelling:
 
     def write(self, event: Predicted, image: images.Image) -> Path:
         """Write its labels, and its probabilities if asked for."""
-        assert self.how.out is not None
-        file = self.how.out / f"{event.image}_labels.{self.how.format}"
+        file = self.path_of(event.image)
         written = images.write_labels(file, event.labels, image.spacing_um, self.classes, image.source)
-        write_probabilities(event, image.spacing_um, self.how)
+        self.write_probabilities(event, image)
         return written
 
+    def write_probabilities(self, event: Predicted, image: images.Image) -> None:
+        """Write its probabilities, if asked for."""
+        write_probabilities(event, image.spacing_um, self.how)
 
-def _several(model: Model | Sequence[Model]) -> list[Model]:
+    def path_of(self, name: str) -> Path:
+        """Where the labels of a picture are written."""
+        assert self.how.out is not None
+        return self.how.out / f"{name}_labels.{self.how.format}"
+
+    def digest(self) -> str:
+        """A digest of everything but the picture that decides labels and files."""
+        assert self.request.options is not None
+        assert self.request.target is not None
+        values = [
+            version("napari-cellseg"),
+            [(n.id, n.card.created) for n in self.networks],
+            self.request.options.model_dump(mode="json"),
+            self.request.target.model_dump(mode="json"),
+            [self.how.region, self.how.object_size, self.how.format, self.how.probabilities],
+        ]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def several(model: Model | Sequence[Model]) -> list[Model]:
     models: list[Model] = [model] if isinstance(model, str | Path | LoadedModel) else list(model)
     if not models:
         raise CellsegError("No model was named.", 'Give one, for example the base model "cells".')
@@ -343,26 +299,3 @@ def _with_channels(image: images.Image, channels: Sequence[int] | None, name: st
     data = image.data[(slice(None),) * image.axes.index("C") + (list(channels),)]
     named = tuple(image.channels[c] for c in channels) if image.channels else ()
     return replace(image, data=data, channels=named, rgb=image.rgb and len(channels) == 3, coarser=())
-
-
-def _frames(
-    paths: Sequence[Source], series: str | None, how: Predicting, left_out: list[Skipped]
-) -> list[tuple[Path, int, str]]:
-    """Path, time point and a name of its own of every frame of the given pictures.
-
-    All are opened before any is predicted, and none is kept; one that cannot be read is left out.
-    """
-    found, counts = [], []
-    for path in paths:
-        try:
-            image = images.read(path, series=series)
-        except CellsegError as error:
-            if len(paths) == 1:
-                raise
-            left_out.append(Skipped(str(path), error.message, error.hint))
-            continue
-        check_request(how, image.spatial_shape, str(path))
-        found.append(Path(path))
-        counts.append(image.n_frames)
-    names = names_for(found, counts)
-    return [(path, t, name) for path, stems in zip(found, names, strict=True) for t, name in enumerate(stems)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from .._types import Labels, Span, State
 from ..config import Config, Values
@@ -490,6 +490,8 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         out: str | Path | None = None,
         format: str = "tif",
         probabilities: bool = False,
+        scheduler: str = "",
+        scheduler_options: Mapping[str, Any] | None = None,
         on_event: OnEvent = None,
         stop: Stop = never,
     ) -> Work[Predictions]:
@@ -515,6 +517,8 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
             Of these: ``"tif"``, ``"ome.tif"``, ``"ome.zarr"``, ``"png"`` or ``"npy"``.
         probabilities : bool
             Write them to `out`, too.
+        scheduler, scheduler_options : str, dict
+            Who does the blocks of each image, as for `predict_files`; the project's folder is one that all workers see.
         on_event, stop : callable
             Called with every event; asked before every tile whether to end.
 
@@ -529,7 +533,8 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
             Before anything is written: when there is no such image or model, or something given does not fit.
         """
         where = Path(out) if out else None
-        how = Predicting(region, object_size, settings, where, format, probabilities, resume)
+        options = tuple((scheduler_options or {}).items())
+        how = Predicting(region, object_size, settings, where, format, probabilities, resume, scheduler, options)
         return predict_images(self.project, self._named(images), names(models), how, stop)
 
     @method

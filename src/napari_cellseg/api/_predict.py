@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from .. import images
 from .._types import Span
@@ -32,6 +33,8 @@ class Predicting:
     format: str = "tif"
     probabilities: bool = False
     resume: bool = False
+    scheduler: str = ""
+    scheduler_options: tuple[tuple[str, Any], ...] = ()
 
 
 def predict_images(
@@ -189,7 +192,7 @@ def _checked_job(project: Project, ids: Sequence[str], models: Sequence[str], ho
             put_size(project, id, size)
     return PredictJob(
         project.path, tuple(ids), tuple(models), config.predict, _moved(config.target, own.target), region=how.region,
-        show=False, skip=True, live=True,
+        show=False, skip=True, live=True, scheduler=how.scheduler, scheduler_options=how.scheduler_options,
     )  # fmt: skip
 
 

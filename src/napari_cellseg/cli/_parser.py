@@ -104,8 +104,11 @@ def _images(verbs: Any) -> None:
 
 
 def _predict(verbs: Any) -> None:
-    sub = verb(verbs, "predict", "Label the images of a project (or any images with --model DIR --out DIR).")
-    sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE")
+    sub = verb(
+        verbs, "predict", "Label the images of a project (or any images, folders, plates with --model DIR --out DIR).",
+        "_predict",
+    )  # fmt: skip
+    sub.add_argument("paths", nargs="+", metavar="PROJECT|IMAGE|FOLDER")
     sub.add_argument("--image", nargs="+", default=[], metavar="ID", help="only these images of the project")
     sub.add_argument(
         "--model", metavar="ID|DIR", action="append", default=[],
@@ -126,11 +129,30 @@ def _predict(verbs: Any) -> None:
     sub.add_argument(
         "--resume", action="store_true", help="only images that this model, with these settings, has not predicted yet"
     )
+    _shared(sub)
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
         help="instead of the model's own: predict.mode='three axes', predict.flips=true, target.threshold=0.4...",
     )  # fmt: skip
     progress(sub)
+
+
+def _shared(sub: argparse.ArgumentParser) -> None:
+    """How many do the work, and what is made of many pictures."""
+    sub.add_argument("--jobs", type=positive, metavar="N", help="so many processes of this machine")
+    sub.add_argument(
+        "--scheduler", default="", metavar="local:N|ADDRESS|slurm",
+        help="who does the work: a dask cluster of N processes here, a dask scheduler that runs (tcp://HOST:8786, or "
+        "its file), SLURM, or jobs:N, what SLURM would run as processes here; see the page Clusters",
+    )  # fmt: skip
+    sub.add_argument(
+        "--scheduler-set", metavar="KEY=VALUE", action="append", default=[], dest="scheduler_options",
+        help="of SLURM, as submitit names them: timeout_min=60, mem_gb=16, slurm_partition=gpu, jobs=100; "
+        "voxels=4000000: how large blocks are",
+    )  # fmt: skip
+    sub.add_argument("--summary", action="store_true", help="summary.csv and summary.html in --out; always of a folder")
+    sub.add_argument("--dry-run", action="store_true", help="only say what each picture will take, seconds and memory")
+    sub.add_argument("--watch", action="store_true", help="go on with pictures that come into the folder, until Ctrl-C")
 
 
 def _draft(verbs: Any) -> None:

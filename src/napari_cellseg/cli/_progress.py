@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..events import (
+    BlockDone,
     Evaluated,
     Event,
     Explaining,
@@ -63,6 +64,8 @@ class Printer:
             self._advance(event.elapsed, event.elapsed + event.remaining, f"loss {event.loss:.3f}", "s")
         elif isinstance(event, TileDone):
             self._advance(event.done, event.total, event.image, "tile")
+        elif isinstance(event, BlockDone):
+            self._advance(event.done, event.total, f"{event.image}: {event.stage}", "block")
         elif isinstance(event, FrameTracked):
             self._advance(event.done, event.total, event.image, "frame")
         elif isinstance(event, Explaining):

@@ -6,7 +6,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from .. import api
-from ..errors import CellsegError
 from ..events import CleanedUp, DraftWritten, Event, Exported
 from ._opened import DONE, opened, status, tell_left_out
 from ._progress import Printer
@@ -85,40 +84,6 @@ def clean(options: Namespace) -> int:
     with opened(options.project) as project:
         done = project.clean(options.image, settings=options.values, on_event=show)
     return status(done.left_out)
-
-
-def predict(options: Namespace) -> int:
-    """Label images of a project, or loose ones with a model folder."""
-    first = Path(options.paths[0])
-    loose = not (first / "project.toml").is_file()
-    if loose and options.resume:
-        raise CellsegError(f"{first} is not a project.", "--resume goes on with the images of a project.")
-    if loose and not (options.model and options.out):
-        raise CellsegError(f"{first} is not a project.", "Without a project give --model MODEL_DIR and --out DIR.")
-    what = {
-        "settings": options.values, "region": options.region, "format": options.format,
-        "probabilities": options.probabilities,
-    }  # fmt: skip
-    with Printer(options.events) as printer:
-
-        def show(event: Event) -> None:
-            tell_left_out(event)
-            if not isinstance(event, Exported):  # what is in --out needs no line of its own
-                printer.show(event)
-
-        if loose:
-            size = options.object_size or 0.0
-            done = api.predict_files(
-                options.paths, options.model, out=options.out, series=options.series, object_size=size, on_event=show,
-                stop=printer.stopped, **what,
-            )  # fmt: skip
-        else:
-            with opened(first) as project:
-                done = project.predict(
-                    options.image, options.model, out=options.out, object_size=options.object_size,
-                    resume=options.resume, on_event=show, stop=printer.stopped, **what,
-                )  # fmt: skip
-    return status(done.left_out, stopped=printer.stopped())
 
 
 def export(options: Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from ..project import (
     reading,
 )
 from ..targets import Target
+from ._elsewhere import predict_by
 from ._explain import ExplainJob, WhyJob, explaining
 from ._live import LiveJob, live, network_with_features, refit
 from ._rounds import judged_better
@@ -65,6 +67,8 @@ class PredictJob:
         Leave the probabilities in the project's cache, for thresholds.
     live
         With what was fitted to the corrections since the model was made (see `LiveJob`).
+    scheduler, scheduler_options
+        Who does the blocks of each image (see `parts.scheduler`); "": this process.
     """
 
     project: Path
@@ -78,6 +82,8 @@ class PredictJob:
     skip: bool = False
     live: bool = False
     keep: bool = True
+    scheduler: str = ""
+    scheduler_options: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,6 +239,14 @@ def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Itera
 
     models, options = loaded_models(project, job.models, job.live), options_of(project, job.models, job.options)
     sizes, target = known_sizes(project), decoded_with(project, job.models, job.target, job.live)
+    if job.scheduler:
+        requests = {
+            id: Request(options, target, job.region, _kept(project, id), job.keep, False, sizes.get(id, 0.0))
+            for id in job.images
+        }
+        networks = NetworksOf(project.path.resolve(), job.models, job.live, heads_of(project, job))
+        yield from predict_by(project, networks, (job.scheduler, dict(job.scheduler_options)), requests, stop)
+        return
     for id in job.images:
         request = Request(options, target, job.region, _kept(project, id), job.keep, job.show, sizes.get(id, 0.0))
 
@@ -248,6 +262,27 @@ def _predict(project: Project, job: PredictJob, stop: Stop, look: Look) -> Itera
             if not job.skip:
                 raise
             yield _skipped(id, error)
+
+
+@dataclass(frozen=True)
+class NetworksOf:
+    """Models of a project that a worker loads for itself; `heads` says what was learnt live when it was asked for."""
+
+    project: Path
+    models: tuple[str, ...]
+    live: bool
+    heads: tuple[str, ...]
+
+    def __call__(self) -> list[Predictor]:
+        """Load them."""
+        with Project.open(self.project) as project:
+            return loaded_models(project, self.models, self.live)
+
+
+def heads_of(project: Project, job: PredictJob) -> tuple[str, ...]:
+    """A digest of what was learnt live of every model that has it."""
+    heads = [head_path(project.path, model) for model in job.models] if job.live else []
+    return tuple(hashlib.sha256(head.read_bytes()).hexdigest() for head in heads if head.is_file())
 
 
 def _skipped(image: str, error: CellsegError | OSError) -> Skipped:

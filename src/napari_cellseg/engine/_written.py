@@ -11,9 +11,9 @@ import numpy as np
 
 from ..edits import is_large, joined, large_prediction, predicted
 from ..events import Predicted
-from ..project import Edit, Project, given_sizes, head_path, last_predictions, note_prediction, note_size
+from ..project import Edit, Project, given_sizes, last_predictions, note_prediction, note_size
 from ..targets import Target
-from ._jobs import PredictJob, decoded_with, options_of
+from ._jobs import PredictJob, decoded_with, heads_of, options_of
 
 _DECIDES = {"mode", "flips", "combine", "ease", "join_overlap", "runtime"}
 """Options that decide what is found; the others decide what it costs."""
@@ -79,7 +79,6 @@ def _how(project: Project, job: PredictJob, size: float) -> str:
         target_of(project, job).model_dump(mode="json"),
         options.model_dump(mode="json", include=_DECIDES),
     ]
-    heads = [head_path(project.path, model) for model in job.models] if job.live else []
-    values += [hashlib.sha256(head.read_bytes()).hexdigest() for head in heads if head.is_file()]
+    values += heads_of(project, job)
     values += [size] if size else []
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

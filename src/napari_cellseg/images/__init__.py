@@ -17,12 +17,22 @@ from ._pairing import count_of_masks, holds_several, is_picture, masks_by_name, 
 from ._read import check_content, endings, from_array, read, series_in
 from ._series import Series
 from ._thumbnail import write_thumbnail
-from ._write import LABEL_FORMATS, write_label_series, write_labels, write_map, write_probabilities
+from ._write import (
+    LABEL_FORMATS,
+    Halve,
+    label_levels,
+    put_in_place,
+    write_label_series,
+    write_labels,
+    write_map,
+    write_probabilities,
+)
 from ._zarr import labels_inside
 
 __all__ = [
     "AXES",
     "LABEL_FORMATS",
+    "Halve",
     "Image",
     "Masks",
     "MasksFor",
@@ -43,6 +53,7 @@ __all__ = [
     "is_for_many",
     "is_picture",
     "is_unchanged",
+    "label_levels",
     "labels_inside",
     "masks_by_name",
     "memory_left",
@@ -50,6 +61,7 @@ __all__ = [
     "picture_stem",
     "pictures_in",
     "place_in_file",
+    "put_in_place",
     "read",
     "read_labels",
     "read_masks",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,91 @@ def _write_zarr(
     sizes: _Sizes,
     metadata: dict[str, Any],
 ) -> None:
-    """OME-Zarr 0.5; every level keeps every second pixel of the one before in Y and X.
+    """OME-Zarr 0.5, see `_levels`."""
+    source = data
+    for array in _levels(path, tuple(data.shape), dtype, axes, sizes, metadata):
+        for box, part in _blocks(source):
+            array[box] = part.astype(dtype)
+        source = _Halved(array)
+
+
+def label_levels(
+    place: Path,
+    path: Path,
+    shape: tuple[int, ...],
+    spacing_um: tuple[float, ...] | None,
+    classes: Sequence[str],
+    source: Path | None,
+    side: int | None = None,
+    *,
+    planar: bool = False,
+) -> list[Any]:
+    """An OME-Zarr of labels to be filled part by part: its levels, zarr arrays (Z, Y, X) or (Y, X), the finest first.
+
+    What lies at `place` already is opened.
+
+    Parameters
+    ----------
+    place
+        Where it lies until it is complete.
+    path
+        Where it will lie then.
+    side
+        Chunks are no longer than this; None: as usual.
+    planar
+        Chunks are single planes.
+    """
+    import zarr
+
+    if (place / "zarr.json").is_file() and "ome" in (group := zarr.open_group(str(place), mode="r+")).attrs:
+        about: Any = group.attrs["ome"]
+        return [group[d["path"]] for d in about["multiscales"][0]["datasets"]]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"name": path.name, "image-label": _label_metadata(path, classes, source)}
+    axes = "ZYX"[-len(shape) :]
+    return _levels(place, shape, np.dtype(np.uint32), axes, (spacing_um, None), metadata, side, 1 if planar else 16)
+
+
+def put_in_place(place: Path, path: Path) -> Path:
+    """Give a file or folder that is complete its name, in place of what has it; returns the path.
+
+    Raises
+    ------
+    CellsegError
+        When it cannot be renamed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _put_in_place(place, path)
+    except OSError as error:
+        raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
+    return path
+
+
+@dataclass(frozen=True, eq=False)
+class Halve:
+    """Parts of a level of a pyramid made of the level before: every second pixel of Y and X."""
+
+    finer: Any
+    coarser: Any
+
+    def __call__(self, box: tuple[slice, ...]) -> dict[str, NDArray[Any]]:
+        """Write one part."""
+        self.coarser[box] = _Halved(self.finer)[box]
+        return {}
+
+
+def _levels(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    axes: str,
+    sizes: _Sizes,
+    metadata: dict[str, Any],
+    side: int | None = None,
+    depth: int = 16,
+) -> list[Any]:
+    """Empty levels of an OME-Zarr 0.5; each is for every second pixel of the one before in Y and X.
 
     `metadata`: the image's name, and what else stands beside the pyramid.
     """
@@ -260,31 +345,36 @@ def _write_zarr(
     ahead = [interval_s or 1.0 if a == "T" else 1.0 for a in axes if a in "TC"]
     group = zarr.open_group(str(path), mode="w", zarr_format=3)
     levels: list[dict[str, Any]] = []
-    source, factor = data, 1
+    arrays, factor = [], 1
+    largest = {"T": 1, "C": 1, "Z": min(depth, side or depth), "Y": min(512, side or 512), "X": min(512, side or 512)}
     while True:
-        largest = {"T": 1, "C": 1, "Z": 16, "Y": 512, "X": 512}
-        chunks = tuple(min(n, largest[a]) for n, a in zip(source.shape, axes, strict=True))
-        array = group.create_array(
-            str(len(levels)), shape=tuple(source.shape), dtype=dtype, chunks=chunks, dimension_names=list(axes.lower())
+        chunks = tuple(min(n, largest[a]) for n, a in zip(shape, axes, strict=True))
+        arrays.append(
+            group.create_array(
+                str(len(levels)), shape=shape, dtype=dtype, chunks=chunks, dimension_names=list(axes.lower())
+            )
         )
-        for box, part in _blocks(source):
-            array[box] = part.astype(dtype)
         scale = ahead + [float(s) for s in size[:-2]] + [float(s) * factor for s in size[-2:]]
         levels.append({"path": str(len(levels)), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
-        if max(source.shape[-2:]) <= _SMALLEST:
+        if max(shape[-2:]) <= _SMALLEST:
             break
-        source, factor = _Halved(array), factor * 2
-    unit = {"unit": "micrometer"} if spacing_um else {}
-    others = {
-        "C": {"name": "c", "type": "channel"},
-        "T": {"name": "t", "type": "time", **({"unit": "second"} if interval_s else {})},
-    }
-    kinds: list[Any] = [others.get(a, {"name": a.lower(), "type": "space", **unit}) for a in axes]
+        shape, factor = (*shape[:-2], *(-(-n // 2) for n in shape[-2:])), factor * 2
     group.attrs["ome"] = {
         "version": "0.5",
-        "multiscales": [{"name": metadata["name"], "axes": kinds, "datasets": levels}],
+        "multiscales": [{"name": metadata["name"], "axes": _axes_in_words(axes, sizes), "datasets": levels}],
         **{key: value for key, value in metadata.items() if key != "name"},
     }
+    return arrays
+
+
+def _axes_in_words(axes: str, sizes: _Sizes) -> list[Any]:
+    """Axes as OME-Zarr has them, with their units."""
+    unit = {"unit": "micrometer"} if sizes[0] else {}
+    others = {
+        "C": {"name": "c", "type": "channel"},
+        "T": {"name": "t", "type": "time", **({"unit": "second"} if sizes[1] else {})},
+    }
+    return [others.get(a, {"name": a.lower(), "type": "space", **unit}) for a in axes]
 
 
 def _label_metadata(path: Path, classes: Sequence[str], source: Path | None) -> dict[str, Any]:

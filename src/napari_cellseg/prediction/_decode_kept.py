@@ -14,8 +14,9 @@ from .._types import Span
 from ..errors import CellsegError
 from ..events import Decoded, Predicted, Stopped
 from ..matching import join_planes
-from ..targets import BLOCK, DecodingStopped, Target, decode_into
-from ._store import Blend
+from ..parts import Parts, WorkStopped
+from ..targets import BLOCK, Target, decode_into
+from ._store import Blend, Readable
 
 CONTEXT = 96
 """Pixels around the visible field that are decoded with it, so that objects on its border are whole."""
@@ -43,7 +44,7 @@ def decode_again(
     """
     try:
         return _decoded(path, target, name, field, models, stop)
-    except DecodingStopped:
+    except WorkStopped:
         return Stopped("cancelled")
     except (RuntimeError, KeyError, OSError, ValueError) as error:  # what damaged files make zarr raise
         raise CellsegError("The kept probabilities cannot be read.", "Press Predict once more.") from error
@@ -61,7 +62,7 @@ def _decoded(
     origin, flat = attributes["origin"], "Z" not in attributes["axes"]
     options: dict[str, Any] = {
         "spacing": tuple(attributes["spacing"]) or None, "planar": attributes["planar"], "radius": attributes["radius"],
-        "ease": attributes.get("ease", 1.0), "stop": stop,
+        "ease": attributes.get("ease", 1.0), "way": Parts(stop),
     }  # fmt: skip
     if not field:
         labels = np.zeros(blend.shape, np.uint32)
@@ -88,7 +89,9 @@ def _decoded(
     return Decoded(name, box[1:] if flat else box, labels[0] if flat else labels, objects, time.monotonic() - start)
 
 
-def decode_joined(target: Target, blend: Blend, labels: Any, join_overlap: float, **options: Any) -> int:
+def decode_joined(
+    target: Target, blend: Readable, labels: Any, join_overlap: float, *, way: Parts | None = None, **options: Any
+) -> int:
     """Decode a whole blend into `labels`, and join objects of neighbouring slices; `options` as of `decode_into`.
 
     Blocks that do not fit into memory are made smaller, which changes no label.
@@ -98,10 +101,13 @@ def decode_joined(target: Target, blend: Blend, labels: Any, join_overlap: float
     CellsegError
         When there is not even memory for small ones.
     """
-    voxels = BLOCK
+    way = way or Parts()
+    joins = options.get("planar", False) and blend.shape[0] > 1 and target.instances
+    apart = way.sheet(labels) if joins else labels
+    voxels = way.voxels or BLOCK
     while True:
         try:
-            n = decode_into(target, blend.read, blend.shape, labels, voxels=voxels, **options)
+            n = decode_into(target, blend.read, blend.shape, apart, voxels=voxels, way=way, **options)
             break
         except MemoryError as error:
             if voxels <= SMALLEST:
@@ -110,9 +116,7 @@ def decode_joined(target: Target, blend: Blend, labels: Any, join_overlap: float
                     "Close other programs, or predict the visible field only.",
                 ) from error
             voxels //= 4
-    if options["planar"] and blend.shape[0] > 1 and target.instances:
-        n = join_planes(labels, n, join_overlap)
-    return n
+    return join_planes(apart, n, join_overlap, out=labels, way=way) if joins else n
 
 
 def _open(path: Path, target: Target) -> tuple[Blend, dict[str, Any]]:

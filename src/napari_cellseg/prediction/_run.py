@@ -26,15 +26,16 @@ from ..config import Predict
 from ..errors import CellsegError
 from ..events import Event, Notice, Planned, Predicted, Stopped, TileDone
 from ..images import Image
+from ..parts import Parts, WorkStopped
 from ..preprocess import Processed
 from ..probabilities import entropy
-from ..targets import DecodingStopped, Target, decode_into, typical_radius
+from ..targets import Target, decode_into, typical_radius
 from ..zoom import Zoom
 from ._decode_kept import decode_joined
 from ._plan import Plan, make_plan
 from ._predictor import Predictor
 from ._size import checked_size
-from ._store import Blend, OnlyPlane, allocate, chunk_shape, make_zarr
+from ._store import Blend, OnlyPlane, Readable, allocate, chunk_shape, make_zarr
 from ._tiles import Queue, Tile
 from ._tiles import Span as Extent
 
@@ -64,6 +65,8 @@ class Request:
         Whether somebody watches: tiles come with provisional labels, after a glimpse at the centre of view.
     size
         Diameter of typical objects (pixels); 0: estimated, where a model wants to know it.
+    plan
+        A plan that was made before, to which processes that share the work keep.
     """
 
     options: Predict | None = None
@@ -73,6 +76,7 @@ class Request:
     keep: bool = False
     show: bool = True
     size: float = 0.0
+    plan: Plan | None = None
 
 
 def predict(
@@ -109,7 +113,7 @@ def predict(
         When the image does not fit the models, or the models each other.
     """
     together = [models] if isinstance(models, Predictor) else list(models)
-    run = _Run(image, together, name, request or Request(), look)
+    run = Run(image, together, name, request or Request(), look)
     yield run.planned()
     yield from run.tiles(stop)
     for model in run.models:
@@ -119,17 +123,17 @@ def predict(
         return
     try:
         yield run.result(stop)
-    except DecodingStopped:
+    except WorkStopped:
         yield Stopped("cancelled")
 
 
 def plan_for(image: Image, models: Sequence[Predictor], name: str, request: Request) -> Planned:
     """What a prediction will take, without doing it."""
-    return _Run(image, list(models), name, request, lambda: None).planned()
+    return Run(image, list(models), name, request, lambda: None).planned()
 
 
 @dataclass
-class _Run:
+class Run:
     image: Image
     models: list[Predictor]
     name: str
@@ -157,9 +161,9 @@ class _Run:
         self.shape: Shape = tuple(b - a for a, b in span)  # type: ignore[assignment]
         options = self.options.model_copy(update={"mode": self._mode()})
         self.zooms = self._zooms()
-        self.plan = make_plan(self.models, self.shape, options, self._stretch(), self.zooms)
+        self.plan = self.request.plan or make_plan(self.models, self.shape, options, self._stretch(), self.zooms)
         self._check_views()
-        self.queue = Queue(self.plan.tiles, (max(self.plan.side[1:]) / 3.0, 1.0, 1.0))
+        self.views = [Processed(m.config.recipe, self.pixels) for m in self.models]
         self.blend: Blend | None = None
         self.spread: Blend | None = None
 
@@ -223,7 +227,7 @@ class _Run:
                 return
             chosen = self.queue.take(self.plan.batch, self._centre())
             batch = [self.plan.tiles[i] for i in chosen]
-            for index, tile, values in zip(chosen, batch, self._values(batch), strict=True):
+            for index, tile, values in zip(chosen, batch, self.values(batch), strict=True):
                 self._add(tile, values)
                 self.queue.finish(index)
                 yield self._shown(tile)
@@ -243,14 +247,14 @@ class _Run:
         planar = self.plan.planar
         labels = allocate(self.shape, "uint32", None if self.plan.in_memory else folder, "labels.zarr", planar)
         chunk = None if self.plan.in_memory else chunk_shape(self.shape, planar)
-        radius = self._radius()
+        radius = self.radius(self.blend)
         n = decode_joined(
             self.target, self.blend, labels, self.options.join_overlap,
-            spacing=self.spacing, planar=planar, chunk=chunk, radius=radius, ease=self._ease(), stop=stop,
+            spacing=self.spacing, planar=planar, chunk=chunk, radius=radius, ease=self.ease, way=Parts(stop),
         )  # fmt: skip
         box = tuple((o, o + n) for o, n in zip(self.origin, self.shape, strict=True))
         flat = self.flat
-        store = self._keep(radius) if self.request.keep else ""
+        store = self._kept(radius) if self.request.keep else ""
         maps = self._maps()
         together, seconds = "+".join(m.id for m in self.models), time.monotonic() - self.start
         uncertainty, disagreement = (m if m is None or not flat else m[0] for m in maps)
@@ -292,12 +296,12 @@ class _Run:
 
     def _open(self) -> None:
         """Allocate what tiles are added to; needs a folder only for what is larger than memory."""
+        self.queue = Queue(self.plan.tiles, (max(self.plan.side[1:]) / 3.0, 1.0, 1.0))
         if not self.plan.in_memory and self.request.folder is None:
             raise CellsegError(
                 "The result is larger than what is kept in memory.", "Predict in a project, or give a folder (--out)."
             )
         folder = None if self.plan.in_memory else self.request.folder
-        self.views = [Processed(m.config.recipe, self.pixels) for m in self.models]
         planar, channels = self.plan.planar, self.plan.channels
         shape = (self.plan.n_channels, *self.shape)
         self.blend = Blend(allocate(shape, "uint16", folder, PART, planar), channels)
@@ -317,7 +321,7 @@ class _Run:
         given = given if len(given) == 3 else (0.0, *given)
         return tuple(g - o for g, o in zip(given, self.origin, strict=True))
 
-    def _values(self, batch: list[Tile]) -> list[tuple[Float, Float | None]]:
+    def values(self, batch: list[Tile]) -> list[tuple[Float, Float | None]]:
         """Probabilities (K, z, y, x) of tiles of one shape, and how far models disagree (1, z, y, x)."""
         per_model = []
         for model, view, zoom in zip(self.models, self.views, self.zooms, strict=True):
@@ -370,7 +374,7 @@ class _Run:
         if self.first.dimensions == 3:
             return  # a slice of a volume says little
         spans = tuple(Extent(s.start, s.stop) for s in box)
-        (values, _), *_ = self._values([Tile((spans[0], spans[1], spans[2]), 0)])
+        (values, _), *_ = self.values([Tile((spans[0], spans[1], spans[2]), 0)])
         yield self._tile_done((box[0], box[1], box[2]), values, 0, len(self.plan.tiles))
 
     def _tile_done(self, box: Box, probabilities: Float, done: int, total: int) -> TileDone:
@@ -380,7 +384,7 @@ class _Run:
         labels = np.zeros(shape, np.uint32)
         decode_into(
             self.target, lambda b: probabilities[(slice(None), *b)], shape, labels, spacing=spacing, planar=planar,
-            ease=self._ease(),
+            ease=self.ease,
         )  # fmt: skip
         doubt = entropy(probabilities, self.target.exclusive) if self.options.uncertainty else None
         span = tuple((s.start + o, s.stop + o) for s, o in zip(box, self.origin, strict=True))
@@ -389,15 +393,16 @@ class _Run:
             labels, span, doubt = labels[0], span[1:], None if doubt is None else doubt[0]
         return TileDone(self.name, span, labels, done, total, seconds, doubt)
 
-    def _ease(self) -> float:
+    @property
+    def ease(self) -> float:
         """Along three axes, the mean is low where only some views see an object."""
         return self.options.ease if len(self.plan.axes) > 1 else 1.0
 
-    def _radius(self) -> float:
-        assert self.blend is not None
+    def radius(self, blend: Readable) -> float:
+        """Typical radius of the objects, where the target asks for it."""
         if not self.target.instances:
             return 0.0
-        return typical_radius(self.target, self.blend.read, self.shape, spacing=self.spacing, planar=self.plan.planar)
+        return typical_radius(self.target, blend.read, self.shape, spacing=self.spacing, planar=self.plan.planar)
 
     def _maps(self) -> tuple[Any, Any]:
         """Uncertainty and disagreement of the whole result as uint8, where asked for and small enough."""
@@ -409,25 +414,38 @@ class _Run:
             return doubt, None
         return doubt, np.rint(self.spread.read(whole)[0] * 255).astype(np.uint8)
 
-    def _keep(self, radius: float) -> str:
-        """Leave the probabilities in the folder, with what decoding them again needs."""
+    def _kept(self, radius: float) -> str:
+        """Leave the probabilities in the folder."""
         if self.request.folder is None or self.blend is None:
             return ""
-        part, path = self.request.folder / PART, self.request.folder / "probabilities.zarr"
-        data = self.blend.data
+        part, data = self.request.folder / PART, self.blend.data
         if isinstance(data, np.ndarray):
             stored = make_zarr(part, data.shape, "uint16", self.plan.planar)
             stored[:] = data
             data = stored
+        return self.keep(data, part, radius)
+
+    def keep(self, data: Any, part: Path, radius: float) -> str:
+        """Give finished probabilities their name in the folder, with what decoding them again needs; returns that.
+
+        Parameters
+        ----------
+        data
+            Zarr (K, Z, Y, X) uint16, which lies at `part`.
+        """
+        if self.request.folder is None:
+            return ""
+        path = self.request.folder / "probabilities.zarr"
         data.attrs.update(
             {
                 "models": [m.id for m in self.models], "target": self.target.kind, "planar": self.plan.planar,
                 "radius": radius, "spacing": list(self.spacing or ()), "origin": list(self.origin),
                 "axes": self.image.spatial_axes, "join_overlap": self.options.join_overlap,
-                "ease": self._ease(),
+                "ease": self.ease,
             }
         )  # fmt: skip
         shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.rename(path)
         return str(path)
 

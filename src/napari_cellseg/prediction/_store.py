@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import zarr
@@ -23,6 +23,19 @@ Channels = Mapping[int | None, tuple[int, ...]]
 """For every pass, by its axis: which channels of the whole those of its tiles are."""
 IN_MEMORY = 600_000_000
 """Results up to this many bytes stay in memory."""
+
+
+class Readable(Protocol):
+    """Finished probabilities, read in parts."""
+
+    @property
+    def shape(self) -> Shape:
+        """(Z, Y, X)."""
+        ...
+
+    def read(self, box: Box) -> Float:
+        """Probabilities (K, z, y, x) float32 in [0, 1]."""
+        ...
 
 
 class Blend:

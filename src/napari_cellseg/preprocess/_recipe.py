@@ -99,6 +99,17 @@ class Processed:
         self._known |= {key: value for key, value in other._known.items() if key[0] <= same}
         self._last |= {key: value for key, value in other._last.items() if key <= same}
 
+    def known(self) -> dict[tuple[int, int], Any]:
+        """What steps know of the whole image, which takes a look at all of it; planes are left out."""
+        for n, step in enumerate(self._steps, start=1):
+            if step.needs.startswith("image"):
+                self._fitted(n, -1)
+        return {key: value for key, value in self._known.items() if key[1] < 0}
+
+    def know(self, known: dict[tuple[int, int], Any]) -> None:
+        """Take over what another process has found out about the same image with the same recipe."""
+        self._known |= known
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _stage(self, n: int, box: Box) -> Pixels:

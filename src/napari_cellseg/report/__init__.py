@@ -5,6 +5,7 @@ Data flow of the report: project folder -> `tell` -> `Story`, plain values -> cu
 
 from __future__ import annotations
 
+from ._batch import write_batch
 from ._cycles import CYCLE_COLUMNS, CycleTold, cycle_rows, sentence, told_cycles
 from ._dynamics import ModelRow, folders_of, model_row, model_rows, models_markdown, shown, write_model_rows
 from ._effort import Action, Effort, actions, summed
@@ -47,6 +48,7 @@ __all__ = [
     "summed",
     "tell",
     "told_cycles",
+    "write_batch",
     "write_csv",
     "write_model_rows",
     "write_page",

@@ -18,7 +18,7 @@ from ._methods import methods
 from ._plots import accuracy_plot, correction_plot
 from ._story import MEASURED, Story, Stretch, measured_against
 
-_STYLE = """
+STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1a202c;max-width:1000px;margin:2em auto;padding:0 1.2em}
 h1{font-size:1.7em;margin-bottom:0}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #cbd5e0}
 table{border-collapse:collapse;margin:.8em 0}td,th{padding:.25em .8em;border-bottom:1px solid #e2e8f0;text-align:left}
@@ -63,7 +63,7 @@ def page(story: Story, cases: Sequence[Case] = (), measured: Sequence[Case] = ()
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} - report</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
 
 

@@ -19,7 +19,7 @@ from ._flows import Flows
 from ._instances import Boundary, Distance
 from ._rays import Rays
 from ._semantic import ClassTarget, Foreground, Semantic
-from ._watershed import BLOCK, DecodingStopped, blocks
+from ._watershed import BLOCK, Renumber, blocks
 
 Target = Annotated[Distance | Boundary | Flows | Rays | Semantic | Foreground, Field(discriminator="kind")]
 TARGETS: tuple[type[TargetBase], ...] = members(Target)
@@ -35,12 +35,12 @@ __all__ = [
     "TARGETS",
     "Boundary",
     "ClassTarget",
-    "DecodingStopped",
     "Distance",
     "Flows",
     "Foreground",
     "Rays",
     "Read",
+    "Renumber",
     "Semantic",
     "Target",
     "TargetBase",

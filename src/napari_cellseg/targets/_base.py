@@ -12,6 +12,7 @@ from pydantic import Field
 from .._types import Box3 as Box
 from .._types import Float, Labels, Spacing
 from .._types import Shape3 as Shape
+from ..parts import Parts
 from ..settings import Settings
 from ._common import anisotropy
 
@@ -95,8 +96,6 @@ class Reading:
         Every plane for itself.
     parts
         Boxes that cover the image, in raster order.
-    stop
-        Asked before every part.
     """
 
     read: Read
@@ -104,7 +103,6 @@ class Reading:
     spacing: Spacing
     planar: bool
     parts: list[Box]
-    stop: Callable[[], bool]
 
     @property
     def sides(self) -> tuple[float, float, float]:
@@ -117,11 +115,11 @@ class Finding(TargetBase):
     """A target that finds objects in its own way."""
 
     @abstractmethod
-    def find(self, image: Reading, out: Any) -> Lookup:
-        """Write provisional numbers into `out`, (Z, Y, X) uint32, and return what turns them into labels.
+    def find(self, image: Reading, out: Any, way: Parts) -> Lookup:
+        """Write provisional numbers into a sheet like `out`, (Z, Y, X) uint32; return what turns them into labels.
 
         Raises
         ------
-        DecodingStopped
-            When the image's `stop` answers True; `out` is then unfinished.
+        WorkStopped
+            When somebody wished to stop; the sheet, which may be `out`, is then unfinished.
         """

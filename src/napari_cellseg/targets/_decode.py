@@ -7,7 +7,7 @@ does not depend on the blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -18,11 +18,12 @@ from .._types import Box3 as Box
 from .._types import Float, Labels, Spacing
 from .._types import Shape3 as Shape
 from ..boxes import grown, relative
+from ..parts import Answer, Parts
 from ._base import Finding, Read, Reading, TargetBase
 from ._common import radii
 from ._instances import InstanceTarget
 from ._semantic import ClassTarget
-from ._watershed import BLOCK, DecodingStopped, blocks, segment
+from ._watershed import BLOCK, blocks, segment
 
 _WINDOW = (32, 512, 512)
 
@@ -49,7 +50,7 @@ def decode_into(
     voxels: int = BLOCK,
     radius: float | None = None,
     ease: float = 1.0,
-    stop: Callable[[], bool] = lambda: False,
+    way: Parts | None = None,
 ) -> int:
     """Decode an image of any size into an array-like (Z, Y, X) uint32; returns the number of objects or classes.
 
@@ -65,33 +66,30 @@ def decode_into(
         Typical radius of the objects (pixels) where it is known, see `typical_radius`.
     ease
         Objects begin at this share of the threshold, see `TargetBase.eased`.
-    stop
-        Asked before every block; raises `DecodingStopped` where it answers True.
+    way
+        How blocks are worked through; raises `WorkStopped` where it is stopped.
     """
+    way = way or Parts()
     if isinstance(target, ClassTarget):
-        return _decode_classes(target, read, shape, out, voxels, stop)
+        planes = chunk[0] if chunk else 1
+        groups = [slice(z, min(shape[0], z + planes)) for z in range(0, shape[0], planes)]
+        found = way.each(_Classes(target, read, shape, out, voxels), groups, "classes")
+        return max((int(answer["top"]) for answer in found), default=0)
     target = target.eased(ease)
     many = max(target.channels(1, 2 if planar else 3) // 4, 1)
     parts = blocks(shape, planar, chunk, max(voxels // many, 1))
     if isinstance(target, Finding):
-        lookup = target.find(Reading(read, shape, spacing, planar, parts, stop), out)
-        lookup.write(out, parts)
+        lookup = target.find(Reading(read, shape, spacing, planar, parts), out, way)
+        lookup.write(out, way)
         return lookup.n_objects
     if not isinstance(target, InstanceTarget):
         raise TypeError(f"{type(target).__name__} is a target neither of objects nor of classes.")
     radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
     hills = _Hills(target, read, shape, spacing, planar, radius)
     lookup = segment(
-        hills.window,
-        shape,
-        out,
-        prominence=target.rise,
-        min_size=target.min_size,
-        planar=planar,
-        parts=parts,
-        stop=stop,
-    )
-    lookup.write(out, parts)
+        hills.window, shape, out, prominence=target.rise, min_size=target.min_size, planar=planar, parts=parts, way=way
+    )  # fmt: skip
+    lookup.write(out, way)
     return lookup.n_objects
 
 
@@ -143,22 +141,26 @@ class _Hills:
         return height, mask
 
 
-def _decode_classes(
-    target: ClassTarget, read: Read, shape: Shape, out: Any, voxels: int, stop: Callable[[], bool]
-) -> int:
-    """The class of each voxel, cleaned plane by plane."""
-    top = 0
-    for z in range(shape[0]):
-        if stop():
-            raise DecodingStopped
-        plane = np.zeros(shape[1:], np.uint8)
-        for box in blocks((1, *shape[1:]), True, None, voxels):
-            part = read((slice(z, z + 1), *box[1:]))
-            plane[box[1:]] = target.pick(part[:, 0])
-        plane = target.clean(plane)
-        out[z : z + 1] = plane[None].astype(np.uint32)
-        top = max(top, int(plane.max(initial=0)))
-    return top
+@dataclass(frozen=True, eq=False)
+class _Classes:
+    """The class of each voxel of some planes, cleaned plane by plane; says the highest class."""
+
+    target: ClassTarget
+    read: Read
+    shape: Shape
+    out: Any
+    voxels: int
+
+    def __call__(self, planes: slice) -> Answer:
+        found = np.zeros((planes.stop - planes.start, *self.shape[1:]), np.uint32)
+        for z in range(planes.start, planes.stop):
+            plane = np.zeros(self.shape[1:], np.uint8)
+            for box in blocks((1, *self.shape[1:]), True, None, self.voxels):
+                part = self.read((slice(z, z + 1), *box[1:]))
+                plane[box[1:]] = self.target.pick(part[:, 0])
+            found[z - planes.start] = self.target.clean(plane)
+        self.out[planes] = found
+        return {"top": np.array(found.max(initial=0))}
 
 
 def _windows(shape: Shape, planar: bool) -> list[Box]:
@@ -186,5 +188,5 @@ def part(height: Float, mask: NDArray[np.bool_], rise: float, min_size: int) -> 
 
     out = np.zeros(shape, np.uint32)
     parts = blocks(shape, False)
-    segment(window, shape, out, prominence=rise, min_size=min_size, parts=parts).write(out, parts)
+    segment(window, shape, out, prominence=rise, min_size=min_size, parts=parts).write(out, Parts())
     return out[0] if height.ndim == 2 else out

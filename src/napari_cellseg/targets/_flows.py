@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,14 +12,17 @@ from pydantic import Field
 from .._types import Box3 as Box
 from .._types import Float, Labels, Spacing
 from ..matching import numbered
+from ..parts import Answer, Parts
 from ._base import Finding, Reading
 from ._common import anisotropy
 from ._gather import gathered
-from ._tally import Tally
-from ._watershed import DecodingStopped, Lookup
+from ._tally import Counted, Tally
+from ._watershed import Lookup, Renumber
 
 if TYPE_CHECKING:
     from torch import nn
+
+Ints = NDArray[np.int64]
 
 
 class Flows(Finding):
@@ -76,54 +80,77 @@ class Flows(Finding):
         """Rows and columns of a plane along Z, Y or X are two of the axes of the volume."""
         return (0, 1, 2, 3)[:channels] if axis is None else (0, *(1 + a for a in range(3) if a != axis))
 
-    def find(self, image: Reading, out: Any) -> Lookup:
+    def find(self, image: Reading, out: Any, way: Parts) -> Lookup:
         """Follow the flows, gather ends, hold every object against its own flows."""
-        number = gathered(lambda box: self._moving(image, box), image, out, self.steps, min(10, self.min_size // 3))
-        tally = Tally(int(number.max(initial=0)), image.shape)
-        for box in image.parts:
-            numbers = number[np.asarray(out[box])]
-            out[box] = numbers
-            tally.add(box, numbers)
-        wrong = np.zeros(len(tally.sizes), bool)
-        for box in image.parts if self.error else ():
-            if image.stop():
-                raise DecodingStopped
-            self._judge(image, out, box, tally, wrong)
-        return tally.lookup(self.min_size, wrong)
+        ends, sheet = way.sheet(out), way.sheet(out)
+        moving = _Moving(self, image)
+        tables, n = gathered(moving, image, ends, (self.steps, min(10, self.min_size // 3)), way)
+        tally, spans = Tally(n, image.shape), []
+        items = [(box, 0, table) for box, table in zip(image.parts, tables, strict=True)]
+        for found in way.each(Counted(ends, sheet), items, "objects"):
+            tally.add(found)
+            spans.append((int(found["ids"][0]), int(found["ids"][-1])) if len(found["ids"]) else (1, 0))
+        wrong = np.zeros(n + 1, bool)
+        asked = [a for box in image.parts if (a := self._asked(box, tally)) is not None] if self.error else []
+        for (_, ids, _), found in zip(asked, way.each(_Judged(moving, sheet), asked, "flow errors"), strict=True):
+            wrong[ids] = found["error"] > self.error
+        labels, n = tally.labels(self.min_size, wrong)
+        last = [(box, low, labels[low : high + 1]) for box, (low, high) in zip(image.parts, spans, strict=True)]
+        return Lookup(sheet, last, n)
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _said(self, image: Reading, box: Box) -> tuple[Float, Float]:
-        """Foreground (z, y, x) and flows (3, z, y, x) in pixels of the plane, 0 across planes that are apart."""
-        values = image.read(box)
-        flows = np.zeros((3, *values.shape[1:]), np.float32)
-        axes = 2 if image.planar or len(values) == 3 else 3
-        flows[3 - axes :] = 2 * values[-axes:] - 1
-        return values[0], flows
-
-    def _moving(self, image: Reading, box: Box) -> tuple[Float, NDArray[np.bool_]]:
-        """Flows in voxels per step, at most one along each axis, and what moves."""
-        foreground, flows = self._said(image, box)
-        mask = foreground > self.threshold
-        sides = np.array(image.sides, np.float32)
-        return flows * mask * (min(1.0, float(sides.min())) / sides)[:, None, None, None], mask
-
-    def _judge(self, image: Reading, out: Any, box: Box, tally: Tally, wrong: NDArray[np.bool_]) -> None:
-        """Mark objects that begin in a part and whose flows are not those of their outline."""
-        from ..kernels.heat import flows
-
+    def _asked(self, box: Box, tally: Tally) -> tuple[Box, Ints, Ints] | None:
+        """Objects that begin in a part: a window that holds them, their numbers and sizes; None without any."""
         corner = [s.start for s in box], [s.stop for s in box]
         here = (tally.low >= corner[0]).all(1) & (tally.low < corner[1]).all(1) & (tally.sizes >= max(self.min_size, 1))
         ids = np.flatnonzero(here)
         if not ids.size:
-            return
+            return None
         low, high = tally.low[ids].min(0).tolist(), tally.high[ids].max(0).tolist()
-        window: Box = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
-        number = np.zeros(len(tally.sizes), np.uint32)
-        number[ids] = np.arange(1, len(ids) + 1)
-        labels = number[np.asarray(out[window])]
+        window = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+        return window, ids, tally.sizes[ids]
+
+
+@dataclass(frozen=True, eq=False)
+class _Moving:
+    """What flows there are in an image."""
+
+    target: Flows
+    image: Reading
+
+    def __call__(self, box: Box) -> tuple[Float, NDArray[np.bool_]]:
+        """Flows in voxels per step, at most one along each axis, and what moves."""
+        foreground, flows = self.said(box)
+        mask = foreground > self.target.threshold
+        sides = np.array(self.image.sides, np.float32)
+        return flows * mask * (min(1.0, float(sides.min())) / sides)[:, None, None, None], mask
+
+    def said(self, box: Box) -> tuple[Float, Float]:
+        """Foreground (z, y, x) and flows (3, z, y, x) in pixels of the plane, 0 across planes that are apart."""
+        values = self.image.read(box)
+        flows = np.zeros((3, *values.shape[1:]), np.float32)
+        axes = 2 if self.image.planar or len(values) == 3 else 3
+        flows[3 - axes :] = 2 * values[-axes:] - 1
+        return values[0], flows
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """How far the flows of objects are from those of their outlines (mean square)."""
+
+    moving: _Moving
+    sheet: Any
+
+    def __call__(self, item: tuple[Box, Ints, Ints]) -> Answer:
+        from ..kernels.heat import flows
+
+        window, ids, sizes = item
+        number = np.zeros(int(ids[-1] - ids[0]) + 1, np.uint32)
+        number[ids - ids[0]] = np.arange(1, len(ids) + 1)
+        labels = Renumber(self.sheet, None).numbers((window, int(ids[0]), number))
+        image = self.moving.image
         flat = image.planar or image.shape[0] == 1
-        differs = ((flows(labels, image.sides, flat) - self._said(image, window)[1]) ** 2).sum(0)
+        differs = ((flows(labels, image.sides, flat) - self.moving.said(window)[1]) ** 2).sum(0)
         inside = labels > 0
-        mean = np.bincount(labels[inside], differs[inside], len(ids) + 1)[1:] / tally.sizes[ids]
-        wrong[ids] = mean > self.error
+        return {"error": np.bincount(labels[inside], differs[inside], len(ids) + 1)[1:] / sizes}

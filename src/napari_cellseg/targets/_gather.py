@@ -7,6 +7,7 @@ object, and takes what ends round it where more than two do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,52 +16,62 @@ from numpy.typing import NDArray
 from .._types import Box3 as Box
 from .._types import Float
 from ..boxes import grown, relative
+from ..parts import Answer, Parts
 from ._base import Reading
-from ._watershed import DecodingStopped
 
 Ints = NDArray[np.int64]
+Moving = Callable[[Box], tuple[Float, NDArray[np.bool_]]]
 ROUNDS = 5
 """So many voxels round a place belong to it."""
 
 
 def gathered(
-    moving: Callable[[Box], tuple[Float, NDArray[np.bool_]]], image: Reading, out: Any, steps: int, least: int
-) -> NDArray[np.uint32]:
-    """Write a number for each end into `out`, and return the object of each number; 0 is none.
+    moving: Moving, image: Reading, out: Any, limits: tuple[int, int], way: Parts
+) -> tuple[list[NDArray[np.uint32]], int]:
+    """Write a number for each end into `out`; return the objects of the numbers of each part, and how many there are.
 
     Parameters
     ----------
     moving
         Flows (3, z, y, x) in voxels per step of a box, and which voxels move.
-    least
-        Objects have more ends in their place than this.
+    limits
+        Steps that voxels go at most; objects have more ends in their place than the second.
     """
-    from ..kernels.follow import ends
+    steps, least = limits
+    found = list(way.each(_Ends(moving, image, out, steps), image.parts, "flows"))
+    places, lengths = [f["where"] for f in found], [len(f["where"]) for f in found]
+    where, same = np.unique(np.concatenate(places), return_inverse=True)
+    total = np.bincount(same, np.concatenate([f["count"] for f in found]), len(where)).astype(np.int64)
+    voxels = np.stack(np.unravel_index(where, image.shape), 1)
+    number = _objects(voxels, total, image.planar, least)[same].astype(np.uint32)
+    parts = np.split(number, np.cumsum(lengths)[:-1])
+    return [np.r_[np.uint32(0), part] for part in parts], int(number.max(initial=0))
 
-    flat = image.planar or image.shape[0] == 1
-    places, counts, base = [], [], 0
-    for box in image.parts:
-        if image.stop():
-            raise DecodingStopped
-        wide = grown(box, (0 if flat else steps, steps, steps), image.shape)
-        flows, mask = moving((wide[0], wide[1], wide[2]))
+
+@dataclass(frozen=True, eq=False)
+class _Ends:
+    """Where the voxels of a part end, numbered for itself in `out`."""
+
+    moving: Moving
+    image: Reading
+    out: Any
+    steps: int
+
+    def __call__(self, box: Box) -> Answer:
+        from ..kernels.follow import ends
+
+        shape, steps = self.image.shape, self.steps
+        flat = self.image.planar or shape[0] == 1
+        wide = grown(box, (0 if flat else steps, steps, steps), shape)
+        flows, mask = self.moving((wide[0], wide[1], wide[2]))
         inner = relative(box, wide)
         paths = ends(flows, mask, np.array([(s.start, s.stop) for s in inner]), steps)
-        at = np.ravel_multi_index(tuple((paths[:, 3:] + [s.start for s in wide]).T), image.shape)
+        at = np.ravel_multi_index(tuple((paths[:, 3:] + [s.start for s in wide]).T), shape)
         where, number, count = np.unique(at, return_inverse=True, return_counts=True)
         part = np.zeros(tuple(s.stop - s.start for s in box), np.uint32)
-        part[mask[inner]] = number + base + 1
-        out[box] = part
-        places.append(where)
-        counts.append(count)
-        base += len(where)
-    if not base:
-        return np.zeros(1, np.uint32)
-    where, same = np.unique(np.concatenate(places), return_inverse=True)
-    total = np.bincount(same, np.concatenate(counts)).astype(np.int64)
-    voxels = np.stack(np.unravel_index(where, image.shape), 1)
-    number = np.concatenate([[0], _objects(voxels, total, image.planar, least)[same]])
-    return np.asarray(number, np.uint32)
+        part[mask[inner]] = number + 1
+        self.out[box] = part
+        return {"where": where, "count": count}
 
 
 def _objects(voxels: Ints, counts: Ints, planar: bool, least: int) -> Ints:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from .._types import Box3 as Box
 from .._types import Float, Labels, Spacing
 from ..boxes import grown
 from ..matching import numbered
+from ..parts import Answer, Parts
 from ._base import Finding, Reading
 from ._common import anisotropy, depth, per_object_max
-from ._tally import Tally
-from ._watershed import DecodingStopped, Lookup
+from ._tally import Tally, measured
+from ._watershed import Lookup
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,45 +103,73 @@ class Rays(Finding):
         values[:, 1:] = lengths / (lengths + np.float32(factor) * (1 - lengths))
         return values
 
-    def find(self, image: Reading, out: Any) -> Lookup:
+    def find(self, image: Reading, out: Any, way: Parts) -> Lookup:
         """Propose objects, choose among those that overlap, draw them."""
-        from ..kernels.rays import between, chosen, paint
+        from ..kernels.rays import between, chosen
 
         rays = between(self.channels(1, 2 if image.planar else 3) - 1, image.planar)
-        found = self._proposed(image, rays)
+        found = self._proposed(image, rays, way)
         found = found.of(chosen(found, rays, image.sides, self.overlap))
-        tally = Tally(len(found.centres), image.shape)
+        tally, sheet = Tally(len(found.centres), image.shape), way.sheet(out)
         low, high = found.centres - found.reach, found.centres + found.reach + 1
-        for box in image.parts:
-            start, stop = [s.start for s in box], [s.stop for s in box]
-            here = np.flatnonzero((low < stop).all(1) & (high > start).all(1))
-            part = np.zeros(tuple(s.stop - s.start for s in box), np.uint32)
-            paint(part, (start[0], start[1], start[2]), found.of(here), rays, image.sides)
-            part = np.r_[0, here + 1].astype(np.uint32)[part]
-            out[box] = part
-            tally.add(box, part)
-        return tally.lookup(self.min_size)
+        near = [
+            np.flatnonzero((low < [s.stop for s in box]).all(1) & (high > [s.start for s in box]).all(1))
+            for box in image.parts
+        ]
+        items = [(box, found.of(here)) for box, here in zip(image.parts, near, strict=True)]
+        numbers = [np.r_[0, here + 1] for here in near]
+        for of, seen in zip(numbers, way.each(_Painted(rays, image.sides, sheet), items, "objects"), strict=True):
+            tally.add({**seen, "ids": of[seen["ids"]]})
+        labels, n = tally.labels(self.min_size)
+        return Lookup(sheet, [(box, 0, labels[of]) for box, of in zip(image.parts, numbers, strict=True)], n)
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _proposed(self, image: Reading, rays: Between) -> Stars:
+    def _proposed(self, image: Reading, rays: Between, way: Parts) -> Stars:
         """Objects where the probability is highest among its neighbours, the most probable first."""
-        from ..kernels.rays import peaks, stars
+        from ..kernels.rays import stars
 
-        centres, sure = [np.zeros((0, 3), np.int64)], [np.zeros(0)]
-        lengths = [np.zeros((0, len(rays.directions)), np.float32)]
-        for box in image.parts:
-            if image.stop():
-                raise DecodingStopped
-            wide = grown(box, (1, 1, 1), image.shape)
-            values = image.read((wide[0], wide[1], wide[2]))
-            rim = [(1 - (b.start - w.start), 1 - (w.stop - b.stop)) for b, w in zip(box, wide, strict=True)]
-            at = np.argwhere(peaks(np.pad(values[0], rim, constant_values=-1), self.threshold, image.planar))
-            z, y, x = (at + [b.start - w.start for b, w in zip(box, wide, strict=True)]).T
-            coded = np.clip(values[1:, z, y, x].T, 0, 0.999)
-            centres.append(at + [s.start for s in box])
-            lengths.append(np.float32(self.scale) * coded / (1 - coded))
-            sure.append(values[0, z, y, x])
-        where = np.concatenate(centres)
-        order = np.lexsort((*where.T[::-1], -np.concatenate(sure)))
-        return stars(where[order], np.concatenate(lengths)[order], rays, image.sides)
+        found = list(way.each(_Peaks(self, image), image.parts, "proposals"))
+        where, lengths, sure = (np.concatenate([f[k] for f in found]) for k in ("centres", "lengths", "sure"))
+        order = np.lexsort((*where.T[::-1], -sure))
+        return stars(where[order], lengths[order], rays, image.sides)
+
+
+@dataclass(frozen=True, eq=False)
+class _Peaks:
+    """Middles of objects in a part, the lengths of their rays, and how sure they are."""
+
+    target: Rays
+    image: Reading
+
+    def __call__(self, box: Box) -> Answer:
+        from ..kernels.rays import peaks
+
+        wide = grown(box, (1, 1, 1), self.image.shape)
+        values = self.image.read((wide[0], wide[1], wide[2]))
+        rim = [(1 - (b.start - w.start), 1 - (w.stop - b.stop)) for b, w in zip(box, wide, strict=True)]
+        padded = np.pad(values[0], rim, constant_values=-1)
+        at = np.argwhere(peaks(padded, self.target.threshold, self.image.planar))
+        z, y, x = (at + [b.start - w.start for b, w in zip(box, wide, strict=True)]).T
+        coded = np.clip(values[1:, z, y, x].T, 0, 0.999)
+        lengths = np.float32(self.target.scale) * coded / (1 - coded)
+        return {"centres": at + [s.start for s in box], "lengths": lengths, "sure": values[0, z, y, x]}
+
+
+@dataclass(frozen=True, eq=False)
+class _Painted:
+    """Objects drawn into a part, numbered in the order in which they are given, and what `measured` says of them."""
+
+    rays: Between
+    sides: tuple[float, float, float]
+    sheet: Any
+
+    def __call__(self, item: tuple[Box, Stars]) -> Answer:
+        from ..kernels.rays import paint
+
+        box, found = item
+        z, y, x = (s.start for s in box)
+        part = np.zeros(tuple(s.stop - s.start for s in box), np.uint32)
+        paint(part, (z, y, x), found, self.rays, self.sides)
+        self.sheet[box] = part
+        return measured(box, part)

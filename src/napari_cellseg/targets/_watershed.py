@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,12 @@ from numpy.typing import NDArray
 from .._types import Box3 as Box
 from .._types import Float
 from .._types import Shape3 as Shape
-
-if TYPE_CHECKING:
-    from ..kernels.landscape import Basins
+from ..parts import Answer, Parts
 
 Landscape = Callable[[Box], tuple[Float, NDArray[np.bool_]]]
 """Box, which may reach over the border of the image, -> height and mask there (False outside the image)."""
 BLOCK = 4_000_000
 """Blocks have about this many voxels."""
-
-
-class DecodingStopped(Exception):
-    """The person does not want the result any more."""
 
 
 def blocks(shape: Shape, planar: bool, chunk: Shape | None = None, voxels: int = BLOCK) -> list[Box]:
@@ -56,48 +50,81 @@ def segment(
     min_size: int,
     planar: bool = False,
     parts: list[Box] | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    way: Parts | None = None,
 ) -> Lookup:
-    """Write provisional region numbers into `out` and return what turns them into labels.
+    """Find basins in every block, join them over the faces of blocks, and return what turns their numbers into labels.
 
     Parameters
     ----------
     out
-        Array-like (Z, Y, X) uint32: numpy or zarr.
+        Array-like (Z, Y, X) uint32: numpy or zarr. Provisional numbers go there, or to a sheet like it.
     planar
         Every plane for itself.
     parts
         Blocks that cover the image; chosen by size where not given.
-    stop
-        Asked before every block.
+    way
+        How blocks are worked through.
 
     Raises
     ------
-    DecodingStopped
-        When `stop` answers True; `out` is then unfinished.
+    WorkStopped
+        When somebody wished to stop; `out` is then unfinished.
     """
-    from ..kernels.landscape import basins
-
-    graph, faces = Graph(shape), Faces()
+    way = way or Parts()
+    graph, faces, sheet, bases = Graph(shape), Faces(), way.sheet(out), []
     # down through the slices first: then only a row of blocks waits for its neighbours, not a whole plane
-    for box in sorted(parts if parts is not None else blocks(shape, planar), key=_column):
-        if stop():
-            raise DecodingStopped
-        height, mask = landscape(tuple(slice(s.start - 1, s.stop + 1) for s in box))  # type: ignore[arg-type]
-        found = basins(height, mask, planar)
-        inner = np.ascontiguousarray(height[1:-1, 1:-1, 1:-1])
-        first = graph.add(found, box, inner, planar)
-        regions = np.where(found.regions > 0, found.regions + np.uint32(first), np.uint32(0)).astype(np.uint32)
-        out[box] = regions
-        for pairs, saddles, same in faces.meet(box, regions, inner, found.leaves, planar):
+    order = sorted(parts if parts is not None else blocks(shape, planar), key=_column)
+    for box, found in zip(order, way.each(_Hollows(landscape, sheet, planar), order, "basins"), strict=True):
+        bases.append(graph.add(found, box))
+        for pairs, saddles, same in faces.meet(box, found, bases[-1], planar):
             graph.keep(pairs, saddles)
             graph.same.append(same)
-    return graph.solve(prominence, min_size)
+    labels, n = graph.solve(prominence, min_size)
+    ends = [*bases[1:], graph.n]
+    tables = [np.r_[np.uint32(0), labels[a + 1 : b + 1]] for a, b in zip(bases, ends, strict=True)]
+    return Lookup(sheet, [(box, 0, table) for box, table in zip(order, tables, strict=True)], n)
+
+
+@dataclass(frozen=True, eq=False)
+class _Hollows:
+    """Basins of a block, numbered for itself in `sheet`, and what of them the neighbours must know."""
+
+    landscape: Landscape
+    sheet: Any
+    planar: bool
+
+    def __call__(self, box: Box) -> Answer:
+        from ..kernels.landscape import OUTWARD, basins
+
+        height, mask = self.landscape(tuple(slice(s.start - 1, s.stop + 1) for s in box))  # type: ignore[arg-type]
+        found = basins(height, mask, self.planar)
+        inner = np.ascontiguousarray(height[1:-1, 1:-1, 1:-1])
+        self.sheet[box] = found.regions
+        pairs, saddles = found.edges(inner, self.planar)
+        answer: dict[str, NDArray[Any]] = {
+            "size": found.sizes, "first": found.firsts, "top": found.tops, "peak": found.peaks,
+            "pairs": pairs.astype(np.uint32), "saddles": saddles,
+        }  # fmt: skip
+        for code, (axis, side) in enumerate(OUTWARD, start=1):
+            if self.planar and axis == 0:
+                continue
+            at: Any = [slice(None)] * 3
+            at[axis] = 0 if side < 0 else -1
+            face = tuple(at)
+            answer |= {
+                f"regions{code}": found.regions[face].ravel().copy(), f"height{code}": inner[face].ravel().copy(),
+                f"across{code}": found.leaves[face].ravel() == code,
+            }  # fmt: skip
+        return answer
 
 
 def _column(box: Box) -> tuple[int, int, int]:
     z, y, x = (s.start for s in box)
     return y, x, z
+
+
+Table = tuple[Box, int, NDArray[np.uint32]]
+"""A part, and the labels of the numbers in it from some number on; 0 stays 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,19 +133,44 @@ class Lookup:
 
     Attributes
     ----------
-    labels
-        (n + 1,) uint32 by provisional number; objects are numbered in raster order.
+    sheet
+        (Z, Y, X) uint32 array-like that holds the numbers.
+    tables
+        For every part its own.
     n_objects
-        How many objects there are.
+        How many objects there are; they are numbered in raster order.
     """
 
-    labels: NDArray[np.uint32]
+    sheet: Any
+    tables: list[Table]
     n_objects: int
 
-    def write(self, out: Any, parts: list[Box]) -> None:
-        """Replace provisional numbers by labels."""
-        for box in parts:
-            out[box] = self.labels[np.asarray(out[box])]
+    def write(self, out: Any, way: Parts) -> None:
+        """Write labels."""
+        way.do(Renumber(self.sheet, out), self.tables, "labels")
+
+
+@dataclass(frozen=True, eq=False)
+class Renumber:
+    """Numbers of a part, replaced by those of its table."""
+
+    source: Any
+    out: Any
+
+    def __call__(self, item: Table) -> Answer:
+        """Write them, and say nothing."""
+        self.out[item[0]] = self.numbers(item)
+        return {}
+
+    def numbers(self, item: Table) -> NDArray[np.uint32]:
+        """(z, y, x) uint32 of the part; 0 for what the table does not hold."""
+        box, low, table = item
+        given = np.asarray(self.source[box])
+        if low == 0:
+            return np.asarray(table[given], np.uint32)
+        padded = np.r_[np.uint32(0), table]
+        inside = (given >= low) & (given - np.uint32(low) < len(table))
+        return np.asarray(padded[np.where(inside, given - np.uint32(low - 1), 0)], np.uint32)
 
 
 class Graph:
@@ -131,7 +183,7 @@ class Graph:
         self.edges: list[tuple[NDArray[np.uint32], Float]] = []
         self.same: list[NDArray[np.int64]] = []
 
-    def add(self, found: Basins, box: Box, height: Float, planar: bool) -> int:
+    def add(self, found: Answer, box: Box) -> int:
         """Take the regions of a block; return the number before its first."""
         base = self.n
         origin, size = [s.start for s in box], [s.stop - s.start for s in box]
@@ -141,23 +193,26 @@ class Graph:
             at = tuple(w + o for w, o in zip(where, origin, strict=True))
             return np.asarray(np.ravel_multi_index(at, self._shape), np.int64)
 
-        for name, values in (
-            ("size", found.sizes), ("first", place(found.firsts)), ("top", place(found.tops)), ("peak", found.peaks)
-        ):  # fmt: skip
-            self._columns[name].append(values)
-        pairs, saddles = found.edges(height, planar)
-        self.keep(pairs + base, saddles)
-        self.n += len(found.sizes)
+        for name in ("size", "first", "top", "peak"):
+            self._columns[name].append(place(found[name]) if name in ("first", "top") else found[name])
+        self.keep(found["pairs"].astype(np.int64) + base, found["saddles"])
+        self.n += len(found["size"])
         return base
 
     def keep(self, pairs: NDArray[np.int64], saddles: Float) -> None:
         """Take edges; there are many of them, so they are kept as small as they can be."""
         self.edges.append((pairs.astype(np.uint32), saddles.astype(np.float32)))
 
-    def solve(self, prominence: float, min_size: int) -> Lookup:
-        """Join what belongs together, let low basins flow away, drop small objects, number the rest."""
+    def solve(self, prominence: float, min_size: int) -> tuple[NDArray[np.uint32], int]:
+        """Join what belongs together, let low basins flow away, drop small objects, number the rest.
+
+        Returns
+        -------
+        tuple
+            The label of every number, (n + 1,), and how many objects there are.
+        """
         if not self.n:
-            return Lookup(np.zeros(1, np.uint32), 0)
+            return np.zeros(1, np.uint32), 0
         size, first, top, peak = (np.concatenate(self._columns[k]) for k in ("size", "first", "top", "peak"))
         same = np.concatenate([*self.same, np.zeros((0, 2), np.int64)]) - 1
         pairs = np.concatenate([p for p, _ in self.edges]) - np.uint32(1)
@@ -172,7 +227,7 @@ class Graph:
         keep = np.flatnonzero(sizes >= max(min_size, 1))
         number = np.zeros(n, np.uint32)
         number[keep[np.argsort(firsts[keep])]] = np.arange(1, keep.size + 1, dtype=np.uint32)
-        return Lookup(np.r_[np.uint32(0), number[group]].astype(np.uint32), int(keep.size))
+        return np.r_[np.uint32(0), number[group]].astype(np.uint32), int(keep.size)
 
 
 @dataclass
@@ -182,7 +237,7 @@ class Faces:
     waiting: dict[Any, Any] = field(default_factory=dict)
 
     def meet(
-        self, box: Box, regions: NDArray[np.uint32], height: Float, leaves: NDArray[np.uint8], planar: bool
+        self, box: Box, found: Answer, base: int, planar: bool
     ) -> Iterator[tuple[NDArray[np.int64], Float, NDArray[np.int64]]]:
         """For every face with a finished neighbour: touching pairs, their saddles, pairs that are the same region."""
         from ..kernels.landscape import OUTWARD, highest
@@ -190,13 +245,8 @@ class Faces:
         for code, (axis, side) in enumerate(OUTWARD, start=1):
             if planar and axis == 0:
                 continue
-            at: Any = [slice(None)] * 3
-            at[axis] = 0 if side < 0 else -1
-            mine = (
-                regions[tuple(at)].ravel().copy(),
-                height[tuple(at)].ravel().copy(),
-                leaves[tuple(at)].ravel() == code,
-            )
+            regions = found[f"regions{code}"].astype(np.int64)
+            mine = np.where(regions > 0, regions + base, 0), found[f"height{code}"], found[f"across{code}"]
             border = box[axis].start if side < 0 else box[axis].stop
             key = (axis, border, *((s.start, s.stop) for a, s in enumerate(box) if a != axis))
             if key not in self.waiting:
@@ -204,7 +254,7 @@ class Faces:
                 continue
             other = self.waiting.pop(key)
             both = (mine[0] > 0) & (other[0] > 0)
-            pairs = np.stack([mine[0][both], other[0][both]], 1).astype(np.int64)
+            pairs = np.stack([mine[0][both], other[0][both]], 1)
             across = (mine[2] | other[2])[both]
             edges, saddles = highest(pairs, np.minimum(mine[1], other[1])[both])
             yield edges, saddles, np.unique(pairs[across], axis=0)
