@@ -5,30 +5,22 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import pickle
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
-from ..events import Event, Failed, Finished, Ready
+from ..events import Failed, Finished, Notice, Ready
+from ._frames import BadFrame
 from ._jobs import Job
-from ._pulse import BEAT, Pulse
+from ._messages import CODEC, Beat, Cancel, Look, Reply, Run
+from ._pulse import Pulse
 
 CALM = {"OPENBLAS_NUM_THREADS": "1"}
 """Unless the person says otherwise: a head's equations are small, and solved by two threads on a busy machine they took
 4 s instead of 0.1, since OpenBLAS's threads wait spinning for each other. torch has threads of its own."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An event and the job it belongs to; job 0 is the engine itself."""
-
-    job: int
-    event: Event
 
 
 class Engine:
@@ -42,7 +34,7 @@ class Engine:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[tuple[int, Reply | None]] = queue.Queue()
-        self._commands: queue.Queue[bytes | None] = queue.Queue()
+        self._commands: queue.Queue[list[memoryview] | None] = queue.Queue()
         self._pulse: Pulse | None = None
         self._replacing = False
         self._log: IO[bytes] | None = None
@@ -73,7 +65,7 @@ class Engine:
         )
         self._generation += 1
         self._commands, self._pulse = queue.Queue(), Pulse(self._process.pid)
-        reads = (self._process.stdout, self._pulse, self._generation)
+        reads = (self._process, self._pulse, self._generation)
         for target, args in ((self._read, reads), (_write, (self._process.stdin, self._commands))):
             threading.Thread(target=target, args=args, daemon=True).start()
 
@@ -82,16 +74,16 @@ class Engine:
         number, self._next = self._next, self._next + 1
         self.start()
         self._open.append(number)
-        self._send(("run", number, job))
+        self._send(Run(number, job))
         return number
 
     def cancel(self, number: int) -> None:
         """Ask a job to end; it does so within a tile or a step and keeps what it has."""
-        self._send(("cancel", number, None))
+        self._send(Cancel(number))
 
     def look(self, number: int, centre: tuple[float, ...]) -> None:
         """Tell a running prediction where the person looks now; what is left is done in that order."""
-        self._send(("look", number, centre))
+        self._send(Look(number, centre))
 
     def poll(self, limit: int = 64) -> list[Reply]:
         """Events that have arrived, oldest first, at most `limit`."""
@@ -142,18 +134,23 @@ class Engine:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _send(self, message: tuple[str, int, Any]) -> None:
+    def _send(self, message: Run | Cancel | Look) -> None:
         if self._process is not None:
-            self._commands.put(pickle.dumps(message, protocol=5))
+            self._commands.put(CODEC.encode(message))
 
-    def _read(self, pipe: io.FileIO, pulse: Pulse, generation: int) -> None:
+    def _read(self, process: subprocess.Popen[bytes], pulse: Pulse, generation: int) -> None:
         """In a thread of its own: move events from the pipe to the queue until the pipe ends."""
-        with io.BufferedReader(pipe) as stream, contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
-            while True:
-                job, event = pickle.load(stream)
-                pulse.beat()
-                if job != BEAT:
-                    self._replies.put((generation, Reply(job, event)))
+        assert isinstance(process.stdout, io.FileIO)
+        with io.BufferedReader(process.stdout) as stream, contextlib.suppress(EOFError, OSError):
+            try:
+                while True:
+                    message = CODEC.read(stream.readinto)
+                    pulse.beat()
+                    if not isinstance(message, Beat):
+                        self._replies.put((generation, message))
+            except BadFrame as error:
+                process.kill()  # nothing after it can be understood
+                self._replies.put((generation, Reply(0, Notice(str(error)))))
         self._replies.put((generation, None))
 
     def _died(self) -> list[Reply]:
@@ -196,10 +193,10 @@ class Engine:
             self._log = None
 
 
-def _write(pipe: io.FileIO, commands: queue.Queue[bytes | None]) -> None:
+def _write(pipe: io.FileIO, commands: queue.Queue[list[memoryview] | None]) -> None:
     """In a thread of its own: put commands into the pipe, however long that takes, and close it at the end."""
     with pipe, contextlib.suppress(OSError, ValueError):  # a dead child is reported by the reader
-        while (data := commands.get()) is not None:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[pipe.write(rest) :]
+        while (frame := commands.get()) is not None:
+            for rest in frame:
+                while rest:
+                    rest = rest[pipe.write(rest) :]

@@ -27,14 +27,14 @@ from ..errors import CellsegError
 from ..events import Event, Notice, Planned, Predicted, Stopped, TileDone
 from ..images import Image
 from ..preprocess import Processed
-from ..probabilities import entropy
+from ..probabilities import OnlyPlane, entropy
 from ..targets import DecodingStopped, Target, decode_into, typical_radius
 from ..zoom import Zoom
 from ._decode_kept import decode_joined
 from ._plan import Plan, make_plan
 from ._predictor import Predictor
 from ._size import checked_size
-from ._store import Blend, OnlyPlane, allocate, chunk_shape, make_zarr
+from ._store import Blend, allocate, chunk_shape, make_zarr
 from ._tiles import Queue, Tile
 from ._tiles import Span as Extent
 
