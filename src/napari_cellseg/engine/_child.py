@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import queue
-import sys
 import threading
 import time
 import traceback
@@ -20,56 +18,36 @@ from ..events import Event, Failed, Finished, Ready
 from ..files import full_disk
 from ..kernels.threads import NETWORKS
 from ..nets.place import processor
+from ..project import Project
 from ._frames import BadFrame
 from ._jobs import Job, run
-from ._messages import CODEC, Beat, Cancel, Look, Reply, Run
-from ._pulse import EVERY_S
+from ._messages import CODEC, Cancel, Look, Picture, Reply, Run
+from ._pictures import Elsewhere
+from ._streams import Speaker, beat, take_streams
 
 
 def main() -> None:
     """Serve jobs one after another until the pipe to the parent closes."""
-    commands, replies = _take_streams()
+    commands, send = take_streams()
     jobs: queue.Queue[tuple[int, Job]] = queue.Queue()
     cancelled: set[int] = set()
     looks: dict[int, tuple[float, ...]] = {}
-    sending = threading.Lock()
-
-    def send(message: Reply | Beat) -> None:
-        frame = CODEC.encode(message)
-        with sending:
-            for part in frame:
-                replies.write(part)
-            replies.flush()
-
-    threading.Thread(target=_beat, args=(send,), daemon=True).start()
-    threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
+    elsewhere = Elsewhere(send)
+    if os.environ.get("CELLSEG_PICTURES"):
+        Project.finder = elsewhere.find
+    threading.Thread(target=beat, args=(send,), daemon=True).start()
+    threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks, elsewhere), daemon=True).start()
     send(Reply(0, _greeting()))
     resting = threading.Event()
     resting.set()
     threading.Thread(target=_prepare, args=(resting,), daemon=True).start()
     while True:
         number, job = jobs.get()
+        elsewhere.job = number
         resting.clear()
         _serve(number, job, cancelled, looks, partial(_tell, send, number))
         if jobs.empty():
             resting.set()
-
-
-def _beat(send: Callable[[Reply | Beat], None]) -> None:
-    """In a thread of its own: tell that this process lives, whatever the others do."""
-    with contextlib.suppress(OSError):  # the parent is gone, which the listener notices
-        while True:
-            send(Beat())
-            time.sleep(EVERY_S)
-
-
-def _take_streams() -> tuple[io.BufferedReader, io.BufferedWriter]:
-    """Keep the pipes for the protocol; whatever prints goes to the log."""
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    if hasattr(os, "nice"):
-        os.nice(5)  # the viewer comes first
-    return os.fdopen(os.dup(sys.stdin.fileno()), "rb"), replies
 
 
 def _greeting() -> Ready:
@@ -144,21 +122,24 @@ def _listen(
     jobs: queue.Queue[tuple[int, Job]],
     cancelled: set[int],
     looks: dict[int, tuple[float, ...]],
+    elsewhere: Elsewhere,
 ) -> None:
     try:
         while True:
-            match CODEC.read(commands.readinto):
+            match message := CODEC.read(commands.readinto):
                 case Run(number, job):
                     jobs.put((number, job))
                 case Look(number, centre):
                     looks[number] = centre
                 case Cancel(number):
                     cancelled.add(number)
+                case Picture():
+                    elsewhere.take(message)
     except (EOFError, OSError, BadFrame):
         os._exit(0)  # the parent is gone: model folders appear whole or not at all, so leaving at once is safe
 
 
-def _tell(send: Callable[[Reply | Beat], None], number: int, event: Event) -> None:
+def _tell(send: Speaker, number: int, event: Event) -> None:
     send(Reply(number, event))
 
 

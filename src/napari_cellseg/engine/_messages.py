@@ -39,6 +39,15 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """Where a picture lies that a job asked for (`PictureWanted`); or, with a reason, that it cannot be had."""
+
+    source: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Reply:
     """An event and the job it belongs to; job 0 is the engine itself."""
 
@@ -53,6 +62,6 @@ class Beat:
 
 EVENTS = tuple(kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event))
 SETTINGS: tuple[type[Settings], ...] = (Config, Predict, *members(Target))
-DOWN: tuple[type[Any], ...] = (Run, Cancel, Look, Asking, *members(Job), *SETTINGS)
+DOWN: tuple[type[Any], ...] = (Run, Cancel, Look, Picture, Asking, *members(Job), *SETTINGS)
 UP: tuple[type[Any], ...] = (Reply, Beat, *EVENTS, *SETTINGS)
 CODEC = Codec(dict.fromkeys((*DOWN, *UP)))
