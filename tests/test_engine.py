@@ -148,6 +148,17 @@ def test_a_stopped_child_is_noticed_blocks_nobody_and_can_be_replaced(engine, pr
     assert engine.pid != stopped
 
 
+def test_what_is_asked_while_a_child_is_replaced_is_done_by_the_next(engine, project):
+    engine.start()
+    wait(engine, lambda e: isinstance(e, Ready))
+    engine.replace()
+    assert engine.ready is None
+    engine.submit(PredictJob(project.path, ("cells",), ("v1",)))
+    failed = [e for e in wait(engine, finished) if isinstance(e, Failed)]
+    assert [e for e in failed if "no model" in e.message] == failed
+    assert not engine.busy
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_stopped_child_does_not_hold_up_the_end(engine):
     engine.start()

@@ -26,6 +26,21 @@ class Ready(Event):
 
 
 @dataclass(frozen=True)
+class Connection(Event):
+    """Whether the engine on another machine can be reached, and what to say of it."""
+
+    up: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class PictureWanted(Event):
+    """A job on another machine needs a picture, by the name that the project's record has for it."""
+
+    source: str
+
+
+@dataclass(frozen=True)
 class Notice(Event):
     """Something a person should know; nothing has failed."""
 

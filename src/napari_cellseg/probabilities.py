@@ -1,4 +1,4 @@
-"""Kept probabilities: how a prediction leaves them in the project's cache, and how anyone reads them. No torch."""
+"""What predictions leave in the project's cache, and how anyone reads it: probabilities, and large labels. No torch."""
 
 from __future__ import annotations
 
@@ -98,3 +98,39 @@ def open_kept(path: Path) -> Kept:
         return Kept(zarr.open_array(str(path), mode="r"))
     except (OSError, ValueError, KeyError, TypeError, zarr.errors.BaseZarrError) as error:
         raise CellsegError("No probabilities are kept for this image.", "Press Predict once more.") from error
+
+
+class OnlyPlane:
+    """The plane of an `array` (1, Y, X), read in parts."""
+
+    def __init__(self, volume: Any) -> None:
+        self.array = volume
+        self.shape: tuple[int, ...] = tuple(volume.shape[1:])
+        self.dtype = volume.dtype
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        return np.asarray(self.array[(0, *(index if isinstance(index, tuple) else (index,)))])
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        return np.asarray(self.array[0], dtype)
+
+
+def stored_at(labels: Any) -> str | None:
+    """The folder of labels that are larger than memory; None of others."""
+    array = labels.array if isinstance(labels, OnlyPlane) else labels
+    root = getattr(getattr(array, "store", None), "root", None)
+    return None if root is None else str(Path(root) / array.path)
+
+
+def open_stored(path: str | Path) -> Any:
+    """Labels that were left in a folder, for reading.
+
+    Raises
+    ------
+    CellsegError
+        When there are none.
+    """
+    try:
+        return zarr.open_array(str(path), mode="r")
+    except (OSError, ValueError, KeyError, TypeError, zarr.errors.BaseZarrError) as error:
+        raise CellsegError(f"There are no labels in {path}.", "Press Predict once more.") from error

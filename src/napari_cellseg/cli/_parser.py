@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         results.report, results.models, results.spot_check, results.review_cycle, results.study, results.simulate,
         results.measure, results.classify, results.cells, results.fucci, results.track, results.carry_on,
         results.describe, results.select, results.augment, _export, results.compare,
-        _history, _compact, _recover, _gui, _demo,
+        _history, _compact, _recover, _gui, _engine, _demo,
     ):  # fmt: skip
         add(verbs)
     return top
@@ -271,6 +271,35 @@ def _recover(verbs: Any) -> None:
 def _gui(verbs: Any) -> None:
     sub = verb(verbs, "gui", "Open napari with the Workbench.")
     sub.add_argument("project", nargs="?", metavar="PROJECT")
+    sub.add_argument("--engine", metavar="HOST:PORT", help="let an engine on another machine compute (see engine)")
+    sub.add_argument("--token", metavar="FILE", help="the token for it (default: engine-token beside your settings)")
+
+
+def _engine(verbs: Any) -> None:
+    sub = verb(
+        verbs, "engine", "Let windows on other machines compute here: gui --engine HOST:PORT there, best through a "
+        "tunnel (ssh -C -L 7700:localhost:7700 THIS-MACHINE). Projects and models stay where the windows are.",
+        "_engine",
+    )  # fmt: skip
+    sub.add_argument(
+        "--listen", metavar="[HOST:]PORT", default="7700",
+        help="where to listen (default: 7700 of this machine alone, for tunnels)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--tokens", metavar="FILE",
+        help="lines NAME TOKEN, which only you can read (default: engine-tokens beside your settings, made if missing)",
+    )  # fmt: skip
+    sub.add_argument("--add", metavar="NAME", help="make a token for a person, show it once, and end")
+    sub.add_argument("--folder", metavar="DIR", help="where copies of what windows need are kept; safe to delete")
+    sub.add_argument(
+        "--map", metavar="THERE=HERE", action="append", default=[], dest="maps",
+        help="pictures under THERE (as windows name them) are read under HERE and not sent; may be given again",
+    )  # fmt: skip
+    sub.add_argument(
+        "--keep", type=positive, default=60, metavar="S",
+        help="seconds that an idle session waits for its window when the connection is lost (default: 60); one that "
+        "computes waits 15 times as long",
+    )  # fmt: skip
 
 
 def _demo(verbs: Any) -> None:

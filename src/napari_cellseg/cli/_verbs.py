@@ -127,5 +127,6 @@ def gui(options: Namespace) -> int:
     """Open napari."""
     from ..gui import launch
 
-    launch(Path(options.project) if options.project else None)
+    token = Path(options.token) if options.token else None
+    launch(Path(options.project) if options.project else None, options.engine, token)
     return DONE

@@ -6,7 +6,7 @@ up. The child survives any job's error, the parent survives any child's death.
 
 from __future__ import annotations
 
-from ._client import Engine, Reply
+from ._client import Engine
 from ._explain import (
     Asking,
     ExplainJob,
@@ -38,6 +38,7 @@ from ._jobs import (
     run,
 )
 from ._live import LiveJob, live_reason
+from ._messages import Reply
 from ._rounds import Keep, decide, judged_better, open_round, record_round, settle_round, unjudged_models
 from ._written import note_predicted, target_of, unpredicted, write_prediction
 

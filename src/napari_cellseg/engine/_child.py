@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import os
-import pickle
 import queue
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
-from typing import Any, BinaryIO
 
 from ..base import DEFAULT, base_models
 from ..errors import CellsegError
@@ -20,52 +18,36 @@ from ..events import Event, Failed, Finished, Ready
 from ..files import full_disk
 from ..kernels.threads import NETWORKS
 from ..nets.place import processor
+from ..project import Project
+from ._frames import BadFrame
 from ._jobs import Job, run
-from ._pulse import BEAT, EVERY_S
+from ._messages import CODEC, Cancel, Look, Picture, Reply, Run
+from ._pictures import Elsewhere
+from ._streams import Speaker, beat, take_streams
 
 
 def main() -> None:
     """Serve jobs one after another until the pipe to the parent closes."""
-    commands, replies = _take_streams()
+    commands, send = take_streams()
     jobs: queue.Queue[tuple[int, Job]] = queue.Queue()
     cancelled: set[int] = set()
     looks: dict[int, tuple[float, ...]] = {}
-    sending = threading.Lock()
-
-    def send(job: int, event: Event | None) -> None:
-        with sending:
-            pickle.dump((job, event), replies, protocol=5)
-            replies.flush()
-
-    threading.Thread(target=_beat, args=(send,), daemon=True).start()
-    threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks), daemon=True).start()
-    send(0, _greeting())
+    elsewhere = Elsewhere(send)
+    if os.environ.get("CELLSEG_PICTURES"):
+        Project.finder = elsewhere.find
+    threading.Thread(target=beat, args=(send,), daemon=True).start()
+    threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks, elsewhere), daemon=True).start()
+    send(Reply(0, _greeting()))
     resting = threading.Event()
     resting.set()
     threading.Thread(target=_prepare, args=(resting,), daemon=True).start()
     while True:
         number, job = jobs.get()
+        elsewhere.job = number
         resting.clear()
-        _serve(number, job, cancelled, looks, send)
+        _serve(number, job, cancelled, looks, partial(_tell, send, number))
         if jobs.empty():
             resting.set()
-
-
-def _beat(send: Callable[[int, None], None]) -> None:
-    """In a thread of its own: tell that this process lives, whatever the others do."""
-    with contextlib.suppress(OSError):  # the parent is gone, which the listener notices
-        while True:
-            send(BEAT, None)
-            time.sleep(EVERY_S)
-
-
-def _take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the pipes for the protocol; whatever prints goes to the log."""
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    if hasattr(os, "nice"):
-        os.nice(5)  # the viewer comes first
-    return sys.stdin.buffer, replies
 
 
 def _greeting() -> Ready:
@@ -136,39 +118,48 @@ def _load_training() -> None:
 
 
 def _listen(
-    commands: BinaryIO,
+    commands: io.BufferedReader,
     jobs: queue.Queue[tuple[int, Job]],
     cancelled: set[int],
     looks: dict[int, tuple[float, ...]],
+    elsewhere: Elsewhere,
 ) -> None:
     try:
         while True:
-            verb, number, what = pickle.load(commands)
-            if verb == "run":
-                jobs.put((number, what))
-            elif verb == "look":
-                looks[number] = what
-            else:
-                cancelled.add(number)
-    except (EOFError, OSError, pickle.UnpicklingError):
+            match message := CODEC.read(commands.readinto):
+                case Run(number, job):
+                    jobs.put((number, job))
+                case Look(number, centre):
+                    looks[number] = centre
+                case Cancel(number):
+                    cancelled.add(number)
+                case Picture():
+                    elsewhere.take(message)
+    except (EOFError, OSError, BadFrame):
         os._exit(0)  # the parent is gone: model folders appear whole or not at all, so leaving at once is safe
 
 
-def _serve(number: int, job: Job, cancelled: set[int], looks: dict[int, tuple[float, ...]], send: Any) -> None:
+def _tell(send: Speaker, number: int, event: Event) -> None:
+    send(Reply(number, event))
+
+
+def _serve(
+    number: int, job: Job, cancelled: set[int], looks: dict[int, tuple[float, ...]], tell: Callable[[Event], None]
+) -> None:
     try:
         with NETWORKS:  # what is prepared beside it may follow a network just now
             for event in run(job, stop=lambda: number in cancelled, look=lambda: looks.get(number)):
-                send(number, event)
+                tell(event)
     except CellsegError as error:
-        send(number, Failed(error.message, error.hint))
+        tell(Failed(error.message, error.hint))
     except OSError as error:
         full = full_disk(error)
-        send(number, Failed(full.message, full.hint) if full else _bug(error))
+        tell(Failed(full.message, full.hint) if full else _bug(error))
     except MemoryError:
-        send(number, Failed("There is not enough memory for this.", "Lower predict.tile or train.batch."))
+        tell(Failed("There is not enough memory for this.", "Lower predict.tile or train.batch."))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: a bug must reach the person
-        send(number, _bug(error))
-    send(number, Finished(number))
+        tell(_bug(error))
+    tell(Finished(number))
 
 
 def _bug(error: Exception) -> Failed:

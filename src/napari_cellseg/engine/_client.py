@@ -5,46 +5,54 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import pickle
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
-from typing import IO, Any
+import uuid
+from pathlib import Path
+from typing import IO
 
-from ..events import Event, Failed, Finished, Ready
+from ..events import Failed, Finished, Notice, Ready
+from ._frames import BadFrame
 from ._jobs import Job
-from ._pulse import BEAT, Pulse
+from ._messages import CODEC, Beat, Cancel, Look, Picture, Reply, Run
+from ._pulse import Pulse
 
 CALM = {"OPENBLAS_NUM_THREADS": "1"}
 """Unless the person says otherwise: a head's equations are small, and solved by two threads on a busy machine they took
 4 s instead of 0.1, since OpenBLAS's threads wait spinning for each other. torch has threads of its own."""
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An event and the job it belongs to; job 0 is the engine itself."""
-
-    job: int
-    event: Event
+Message = Run | Cancel | Look | Picture
+CHILD, BRIDGE = "napari_cellseg.engine._child", "napari_cellseg.engine.remote.bridge"
 
 
 class Engine:
     """One warm child process. All methods return at once and are called from one thread.
+
+    Parameters
+    ----------
+    server
+        ``HOST:PORT`` of an engine on another machine; the child then is the bridge to it (`engine.remote`). "": here.
+    token
+        The file with the token for it; None: where it is looked for (`engine.remote.tokens`).
+    asks
+        Whether the child asks for pictures (`PictureWanted`, `give_picture`), since they lie on another machine.
 
     A reader thread takes events off the pipe and `poll` hands them out; a writer thread puts jobs into the other, since
     a child that is stopped does not empty it. When the child dies, its jobs end with `Failed` and the next `submit`
     starts a new child.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: str = "", token: Path | None = None, *, asks: bool = False) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[tuple[int, Reply | None]] = queue.Queue()
-        self._commands: queue.Queue[bytes | None] = queue.Queue()
+        self._commands: queue.Queue[list[memoryview] | None] = queue.Queue()
         self._pulse: Pulse | None = None
         self._replacing = False
+        self._held: list[Message] = []
         self._log: IO[bytes] | None = None
         self._next = 1
         self._generation = 0
@@ -52,6 +60,8 @@ class Engine:
         self.ready: Ready | None = None
         self.device = "auto"
         """Where a child that is started computes: "auto" or "cpu"."""
+        self.server, self.token = server, token
+        self._asks, self._window = asks, uuid.uuid4().hex
 
     def start(self) -> None:
         """Start the child in the background unless it runs."""
@@ -63,8 +73,13 @@ class Engine:
         environment = CALM | os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
         if self.device != "auto":
             environment["CELLSEG_DEVICE"] = self.device
+        if self.server:
+            environment["CELLSEG_WINDOW"] = self._window
+        if self._asks:
+            environment["CELLSEG_PICTURES"] = "asked for"
+        place = [self.server, str(self.token or "")] if self.server else []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "napari_cellseg.engine._child"],
+            [sys.executable, "-m", BRIDGE if self.server else CHILD, *place],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -73,25 +88,35 @@ class Engine:
         )
         self._generation += 1
         self._commands, self._pulse = queue.Queue(), Pulse(self._process.pid)
-        reads = (self._process.stdout, self._pulse, self._generation)
+        reads = (self._process, self._pulse, self._generation)
         for target, args in ((self._read, reads), (_write, (self._process.stdin, self._commands))):
             threading.Thread(target=target, args=args, daemon=True).start()
 
     def submit(self, job: Job) -> int:
         """Queue a job; returns its number. Its events end with `Finished`."""
         number, self._next = self._next, self._next + 1
-        self.start()
+        if not self._replacing:
+            self.start()
         self._open.append(number)
-        self._send(("run", number, job))
+        self._send(Run(number, job))
         return number
 
     def cancel(self, number: int) -> None:
         """Ask a job to end; it does so within a tile or a step and keeps what it has."""
-        self._send(("cancel", number, None))
+        self._send(Cancel(number))
 
     def look(self, number: int, centre: tuple[float, ...]) -> None:
         """Tell a running prediction where the person looks now; what is left is done in that order."""
-        self._send(("look", number, centre))
+        self._send(Look(number, centre))
+
+    def give_picture(self, source: str, path: str, reason: str) -> None:
+        """Tell a child that asks where a picture lies, or why there is none."""
+        self._send(Picture(source, path, reason))
+
+    def move(self, server: str, token: Path | None = None) -> None:
+        """Compute elsewhere from now on ("": on this machine); what runs ends with `Failed` at a next `poll`."""
+        self.server, self.token = server, token
+        self.replace()
 
     def poll(self, limit: int = 64) -> list[Reply]:
         """Events that have arrived, oldest first, at most `limit`."""
@@ -126,7 +151,7 @@ class Engine:
         if self._process is None:
             self.start()
         else:
-            self._replacing = True
+            self._replacing, self.ready = True, None
             self._process.kill()  # the reader notices
 
     @property
@@ -142,18 +167,25 @@ class Engine:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _send(self, message: tuple[str, int, Any]) -> None:
-        if self._process is not None:
-            self._commands.put(pickle.dumps(message, protocol=5))
+    def _send(self, message: Message) -> None:
+        if self._replacing:
+            self._held.append(message)  # for the one that comes
+        elif self._process is not None:
+            self._commands.put(CODEC.encode(message))
 
-    def _read(self, pipe: io.FileIO, pulse: Pulse, generation: int) -> None:
+    def _read(self, process: subprocess.Popen[bytes], pulse: Pulse, generation: int) -> None:
         """In a thread of its own: move events from the pipe to the queue until the pipe ends."""
-        with io.BufferedReader(pipe) as stream, contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
-            while True:
-                job, event = pickle.load(stream)
-                pulse.beat()
-                if job != BEAT:
-                    self._replies.put((generation, Reply(job, event)))
+        assert isinstance(process.stdout, io.FileIO)
+        with io.BufferedReader(process.stdout) as stream, contextlib.suppress(EOFError, OSError):
+            try:
+                while True:
+                    message = CODEC.read(stream.readinto)
+                    pulse.beat()
+                    if not isinstance(message, Beat):
+                        self._replies.put((generation, message))
+            except BadFrame as error:
+                process.kill()  # nothing after it can be understood
+                self._replies.put((generation, Reply(0, Notice(str(error)))))
         self._replies.put((generation, None))
 
     def _died(self) -> list[Reply]:
@@ -165,11 +197,14 @@ class Engine:
         hint = "Nothing you made is lost. It starts again with the next click; if it ran out of memory, lower the tile."
         ended, self._open = self._open or [0], []
         if self._replacing:
-            self._replacing = False
+            self._replacing, held, self._held = False, self._held, []
+            self._open = [message.number for message in held if isinstance(message, Run)]
             self.start()
+            for message in held:
+                self._send(message)
             text = "The engine was started again, and what it was doing is lost."
             hint = "Nothing you made is lost. Press the button again."
-            ended = [job for job in ended if job]
+            ended = [job for job in ended if job and job not in self._open]
         replies = [Reply(job, Failed(text, hint, tail)) for job in ended]
         return replies + [Reply(job, Finished(job)) for job in ended if job]
 
@@ -196,10 +231,10 @@ class Engine:
             self._log = None
 
 
-def _write(pipe: io.FileIO, commands: queue.Queue[bytes | None]) -> None:
+def _write(pipe: io.FileIO, commands: queue.Queue[list[memoryview] | None]) -> None:
     """In a thread of its own: put commands into the pipe, however long that takes, and close it at the end."""
     with pipe, contextlib.suppress(OSError, ValueError):  # a dead child is reported by the reader
-        while (data := commands.get()) is not None:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[pipe.write(rest) :]
+        while (frame := commands.get()) is not None:
+            for rest in frame:
+                while rest:
+                    rest = rest[pipe.write(rest) :]

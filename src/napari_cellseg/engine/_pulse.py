@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import psutil
 
-BEAT = -1
-"""The job to which a beat belongs."""
 EVERY_S = 1.0
 """Seconds between two beats."""
 PATIENCE_S = 10.0

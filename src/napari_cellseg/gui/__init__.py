@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 
-def launch(project: Path | None = None) -> None:
-    """Open napari with the Workbench, and a project if given; returns when the window is closed."""
+def launch(project: Path | None = None, engine: str | None = None, token: Path | None = None) -> None:
+    """Open napari with the Workbench, and a project if given; returns when the window is closed.
+
+    Parameters
+    ----------
+    engine, token
+        ``HOST:PORT`` of an engine on another machine, and the file with the token for it; None: as the person's
+        preferences say.
+    """
     import napari
 
     viewer = napari.Viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
+    if engine is not None:
+        dock.controller.compute_on(engine, token)
     if project is not None:
         dock.controller.open_project(project)
     napari.run()

@@ -28,14 +28,14 @@ from ..events import Event, Notice, Planned, Predicted, Stopped, TileDone
 from ..images import Image
 from ..parts import Parts, WorkStopped
 from ..preprocess import Processed
-from ..probabilities import entropy
+from ..probabilities import OnlyPlane, entropy
 from ..targets import Target, decode_into, typical_radius
 from ..zoom import Zoom
 from ._decode_kept import decode_joined
 from ._plan import Plan, make_plan
 from ._predictor import Predictor
 from ._size import checked_size
-from ._store import Blend, OnlyPlane, Readable, allocate, chunk_shape, make_zarr
+from ._store import Blend, Readable, allocate, chunk_shape, make_zarr
 from ._tiles import Queue, Tile
 from ._tiles import Span as Extent
 

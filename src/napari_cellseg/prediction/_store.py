@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from .._types import Box3 as Box
 from .._types import Float
@@ -113,21 +112,6 @@ def make_zarr(path: Path, shape: tuple[int, ...], dtype: str, planar: bool) -> A
         return zarr.create_array(str(path), shape=shape, chunks=whole, dtype=dtype, compressors=[codec], fill_value=0)
     except OSError as error:
         raise CellsegError(f"{path} cannot be written: {error}.", "Check the free space and the rights.") from error
-
-
-class OnlyPlane:
-    """The plane of a (1, Y, X) array-like, read in parts."""
-
-    def __init__(self, volume: Any) -> None:
-        self._volume = volume
-        self.shape: tuple[int, ...] = tuple(volume.shape[1:])
-        self.dtype = volume.dtype
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        return np.asarray(self._volume[(0, *(index if isinstance(index, tuple) else (index,)))])
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
-        return np.asarray(self._volume[0], dtype)
 
 
 def chunk_shape(shape: tuple[int, ...], planar: bool) -> Shape:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tomli_w
@@ -52,6 +52,9 @@ class Project:
     notices
         What the person should know of what was found; whoever tells it clears the list.
     """
+
+    finder: ClassVar[Callable[[ImageRecord], Path] | None] = None
+    """Where pictures lie in a process that computes for another machine; elsewhere they lie where records say."""
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path = path
@@ -308,6 +311,8 @@ class Project:
 
     def source(self, record: ImageRecord) -> Path:
         """Where the picture of a record should lie."""
+        if Project.finder is not None:
+            return Project.finder(record)
         return Path(os.path.normpath(self.path.resolve().parent / record.source))
 
     def relocate(self, id: str, path: str | Path) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..._types import Span
 from ...config import Config
 from ...engine import Engine, Reply
+from ...engine.remote.tokens import client_file, keep_token
 from ...errors import CellsegError
 from ...evaluation import Order
 from ...project import Project, new_project
@@ -277,6 +278,16 @@ class Controller(Parts):
         )  # fmt: skip
         if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)
+
+    @report_errors
+    def compute_on(self, server: str, token: Path | None = None, secret: str = "") -> None:
+        """Let an engine on another machine (``HOST:PORT``) compute, or this one ("").
+
+        `token` is the file with the token for it; `secret` is the token itself, which is kept for the next time.
+        """
+        if secret:
+            keep_token(token or client_file(), secret)
+        self.pulse.move(server, token)
 
     def restart_engine(self) -> None:
         """End an engine that does not answer and start a new one; only what it was doing is lost."""

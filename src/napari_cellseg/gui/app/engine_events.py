@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...engine import Reply, record_round
 from ...events import (
+    Connection,
     Event,
     Failed,
     Finished,
@@ -24,7 +25,7 @@ from ...events import (
     TrialStarted,
     Validated,
 )
-from .engine_pulse import engine_line
+from .engine_pulse import EnginePulse, engine_line
 from .project_lists import interrupted_in
 from .projects import Projects
 from .session import Curve, Problem, Progress
@@ -42,14 +43,19 @@ WARM = 10
 class EngineEvents:
     """Turns events into session fields and pieces to write; called in the main thread."""
 
-    def __init__(self, workspace: Workspace, writer: LabelWriter, prediction: Prediction, projects: Projects) -> None:
+    def __init__(
+        self, workspace: Workspace, writer: LabelWriter, prediction: Prediction, projects: Projects, pulse: EnginePulse
+    ) -> None:
         self._ws, self._writer, self._prediction, self._projects = workspace, writer, prediction, projects
+        self._pulse = pulse
 
     def handle(self, reply: Reply) -> None:
         """Take one reply of the engine."""
         event = reply.event
         if isinstance(event, Ready):
             self._ws.session.update(engine=engine_line(self._ws.engine))
+        elif isinstance(event, Connection):
+            self._pulse.connection(event)
         elif isinstance(event, Failed):
             self._failed(reply.job, event)
         elif reply.job == self._ws.job:

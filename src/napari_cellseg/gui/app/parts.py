@@ -93,8 +93,8 @@ class Parts:
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring, self.places, self.cycles = Measuring(ws), PlacesOfTraining(ws), ReviewCycles(ws)
         self.surveys, self.cleaning = SurveysOfData(ws), Cleaning(ws, self.writer)
-        self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
+        self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects, self.pulse)
         self.garbage, self.cell_layers, self.plane = Garbage(), CellLayers(ws), PlaneView(ws)
         self._connect()
         self._watch_viewer()
@@ -181,6 +181,9 @@ class Parts:
         """Warm up the engine, and what the first image needs, in the background, as the person prefers it."""
         if preferences is not None:
             self.projects.author, self.engine.device = preferences.author, preferences.device
+            if preferences.engine:
+                self.engine.server = preferences.engine
+                self.session.update(server=preferences.engine)
             self.projects.in_memory = int(preferences.memory * 1e9)
             self.projects.snapshot_every = preferences.autosave
             self.session.update(live=preferences.live)

@@ -20,6 +20,8 @@ class Preferences:
         Who the history says made an edit; "" for the name of the account.
     device
         Where networks run: "auto" or "cpu".
+    engine
+        ``HOST:PORT`` of an engine on another machine, "" for this one.
     live
         Whether learning after every correction is on when a window opens.
     keys
@@ -39,6 +41,7 @@ class Preferences:
     memory: float = 0.5
     autosave: int = 500
     recent: Path | None = None
+    engine: str = ""
 
 
 def preferences() -> Preferences:
@@ -53,4 +56,5 @@ def preferences() -> Preferences:
     return Preferences(
         str(kept.author).strip(), str(kept.device), bool(kept.live), str(getattr(kept, "keys", plain.keys)),
         float(getattr(kept, "memory", plain.memory)), int(getattr(kept, "autosave", plain.autosave)), recent_file(),
+        str(getattr(kept, "engine", plain.engine)).strip(),
     )  # fmt: skip

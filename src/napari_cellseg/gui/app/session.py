@@ -39,7 +39,7 @@ from .spot_view import SpotState
 from .survey_view import Surveys
 from .track_state import TrackState
 
-Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway"]
+Way = Literal["locate", "save", "recover", "folder", "own project", "add anyway", "here"]
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,8 @@ class Session:
     engine: str = "engine: starting"
     silent: bool = False
     """Whether the engine does not answer."""
+    server: str = ""
+    """The engine on another machine that computes, as HOST:PORT; "" for this one."""
     preview: bool = False
     split: float = 0.0
     """Left of this share of the visible field the preview leaves the image as it is."""

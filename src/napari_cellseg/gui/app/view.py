@@ -103,6 +103,7 @@ def _status(s: Session, running: str) -> dict[str, Any]:
         "remaining": remaining_text(s.progress.remaining) if s.progress else "",
         "engine": s.engine,
         "silent": silence_text(s),
+        "server": s.server,
     }
 
 

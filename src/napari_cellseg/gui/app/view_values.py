@@ -72,6 +72,7 @@ class View:
     """What runs, without numbers; "" while nothing does."""
     engine: str
     silent: str
+    server: str
     models: tuple[Item, ...]
     current_model: str
     counts: str

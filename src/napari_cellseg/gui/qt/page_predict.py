@@ -25,6 +25,7 @@ from ...project import LARGEST
 from ..app.view import View
 from .page import Page, more
 from .panel_drafts import DraftPanel
+from .panel_engine import EnginePanel
 from .settings_form import SettingsForm
 from .widgets import ActionButton, heading, hint, items, row
 
@@ -109,8 +110,9 @@ class PredictPage(Page):
         self.form.addWidget(more("More: tiles, memory, volumes", self.options))
         self.form.addWidget(self.ensemble)
         self.start = self._make_start()
-        self.drafts = DraftPanel(self.controller)
-        self.form.addWidget(more("More: other ways to begin", self.start, self.drafts))
+        self.panels = DraftPanel(self.controller), EnginePanel(self.controller)
+        self.form.addWidget(more("More: other ways to begin", self.start, self.panels[0]))
+        self.form.addWidget(more("More: where it runs", self.panels[1]))
 
     def _make_start(self) -> QWidget:
         """A menu of what a project can start from."""
@@ -135,7 +137,8 @@ class PredictPage(Page):
         self.predict.setText(view.predict_text)
         self.predict.show_control(view.predict)
         self.draft.show_control(view.predict)
-        self.drafts.show_view(view)
+        for panel in self.panels:
+            panel.show_view(view)
         self.draft.setVisible(bool(view.current_model))
         self.start.setEnabled(view.needs_project.enabled and not view.cancel.enabled)
         self.model.setText(

@@ -56,6 +56,7 @@ WAYS: dict[Way, tuple[str, str]] = {
     "folder": ("Choose a folder...", "Make the project there; the pictures stay where they are."),
     "own project": ("Make a project of its own...", "Choose its folder; the open project is closed."),
     "add anyway": ("Add anyway", "Add it to the open project."),
+    "here": ("Use this computer", "Let this computer compute, and not the engine on the other one."),
 }
 """What the button of a way out says, and what it does."""
 

@@ -127,6 +127,8 @@ class Dock(QWidget):
                     self.controller.save_elsewhere(path)
             case "recover":
                 self.controller.recover_project(offer.of[0])
+            case "here":
+                self.controller.compute_on("")
             case "folder" | "own project":
                 folder = QFileDialog.getExistingDirectory(self, "Where should the project folder go?")
                 if folder:
