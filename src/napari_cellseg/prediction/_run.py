@@ -113,7 +113,10 @@ def predict(
         When the image does not fit the models, or the models each other.
     """
     together = [models] if isinstance(models, Predictor) else list(models)
-    run = Run(image, together, name, request or Request(), look)
+    yield from _events(Run(image, together, name, request or Request(), look), stop)
+
+
+def _events(run: Run, stop: Callable[[], bool]) -> Iterator[Event]:
     yield run.planned()
     yield from run.tiles(stop)
     for model in run.models:
@@ -160,10 +163,10 @@ class Run:
         self.origin = tuple(a for a, _ in span)
         self.shape: Shape = tuple(b - a for a, b in span)  # type: ignore[assignment]
         options = self.options.model_copy(update={"mode": self._mode()})
+        self.views = [Processed(m.config.recipe, self.pixels) for m in self.models]
         self.zooms = self._zooms()
         self.plan = self.request.plan or make_plan(self.models, self.shape, options, self._stretch(), self.zooms)
         self._check_views()
-        self.views = [Processed(m.config.recipe, self.pixels) for m in self.models]
         self.blend: Blend | None = None
         self.spread: Blend | None = None
 
@@ -180,7 +183,9 @@ class Run:
         """Labels (Y, X) of a window."""
         options = self.options.model_copy(update={"mode": "slices", "uncertainty": False, "flips": False})
         request = Request(options, self.request.target, window, show=False, size=size)
-        found = next(e for e in predict(self.image, self.models, request=request) if isinstance(e, Predicted))
+        inner = Run(self.image, self.models, "", request, lambda: None)
+        inner.views = self.views  # what recipes know of a whole image is read from it once
+        found = next(e for e in _events(inner, lambda: False) if isinstance(e, Predicted))
         return np.asarray(found.labels).reshape(found.labels.shape[-2:])
 
     def _mode(self) -> str:
