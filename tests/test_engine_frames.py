@@ -67,7 +67,7 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(of(args[0]), max_size=3).map(tuple) if args[-1] is ... else st.tuples(*map(of, args))
     if origin in (dict, Mapping):
         return st.dictionaries(of(args[0]), of(args[1]), max_size=3)
-    if origin is Sequence:
+    if origin in (list, Sequence):
         return st.lists(of(args[0]), max_size=3)
     simple = {Any: ANY, int: st.integers(), float: NUMBERS, str: WORDS, bool: st.booleans(), type(None): st.none()}
     if hint in simple:
