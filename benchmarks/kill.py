@@ -75,12 +75,13 @@ def corrector(folder: Path) -> None:
     from napari.components import ViewerModel
 
     from napari_cellseg.gui.app.controller import Controller
-    from napari_cellseg.gui.app.tools import TOOLS
+    from napari_cellseg.gui.app.tools import BY_NAME, TOOLS
 
     controller = Controller(ViewerModel())
     controller.open_project(folder / "k.cellseg")
     store, rng = controller.session.store, np.random.default_rng(os.getpid())
-    names = [t.name for t in TOOLS if t.name not in ("predict box", "assign class") and "volume" not in t.only]
+    others = ("predict box", "assign class", "why")  # the engine is not there, classes are not, nothing is changed
+    names = [t.name for t in TOOLS if t.name not in others and "volume" not in t.only]
     controller.actions.choose(smallest=6)
 
     def place() -> tuple[int, int]:
@@ -102,9 +103,11 @@ def corrector(folder: Path) -> None:
         elif verb == "restore":
             rows = store.rows()
             controller.strokes.restore(rows[-min(4, len(rows))].n)
-        elif verb in ("split", "merge", "scribble", "polygon", "convex polygon"):
+        elif BY_NAME[verb].gesture in ("click or line", "line", "loop"):
             controller.correct_along(verb, line + rng.normal(0, 4, line.shape))
-        elif verb == "remove small":
+        elif BY_NAME[verb].gesture == "box":
+            controller.correct_inside(verb, (slice(y, y + 20), slice(x, x + 20)))
+        elif BY_NAME[verb].gesture == "now":
             controller.correct_now(verb)
         else:
             controller.family.labels.selected_label = int(rng.integers(1, 400))

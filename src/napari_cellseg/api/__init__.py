@@ -54,6 +54,7 @@ from ._results import (
     Training,
 )
 from ._select import Selection, select
+from ._serving import EngineServer, new_token
 from ._tracking import Tracked
 from ._training_places import places_of, ranked
 from ._work import Run, Verb
@@ -69,6 +70,7 @@ __all__ = [
     "Classified",
     "Description",
     "Drafts",
+    "EngineServer",
     "Evaluation",
     "Experiment",
     "Explained",
@@ -112,6 +114,7 @@ __all__ = [
     "metrics",
     "model_table",
     "new",
+    "new_token",
     "objects_said",
     "open",
     "places_of",
