@@ -29,19 +29,23 @@ from napari_cellseg.project import (
     labels_before,
     new_project,
 )
-from napari_cellseg.project._snapshot import read_snapshot
+from napari_cellseg.project._snapshot import read_snapshot, write_snapshot
 from napari_cellseg.samples import synthetic_cells
 
 BLOCK = (2, 32, 32)
 SHAPES = [pytest.param((5, 70, 81), id="3D"), pytest.param((90, 101), id="2D")]
 
 
-@pytest.fixture
-def mapped(monkeypatch):
+def mapped_again(monkeypatch):
     """Every image is too large for memory, and has several blocks."""
     monkeypatch.setattr(_grids, "BLOCK", BLOCK)
     monkeypatch.setattr(_snapshot, "BLOCK", BLOCK)
     monkeypatch.setenv("CELLSEG_LABELS_IN_MEMORY", "0")
+
+
+@pytest.fixture
+def mapped(monkeypatch):
+    mapped_again(monkeypatch)
 
 
 def in_memory(monkeypatch):
@@ -182,6 +186,46 @@ def test_either_kind_reads_the_snapshots_of_the_other(tmp_path, mapped, monkeypa
     np.testing.assert_array_equal(found.array, expected)
 
 
+def test_of_two_snapshots_on_the_way_the_later_one_stands(tmp_path, mapped):
+    project, id = make(tmp_path, (5, 70, 81))
+    with project:
+        store, path = project.store(id), project.path / "images" / id / "labels.zarr"
+        store.snapshot()
+        dab(store, (0, 0, 0))
+        first = store.prepare_snapshot()
+        dab(store, (4, 60, 60))
+        second = store.prepare_snapshot()
+        second()
+        first()
+        found = read_snapshot(path)
+        assert found.n == store.n
+        np.testing.assert_array_equal(found.array, store.labels)
+
+
+def test_an_edit_between_two_blocks_is_not_in_the_snapshot_or_prevents_it(tmp_path, mapped, monkeypatch):
+    project, id = make(tmp_path, (5, 70, 81))
+    with project:
+        store, path = project.store(id), project.path / "images" / id / "labels.zarr"
+        expected, n, holds, calls = np.array(store.labels), store.n, _snapshot.Moment.holds, []
+
+        def slow(self, box, values, shape):
+            calls.append(box)
+            if len(calls) == 2:
+                dab(store, (0, 0, 0))  # in the first block, which is written
+            return holds(self, box, values, shape)
+
+        monkeypatch.setattr(_snapshot.Moment, "holds", slow)
+        write_snapshot(path, store.labels, n, "{}", store._watch.moment())
+        monkeypatch.undo()
+        mapped_again(monkeypatch)
+        assert store.labels[0, 0, 0] == 800
+        found = read_snapshot(path)
+        assert found.n == n
+        np.testing.assert_array_equal(found.array, expected)
+        store.snapshot(force=True)
+        np.testing.assert_array_equal(read_snapshot(path).array, store.labels)
+
+
 def test_what_nobody_logged_is_found_in_its_block_and_not_kept(tmp_path, mapped):
     project, id = make(tmp_path, (5, 70, 81))
     with project:
@@ -271,9 +315,7 @@ def test_no_room_is_a_message_before_anything_is_written(tmp_path, mapped, monke
         monkeypatch.setattr(_grids, "_free", lambda folder: 1 << 20)
         box = (slice(0, 1), slice(0, 70), slice(0, 81))
         new = np.full((1, 70, 81), 9, np.uint32), np.full((1, 70, 81), 1, np.uint8)
-        empty = ~_grids._file(store.labels).used
-        assert empty.any() or not empty.size
-        _grids._file(store.labels).used[...] = False
+        _grids._file(store.labels).written[...] = 0  # as if nothing had been written yet
         with pytest.raises(CellsegError, match="nearly full"):
             store.apply(difference("brush", store.labels, store.state, box, *new))
         assert store.n == n == store.last_row().n

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def large_prediction(
     blocks = list(blocks_in(box))
     for number, block in enumerate(blocks):
         for part in _slices(block):
-            yield part, lambda store, number=number, part=part: edit(number, part, store)  # type: ignore[misc]
+            yield part, partial(edit, number, part)
 
 
 def _slices(block: Box) -> Iterator[Box]:

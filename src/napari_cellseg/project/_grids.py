@@ -39,16 +39,21 @@ SPARSE = 0.1
 
 
 class _File(mmap.mmap):
-    """A mapped file that knows which blocks of its array hold something, and which changed since it was asked."""
+    """A mapped file that knows how often each block of its array was written, and how often when it was last kept."""
 
-    used: NDArray[np.bool_]
-    changed: NDArray[np.bool_]
+    written: NDArray[np.int64]
+    kept: NDArray[np.int64]
     folder: Path
 
     def __new__(cls, fileno: int, length: int, blocks: tuple[int, ...], folder: Path) -> _File:
         self = super().__new__(cls, fileno, length)
-        self.used, self.changed, self.folder = np.zeros(blocks, bool), np.zeros(blocks, bool), folder
+        self.written, self.kept, self.folder = np.zeros(blocks, np.int64), np.zeros(blocks, np.int64), folder
         return self
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Blocks that may hold something."""
+        return self.written > 0
 
 
 def too_large(shape: Sequence[int]) -> bool:
@@ -151,8 +156,7 @@ def note(array: NDArray[Any], index: NDArray[np.int64]) -> None:
     new = _blocks_of(index, array.shape)
     if (fresh := new & ~file.used).any():
         _check_free(file, int(fresh.sum()) * min(index.size * mmap.PAGESIZE, math.prod(BLOCK) * array.itemsize))
-    file.used |= new
-    file.changed |= new
+    file.written += new
 
 
 def note_box(array: NDArray[Any], box: Box) -> None:
@@ -161,7 +165,7 @@ def note_box(array: NDArray[Any], box: Box) -> None:
     if file is not None:
         spans = zip(box, _block(array.ndim), strict=True)
         at = tuple(slice(s.start // b, -(-s.stop // b)) for s, b in spans)
-        file.used[at] = file.changed[at] = True
+        file.written[at] += 1
 
 
 def parts(*arrays: NDArray[Any]) -> list[Box]:
@@ -173,13 +177,27 @@ def parts(*arrays: NDArray[Any]) -> list[Box]:
     return list(_boxes(np.logical_or.reduce(used), arrays[0].shape))
 
 
-def changed_parts(array: NDArray[Any]) -> list[Box]:
-    """Blocks of a mapped array that were written since this was asked the last time."""
+def writes(array: NDArray[Any]) -> NDArray[np.int64]:
+    """How often each block of a mapped array was written until now."""
     file = _file(array)
     assert file is not None
-    found = list(_boxes(file.changed, array.shape))
-    file.changed[...] = False
-    return found
+    return file.written.copy()
+
+
+def keep(array: NDArray[Any], moment: NDArray[np.int64]) -> None:
+    """A snapshot holds a mapped array as it was at a moment (`writes`)."""
+    file = _file(array)
+    assert file is not None
+    file.kept[...] = moment
+
+
+def since_kept(array: NDArray[Any], moment: NDArray[np.int64]) -> Iterator[tuple[Box, bool]]:
+    """Blocks of a mapped array that were used at a moment, and whether they were written since the snapshot then."""
+    file = _file(array)
+    assert file is not None
+    changed = moment != file.kept
+    for box in _boxes(moment > 0, array.shape):
+        yield box, bool(changed[_at(box)])
 
 
 def islands(state: NDArray[np.uint8], around: int = 0) -> list[Box]:

@@ -221,13 +221,15 @@ def _known_boxes(project: Project, image: str) -> list[Span]:
     """Boxes of the known objects of an image, or, where there are none, of its known fields."""
     labels, state = project.open_labels(image)
     places = islands(state)
-    found: list[list[Span]] = [[], []]
-    for place in places:
-        known, corner = state[place] > 0, [s.start for s in place]
-        kinds = (_objects(labels[place], known) if project.task == "instance" else [], _fields(known))
-        for boxes, mine in zip(found, kinds, strict=True):
-            boxes += [tuple((a + c, b + c) for (a, b), c in zip(box, corner, strict=True)) for box in mine]
-    return found[0] or found[1]
+
+    def moved(place: Box, boxes: list[Span]) -> list[Span]:
+        return [tuple((a + s.start, b + s.start) for (a, b), s in zip(box, place, strict=True)) for box in boxes]
+
+    objects = [
+        box for place in places if project.task == "instance"
+        for box in moved(place, _objects(labels[place], state[place] > 0))
+    ]  # fmt: skip
+    return objects or [box for place in places for box in moved(place, _fields(state[place] > 0))]
 
 
 def _objects(labels: NDArray[np.uint32], known: NDArray[np.bool_]) -> list[Span]:

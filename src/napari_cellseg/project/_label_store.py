@@ -218,25 +218,28 @@ class LabelStore:
         stroke, another plugin), nothing is written; a snapshot is due again some edits later.
         """
         n, record = self.n, json.dumps(asdict(self.record))
-        expected = None if self._watch is None or is_mapped(self.labels) else self._watch.total
-        copy = copy and not is_mapped(self.labels)  # of a mapped array each block is copied and proved by itself
+        mapped = is_mapped(self.labels)  # then each block is copied by itself, and held against this moment
+        expected = None if self._watch is None or mapped else self._watch.total
+        moments = [w.moment() if mapped and w is not None else None for w in (self._watch, self._state_watch)]
         self._snapshot_at = n
 
         def write() -> None:
             self._db.check_place()  # else a folder that is gone would be made again, with one image
-            labels, state = (self.labels.copy(), self.state.copy()) if copy else (self.labels, self.state)
+            labels, state = self.labels, self.state
+            if copy and not mapped:
+                labels, state = labels.copy(), state.copy()
             if self.n != n or (expected is not None and checksum(labels) != expected):
                 self._snapshot_at = n - self.snapshot_every + RETRY
                 return
             at = self._folder / "labels.zarr", self._folder / "state.zarr"
             with self._writing:
                 if self._labels_at < n or not at[0].exists():
-                    if not write_snapshot(at[0], labels, n, record, self._watch, self._labels_at):
+                    if not write_snapshot(at[0], labels, n, record, moments[0], self._labels_at):
                         self._snapshot_at = n - self.snapshot_every + RETRY
                         return
                     self._labels_at = n
                 due = self._state_at < n or not at[1].exists()
-                if due and write_snapshot(at[1], state, n, record, self._state_watch, self._state_at):
+                if due and write_snapshot(at[1], state, n, record, moments[1], self._state_at):
                     self._state_at = n
 
         return write

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from .._types import Box
 from ..errors import CellsegError
 from ..kernels.checksum import checksum
-from ._grids import BLOCK, changed_parts, every_block, is_mapped, note_box, parts, too_large, zeros
-from ._watch import Watch
+from ._grids import BLOCK, every_block, is_mapped, keep, note_box, since_kept, too_large, writes, zeros
+from ._watch import Moment, Watch
 
 _READ_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, zarr.errors.BaseZarrError)
 _AT_ONCE = 1 << 28
@@ -47,21 +47,22 @@ class Snapshot:
 
 
 def write_snapshot(
-    path: Path, array: NDArray[Any], n: int, record: str, watch: Watch | None = None, before: int = -1
+    path: Path, array: NDArray[Any], n: int, record: str, moment: Moment | None = None, before: int = -1
 ) -> bool:
     """Write an array (Z, Y, X) or (Y, X) beside `path`, then swap it in.
 
     Parameters
     ----------
-    watch
-        What a mapped array should add up to.
+    moment
+        What a mapped array was at edit `n`; None: what it is now.
     before
         The edit at which the snapshot stands from which a mapped array was loaded, or which was written last.
 
     Returns
     -------
     bool
-        False, and nothing is written, where a mapped array holds something that no edit wrote (an open stroke).
+        False, and nothing is written, where a mapped array has changed since that moment, or holds what no edit wrote
+        (an open stroke).
 
     Raises
     ------
@@ -75,17 +76,19 @@ def write_snapshot(
         target = zarr.create_array(str(part), shape=array.shape, dtype=array.dtype, chunks=chunks, fill_value=0)
         proof: dict[str, int | str]
         if is_mapped(array):
-            found = _write_blocks(target, part, array, path, watch, before)
-            if found is None:
+            moment = moment or Watch(array).moment()
+            if not _write_blocks(target, part, array, moment, path if _stands_at(path, before) else None):
                 shutil.rmtree(part, ignore_errors=True)
                 return False
-            proof = found
+            proof = {"sum": str(moment.total)}
         else:
             target[:] = array
             proof = {"crc32": _checksum(array)}
         # last: a snapshot without these is not finished
         target.attrs.update({"edit": n, "image": record, **proof})
         _swap(part, path, old)
+        if moment is not None:
+            keep(array, moment.writes)
         _sweep(path)
         return True
     except OSError as error:
@@ -96,30 +99,19 @@ def write_snapshot(
         ) from error
 
 
-def _write_blocks(
-    target: Any, part: Path, array: NDArray[Any], earlier: Path, watch: Watch | None, before: int
-) -> dict[str, int | str] | None:
-    """Write the used blocks of a mapped array; what proves that they are whole, None where they were written to."""
-    watch = watch or Watch(array)
-    changed = changed_parts(array)
-    fresh = {_chunk(box) for box in changed}
-    linked = _stands_at(earlier, before)
-    try:
-        for box in parts(array):
-            name = _chunk(box)
-            if linked and name not in fresh:
-                if (earlier / name).exists():  # else there is nothing but zeros in it
-                    _link(earlier / name, part / name)
-                continue
-            values = array[box].copy()
-            if not watch.fits(box, values):
-                return None
-            target[box] = values
-        changed = []
-        return {"sum": str(watch.total)}
-    finally:
-        for box in changed:  # they are written the next time
-            note_box(array, box)
+def _write_blocks(target: Any, part: Path, array: NDArray[Any], moment: Moment, earlier: Path | None) -> bool:
+    """Write a mapped array as it was at a moment, with what an earlier snapshot has of it; whether it still was so."""
+    for box, changed in since_kept(array, moment.writes):
+        name = _chunk(box)
+        if earlier is not None and not changed:
+            if (earlier / name).exists():  # else there is nothing but zeros in it
+                _link(earlier / name, part / name)
+            continue
+        values = array[box].copy()
+        if not moment.holds(box, values, array.shape):
+            return False
+        target[box] = values
+    return True
 
 
 def _chunk(box: Box) -> str:
@@ -189,7 +181,7 @@ def _mapped(source: Any, path: Path) -> tuple[NDArray[Any], Watch]:
             array[box] = source[box]
             note_box(array, box)
             watch.learn(box)
-    changed_parts(array)  # all of it is in the snapshot
+    keep(array, writes(array))
     return array, watch
 
 

@@ -5,6 +5,7 @@ Of an array in memory it is one number; of a mapped one a number for each block,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,28 @@ from numpy.typing import NDArray
 
 from .._types import Box
 from ..kernels.checksum import change, checksum, checksum_of
-from ._grids import block_number, block_numbers, is_mapped, parts
+from ._grids import block_number, block_numbers, is_mapped, parts, writes
 
 SHARE = 128
 """Blocks of a mapped array (of 2 million voxels each) that are looked at in one go."""
 _ALL = 1 << 64
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What a mapped array should be at one moment: how often its blocks were written, and what each adds up to."""
+
+    writes: NDArray[np.int64]
+    sums: dict[int, int]
+
+    @property
+    def total(self) -> int:
+        """The sum of all of it, modulo 2^64."""
+        return sum(self.sums.values()) % _ALL
+
+    def holds(self, box: Box, values: NDArray[Any], shape: tuple[int, ...]) -> bool:
+        """Whether the values of a block are those of the moment."""
+        return checksum_of(values, box, shape) == self.sums.get(block_number(box, shape), 0)
 
 
 class Watch:
@@ -49,10 +67,13 @@ class Watch:
             mine = numbers == number
             self._add(number, change(index[mine], old[mine], new[mine]))
 
-    def fits(self, box: Box, values: NDArray[Any] | None = None) -> bool:
-        """Whether a block (or a copy of it) is what it should be."""
-        found = self._sum(box, self._array) if values is None else checksum_of(values, box, self._array.shape)
-        return found == self._sums.get(self._number(box), 0)
+    def moment(self) -> Moment:
+        """What a mapped array should be now."""
+        return Moment(writes(self._array), dict(self._sums))
+
+    def fits(self, box: Box) -> bool:
+        """Whether a block (of an array in memory: all of it) is what it should be."""
+        return self._sum(box, self._array) == self._sums.get(self._number(box), 0)
 
     def unlike(self, *, everything: bool = True) -> list[Box]:
         """Blocks that are not what they should be; with `everything` false, of a mapped array only the next few."""
