@@ -48,7 +48,7 @@ def own(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "own" / trained.name
 
 
-def wait(engine: Engine, until: Callable[[Event], bool], seconds: float = 120) -> list[Event]:
+def wait(engine: Engine, until: Callable[[Event], bool], seconds: float = 1200) -> list[Event]:
     events: list[Event] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -60,7 +60,7 @@ def wait(engine: Engine, until: Callable[[Event], bool], seconds: float = 120) -
     raise AssertionError(f"not in {seconds} s; got {[describe(e) for e in events][-5:]}")
 
 
-def until(come: Callable[[], bool], seconds: float = 300) -> None:
+def until(come: Callable[[], bool], seconds: float = 1200) -> None:
     """Wait for an event; the limit only ends a test that would wait for ever."""
     end = time.monotonic() + seconds
     while not come():

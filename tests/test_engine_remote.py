@@ -37,7 +37,6 @@ from napari_cellseg.events import (
     Decoded,
     Event,
     Failed,
-    Finished,
     Judged,
     Predicted,
     Ready,
@@ -45,12 +44,12 @@ from napari_cellseg.events import (
     Saved,
     StepDone,
     Stopped,
-    describe,
 )
 from napari_cellseg.probabilities import kept_path, open_kept
 from napari_cellseg.project import Project, unfinished_runs
 
 from .conftest import SMALL
+from .test_engine import finished, wait
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tests' signals; the code is the same")
 LONG = [*SMALL, "train.steps=100000", "train.seconds=500"]
@@ -175,22 +174,6 @@ class Proxy:
     def close(self) -> None:
         self._socket.close()
         self.cut()
-
-
-def wait(engine: Engine, until: Callable[[Event], bool], seconds: float = 300) -> list[Event]:
-    events: list[Event] = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for reply in engine.poll():
-            events.append(reply.event)
-            if until(reply.event):
-                return events
-        time.sleep(0.01)
-    raise AssertionError(f"not in {seconds} s; got {[describe(e) for e in events][-5:]}")
-
-
-def finished(event: Event) -> bool:
-    return isinstance(event, Finished)
 
 
 def only(events: list[Event], kind: type) -> list:
@@ -325,7 +308,7 @@ def test_a_killed_server_is_told_of_and_what_it_left_comes_home(tmp_path, server
     engine.submit(TrainJob(own, config_of(own, [*LONG, "train.checks=1000", "train.checkpoint=1"])))
     wait(engine, lambda e: isinstance(e, StepDone) and e.step >= 8)
     scratch = tmp_path / "scratch"
-    end = time.monotonic() + 120
+    end = time.monotonic() + 1200
     while not list(scratch.rglob("checkpoint.safetensors")):
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -347,12 +330,12 @@ def test_a_window_that_dies_leaves_no_orphan_and_its_training_is_not_lost(tmp_pa
     wait(first, lambda e: isinstance(e, StepDone))
     os.kill(first.pid, signal.SIGKILL)
     waiting = tmp_path / "scratch"
-    end = time.monotonic() + 200
+    end = time.monotonic() + 1200
     while not [p for p in waiting.rglob("waiting.json") if "models/v2" in p.read_text()]:
         assert time.monotonic() < end
         time.sleep(0.1)
     second = engines(server)
-    end = time.monotonic() + 200
+    end = time.monotonic() + 1200
     while not (own / "models" / "v2").is_dir():  # as soon as the first session has ended
         assert time.monotonic() < end
         second.submit(PredictJob(own, ("cells1",), ("v1",)))
