@@ -55,6 +55,13 @@ def test_the_recipe_needs_what_the_package_needs(recipe):
     assert given == {CONDA.get(name, name): low for name, low in wanted.items()}
 
 
+def test_each_package_is_pinned_once():
+    pins = [line.split("==")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line]
+    names = [re.sub(r"[-_.]+", "-", name).lower() for name in pins]
+    assert len(names) > 100
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_the_recipe_makes_the_same_program(recipe):
     ours = [f"{name} = {where}" for name, where in PROJECT["scripts"].items()]
     assert recipe["build"]["python"]["entry_points"] == ours
