@@ -27,7 +27,7 @@ from napari_cellseg.engine import DecodeJob, Engine, LiveJob, PredictJob, TrainJ
 from napari_cellseg.engine._frames import HEAD, MARK
 from napari_cellseg.engine.remote import client as remote_client
 from napari_cellseg.engine.remote.mirror import Mirror, trees
-from napari_cellseg.engine.remote.scratch import Scratch, digests, picture_tree
+from napari_cellseg.engine.remote.scratch import Scratch, digests, picture_tree, scratch_copies
 from napari_cellseg.engine.remote.server import FIRST_WORDS
 from napari_cellseg.engine.remote.tokens import add_token, keep_token, owner, proof, read_token, read_tokens
 from napari_cellseg.engine.remote.words import PIECE, VERSION, Challenge, Login, Offer, Put, Refused
@@ -457,6 +457,23 @@ def test_tokens_are_private_and_shown_once(tmp_path, capsys):
 
 
 # --- scratch copies ---------------------------------------------------------------------------------
+
+
+def test_copies_that_nobody_works_with_are_deleted_unless_something_waits_in_them(tmp_path):
+    old, fetched, busy, new = (Scratch(tmp_path / name, "") for name in ("old", "waits", "runs", "new"))
+    for copy in (old, fetched, busy, new):
+        copy.use()
+    (fetched.project / "models" / "v1").mkdir(parents=True)
+    fetched.keep("models/v1")
+    (busy.project / "runs" / "v2").mkdir(parents=True)
+    for name in ("old", "waits", "runs"):
+        os.utime(tmp_path / name / "used", (0, 0))
+    unused = [copy for copy in scratch_copies(tmp_path) if copy.unused_for(86400)]
+    assert [copy.project for copy in unused] == [old.project]
+    unused[0].forget()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "runs", "waits"]
+    fetched.taken("models/v1")
+    assert fetched.unused_for(86400)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..engine.remote.server import Server
+from ..engine.remote.session import Limits
 from ..engine.remote.tokens import add_token, config_folder, read_tokens, server_file
 from ..errors import CellsegError
 
@@ -41,6 +42,8 @@ class EngineServer:
         ``THERE=HERE``: pictures that windows have in the first folder are read in the second.
     keep_s
         Seconds until a session without connection ends.
+    forget_days
+        Days until a scratch copy that nobody works with is deleted, when its owner opens another project.
     tell
         Gets lines for a log.
 
@@ -65,6 +68,7 @@ class EngineServer:
         folder: str | Path | None = None,
         maps: Iterable[str] = (),
         keep_s: float = 60.0,
+        forget_days: float = 30.0,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
         file = Path(tokens) if tokens else server_file()
@@ -75,7 +79,8 @@ class EngineServer:
             name = re.sub(r"[^A-Za-z0-9_.-]", "_", getpass.getuser())
             self.made = name, add_token(file, name)
         self.folder = Path(folder) if folder else config_folder() / "engine-scratch"
-        self._server = Server(read_tokens(file), self.folder, pairs, keep_s, tell)
+        limits = Limits(keep_s, forget_days * 86400)
+        self._server = Server(read_tokens(file), self.folder, pairs, limits, tell)
         self.people = tuple(self._server.tokens)
         self.address = self._server.bind(host, port)
 

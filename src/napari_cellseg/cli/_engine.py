@@ -17,7 +17,7 @@ def engine(options: Namespace) -> int:
         return DONE
     server = EngineServer(
         options.listen, tokens=options.tokens, folder=options.folder, maps=options.maps, keep_s=float(options.keep),
-        tell=lambda line: print(line, flush=True),
+        forget_days=float(options.forget),        tell=lambda line: print(line, flush=True),
     )  # fmt: skip
     if server.made is not None:
         _show_once(*server.made)

@@ -300,6 +300,11 @@ def _engine(verbs: Any) -> None:
         help="seconds that an idle session waits for its window when the connection is lost (default: 60); one that "
         "computes waits 15 times as long",
     )  # fmt: skip
+    sub.add_argument(
+        "--forget", type=positive, default=30, metavar="DAYS",
+        help="copies of projects that nobody has worked on for so long are deleted when their owner opens another one, "
+        "but not before what was made in them was fetched (default: 30)",
+    )  # fmt: skip
 
 
 def _demo(verbs: Any) -> None:

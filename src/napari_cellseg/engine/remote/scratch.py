@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -23,6 +24,8 @@ from .words import DIGEST, MOST, PIECE, Offer, Part, Put
 
 ROOTS = frozenset(["project.toml", "project.db", "models", "images", "cache", "runs", "pictures", "guidelines.md"])
 """What the paths of a scratch copy may begin with."""
+_USED = "used"
+"""A file whose time says when somebody worked with a copy last."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -78,6 +81,11 @@ def picture_tree(source: str) -> str:
     return f"pictures/{hashlib.blake2b(source.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()}/{plain}"
 
 
+def scratch_copies(home: Path) -> list[Scratch]:
+    """All copies of a person's."""
+    return [Scratch(used.parent, "") for used in sorted(home.glob(f"*/{_USED}"))]
+
+
 class Scratch:
     """The scratch copy of one project of one person.
 
@@ -90,9 +98,25 @@ class Scratch:
     def __init__(self, root: Path, home: str) -> None:
         self._root, self.home = root, home
         self.project = root / "project.cellseg"
-        self._waiting = root / "waiting.json"
+        self._waiting, self._used = root / "waiting.json", root / _USED
         for folder in (self.project, root / "pictures"):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def use(self) -> None:
+        """Somebody works with it now."""
+        self._used.touch()
+
+    def unused_for(self, seconds: float) -> bool:
+        """Whether nobody has opened it for so long, and nothing that was made in it is to be fetched."""
+        try:
+            left = time.time() - self._used.stat().st_mtime
+        except OSError:
+            return False
+        return left > seconds and not self.waiting and not self.unfinished
+
+    def forget(self) -> None:
+        """Delete it, as far as that can be done."""
+        shutil.rmtree(self._root, ignore_errors=True)
 
     def place(self, path: str) -> Path:
         """Where a path of a message lies."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...errors import CellsegError
 from .._codec import Codec
 from .._frames import BadFrame
-from .session import Session
+from .session import Limits, Session
 from .tokens import owner, proof
 from .words import FIRST, HANDSHAKE, VERSION, Challenge, Login, Refused, Welcome
 
@@ -49,8 +49,8 @@ class Server:
         Where scratch copies lie; everything in it can be made again.
     maps
         (where the window is, here): pictures under the first are read under the second and never sent.
-    keep_s
-        A session without a connection ends after so long, unless a job runs.
+    limits
+        How long sessions and scratch copies are kept.
     tell
         Gets a line for the log.
     """
@@ -58,7 +58,7 @@ class Server:
     tokens: dict[str, str]
     folder: Path
     maps: tuple[tuple[str, Path], ...] = ()
-    keep_s: float = 60.0
+    limits: Limits = field(default_factory=Limits)
     tell: Callable[[str], None] = lambda line: None
     _sessions: dict[str, Session] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -160,7 +160,7 @@ class Server:
                 if left.window == login.window or not (left.channel.connected or left.busy):
                     left.close()
                     left.gone.wait(END_S)  # its scratch copy is free then
-            new = Session(user, self._home(user), self.maps, self.keep_s, login)
+            new = Session(user, self._home(user), self.maps, self.limits, login)
             self._sessions[new.key] = new
             threading.Thread(target=new.run, daemon=True).start()
             return new

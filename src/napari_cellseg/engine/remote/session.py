@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,7 +24,7 @@ from .._jobs import Job
 from .._messages import Cancel, Look, Reply, Run
 from .._pulse import EVERY_S
 from .channel import Channel, Reset
-from .scratch import Scratch, checked_name, picture_tree
+from .scratch import Scratch, checked_name, picture_tree, scratch_copies
 from .words import (
     FROM_CLIENT,
     TO_CLIENT,
@@ -51,6 +51,22 @@ MOMENT_S = 0.004
 """How long an idle session sleeps before it looks again."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How long things are kept, in seconds.
+
+    Attributes
+    ----------
+    keep_s
+        A session without a connection, unless a job runs.
+    forget_s
+        A scratch copy that nobody works with.
+    """
+
+    keep_s: float = 60.0
+    forget_s: float = 30 * 86400.0
+
+
 class Session:
     """Lives on while its connection is lost: until the window says goodbye, or stays away.
 
@@ -64,8 +80,8 @@ class Session:
         Whether it is over, and whether everything of it has ended.
     """
 
-    def __init__(self, user: str, home: Path, maps: Maps, keep_s: float, login: Login) -> None:
-        self.user, self.window, self._home, self._maps, self._keep_s = user, login.window, home, maps, keep_s
+    def __init__(self, user: str, home: Path, maps: Maps, limits: Limits, login: Login) -> None:
+        self.user, self.window, self._home, self._maps, self._limits = user, login.window, home, maps, limits
         self.key, self.ended = secrets.token_hex(16), False
         self.channel = Channel(CODEC, FROM_CLIENT)
         self._engine = Engine(asks=True)
@@ -129,7 +145,7 @@ class Session:
         now = time.monotonic()
         if self.channel.connected:
             self._left = now
-        elif now - self._left > (self._keep_s if not self.busy else 15 * self._keep_s):
+        elif now - self._left > (self._limits.keep_s if not self.busy else 15 * self._limits.keep_s):
             self.ended = True
 
     def _beat(self) -> None:
@@ -217,7 +233,16 @@ class Session:
             n += 1
             scratch = Scratch(self._home / f"{name}-{n}", home)
         self._scratch = scratch
+        scratch.use()
+        self._tidy()
         return scratch
+
+    def _tidy(self) -> None:
+        """Delete this person's copies of projects that nobody has worked on for long."""
+        for copy in scratch_copies(self._home):
+            if copy.unused_for(self._limits.forget_s) and _take(copy.project):
+                copy.forget()
+                _IN_USE.discard(copy.project)
 
     def _run(self, number: int, job: Job) -> None:
         if self._trouble is not None:
