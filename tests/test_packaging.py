@@ -84,7 +84,7 @@ def test_both_qts_are_tested(workflow):
 def test_every_dependency_has_a_lower_bound():
     extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
     for line in [*PROJECT["dependencies"], *extras]:
-        assert re.fullmatch(r"[\w-]+(\[\w+\])?>=[\d.]+", line), line
+        assert re.fullmatch(r"[\w-]+(\[\w+\])?>=[\d.]+(,<[\d.]+)?", line), line
 
 
 def test_all_holds_every_extra_that_is_for_everybody():

@@ -258,12 +258,12 @@ def test_the_processor_is_the_one_that_torch_finds():
 
 def fails(monkeypatch, how: str) -> None:
     """Make what is exported wrong, or impossible to convert."""
-    forward = _export._Probabilities.forward
+    forward = _export.Probabilities.forward
 
     def other(self, x):
         return torch.special.zeta(x, forward(self, x)) if how == "convert" else 1 - forward(self, x)
 
-    monkeypatch.setattr(_export._Probabilities, "forward", other)
+    monkeypatch.setattr(_export.Probabilities, "forward", other)
 
 
 @pytest.mark.parametrize(("how", "reason"), [("convert", "cannot be converted"), ("differ", "other labels")])
@@ -375,7 +375,7 @@ def test_two_threads_may_ask_for_openvino_at_once():
     """The child prepares beside its jobs: a prediction must not find the library half imported."""
     code = (
         "from concurrent.futures import ThreadPoolExecutor as Pool; from napari_cellseg.prediction import _runtime;\n"
-        "with Pool(4) as pool: print(len({type(c).__name__ for c in pool.map(lambda _: _runtime._core(), range(8))}))"
+        "with Pool(4) as pool: print(len({type(c).__name__ for c in pool.map(lambda _: _runtime.core(), range(8))}))"
     )
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -14,6 +14,7 @@ from ._class_teller import ClassTeller
 from ._classify import Classified, classify, classify_files, read_rules
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
+from ._exchange import export_model, import_model
 from ._explain import Explained
 from ._files import predict_files, watch
 from ._fucci import FucciResult, fucci, fucci_files
@@ -100,9 +101,11 @@ __all__ = [
     "describe",
     "evaluate",
     "explain",
+    "export_model",
     "fucci",
     "fucci_files",
     "has_classes",
+    "import_model",
     "is_batch",
     "keep_rules",
     "kinds_for_export",

@@ -25,6 +25,7 @@ from ._predict import Predicting, check_request, check_size, for_prediction, wri
 from ._work import OnEvent, Work, never, verb
 
 if TYPE_CHECKING:
+    from ..exchange import ExportedModel
     from ..prediction import Predictor
 
 Source = str | Path
@@ -44,12 +45,21 @@ class LoadedModel:
         Names of the classes 1, 2, ... of its labels; empty where labels are objects.
     networks
         What predicts: one, or the members of an ensemble.
+    path
+        Its folder.
     """
 
     name: str
     config: Config
     classes: tuple[str, ...]
     networks: tuple[Predictor, ...]
+    path: Path
+
+    def export(self, out: Source, form: str = "onnx", **options: Any) -> ExportedModel:
+        """Export it (as it was trained), see `export_model`."""
+        from ._exchange import export_model
+
+        return export_model(self.path, out, form, **options)
 
 
 Model = Source | LoadedModel
@@ -79,7 +89,7 @@ def load_model(model: Model) -> LoadedModel:
     card, config = read_card(path), read_model_config(path)
     named = () if config.target.instances else tuple(f"class {k + 1}" for k in range(card.n_classes))
     if not (Path(model) / "project.toml").is_file():
-        return LoadedModel(card.id, config, named, tuple(load_folder(path.resolve())))
+        return LoadedModel(card.id, config, named, tuple(load_folder(path.resolve())), path)
     with Project.open(model) as project:
         single = (card.id,)
         own = {
@@ -87,7 +97,7 @@ def load_model(model: Model) -> LoadedModel:
             "target": decoded_with(project, single, None, live=True),
         }
         networks = tuple(loaded_models(project, single, live=True))
-        return LoadedModel(card.id, config.model_copy(update=own), project.meanings, networks)
+        return LoadedModel(card.id, config.model_copy(update=own), project.meanings, networks, path)
 
 
 @verb

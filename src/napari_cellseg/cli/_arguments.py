@@ -24,7 +24,7 @@ def _lazy(module: str, name: str) -> Callable[[Options], int]:
 
 def verb(verbs: Any, name: str, text: str, module: str = "_verbs") -> argparse.ArgumentParser:
     sub: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
-    sub.set_defaults(verb=_lazy(module, name.replace("-", "_")))
+    sub.set_defaults(verb=_lazy(module, "import_" if name == "import" else name.replace("-", "_")))
     return sub
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _parser_results as results
 from ._arguments import FORMATS, PIXELS, config, diameter, names, numbers, positive, progress, region, series, verb
+from ._parser_model import model
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,10 +20,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _images, _split, _draft, _clean, _predict, _train, _ensemble, results.evaluate, results.explain,
-        results.report, results.models, results.spot_check, results.review_cycle, results.study, results.simulate,
-        results.measure, results.classify, results.cells, results.fucci, results.track, results.carry_on,
-        results.describe, results.select, results.augment, _export, results.compare,
+        _new, _add, _images, _split, _draft, _clean, _predict, _train, _ensemble, model, results.evaluate,
+        results.explain, results.report, results.models, results.spot_check, results.review_cycle, results.study,
+        results.simulate, results.measure, results.classify, results.cells, results.fucci, results.track,
+        results.carry_on, results.describe, results.select, results.augment, _export, results.compare,
         _history, _compact, _recover, _gui, _engine, _demo,
     ):  # fmt: skip
         add(verbs)

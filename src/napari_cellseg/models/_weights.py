@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+NETWORK = "network.json"
+"""In the folder of a model whose network is a file that runs as it is (ONNX, TorchScript); it names that file."""
+
+
+def frozen_network(folder: Path) -> str:
+    """Why a model cannot learn, be explained or tried live: its network is a file that runs as it is; else empty."""
+    if (folder / "weights.safetensors").is_file() or not (folder / NETWORK).is_file():
+        return ""
+    return f"The model {folder.name} is a network in a file that predicts as it is; it has no weights to change."
+
+
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write a network's parameters and buffers as safetensors; see `write_tensors`."""
     write_tensors(path, network.state_dict())
@@ -50,6 +61,8 @@ def read_weights(path: Path) -> dict[str, object]:
     from safetensors.torch import load_file
 
     if not path.is_file():
+        if reason := frozen_network(path.parent):
+            raise CellsegError(reason, "For this, take the model it was made from, or train a new one.")
         raise CellsegError(f"There is no weights file {path}.", "Check the path.")
     with path.open("rb") as file:
         head = file.read(9)

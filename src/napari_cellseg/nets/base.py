@@ -50,6 +50,19 @@ class Network(nn.Module):
         return self
 
 
+class Probabilities(nn.Module):
+    """What is converted for other programs: a network with its last function; padding and cutting stay outside."""
+
+    def __init__(self, network: nn.Module, exclusive: bool) -> None:
+        super().__init__()
+        self.network, self.exclusive = network, exclusive
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, [Z], Y, X), sides multiples of the strides -> (N, K, [Z], Y, X) in [0, 1]."""
+        logits: torch.Tensor = self.network.logits(x) if isinstance(self.network, Network) else self.network(x)
+        return logits.softmax(1) if self.exclusive else logits.sigmoid()
+
+
 def freeze(part: nn.Module, frozen: bool = True) -> None:
     """Let a part of a network learn no more (or again); call the network's `train` afterwards."""
     part.requires_grad_(not frozen)

@@ -5,29 +5,24 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 import torch
-from scipy import ndimage as ndi
 from torch import nn
 
 from .._types import Float
 from ..config import Config
-from ..nets.base import Network
+from ..nets.base import Probabilities
 from ..nets.place import Device, out_of_memory
 from ..project import ModelCard
 from ._model import bytes_per_voxel, reach, run
 from ._runtime import Facts, Runtime, _openvino
+from ._trial import TRIALS, differing, trial
 
 TOLERANCE = 1e-3
 """Share of voxels that may get other labels than torch gives them in float32..."""
 SLACK = 1.5
 """...or, where that is more, so many times as many as torch itself labels differently in bfloat16."""
-CODED = 0.05
-"""Directions and lengths may differ by so much of their range."""
 MORE = 1.5
 """OpenVINO was seen to need up to so many times the memory of torch (EfficientNet-Lite0 in bfloat16)."""
-_TRIALS: dict[int, tuple[tuple[int, ...], ...]] = {2: ((256, 256), (100, 170)), 3: ((16, 96, 96), (3, 60, 70))}
-"""Two sizes, since a converted network may have kept one."""
 
 
 def export(
@@ -65,7 +60,7 @@ def convert(network: nn.Module, card: ModelCard, config: Config) -> Any:
     example = torch.rand(1, card.in_channels, *((16, 64, 64) if dimensions == 3 else (128, 128)))
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # tracing warns of every size that becomes a constant; two sizes are compared
-        whole = _Probabilities(network, config.target.exclusive).eval()
+        whole = Probabilities(network, config.target.exclusive).eval()
         traced = torch.jit.trace(whole, example, check_trace=False, strict=False)
         model = _openvino().convert_model(traced)
     model.reshape([1, card.in_channels, *[-1] * dimensions])
@@ -77,7 +72,7 @@ def compare(
 ) -> tuple[float, float]:
     """Share of voxels that get other labels than in torch's float32, and how large it may be."""
     exclusive, coded, worst, allowed = config.target.exclusive, config.target.by_patch, 0.0, TOLERANCE
-    for shape in _TRIALS[config.model.dimensions]:
+    for shape in TRIALS[config.model.dimensions]:
         pixels = trial(card.in_channels, shape)
         exact = run(network, Device(device.where, False), pixels, exclusive)
         worst = max(worst, differing(runtime(pixels), exact, exclusive, coded))
@@ -85,39 +80,3 @@ def compare(
             own = run(network, device, pixels, exclusive)
             allowed = max(allowed, SLACK * differing(own, exact, exclusive, coded))
     return worst, allowed
-
-
-def differing(one: Float, other: Float, exclusive: bool, coded: bool = False) -> float:
-    """Share of voxels with another class or another side of 0.5; all where there are no numbers.
-
-    Where other channels are `coded` directions or lengths, also of voxels of which one differs by more than `CODED`.
-    """
-    if one.shape != other.shape or not np.isfinite(one).all():
-        return 1.0
-    labels = [p.argmax(1) if exclusive else p[:, 0] > 0.5 for p in (one, other)]
-    differs = labels[0] != labels[1]
-    if coded:
-        differs = differs | (np.abs(one[:, 1:] - other[:, 1:]) > CODED).any(1)
-    return float(differs.mean())
-
-
-def trial(channels: int, shape: tuple[int, ...]) -> Float:
-    """(1, C, [Z], Y, X) float32 in [0, 1]: blobs of some pixels, with noise."""
-    rng = np.random.default_rng(0)
-    sigma = (1.0, 6.0, 6.0)[-len(shape) :]
-    blobs = np.stack([ndi.gaussian_filter(rng.standard_normal(shape), sigma) for _ in range(channels)])
-    bright = 1 / (1 + np.exp(2 - 4 * blobs / blobs.std()))
-    pixels = 0.05 + 0.8 * bright + 0.04 * rng.standard_normal(bright.shape)
-    return np.asarray(np.clip(pixels, 0, 1)[None], np.float32)
-
-
-class _Probabilities(nn.Module):
-    """What is exported: padding and cutting, which depend on the size, stay outside."""
-
-    def __init__(self, network: nn.Module, exclusive: bool) -> None:
-        super().__init__()
-        self.network, self.exclusive = network, exclusive
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network.logits(x) if isinstance(self.network, Network) else self.network(x)
-        return logits.softmax(1) if self.exclusive else logits.sigmoid()

@@ -19,9 +19,11 @@ import numpy as np
 from .._types import Float
 from ..config import Config
 from ..errors import CellsegError
+from ..models import frozen_network
 from ..nets.place import Device, out_of_memory, processor
 from ..project import ModelCard, member_paths, read_card, read_model_config
-from ._runtime import Export, Runtime, obstacle
+from ._file_network import FileExport, FileNetwork, Session
+from ._runtime import Export, obstacle
 from ._tiles import spans
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class Predictor:
     card: ModelCard
     device: Device
     limits: dict[str, int] = field(default_factory=dict)
-    export: Export | None = field(default=None, init=False, repr=False)
+    export: Export | FileExport | None = field(default=None, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     @property
@@ -73,16 +75,18 @@ class Predictor:
         """The network in torch."""
         if not isinstance(self.source, Path):
             return self.source
+        if reason := frozen_network(self.source):
+            raise CellsegError(reason, "For that, take the model it was made from, or train a new one.")
         from ._model import build
 
         return build(self.source, self.card, self.config, self.device)
 
     @cached_property
-    def runtime(self) -> Runtime | None:
-        """The network in OpenVINO, made at the first question; None where torch predicts."""
+    def runtime(self) -> Session | None:
+        """The network in OpenVINO, made at the first question, or in its own file; None where torch predicts."""
         if self.export is None:
             return None
-        if self.export.runtime is not None:
+        if self.export.runtime is not None or isinstance(self.export, FileExport):
             return self.export.runtime
         from ._export import export
 
@@ -121,7 +125,8 @@ class Predictor:
     @cached_property
     def speed(self) -> float:
         """Seconds per voxel, from a small trial."""
-        shape = (_TRIAL,) * 2 if self.dimensions == 2 else (16, 64, 64)
+        side = self.limits.get("side", _TRIAL)
+        shape = (min(side, _TRIAL),) * 2 if self.dimensions == 2 else (16, 64, 64)
         pixels = np.zeros((1, self.card.in_channels, *shape), np.float32)
         self._run(pixels)
         start = time.perf_counter()
@@ -231,6 +236,8 @@ def load_model(path: Path) -> list[Predictor]:
 def is_exported(path: Path) -> bool:
     """Whether a single model's folder can predict without torch: its export is in a cache and whole."""
     card, config = read_card(path), read_model_config(path)
+    if frozen_network(path):
+        return FileNetwork.read(path).form != "torchscript"
     export = _exported(path, card, config, processor(config.precision))
     return export is not None and export.runtime is not None
 
@@ -245,6 +252,8 @@ def make_exports(models: Sequence[Predictor]) -> None:
 def _load(path: Path) -> Predictor:
     """From the export in the cache, without torch; else the network in torch, which is exported when it is used."""
     card, config = read_card(path), read_model_config(path)
+    if frozen_network(path):
+        return _from_file(path, card, config)
     device = processor(config.precision)
     export = _exported(path, card, config, device)
     if device is None or export is None or export.runtime is None:
@@ -258,6 +267,17 @@ def _load(path: Path) -> Predictor:
 
         source = build(path, card, config, device)
     predictor = Predictor(card.id, source, config, card, device)
+    object.__setattr__(predictor, "export", export)
+    return predictor
+
+
+def _from_file(path: Path, card: ModelCard, config: Config) -> Predictor:
+    """A network in a file, which runs on the processor as it is."""
+    network = FileNetwork.read(path)
+    limits = {"side": network.side} if network.side else {}
+    predictor = Predictor(card.id, path, config, card, Device("cpu", False), limits)
+    export = FileExport(path, network)
+    _ = export.runtime  # what cannot be run is said now
     object.__setattr__(predictor, "export", export)
     return predictor
 

@@ -330,12 +330,16 @@ class Run:
         """Probabilities (K, z, y, x) of tiles of one shape, and how far models disagree (1, z, y, x)."""
         per_model = []
         for model, view, zoom in zip(self.models, self.views, self.zooms, strict=True):
-            stack = np.concatenate([_to_stack(self._read(view, t.box), t.axis, self.spacing) for t in batch])
+            stack = np.concatenate([self.stack(view, t) for t in batch])
             seen = model.probabilities(zoom.into(stack), flips=self.options.flips, budget=self.options.memory * 1e9)
             found = self.target.resized(zoom.back(seen, (stack.shape[-2], stack.shape[-1])), zoom.factor)
             parts = np.split(found, len(batch))
             per_model.append([_from_stack(p, t) for p, t in zip(parts, batch, strict=True)])
         return [self._combined([m[k] for m in per_model]) for k in range(len(batch))]
+
+    def stack(self, view: Processed, tile: Tile) -> Float:
+        """A tile after the recipe, (N, C, [Z], Y, X), before it is enlarged or reduced."""
+        return _to_stack(self._read(view, tile.box), tile.axis, self.spacing)
 
     def _read(self, view: Processed, box: Box) -> Float:
         z, y, x = (slice(s.start + o, s.stop + o) for s, o in zip(box, self.origin, strict=True))

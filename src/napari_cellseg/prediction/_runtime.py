@@ -107,7 +107,7 @@ class Runtime:
                 "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision,
                 "INFERENCE_NUM_THREADS": cores(), "ENABLE_HYPER_THREADING": True, "ENABLE_CPU_PINNING": False,
             }  # fmt: skip
-            self._compiled = _core().compile_model(self._model, "CPU", options)
+            self._compiled = core().compile_model(self._model, "CPU", options)
         return self._compiled
 
 
@@ -139,8 +139,8 @@ class Export:
                 said = json.loads(_file(base, "json").read_text(encoding="utf-8"))
                 facts = Facts(**said["facts"] | {"strides": tuple(said["facts"]["strides"])})
                 self.reason = facts.reason
-                if not facts.reason and all(_sha256(_file(base, end)) == said[end] for end in ("xml", "bin")):
-                    model = _core().read_model(_file(base, "xml"), _file(base, "bin"))
+                if not facts.reason and all(sha256(_file(base, end)) == said[end] for end in ("xml", "bin")):
+                    model = core().read_model(_file(base, "xml"), _file(base, "bin"))
                     self.runtime = Runtime(model, facts, self._precision)
             except (OSError, ValueError, KeyError, TypeError, RuntimeError):
                 continue  # absent or damaged: it is made again
@@ -165,7 +165,7 @@ class Export:
             said: dict[str, Any] = {"facts": asdict(facts)}
             if model is not None:
                 _openvino().save_model(model, parts["xml"], compress_to_fp16=False)
-                said |= {end: _sha256(parts[end]) for end in ("xml", "bin")}
+                said |= {end: sha256(parts[end]) for end in ("xml", "bin")}
             parts["json"].write_text(json.dumps(said, indent=2), encoding="utf-8")
             for end in parts if model is not None else ("json",):
                 os.replace(parts[end], _file(self._base, end))
@@ -222,11 +222,12 @@ def _file(base: Path, ending: str) -> Path:
 def _digest(path: Path, card: ModelCard, config: Config, precision: str) -> str:
     """Of everything that decides what an export is."""
     channels = (card.in_channels, card.out_channels, config.target.exclusive)
-    parts = (_sha256(path / "weights.safetensors"), config.model.model_dump_json(), channels, precision)
+    parts = (sha256(path / "weights.safetensors"), config.model.model_dump_json(), channels, precision)
     return hashlib.sha256(repr((FORMAT, version(), *parts)).encode()).hexdigest()[:16]
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -239,7 +240,8 @@ def _tidy(folder: Path) -> None:
 
 
 @cache
-def _core() -> Any:
+def core() -> Any:
+    """OpenVINO's, one for the process."""
     return _openvino().Core()
 
 

@@ -29,7 +29,7 @@ class PercentileNormalize(_Linear):
     kind: Literal["percentile"] = "percentile"
     low: float = Field(1.0, ge=0, le=49, description="This percentile becomes 0 (%).")
     high: float = Field(99.8, ge=51, le=100, description="This percentile becomes 1 (%).")
-    clip: float = Field(2.0, ge=1, le=100, description="Values are cut off below 0 and above this.")
+    clip: float = Field(2.0, ge=0, le=100, description="Values are cut off below 0 and above this; 0: none are.")
 
     def fit(self, whole: Whole) -> tuple[list[float], list[float]]:
         """Offset and scale per channel."""
@@ -43,8 +43,9 @@ class PercentileNormalize(_Linear):
         return offsets, scales
 
     def apply(self, pixels: Pixels, place: Place, known: Any) -> Pixels:
-        """float32 in [0, clip]."""
-        return np.asarray(np.clip(super().apply(pixels, place, known), 0, self.clip))
+        """float32 in [0, clip], or as far as they go."""
+        scaled = super().apply(pixels, place, known)
+        return np.asarray(np.clip(scaled, 0, self.clip)) if self.clip else scaled
 
 
 class MinMaxNormalize(_Linear):

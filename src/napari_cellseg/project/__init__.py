@@ -39,7 +39,16 @@ from ._kinds import kinds_of_images
 from ._known import APPROVED, CORRECTED, PREDICTED, known_mask
 from ._label_sources import SOURCES, LabelSource, automatic_truth, label_sources, undone_edits
 from ._label_store import LabelStore
-from ._models import CHECKPOINT, EPOCHS, LeftOut, read_card, read_model_config, unfinished_runs, write_model
+from ._models import (
+    CHECKPOINT,
+    EPOCHS,
+    LeftOut,
+    network_files,
+    read_card,
+    read_model_config,
+    unfinished_runs,
+    write_model,
+)
 from ._names import free_name, names_for, safe_name
 from ._object_classes import (
     ObjectClass,
@@ -247,6 +256,7 @@ __all__ = [
     "member_paths",
     "named_series",
     "names_for",
+    "network_files",
     "new_project",
     "note_prediction",
     "note_size",

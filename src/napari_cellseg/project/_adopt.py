@@ -15,7 +15,7 @@ from ..base import base_models
 from ..errors import CellsegError
 from ._ensemble import member_paths
 from ._folder import Project
-from ._models import read_card, read_model_config, write_model
+from ._models import network_files, read_card, read_model_config, write_model
 from ._opening import SUFFIX, Task
 
 
@@ -101,9 +101,9 @@ def adopt_model(project: Project, name: str | Path) -> str:
         for member in member_paths(source, card.members):
             inside = part / member.relative_to(source)
             inside.mkdir(parents=True, exist_ok=True)
-            files = ("weights.safetensors", "card.json", "config.toml") if card.members else ("weights.safetensors",)
-            for file in files:
-                shutil.copyfile(member / file, inside / file)
+            said = [member / "card.json", member / "config.toml"] if card.members else []
+            for file in [*network_files(member), *said]:
+                shutil.copyfile(file, inside / file.name)
 
     write_model(project.models_folder, new, config, fill)
     project.db.put_setting("current_model", id)

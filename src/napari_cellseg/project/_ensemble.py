@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import CellsegError
 from ._folder import Project
-from ._models import EPOCHS, WEIGHTS, read_card, read_model_config, write_model
+from ._models import EPOCHS, WEIGHTS, network_files, read_card, read_model_config, write_model
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def save_ensemble(
     """
     named = [(project.model_path(i), project.model_card(i)) for i in ids]
     paths = {p.name: p for path, card in named for p in member_paths(path, card.members)}
-    weights = {name: path / WEIGHTS for name, path in paths.items()}
+    files = {name: {f.name: f for f in network_files(path)} for name, path in paths.items()}
     for kept in epochs:
         name = f"{kept.model}-e{kept.epoch:04d}"
-        paths[name], weights[name] = project.model_path(kept.model), kept.weights
+        paths[name], files[name] = project.model_path(kept.model), {WEIGHTS: kept.weights}
     if len(paths) < 2:
         raise CellsegError("An ensemble needs two models.", "Name at least two different ones.")
     cards, configs = [read_card(p) for p in paths.values()], [read_model_config(p) for p in paths.values()]
@@ -113,9 +113,9 @@ def save_ensemble(
     def fill(part: Path) -> None:
         for name, path in paths.items():
             (part / "members" / name).mkdir(parents=True)
-            for file in ("card.json", "config.toml"):
-                shutil.copyfile(path / file, part / "members" / name / file)
-            shutil.copyfile(weights[name], part / "members" / name / WEIGHTS)
+            said = {file: path / file for file in ("card.json", "config.toml")}
+            for file, source in (said | files[name]).items():
+                shutil.copyfile(source, part / "members" / name / file)
 
     options = configs[0].predict.model_copy(update={"combine": combine})
     write_model(project.models_folder, card, configs[0].model_copy(update={"predict": options}), fill)

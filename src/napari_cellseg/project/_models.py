@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..config import Config, read_config
 from ..errors import CellsegError
+from ..models import NETWORK
 from ._records import ModelCard
 
 
@@ -103,12 +104,23 @@ def read_model_config(path: Path) -> Config:
     return read_config(path / "config.toml")
 
 
+def network_files(path: Path) -> list[Path]:
+    """The files of a single model's folder that are its network: weights, or a file that runs as it is."""
+    if (path / WEIGHTS).is_file() or not (path / NETWORK).is_file():
+        return [path / WEIGHTS]
+    try:
+        name = Path(json.loads((path / NETWORK).read_text(encoding="utf-8"))["file"]).name
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CellsegError(f"{path / NETWORK} is damaged: {error}.", "Export or import the model anew.") from error
+    return [path / NETWORK, path / name]
+
+
 def models_in(folder: Path) -> tuple[list[ModelCard], list[LeftOut]]:
     """Cards of all models that can be used, the oldest first, and what is there and cannot be, with the reason."""
     cards, left_out = [], []
     folders = [p for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []  # some tools drop empty folders
     for path in sorted(p for p in folders if not p.name.endswith(".part")):
-        if any((path / name).exists() for name in ("card.json", "config.toml", WEIGHTS)):
+        if any((path / name).exists() for name in ("card.json", "config.toml", WEIGHTS, NETWORK)):
             try:
                 cards.append(usable_card(path))
             except CellsegError as error:
@@ -132,8 +144,10 @@ def usable_card(path: Path) -> ModelCard:
     except CellsegError as error:
         text = f"its config.toml is damaged, or of a newer version ({error.message.rstrip('.')})"
         raise CellsegError(text, "Update napari-cellseg, or restore the model from a backup.") from error
-    if not card.members and not (path / WEIGHTS).is_file():
-        raise CellsegError(f"Its {WEIGHTS} is missing.", "Restore it from a backup.")
+    if not card.members:
+        for file in network_files(path):
+            if not file.is_file():
+                raise CellsegError(f"Its {file.name} is missing.", "Restore it from a backup.")
     return card
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..config import Config
 from ..data import TrainingSet
 from ..errors import CellsegError
+from ..models import frozen_network
 from ..project import ModelCard, Project
 from ._runs import RunFolder, RunRecord
 
@@ -39,6 +40,10 @@ def begin(project: Project, config: Config, resume: str | None) -> Beginning:
         if parent is not None:
             card = project.model_card(parent)
             _refuse_ensemble(card)
+            if reason := frozen_network(project.model_path(parent)):
+                raise CellsegError(
+                    reason, "Train a new network beside it (train.from_scratch=true), or start from the model it was."
+                )
             config, learnt = _inherit(config, project.model_config(parent)), card.edits_until
         record = RunRecord("", parent, learnt, project.db.last_edit())
     _refuse_target(project, config)

@@ -249,7 +249,7 @@ class Controller(Parts):
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
             self.external, self.state_view, self.measuring, self.additions, self.before_after, self.surveys, self.time,
-            self.tracking,
+            self.tracking, self.models,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()

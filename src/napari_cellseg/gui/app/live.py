@@ -14,6 +14,7 @@ from ..._types import Span
 from ...engine import LiveJob, Reply, live_reason
 from ...errors import CellsegError
 from ...events import Event, Failed, Finished, Refined
+from ...models import frozen_network
 from ...project import ANSWER, Edit, EditRow
 from .act_words import HINTED
 
@@ -110,6 +111,8 @@ class Live:
         try:
             if session.project.model_card(session.current_model).members:
                 return "Several models together do not learn live."
+            if reason := frozen_network(session.project.model_path(session.current_model)):
+                return reason
             return live_reason(session.project.model_config(session.current_model), session.project.task)
         except CellsegError as error:  # somebody has taken its folder away
             return f"{error.message} {error.hint}"

@@ -36,6 +36,7 @@ from .label_writer import LabelWriter
 from .live import Live
 from .masks import Masks
 from .measuring import Measuring
+from .model_exchange import ModelExchange
 from .old_and_new import OldAndNew
 from .plane_view import PlaneView
 from .prediction import Prediction
@@ -93,6 +94,7 @@ class Parts:
         self.masks, self.guidelines, self.report = Masks(ws, self.writer), Guidelines(ws), ReportFile(ws)
         self.measuring, self.places, self.cycles = Measuring(ws), PlacesOfTraining(ws), ReviewCycles(ws)
         self.surveys, self.cleaning = SurveysOfData(ws), Cleaning(ws, self.writer)
+        self.models = ModelExchange(ws, self.projects)
         self.pulse, self.place, self.state_view = EnginePulse(ws), ProjectPlace(ws), StateView(ws)
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects, self.pulse)
         self.garbage, self.cell_layers, self.plane = Garbage(), CellLayers(ws), PlaneView(ws)
@@ -145,7 +147,7 @@ class Parts:
         _follow(ws.model_changed, self.prediction.opened, self.live.opened, self.places.opened)
         _follow(ws.settling, self.projects.keep_together, self.strokes.finish)
         _follow(ws.cancelling, self.all_images.cancel, self.writer.cancel, self.strokes.stop, self.measuring.cancel)
-        _follow(ws.cancelling, self.additions.cancel, self.surveys.cancel)
+        _follow(ws.cancelling, self.additions.cancel, self.surveys.cancel, self.models.cancel)
         _follow(ws.edited, self.writer.suggest_again, self.measuring.edited, self.live.edited)
         _follow(ws.user_edited, self.review.touched)
         _follow(ws.counted, self.all_images.foresee)
@@ -218,6 +220,7 @@ class Parts:
         self.preview.worker.close()
         self.measuring.close()
         self.surveys.close()
+        self.models.close()
         self.all_images.close()
         self.projects.close()
 
@@ -254,7 +257,7 @@ class Parts:
         """Whether anything is running or waiting to be written."""
         writing = bool(self.writer.pieces) or self.strokes.stepping or self._ws.turns.busy
         helping = self.helper.busy or self.preview.worker.busy or self.all_images.busy or self.measuring.busy
-        helping = helping or self.additions.busy or self.surveys.busy
+        helping = helping or self.additions.busy or self.surveys.busy or self.models.busy
         return self.job is not None or writing or helping
 
     @property

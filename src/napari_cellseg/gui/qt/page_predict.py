@@ -26,6 +26,7 @@ from ..app.view import View
 from .page import Page, more
 from .panel_drafts import DraftPanel
 from .panel_engine import EnginePanel
+from .panel_models import ModelsPanel
 from .settings_form import SettingsForm
 from .widgets import ActionButton, heading, hint, items, row
 
@@ -110,8 +111,9 @@ class PredictPage(Page):
         self.form.addWidget(more("More: tiles, memory, volumes", self.options))
         self.form.addWidget(self.ensemble)
         self.start = self._make_start()
-        self.panels = DraftPanel(self.controller), EnginePanel(self.controller)
+        self.panels = DraftPanel(self.controller), EnginePanel(self.controller), ModelsPanel(self.controller)
         self.form.addWidget(more("More: other ways to begin", self.start, self.panels[0]))
+        self.form.addWidget(more("More: models out and in", self.panels[2]))
         self.form.addWidget(more("More: where it runs", self.panels[1]))
 
     def _make_start(self) -> QWidget:

@@ -1,0 +1,81 @@
+"""Models out and in, from the dock: the subcommands, in a process of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QFileDialog
+
+from napari_cellseg.errors import CellsegError
+from napari_cellseg.gui.app.model_exchange import run_command
+from napari_cellseg.gui.app.view import resolve
+from napari_cellseg.gui.qt.panel_models import FORMS, READINGS, ModelsPanel
+from napari_cellseg.prediction import KINDS, FileNetwork
+from napari_cellseg.project import Project
+from napari_cellseg.samples import synthetic_cells
+
+from .waiting import said, spin
+
+
+@pytest.fixture
+def controller(tmp_path, opened):
+    """An image and the base model, open, without an engine."""
+    np.save(tmp_path / "cells.npy", synthetic_cells((96, 96), 8, radius=11, seed=1)[0])
+    with Project.create(tmp_path / "p") as project:
+        project.add_image(tmp_path / "cells.npy")
+    made = opened(tmp_path / "p.cellseg", engine=False)
+    made.start_from("cells")
+    return made
+
+
+@pytest.fixture
+def panel(controller, qtbot):
+    made = ModelsPanel(controller)
+    qtbot.addWidget(made)
+    made.show_view(resolve(controller.session))
+    return made
+
+
+def test_the_panel_offers_what_the_verbs_take(panel):
+    from napari_cellseg.exchange import FORMS as forms
+
+    assert tuple(FORMS) == forms
+    assert tuple(READINGS)[1:] == KINDS
+    assert panel.authors.isHidden()
+    panel.form.setCurrentIndex(panel.form.findData("bioimageio"))
+    assert not panel.authors.isHidden()
+    assert "licence" in panel.about.text()
+
+
+@pytest.mark.slow
+def test_out_and_in_again(panel, controller, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out), ""))
+    panel.export.click()
+    assert controller.models.busy
+    spin(controller, lambda: not controller.models.busy)
+    assert controller.session.status.startswith("Exported to out. Compared with torch: labels agree on 100.000%")
+    assert FileNetwork.read(out).check["differs"] < 1e-3
+    controller.start_from(out)
+    assert controller.session.current_model == "v1"
+    controller.live.opened()
+    assert "no weights to change" in controller.session.live_reason
+    panel.export.click()
+    spin(controller, lambda: not controller.models.busy)
+    assert "is there already" in said(controller)
+
+
+def test_a_mistake_is_shown_in_the_dock(panel, controller, tmp_path, monkeypatch):
+    (tmp_path / "package.zip").write_text("no zip file")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "package.zip"), ""))
+    panel.bring_in.click()
+    spin(controller, lambda: not controller.models.busy)
+    assert "is not a bioimage.io package" in said(controller)
+    assert controller.session.current_model == "cells"
+
+
+def test_a_process_can_be_ended(tmp_path):
+    assert run_command(["model", "export", "cells", "--out", str(tmp_path / "out")], lambda: True) == ""
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(CellsegError, match="holds no"):
+        run_command(["model", "import", str(tmp_path), "--out", str(tmp_path / "out")], lambda: False)
