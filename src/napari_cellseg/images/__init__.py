@@ -15,6 +15,7 @@ from ._masks import is_for_many
 from ._outlines import Masks, MasksFor, Place
 from ._pairing import count_of_masks, holds_several, is_picture, masks_by_name, picture_stem, place_in_file
 from ._read import check_content, endings, from_array, read, series_in
+from ._remote import absolute, address, is_remote
 from ._series import Series
 from ._thumbnail import write_thumbnail
 from ._write import (
@@ -38,6 +39,8 @@ __all__ = [
     "MasksFor",
     "Place",
     "Series",
+    "absolute",
+    "address",
     "by",
     "canonical",
     "check_content",
@@ -52,6 +55,7 @@ __all__ = [
     "in_words",
     "is_for_many",
     "is_picture",
+    "is_remote",
     "is_unchanged",
     "label_levels",
     "labels_inside",
