@@ -15,6 +15,7 @@ from ._classify import Classified, classify, classify_files, read_rules
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._explain import Explained
+from ._export import Exporting
 from ._files import predict_files, watch
 from ._fucci import FucciResult, fucci, fucci_files
 from ._ledger import is_batch
@@ -74,6 +75,7 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "Explained",
+    "Exporting",
     "Exports",
     "FucciResult",
     "LoadedModel",

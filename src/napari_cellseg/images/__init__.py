@@ -19,19 +19,22 @@ from ._remote import absolute, address, is_remote
 from ._series import Series
 from ._thumbnail import write_thumbnail
 from ._write import (
+    FOR_NUMBERS,
     LABEL_FORMATS,
-    Halve,
-    label_levels,
+    label_file,
     put_in_place,
     write_label_series,
     write_labels,
+    write_labels_inside,
     write_map,
     write_probabilities,
 )
+from ._write_zarr import Halve, label_levels
 from ._zarr import labels_inside
 
 __all__ = [
     "AXES",
+    "FOR_NUMBERS",
     "LABEL_FORMATS",
     "Halve",
     "Image",
@@ -57,6 +60,7 @@ __all__ = [
     "is_picture",
     "is_remote",
     "is_unchanged",
+    "label_file",
     "label_levels",
     "labels_inside",
     "masks_by_name",
@@ -73,6 +77,7 @@ __all__ = [
     "series_in",
     "write_label_series",
     "write_labels",
+    "write_labels_inside",
     "write_map",
     "write_probabilities",
     "write_thumbnail",
