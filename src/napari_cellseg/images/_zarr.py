@@ -7,7 +7,6 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -191,7 +190,7 @@ class Multiscale:
     named
         What the file says of each axis; () where it says nothing.
     levels
-        Arrays, the finest first; those that cannot be opened are left out.
+        Arrays, the finest first, up to one that cannot be opened.
     transformations
         Scale and translation of each level, one number per axis.
     given
@@ -241,10 +240,7 @@ def _multiscale(path: Path, node: zarr.Group, attributes: dict[str, Any], axes: 
     """`axes`: what a person says, instead of what the file says."""
     scales = attributes["multiscales"][0]
     first, *others = scales["datasets"]
-    arrays: list[Any] = [node[str(first["path"])]]
-    for dataset in others:  # a level that is missing is one that nobody sees
-        with suppress(KeyError, OSError, ValueError):
-            arrays.append(node[str(dataset["path"])])
+    arrays = [_level(node, first), *readable(path, [partial(_level, node, dataset) for dataset in others])]
     version = str(attributes.get("version") or scales.get("version") or ("0.4", "0.5")[node.metadata.zarr_format - 2])
     named, after = scales.get("axes", ()), scales.get("coordinateTransformations") or ()
     if scales.get("coordinateSystems"):  # from 0.6 on; what follows leads out of the image into other systems
@@ -259,6 +255,10 @@ def _multiscale(path: Path, node: zarr.Group, attributes: dict[str, Any], axes: 
     given = steps[0] is not None
     nothing = ([1.0] * len(shape), [0.0] * len(shape))
     return Multiscale(version, letters, named, tuple(arrays), tuple(s or nothing for s in steps), given)
+
+
+def _level(node: zarr.Group, dataset: dict[str, Any]) -> Any:
+    return node[str(dataset["path"])]
 
 
 def _intrinsic(scales: dict[str, Any]) -> Sequence[Any]:
