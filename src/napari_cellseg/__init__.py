@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .errors import CellsegError
     from .experiments import simulate
-    from .images import Image, read, read_labels, write_labels
+    from .images import Image, read, read_labels, write_labels, write_labels_inside
     from .project import Edit, Project
 
     __version__: str
@@ -86,6 +86,7 @@ _WHERE = {
     "select": "api",
     "simulate": "experiments",
     "write_labels": "images",
+    "write_labels_inside": "images",
 }
 _MODULES = ("events", "samples")
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "select",
     "simulate",
     "write_labels",
+    "write_labels_inside",
 ]
 """What ``import *`` takes: all but `open`, which would hide Python's own."""
 

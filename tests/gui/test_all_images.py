@@ -500,6 +500,29 @@ def test_all_labels_are_exported_as_the_command_line_does(controller, folder, tm
     assert set(np.unique(tifffile.imread(tmp_path / "known" / "c0_labels.tif"))) == {0, 5}
 
 
+def test_labels_are_written_into_the_images_as_the_command_line_does(controller, folder, tmp_path):
+    """The fifth picture is an OME-Zarr; the others, which are none, are left out with the reason."""
+    pixels = synthetic_cells((96, 128), 10, radius=9, seed=9)[0]
+    image = images.write_map(tmp_path / "z.ome.zarr", pixels)
+    controller.add_images([image])
+    spin(controller, lambda: not controller.busy and controller.session.image == "z")
+    paint(controller, 30, 40, 5)
+    controller.export_inside("dock")
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.status == "Exported 1 of 5 images to labels/dock of each."
+    assert "c0.npy is no OME-Zarr image" in controller.session.notice
+    assert main(["export", str(folder), "--inside", "line", "--image", "z"]) == 0
+    dock, line = (images.read_labels(image / "labels" / way) for way in ("dock", "line"))
+    assert dock[30, 40] == 5
+    np.testing.assert_array_equal(dock, line)
+    controller.export_inside("dock")
+    spin(controller, lambda: not controller.busy)
+    assert "called dock already" in controller.session.notice
+    controller.export_inside("dock", replace=True)
+    spin(controller, lambda: not controller.busy)
+    assert controller.session.status.startswith("Exported 1 of 5")
+
+
 def test_an_export_leaves_out_what_cannot_be_written_and_can_be_cancelled(controller, folder, tmp_path):
     walk(controller)
     with Project.open(folder) as project, project.db.transaction() as connection:

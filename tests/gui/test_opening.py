@@ -17,7 +17,9 @@ from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.session import Offer
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.qt.page_image import ImagePage
+from napari_cellseg.images import write_map
 
+from ..test_remote_images import Served
 from .waiting import settle
 
 
@@ -150,6 +152,29 @@ def test_pictures_are_dropped_on_the_page(controller, qtbot, tmp_path):
     assert controller.session.image == "a"
     page.show_view(controller.views.newest)
     assert page.begin.isHidden()
+
+
+def test_an_address_is_dropped_on_the_page(controller, qtbot, tmp_path):
+    (tmp_path / "www").mkdir()
+    write_map(tmp_path / "www" / "far.ome.zarr", np.load(picture(tmp_path / "a.npy", 64, 80)))
+    served = Served(tmp_path / "www")
+    page = ImagePage(controller)
+    qtbot.addWidget(page)
+    data = QMimeData()
+    data.setUrls([QUrl(served.address("far.ome.zarr")), QUrl("mailto:anna@example.org")])
+    event = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    page.drop.dropEvent(event)
+    settle(controller)
+    assert "Choose a folder" in controller.session.problem.hint  # nothing is written beside an address
+    (tmp_path / "here").mkdir()
+    controller.open_images([served.address("far.ome.zarr")], tmp_path / "here")
+    settle(controller)
+    assert controller.session.problem is None
+    assert controller.session.image == "far"
+    assert controller.session.images[0].source == served.address("far.ome.zarr")
+    served.close()
 
 
 def test_a_project_of_classes_is_made_from_the_page(controller, qtbot, tmp_path, monkeypatch):

@@ -26,14 +26,18 @@ from napari_cellseg.project import Project
 
 from .waiting import settle
 
+ENDINGS = (
+    ".ome.tif", ".ome.zarr", ".v0.4.ome.zarr", ".tif", ".npy", "_seg.npy", ".roi.zip", ".geojson", ".coco.json",
+)  # fmt: skip
 
-@pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr", ".tif", ".npy", ".roi.zip", ".geojson", ".coco.json"])
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_napari_writes_labels_in_our_formats(tmp_path, ending):
     labels = np.zeros((40, 50), np.int64)
     labels[5:15, 5:15], labels[20:30, 25:40] = 1, 2
     attributes = {"scale": (0.5, 0.5), "units": ("micrometer", "micrometer")}
     (path,) = write_labels(str(tmp_path / f"a{ending}"), labels, attributes)
-    if ending in (".ome.tif", ".ome.zarr"):
+    if ending in (".ome.tif", ".ome.zarr", ".v0.4.ome.zarr"):
         assert read(path).spacing_um == pytest.approx((0.5, 0.5))
     if ending not in (".roi.zip", ".geojson", ".coco.json"):
         np.testing.assert_array_equal(read_labels(path), labels)

@@ -301,7 +301,7 @@ def test_all_images_are_predicted_and_exported_by_the_real_buttons(viewer, train
     monkeypatch.setattr(
         "napari_cellseg.gui.qt.page_image.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path / "x")
     )
-    page.format.setCurrentIndex(page.format.findData("ome.tif"))
+    page.exports.format.setCurrentIndex(page.exports.format.findData("ome.tif"))
     press(dock, "Image", "Export all...")
     spin(lambda: control.session.progress is None)
     assert len(list((tmp_path / "x").glob("*_labels.ome.tif"))) == 5

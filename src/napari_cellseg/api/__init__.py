@@ -16,6 +16,7 @@ from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._exchange import export_model, import_model
 from ._explain import Explained
+from ._export import Exporting
 from ._files import predict_files, watch
 from ._fucci import FucciResult, fucci, fucci_files
 from ._ledger import is_batch
@@ -75,6 +76,7 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "Explained",
+    "Exporting",
     "Exports",
     "FucciResult",
     "LoadedModel",

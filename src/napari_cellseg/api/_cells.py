@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import CellsegError
 from ..events import Skipped
-from ..images import LABEL_FORMATS, write_labels
+from ..images import LABEL_FORMATS, label_file, write_labels
 from ..measurement import CellRules, Cells, check_table_path, with_classes, write_table
 from ..project import Project, object_classes, put_cell_classes
 from ._cell_objects import Together, cell_names, cell_roles, cells_of_image
@@ -118,7 +118,7 @@ def _masks(project: Project, id: str, found: Cells, how: CellMaking) -> list[Pat
     folder.mkdir(parents=True, exist_ok=True)
     parts = {"cells": found.cells, "nuclei": found.nuclei, "envelopes": found.envelopes}
     return [
-        write_labels(folder / f"{id}_{name}.{how.format}", labels, spacing)
+        write_labels(folder / label_file(f"{id}_{name}", how.format), labels, spacing)
         for name, labels in parts.items()
         if name != "envelopes" or labels.any()
     ]

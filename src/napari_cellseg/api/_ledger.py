@@ -45,11 +45,11 @@ class Picture:
 
     def state(self) -> dict[str, Any]:
         """What tells whether it is still the same: plain values."""
+        about = {"path": str(images.absolute(self.path)), "series": self.series, "frame": self.frame}
+        if images.is_remote(self.path):
+            return about
         seen = self.path.stat()
-        return {
-            "path": str(self.path.resolve()), "series": self.series, "frame": self.frame, "bytes": seen.st_size,
-            "modified": seen.st_mtime_ns,
-        }  # fmt: skip
+        return {**about, "bytes": seen.st_size, "modified": seen.st_mtime_ns}
 
 
 def listed(paths: Sequence[str | Path], series: str | None, how: Predicting, left_out: list[Skipped]) -> list[Picture]:
@@ -88,7 +88,7 @@ def listed(paths: Sequence[str | Path], series: str | None, how: Predicting, lef
 
 def is_batch(paths: Sequence[str | Path]) -> bool:
     """Whether folders or plates were named, which hold several pictures."""
-    return any(len(_inside(Path(p), None)) > 1 for p in paths if Path(p).is_dir())
+    return any(len(_inside(Path(p), None)) > 1 for p in paths if _may_hold_several(Path(p)))
 
 
 def pictures_of(folder: Path) -> list[Path]:
@@ -98,13 +98,18 @@ def pictures_of(folder: Path) -> list[Path]:
     return sorted(p for p in shown if (images.is_picture(p) if p.is_dir() else p.suffix.lower() in known))
 
 
+def _may_hold_several(path: Path) -> bool:
+    """Whether a path is a folder, or a folder at an address."""
+    return path.is_dir() or images.is_remote(path)
+
+
 def _inside(path: Path, series: str | None) -> list[tuple[Path, str | None]]:
     """What is meant by a path: pictures of a folder, fields of a plate, images of a file."""
     if path.is_dir() and not images.is_picture(path):
         if not (files := pictures_of(path)):
             raise CellsegError(f"The folder {path} holds no pictures.", f"It may hold: {', '.join(images.endings())}.")
         return [inner for file in files for inner in _inside(file, series)]
-    if series == ALL or (series is None and path.is_dir()):
+    if series == ALL or (series is None and _may_hold_several(path)):
         with suppress(CellsegError):  # what is wrong is said when it is read
             if len(several := images.series_in(path)) > 1:
                 return [(path, one.key) for one in several]

@@ -268,7 +268,7 @@ class Labelling:
     def path_of(self, name: str) -> Path:
         """Where the labels of a picture are written."""
         assert self.how.out is not None
-        return self.how.out / f"{name}_labels.{self.how.format}"
+        return self.how.out / images.label_file(f"{name}_labels", self.how.format)
 
     def digest(self) -> str:
         """A digest of everything but the picture that decides labels and files."""

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 Words = Mapping[int, str]
 Point = tuple[int, ...]
-KINDLY = ("coco.json", "geojson")
+KINDLY = ("coco.json", "geojson", "ome.zarr", "v0.4.ome.zarr")
 """Formats that hold a class of each object."""
 
 
@@ -176,8 +176,9 @@ def kinds_of_objects(project: Project, id: str) -> dict[int, str]:
 
 
 def kinds_for_export(project: Project, name: str, format: str) -> dict[int, str]:
-    """The same for a format that holds classes of objects; {} for others."""
-    return kinds_of_objects(project, name) if format in KINDLY else {}
+    """The same for a format that holds classes of objects; {} for others, and for a time series."""
+    one = format in KINDLY and any(r.id == name for r in project.images())
+    return kinds_of_objects(project, name) if one else {}
 
 
 def say(project: Project, image: str, classes: Words) -> None:

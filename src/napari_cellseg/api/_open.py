@@ -51,11 +51,12 @@ from ._clean import clean_images, clean_up
 from ._draft import draft_images, draft_method
 from ._evaluate_project import Evaluating, Systems, evaluate_project
 from ._explain import Explained, explain_image, why_there
+from ._export import Exporting, export_images
 from ._learn import config_for, experiment, names, train_model
 from ._let_go import let_go, told
 from ._measuring_verbs import MeasuringVerbs
 from ._object_classes import keep_kinds
-from ._predict import Exporting, Predicting, export_images, predict_images
+from ._predict import Predicting, predict_images
 from ._report import report_project
 from ._results import (
     Additions,
@@ -853,12 +854,14 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
     @method
     def export(
         self,
-        out: str | Path,
+        out: str | Path | None = None,
         format: str = "tif",
         *,
         images: Several = None,
         known_only: bool = False,
         cycle: int | None = None,
+        inside: str = "",
+        replace: bool = False,
         on_event: OnEvent = None,
         stop: Stop = never,
     ) -> Work[Exports]:
@@ -867,13 +870,18 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
         Parameters
         ----------
         format : str
-            ``tif``, ``ome.tif``, ``ome.zarr``, ``png``, ``npy``, ``roi.zip``, ``coco.json`` or ``geojson``.
+            ``tif``, ``ome.tif``, ``ome.zarr`` (0.5), ``v0.4.ome.zarr``, ``png``, ``npy``, ``_seg.npy`` (``ID_seg.npy``,
+            for Cellpose), ``roi.zip``, ``coco.json`` or ``geojson``.
         images : str or list of str
             Ids; all images where not given.
         known_only : bool
             Only corrected and approved voxels.
         cycle : int
             As labels were when this review cycle was closed.
+        inside : str
+            Instead of `out`: write into ``labels/INSIDE`` of every OME-Zarr image, in its version and with its levels.
+        replace : bool
+            With `inside`: write over labels of this name.
         on_event, stop : callable
             Called with every event; asked before every image whether to end.
 
@@ -883,7 +891,7 @@ class OpenProject(MeasuringVerbs, ReviewingVerbs):
             An image whose labels cannot be written is left out, with the reason; the others are done.
         """
         ids = list(self._named(images)) or [r.id for r in self.images]
-        what = Exporting(Path(out), format, known_only, cycle)
+        what = Exporting(Path(out) if out is not None else None, format, known_only, cycle, inside, replace)
         return export_images(self.project, ids, what, stop)
 
     def history(self, image: str | None = None) -> tuple[EditRow, ...]:

@@ -1,4 +1,4 @@
-"""Predictions in a project: which images, with which models and settings, written and remembered; labels to files."""
+"""Predictions in a project: which images, with which models and settings, written and remembered."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .._types import Span
 from ..config import Config, Values
 from ..engine import PredictJob, Stop, run, unpredicted, write_prediction
 from ..errors import CellsegError
-from ..events import Exported, Notice, Predicted, Skipped, Stopped
+from ..events import Notice, Predicted, Skipped, Stopped
 from ..probabilities import open_kept
-from ..project import Project, export_labels, export_units, put_size
+from ..project import Project, put_size
 from ..targets import Target
+from ._export import Exporting, export_images
 from ._let_go import let_go
-from ._object_classes import kinds_for_export
-from ._results import Exports, Predictions
-from ._work import Work, never
+from ._results import Predictions
+from ._work import Work
 
 
 @dataclass(frozen=True)
@@ -72,42 +72,10 @@ def predict_images(
     return Predictions(job.models, objects, already, tuple(left_out), files, stopped)
 
 
-@dataclass(frozen=True)
-class Exporting:
-    """Where labels are written, as what, and which of them: see `OpenProject.export`."""
-
-    out: Path
-    format: str = "tif"
-    known_only: bool = False
-    cycle: int | None = None
-
-
-def export_images(project: Project, ids: Sequence[str], what: Exporting, stop: Stop = never) -> Work[Exports]:
-    """Write labels of images, one after another; what cannot be written is left out, and the rest goes on."""
-    files: dict[str, Path] = {}
-    left_out: list[Skipped] = []
-    for name, own in export_units(project, ids, what.format).items():
-        if stop():
-            yield Stopped("cancelled")
-            return Exports(files, tuple(left_out), stopped=True)
-        try:
-            kinds = kinds_for_export(project, name, what.format) if what.cycle is None else {}
-            path = export_labels(
-                project, name, what.out, what.format, known_only=what.known_only, cycle=what.cycle, kinds=kinds
-            )
-        except CellsegError as error:
-            left_out.append(Skipped(name, error.message, error.hint))
-            yield left_out[-1]
-        else:
-            files |= dict.fromkeys(own, path)
-            yield Exported(name, str(path))
-    return Exports(files, tuple(left_out))
-
-
 def write_probabilities(event: Predicted, spacing: tuple[float, ...] | None, how: Predicting) -> None:
     """Write what was kept beside the labels, if asked for."""
     if how.probabilities and how.out and event.store:
-        format = "tif" if how.format == "png" else how.format  # a PNG holds no fractions
+        format = how.format if how.format in images.FOR_NUMBERS else "tif"  # a PNG holds no fractions
         images.write_probabilities(
             how.out / f"{event.image}_probabilities.{format}", open_kept(Path(event.store)), spacing
         )

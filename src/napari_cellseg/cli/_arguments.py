@@ -10,8 +10,10 @@ from typing import Any
 from ..errors import CellsegError
 
 Options = argparse.Namespace
-FORMATS = ("tif", "ome.tif", "ome.zarr", "png", "npy", "roi.zip", "coco.json", "geojson")
-PIXELS = FORMATS[:5]
+FORMATS = (
+    "tif", "ome.tif", "ome.zarr", "v0.4.ome.zarr", "png", "npy", "_seg.npy", "roi.zip", "coco.json", "geojson",
+)  # fmt: skip
+PIXELS = FORMATS[:7]
 
 
 def _lazy(module: str, name: str) -> Callable[[Options], int]:

@@ -50,12 +50,12 @@ def _add(verbs: Any) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="TIFF, OME-Zarr, PNG...; a folder of them, or one with images/ and masks/",
+        help="TIFF, OME-Zarr (also at https://, s3://), PNG, CZI...; a folder of them, or one with images/ and masks/",
     )
     sub.add_argument(
         "--labels", nargs="+", default=[], metavar="LABELS",
         help="one per image: label pictures, ROI zip, GeoJSON...; a folder of them, called like the pictures of a "
-        "folder; or one for all: COCO, or a stack in their order",
+        "folder; or one for all: COCO, CVAT, or a stack in their order",
     )  # fmt: skip
     sub.add_argument("--draft", action="store_true", help="the masks are a first draft, not approved truth")
     sub.add_argument(
@@ -232,10 +232,24 @@ def _split(verbs: Any) -> None:
 
 
 def _export(verbs: Any) -> None:
-    sub = verb(verbs, "export", "Write labels as TIFF, OME-Zarr, PNG, NumPy, ImageJ ROIs, COCO or GeoJSON.")
+    sub = verb(
+        verbs, "export",
+        "Write labels as TIFF, OME-TIFF, OME-Zarr, PNG, NumPy, Cellpose's _seg.npy, ImageJ ROIs, COCO or GeoJSON, or "
+        "into the OME-Zarr images that they are of.",
+    )  # fmt: skip
     sub.add_argument("project", metavar="PROJECT")
-    sub.add_argument("--out", required=True, metavar="DIR")
-    sub.add_argument("--format", choices=FORMATS, default="tif")
+    where = sub.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", metavar="DIR", help="a folder for files")
+    where.add_argument(
+        "--inside", default="", metavar="NAME",
+        help="write into labels/NAME of every OME-Zarr image, in its version (0.4 or 0.5), with its levels",
+    )  # fmt: skip
+    sub.add_argument("--replace", action="store_true", help="with --inside: write over labels of this name")
+    sub.add_argument(
+        "--format", choices=FORMATS, default="tif",
+        help="of files (default tif); ome.zarr is version 0.5; ome.tif has tiles and a pyramid where Y or X is longer "
+        "than 2048",
+    )  # fmt: skip
     sub.add_argument("--image", nargs="+", default=[], metavar="ID")
     sub.add_argument("--known-only", action="store_true", help="only corrected and approved voxels")
     sub.add_argument("--cycle", type=positive, metavar="N", help="as labels were when review cycle N was closed")

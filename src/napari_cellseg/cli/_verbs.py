@@ -101,6 +101,8 @@ def export(options: Namespace) -> int:
             images=options.image,
             known_only=options.known_only,
             cycle=options.cycle,
+            inside=options.inside,
+            replace=options.replace,
             on_event=show,
         )
     return status(done.left_out)

@@ -15,22 +15,26 @@ from ._masks import is_for_many
 from ._outlines import Masks, MasksFor, Place
 from ._pairing import count_of_masks, holds_several, is_picture, masks_by_name, picture_stem, place_in_file
 from ._read import check_content, endings, from_array, read, series_in
+from ._remote import absolute, address, is_remote
 from ._series import Series
 from ._thumbnail import write_thumbnail
 from ._write import (
+    FOR_NUMBERS,
     LABEL_FORMATS,
-    Halve,
-    label_levels,
+    label_file,
     put_in_place,
     write_label_series,
     write_labels,
+    write_labels_inside,
     write_map,
     write_probabilities,
 )
+from ._write_zarr import Halve, label_levels
 from ._zarr import labels_inside
 
 __all__ = [
     "AXES",
+    "FOR_NUMBERS",
     "LABEL_FORMATS",
     "Halve",
     "Image",
@@ -38,6 +42,8 @@ __all__ = [
     "MasksFor",
     "Place",
     "Series",
+    "absolute",
+    "address",
     "by",
     "canonical",
     "check_content",
@@ -52,7 +58,9 @@ __all__ = [
     "in_words",
     "is_for_many",
     "is_picture",
+    "is_remote",
     "is_unchanged",
+    "label_file",
     "label_levels",
     "labels_inside",
     "masks_by_name",
@@ -69,6 +77,7 @@ __all__ = [
     "series_in",
     "write_label_series",
     "write_labels",
+    "write_labels_inside",
     "write_map",
     "write_probabilities",
     "write_thumbnail",

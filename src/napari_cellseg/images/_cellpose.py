@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.segmentation import find_boundaries
 
+from .._types import Labels
 from ..errors import CellsegError
 
 _UNREADABLE = (
@@ -89,6 +91,26 @@ def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any, *rest: Any) ->
     if isinstance(dtype, _PlainDtype) and dtype.dtype.kind in "biufc":
         made.values = np.frombuffer(bytes(content), dtype.dtype).reshape(shape, order=order)
     return made
+
+
+def write_seg(path: Path, labels: Labels, source: Path | None) -> None:
+    """Write masks so that Cellpose's window opens them, over the picture that they are of.
+
+    Keys as Cellpose's ``masks_flows_to_seg`` has them (Cellpose 3 and 4): masks and their inner outlines, uint16 where
+    the ids fit and uint32 otherwise, which of the objects were drawn by hand (none), and the picture's path. Its window
+    numbers objects anew when it opens them; in the file they keep their numbers.
+    """
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    edges = [np.where(find_boundaries(plane, mode="inner"), plane, 0) for plane in planes]
+    outlines = np.stack(edges).reshape(labels.shape)
+    dtype = np.uint16 if labels.max(initial=0) < 65535 else np.uint32
+    content = {
+        "masks": labels.astype(dtype), "outlines": outlines.astype(dtype), "chan_choose": [0, 0],
+        "ismanual": np.zeros(np.count_nonzero(np.unique(labels)), bool),
+        "filename": str(source.resolve()) if source else "", "flows": [],
+    }  # fmt: skip
+    with path.open("wb") as file:  # np.save would add an ending to a temporary name
+        np.save(file, content, allow_pickle=True)  # type: ignore[arg-type]
 
 
 def read_seg(path: Path) -> NDArray[np.uint32]:

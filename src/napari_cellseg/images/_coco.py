@@ -74,7 +74,7 @@ def write_coco(path: Path, labels: Labels, classes: Sequence[str], kinds: Mappin
                     "label": id, "area": int(mask.sum()),
                     "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
                     "segmentation": {
-                        "size": [height, width], "counts": _runs(mask, (rows.start, columns.start), (height, width))
+                        "size": [height, width], "counts": runs(mask, (rows.start, columns.start), (height, width))
                     },
                 }
             )  # fmt: skip
@@ -82,6 +82,17 @@ def write_coco(path: Path, labels: Labels, classes: Sequence[str], kinds: Mappin
     categories = [{"id": k, "name": kind} for k, kind in enumerate(names, start=1)]
     data = {"images": images, "annotations": annotations, "categories": categories}
     path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def runs(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> list[int]:
+    """Lengths of runs of a plane of `shape` in column order, background first; `mask` is what lies at its `corner`."""
+    columns, rows = np.nonzero(mask.T)
+    places = (columns + corner[1]) * shape[0] + rows + corner[0]
+    first = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+    last = np.append(first[1:], places.size) - 1
+    edges = np.stack([places[first], places[last] + 1], axis=1).ravel()
+    lengths: list[int] = np.diff(edges, prepend=0, append=shape[0] * shape[1]).tolist()
+    return lengths if lengths[-1] else lengths[:-1]
 
 
 def _told_apart(data: Any, kinds: Mapping[int, str]) -> dict[int, str]:
@@ -175,17 +186,6 @@ def _outlines(
             for flat in segmentation:  # several polygons are pieces, not holes
                 if len(flat) >= 6:
                     yield Outline(key, kind, [np.asarray(flat, float).reshape(-1, 2)[:, ::-1]], frame, z)
-
-
-def _runs(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> list[int]:
-    """Lengths of runs of a plane in column order, background first; `mask` is what lies at its corner."""
-    columns, rows = np.nonzero(mask.T)
-    places = (columns + corner[1]) * shape[0] + rows + corner[0]
-    first = np.flatnonzero(np.diff(places, prepend=-2) != 1)
-    last = np.append(first[1:], places.size) - 1
-    edges = np.stack([places[first], places[last] + 1], axis=1).ravel()
-    lengths: list[int] = np.diff(edges, prepend=0, append=shape[0] * shape[1]).tolist()
-    return lengths if lengths[-1] else lengths[:-1]
 
 
 def _unrun(

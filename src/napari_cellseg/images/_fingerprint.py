@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._remote import is_remote
+from ._zarr import described
+
 BLOCK, BLOCKS = 1 << 14, 4096
 """Content up to 64 MiB is read whole, of more so many blocks of so many bytes, evenly spread."""
 SETTLED_S = 3.0
@@ -34,8 +37,11 @@ def fingerprint(path: str | Path) -> str:
 
     SHA-256 of the sizes (and names, in a folder) and of the content: all of it up to 64 MiB, of more 4,096 blocks of
     16 KiB that are spread evenly from the first to the last byte of all files together. Equal for copies. ``labels/``
-    inside an OME-Zarr image does not count, since tools write there.
+    inside an OME-Zarr image does not count, since tools write there. Of a picture at an address: of what it says of
+    itself, no pixels.
     """
+    if is_remote(path):
+        return _NOW + hashlib.sha256(described(Path(path)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     items = _items(Path(path))
     digest = hashlib.sha256()
     for item in items:
@@ -50,8 +56,10 @@ def fingerprint(path: str | Path) -> str:
 def glance(path: str | Path) -> str:
     """Size and modification time of a file, or a checksum of those of all files of a folder; "" while they may change.
 
-    Whoever sees the same twice need not read the content.
+    Whoever sees the same twice need not read the content. An address tells neither.
     """
+    if is_remote(path):
+        return ""
     items = _items(Path(path))
     newest = max((item.changed for item in items), default=0)
     if time.time() - newest / 1e9 < SETTLED_S:

@@ -42,8 +42,8 @@ def read_labels(
     Parameters
     ----------
     path
-        A label picture, a folder with one mask picture per object (see `merge_masks`), an ImageJ ROI zip, a COCO or
-        GeoJSON file, or a Cellpose ``_seg.npy`` (read without running code).
+        A label picture, a folder with one mask picture per object (see `merge_masks`), an ImageJ ROI zip, a COCO,
+        GeoJSON or CVAT (XML) file, or a Cellpose ``_seg.npy`` (read without running code).
     axes
         As for `read`.
     split_components

@@ -22,6 +22,7 @@ from ._limits import by
 from ._masks import is_foreign
 from ._outlines import MasksFor, Place, check_count
 from ._read import read, series_in
+from ._remote import is_remote
 from ._series import Series, choose, listed
 from ._zarr import MARKERS
 
@@ -31,12 +32,12 @@ _ADDED = re.compile(
     r"(([ ._-]+(cp|sam|stardist))?[ ._-]+(masks?|labels?|seg|rois?|pred|predictions?|truth|gt|coco))+$", re.IGNORECASE
 )
 """What tools add to a picture's name for its masks: ``_labels``, ``_cp_masks``, ``_seg``..."""
-_MASKS = (".tif", ".tiff", ".png", ".bmp", ".npy", ".zip", ".roi", ".json", ".geojson", ".zarr", ".jpg")
+_MASKS = (".tif", ".tiff", ".png", ".bmp", ".npy", ".zip", ".roi", ".json", ".geojson", ".xml", ".zarr", ".jpg")
 
 
 def picture_stem(path: Path) -> str:
     """The name of a picture without its ending: ``X`` of ``X.tif``, ``X.ome.tiff`` and ``X.ome.zarr``."""
-    ending = r"(\.ome)?\.zarr$" if path.is_dir() else r"(\.ome)?\.[^.]+$"
+    ending = r"(\.v0\.4)?(\.ome)?\.zarr$" if path.is_dir() or is_remote(path) else r"(\.ome)?\.[^.]+$"
     return re.sub(ending, "", path.name, flags=re.IGNORECASE) or path.name
 
 

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ..extensions import functions, problems
+from ._bioio import PLUGINS, bioio_endings, read_bioio, series_in_bioio
 from ._guard import reading
 from ._image import SMALLEST, Image, check_axes, guessed_axes
 from ._limits import MAX_CHUNKS, by
 from ._pictures import read_npy, read_picture
+from ._remote import answering, is_remote
 from ._series import Series
 from ._shared import Wanted, finish
 from ._tiff import read_tiff, series_in_tiff
@@ -47,8 +49,8 @@ def read(
     Parameters
     ----------
     path
-        TIFF, OME-TIFF, ImageJ TIFF, PNG, JPEG, BMP or NPY file, an OME-Zarr folder, or what another package reads
-        (see `extensions`).
+        TIFF, OME-TIFF, ImageJ TIFF, PNG, JPEG, BMP or NPY file, an OME-Zarr folder or its address (http, https, s3;
+        extra ``remote``), CZI, ND2, LIF (extra ``bioio``), or what another package reads (see `extensions`).
     axes
         One letter of ``TCZYX`` per dimension; read from the metadata where not given. Pages of a plain TIFF
         count as Z.
@@ -70,7 +72,7 @@ def read(
     """
     path = Path(path)
     reader = _reader(_existing(path))
-    with reading(path.name):
+    with answering(path) if is_remote(path) else reading(path.name):
         image = reader(path, Wanted(axes, series, as_before, turned))
     if spacing_um is not None:
         image = _with_spacing(image, spacing_um)
@@ -121,10 +123,12 @@ def series_in(path: str | Path) -> list[Series]:
         When it is missing or damaged.
     """
     path = _existing(Path(path))
-    with reading(path.name):
-        if path.is_dir():
+    with answering(path) if is_remote(path) else reading(path.name):
+        if is_remote(path) or path.is_dir():
             return series_in_zarr(path)
-        return series_in_tiff(path) if _reader(path) is read_tiff else [Series("", "", lambda: "")]
+        reader = _reader(path)
+        several = series_in_tiff if reader is read_tiff else series_in_bioio if reader is read_bioio else None
+        return several(path) if several else [Series("", "", lambda: "")]
 
 
 def check_content(image: Image) -> None:
@@ -208,26 +212,28 @@ def _with_spacing(image: Image, spacing_um: tuple[float, ...]) -> Image:
 
 
 def _existing(path: Path) -> Path:
-    if not path.exists():
+    if not (is_remote(path) or path.exists()):
         raise CellsegError(f"There is no file {path}.", "Check the name, or whether the drive is mounted.")
     return path
 
 
 def _reader(path: Path) -> Callable[[Path, Wanted], Image]:
-    if path.is_dir():
+    if is_remote(path) or path.is_dir():
         return read_zarr
     ending = path.suffix.lower()
     if ending in _READERS:
         return _READERS[ending]
     if (read_added := functions("readers").get(ending[1:])) is not None:
         return partial(_read_added, read_added)
+    if ending in PLUGINS:
+        return read_bioio
     hint = f"Use one of {', '.join(endings())} or an OME-Zarr folder; Fiji converts most others to TIFF."
     raise CellsegError(f"{path.name} has a format that cannot be read.", f"{hint} {problems('readers')}".strip())
 
 
 def endings() -> list[str]:
-    """How the names of the files end that can be read: our own formats, and what other packages add."""
-    return sorted({*_READERS, *(f".{name}" for name in functions("readers"))})
+    """How the names of the files end that can be read: our own formats, bioio's, and what other packages add."""
+    return sorted({*_READERS, *bioio_endings(), *(f".{name}" for name in functions("readers"))})
 
 
 def _read_added(function: Callable[[Path], Any], path: Path, wanted: Wanted) -> Image:

@@ -32,6 +32,7 @@ SECONDS = {
 
 
 Pixels = TypeVar("Pixels", NDArray[Any], da.Array)
+Level = TypeVar("Level")
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ def finish(
     return Image(data, axes, size, names, path, series, title, rgb and n == 3, interval, levels)
 
 
-def readable(path: Path, levels: Sequence[Callable[[], da.Array]]) -> list[da.Array]:
+def readable(path: Path, levels: Sequence[Callable[[], Level]]) -> list[Level]:
     """The coarser levels of a pyramid up to one that cannot be read: nobody needs them but the eye."""
-    found: list[da.Array] = []
+    found: list[Level] = []
     for level in levels:
         try:
             with reading(path.name):

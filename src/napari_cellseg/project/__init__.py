@@ -25,7 +25,7 @@ from ._cycles import (
 )
 from ._edit import Edit, decode_edit, difference, encode_edit, together
 from ._ensemble import best_epochs, member_paths, save_ensemble
-from ._export import Frames, export_labels, export_units, write_labels_of
+from ._export import Frames, export_inside, export_labels, export_units, units_inside, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
 from ._folder import Project
 from ._forecast import Forecast, forecast
@@ -213,6 +213,7 @@ __all__ = [
     "difference",
     "encode_edit",
     "entries",
+    "export_inside",
     "export_labels",
     "export_units",
     "find_model",
@@ -304,6 +305,7 @@ __all__ = [
     "training_places",
     "undone_edits",
     "unfinished_runs",
+    "units_inside",
     "what_goes",
     "write_history",
     "write_labels_of",

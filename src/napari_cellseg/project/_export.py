@@ -14,9 +14,9 @@ from ._cycles import labels_of_cycle
 from ._folder import Project
 from ._joining import images_named, named_series
 from ._records import ImageRecord
-from ._time_series import time_series_in
+from ._time_series import series_with, time_series_in
 
-SERIES_FORMATS = ("tif", "ome.tif", "ome.zarr", "npy")
+SERIES_FORMATS = pictures.FOR_NUMBERS
 """These hold a time series in one file."""
 
 
@@ -67,7 +67,7 @@ def export_labels(
     cycle: int | None = None,
     kinds: Mapping[int, str] | None = None,
 ) -> Path:
-    """Write labels, as they stand on disk, to ``folder/<id>_labels.<format>``; returns that path.
+    """Write labels, as they stand on disk, to ``folder/<id>_labels.<format>`` (`images.label_file`); returns that path.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def export_labels(
         When there is no such image, the format does not suit it, or the file cannot be written.
     """
     ids = images_named(project, id)
-    record, path = project.image(ids[0]), Path(folder) / f"{id}_labels.{format}"
+    record, path = project.image(ids[0]), Path(folder) / pictures.label_file(f"{id}_labels", format)
     if len(ids) > 1:
         frames = Frames(project, ids, known_only=known_only, cycle=cycle)
         return pictures.write_label_series(
@@ -98,6 +98,50 @@ def export_labels(
     labels, state = _labels(project, id, cycle)
     chosen: NDArray[Any] = np.where(state > 0, labels, 0) if known_only else labels
     return write_labels_of(project, record, chosen, path, kinds)
+
+
+def units_inside(project: Project, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What is written inside of one picture each, by name: an image, or all frames of a file with a time axis."""
+    units, every = dict[str, tuple[str, ...]](), project.images()
+    for record in map(project.image, ids):
+        frames = [r for r in every if _file(r) == _file(record)]
+        own = tuple(r.id for r in sorted(frames, key=lambda r: r.frame))
+        series = series_with(every, record.id) if len(own) > 1 else None
+        units[series.name if series is not None else own[0]] = own
+    return units
+
+
+def _file(record: ImageRecord) -> tuple[str, str | None, str | None]:
+    """What a record is a frame of."""
+    return record.source, record.series, record.given_axes
+
+
+def export_inside(
+    project: Project,
+    ids: Sequence[str],
+    name: str,
+    *,
+    known_only: bool = False,
+    cycle: int | None = None,
+    kinds: Mapping[int, str] | None = None,
+    replace: bool = False,
+) -> Path:
+    """Write labels into ``labels/NAME`` of the OME-Zarr that they are of; see `images.write_labels_inside`.
+
+    Parameters
+    ----------
+    ids
+        One image, or all frames of its file.
+
+    Raises
+    ------
+    CellsegError
+        When the picture is no OME-Zarr, has more frames than these, or labels of this name that are not to be replaced.
+    """
+    record = project.image(ids[0])
+    frames = Frames(project, ids, known_only=known_only, cycle=cycle)
+    labels = frames if len(ids) > 1 else frames[0]
+    return pictures.write_labels_inside(project.source(record), name, labels, project.meanings, kinds, replace=replace)
 
 
 def _labels(project: Project, id: str, cycle: int | None) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:

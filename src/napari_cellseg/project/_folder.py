@@ -290,7 +290,7 @@ class Project:
         record = self.image(id)
         path = self.source(record)
         hint = f"Say where it is: napari-cellseg add {self.path.name} NEW_PATH --relocate {id}"
-        if not path.exists():
+        if not (pictures.is_remote(path) or path.exists()):
             raise CellsegError(f"The picture of {id} is not at {path}.", hint)
         with pictures.reading(path.name):
             same = pictures.is_unchanged(path, record.fingerprint, record.seen)
@@ -313,6 +313,8 @@ class Project:
         """Where the picture of a record should lie."""
         if Project.finder is not None:
             return Project.finder(record)
+        if pictures.is_remote(record.source):
+            return Path(record.source)
         return Path(os.path.normpath(self.path.resolve().parent / record.source))
 
     def relocate(self, id: str, path: str | Path) -> None:
@@ -323,7 +325,7 @@ class Project:
         CellsegError
             When the new file has another shape; labels would not fit it.
         """
-        record, path = self.image(id), Path(path).resolve()
+        record, path = self.image(id), pictures.absolute(path)
         image = self._read(record, path)
         if image.frame(0).spatial_shape != record.shape:
             raise CellsegError(
@@ -505,6 +507,8 @@ class Project:
 
     def relative(self, source: Path) -> str:
         """How a record names a file: relative to the folder that holds the project, where it lies in there."""
+        if pictures.is_remote(source):
+            return pictures.address(source)
         home = self.path.resolve().parent
         return source.relative_to(home).as_posix() if source.is_relative_to(home) else str(source)
 

@@ -141,7 +141,8 @@ class _Batch:
         """The frames that are there already, read in the same way from this file or one of the same content."""
         read_so = (image.frame(0).axes, image.series or None)
         alike = [(r, path) for r, path in self.there if (r.axes, r.series) == read_so]
-        return {r.frame: r for r, path in alike if path == source or (r.fingerprint == fingerprint and path.exists())}
+        same = [r for r, path in alike if path == source or (r.fingerprint == fingerprint and path.exists())]
+        return {r.frame: r for r in same}
 
 
 def add_pictures(project: Receiver, additions: Iterable[Addition]) -> list[Added]:
@@ -170,7 +171,7 @@ def _plan(project: Receiver, addition: Addition, batch: _Batch) -> Added:
     """Check one picture and put what it needs into the batch."""
     if addition.split not in SPLITS:
         raise CellsegError(f"There is no split {addition.split!r}.", f"Use one of {', '.join(SPLITS)}.")
-    source = Path(addition.source).resolve()
+    source = pictures.absolute(addition.source)
     image = pictures.read(source, addition.axes, addition.spacing_um, series=addition.series)
     check_room(source.name, image.spatial_shape, project.path)
     pictures.check_content(image)

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ..images import picture_stem
+from ..images import absolute, picture_stem
 
 LONGEST = 160
 """Bytes of a name in UTF-8; file systems take 255, and endings come after it."""
@@ -65,7 +65,7 @@ def names_for(sources: Iterable[Path], frames: Sequence[int]) -> list[list[str]]
     taken: set[str] = set()
     found = []
     for source, n in zip(sources, frames, strict=True):
-        stem, folder = picture_stem(source), source.resolve().parent.name
+        stem, folder = picture_stem(source), absolute(source).parent.name
         names = []
         for t in range(n):
             names.append(free_name(stem, taken, folder, f"_t{t:04d}" if n > 1 else ""))

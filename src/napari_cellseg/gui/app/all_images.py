@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...engine import PredictJob, Reply, note_predicted
@@ -15,6 +14,7 @@ from .export_all import ExportAll
 from .predict_all import PredictAll
 
 if TYPE_CHECKING:
+    from ...api import Exporting
     from .label_writer import LabelWriter
     from .prediction import Prediction
     from .workspace import Workspace
@@ -42,9 +42,9 @@ class AllImages:
         """Predict the images that the current model has not predicted yet, or all of them `again`."""
         self.predict_all.start(again)
 
-    def export(self, folder: Path, format: str, known_only: bool) -> None:
-        """Write the labels of every image into a folder."""
-        self.export_all.start(folder, format, known_only)
+    def export(self, what: Exporting) -> None:
+        """Write the labels of every image into a folder, or into the images."""
+        self.export_all.start(what)
 
     @property
     def busy(self) -> bool:

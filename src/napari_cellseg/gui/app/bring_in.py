@@ -116,7 +116,7 @@ def _one_by_one(sources: Sequence[Path], told: Told) -> Iterator[Addition]:
 
 def _beside(pictures: Sequence[Path], folder: Path | None) -> Path:
     """The project of pictures that have none: beside the first of them, or in a folder; it may be there already."""
-    home = folder or pictures[0].resolve().parent
+    home = folder or images.absolute(pictures[0]).parent
     if not os.access(home, os.W_OK):
         raise Offering(
             f"Nothing can be written to {home}, where the pictures are.", "Choose a folder for the project.",

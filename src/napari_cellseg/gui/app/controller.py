@@ -17,6 +17,7 @@ from napari.components import ViewerModel
 from numpy.typing import NDArray
 
 from ..._types import Span
+from ...api import Exporting
 from ...config import Config
 from ...engine import Engine, Reply
 from ...engine.remote.tokens import client_file, keep_token
@@ -185,7 +186,12 @@ class Controller(Parts):
     @report_errors
     def export_all(self, folder: str | Path, format: str = "tif", known_only: bool = False) -> None:
         """Write the labels of every image into a folder."""
-        self.all_images.export(Path(folder), format, known_only)
+        self.all_images.export(Exporting(Path(folder), format, known_only))
+
+    @report_errors
+    def export_inside(self, name: str, replace: bool = False) -> None:
+        """Write the labels of every image into ``labels/NAME`` of the OME-Zarr that it is."""
+        self.all_images.export(Exporting(inside=name.strip(), replace=replace))
 
     def cancel(self) -> None:
         """End the running job; what is finished stays."""

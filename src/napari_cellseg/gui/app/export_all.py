@@ -7,10 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...api import kinds_for_export
+from ...api import Exporting
 from ...errors import CellsegError
-from ...images import LABEL_FORMATS
-from ...project import export_labels, export_units
 from .background import Helper
 from .tally import Elsewhere, Tally, voxels
 
@@ -23,25 +21,23 @@ class ExportAll:
 
     def __init__(self, workspace: Workspace, worker: Helper) -> None:
         self._ws, self._worker = workspace, worker
-        self._left: deque[str] = deque()
+        self._left: deque[tuple[str, tuple[str, ...]]] = deque()
         self._elsewhere: Elsewhere | None = None
         self._running = False
 
-    def start(self, folder: Path, format: str, known_only: bool) -> None:
-        """Write the labels of every image into a folder."""
+    def start(self, what: Exporting) -> None:
+        """Write the labels of every image into a folder, or into the images."""
         ws = self._ws
         project = ws.project()
         ws.check_idle()
-        if format not in LABEL_FORMATS:
-            raise CellsegError(f"There is no format {format!r}.", f"Use one of {', '.join(LABEL_FORMATS)}.")
-        ws.settle()
         sizes = {r.id: voxels(r.shape) for r in ws.session.images}
-        units = export_units(project, list(sizes), format)
+        units = what.units(project, list(sizes))
+        ws.settle()
         tally = Tally("export all", "Exporting", {name: sum(sizes[i] for i in ids) for name, ids in units.items()})
         tally.begin()
-        self._left, self._elsewhere, self._running = deque(tally.sizes), Elsewhere(project.path), True
+        self._left, self._elsewhere, self._running = deque(units.items()), Elsewhere(project.path), True
         ws.session.update(problem=None, notice="")
-        self._next(self._elsewhere, tally, folder, format, known_only)
+        self._next(self._elsewhere, tally, what)
 
     def cancel(self) -> None:
         """Export no more; files that are whole stay."""
@@ -61,20 +57,18 @@ class ExportAll:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _next(self, elsewhere: Elsewhere, tally: Tally, folder: Path, format: str, known_only: bool) -> None:
+    def _next(self, elsewhere: Elsewhere, tally: Tally, what: Exporting) -> None:
         if not self._running or elsewhere is not self._elsewhere:
             return
         if not self._left:
-            self._end(tally, folder)
+            self._end(tally, what)
             return
-        image = self._left.popleft()
+        image, ids = self._left.popleft()
         self._ws.session.update(progress=tally.progress(image))
-        go_on = partial(self._next, elsewhere, tally, folder, format, known_only)
+        go_on = partial(self._next, elsewhere, tally, what)
 
         def write() -> Path:
-            project = elsewhere.project()
-            kinds = kinds_for_export(project, image, format)
-            return export_labels(project, image, folder, format, known_only=known_only, kinds=kinds)
+            return what.write(elsewhere.project(), image, ids)
 
         def written(_: Path) -> None:
             tally.end(image)
@@ -87,10 +81,11 @@ class ExportAll:
 
         self._worker.later(write, written, failed)
 
-    def _end(self, tally: Tally, folder: Path) -> None:
+    def _end(self, tally: Tally, what: Exporting) -> None:
         n, total = len(tally.done), len(tally.sizes)
         ended = n + len(tally.left_out) == total
-        text = f"Exported {n} of {total} images to {folder.name}." if n < total else f"Exported {n} images to {folder}."
+        where = what.out.name if what.out and n < total else what.out or f"labels/{what.inside} of each"
+        text = f"Exported {n} of {total} images to {where}." if n < total else f"Exported {n} images to {where}."
         self.forget()
         self._ws.session.update(
             progress=None,

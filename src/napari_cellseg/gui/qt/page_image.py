@@ -26,6 +26,9 @@ from .recent_list import RecentList
 from .status_marks import legend, mark
 from .widgets import ActionButton, DropArea, heading, hint, items, row
 
+_INSIDE = "inside"
+"""Of the formats of Export all: no file, but labels/ of the images themselves."""
+
 
 class ImagePage(Page):
     """Open or make a project, add images, choose one."""
@@ -44,7 +47,7 @@ class ImagePage(Page):
         self.begin = ActionButton(
             "Open images...", "Choose pictures; a project folder is made beside them.", self._begin, primary=True
         )
-        self.drop = DropArea("or drop pictures, or a project folder, here")
+        self.drop = DropArea("or drop pictures, their addresses, or a project folder, here")
         self.drop.dropped.connect(self.controller.open_images)
         self.new = ActionButton("New project...", "Make an empty project folder.", self._new)
         self.open = ActionButton("Open project...", "Open a folder NAME.cellseg.", self._open)
@@ -105,14 +108,10 @@ class ImagePage(Page):
         self.export_all = ActionButton(
             "Export all...", "Write the labels of every image into a folder, one file for each.", self._export
         )
-        self.format = QComboBox()
-        for ending, name in LABEL_FORMATS.items():
-            self.format.addItem(name, ending)
-        self.format.setToolTip("The files that Export all writes.")
-        self.format.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.exports = _Exports()
         self.again.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.form.addWidget(self._of_project(row(self.predict_all, self.export_all)))
-        self.form.addWidget(self._of_project(row(self.again, self.format)))
+        self.form.addWidget(self._of_project(row(self.again, self.exports)))
 
     def _make_surveys(self) -> None:
         """What the images are like, and which to label."""
@@ -208,13 +207,44 @@ class ImagePage(Page):
             self.controller.open_images(paths)
 
     def _export(self) -> None:
+        if self.exports.format.currentData() == _INSIDE:
+            self.controller.export_inside(self.exports.name.text(), self.exports.replace.isChecked())
+            return
         folder = QFileDialog.getExistingDirectory(self, "Where should the labels of all images go?")
         if folder:
-            self.controller.export_all(folder, str(self.format.currentData()))
+            self.controller.export_all(folder, str(self.exports.format.currentData()))
 
     def _chosen(self, item: QListWidgetItem | None) -> None:
         if item is not None:
             self.controller.select_image(str(item.data(Qt.ItemDataRole.UserRole)))
+
+
+class _Exports(QWidget):
+    """As what Export all writes labels: files of a format, or labels of a name inside of the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.format, self.name, self.replace = QComboBox(), QLineEdit("cellseg"), QCheckBox("Replace")
+        for ending, name in LABEL_FORMATS.items():
+            self.format.addItem(name, ending)
+        self.format.addItem("In OME-Zarr images", _INSIDE)
+        self.format.setToolTip("The files that Export all writes, or labels/ of the images themselves.")
+        self.name.setToolTip("What the labels are called: labels/NAME of every image that is an OME-Zarr folder.")
+        self.replace.setToolTip("Write over labels of this name; else they are left as they are.")
+        for widget in (self.format, self.name, self.replace):
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.format.currentIndexChanged.connect(self._chosen)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.format)
+        layout.addWidget(self.name)
+        layout.addWidget(self.replace)
+        self._chosen()
+
+    def _chosen(self) -> None:
+        """A name is asked for where there are no files."""
+        for widget in (self.name, self.replace):
+            widget.setVisible(self.format.currentData() == _INSIDE)
 
 
 def _pictures() -> str:

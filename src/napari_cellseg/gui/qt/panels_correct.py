@@ -22,14 +22,14 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from ...drafts import CleanUp
-from ...images import LABEL_FORMATS
+from ...images import LABEL_FORMATS, label_file
 from ..app.controller import Controller
 from ..app.view import View
 from .settings_form import SettingsForm
 from .widgets import READ_MASKS, ActionButton, hint, row
 
 _ORDERS = {"worth": "Most worth a look first", "random": "In random order", "reading": "In reading order"}
-_WRITE = {f"{name} (*.{ending})": f".{ending}" for ending, name in LABEL_FORMATS.items()}
+_WRITE = {f"{name} (*{ending})": ending for ending, name in ((label_file("", e), n) for e, n in LABEL_FORMATS.items())}
 _COMPARE = "Compare these labels with other annotators' or the model's, and take either side."
 SHOWN = 300
 """Entries of the history that are listed at once."""
@@ -277,7 +277,8 @@ class MasksPanel(_Panel):
         """Make the controls."""
         self.draft = ActionButton("Take as draft...", "Masks of any tool, where there are no user edits.", self._draft)
         self.truth = ActionButton("Take as truth...", "Masks that are right: they become approved.", self._truth)
-        self.write = ActionButton("Write...", "Label TIFF, PNG, NumPy, ImageJ ROIs, COCO or GeoJSON.", self._write)
+        formats = "Label TIFF, OME-Zarr, PNG, NumPy, Cellpose, ImageJ ROIs, COCO or GeoJSON."
+        self.write = ActionButton("Write...", formats, self._write)
         self.above = QDoubleSpinBox()
         self.above.setRange(0, 2**32)
         self.above.setDecimals(2)
@@ -286,7 +287,7 @@ class MasksPanel(_Panel):
             "Of masks with one class, or probabilities: what is above this value is mask. In a project of objects, "
             "pieces that do not touch then become objects of their own. 0: numbers of objects are kept."
         )
-        self.form.addWidget(hint("TIFF, PNG, OME-Zarr, ImageJ ROIs, COCO, QuPath GeoJSON, Cellpose _seg.npy."))
+        self.form.addWidget(hint("TIFF, PNG, OME-Zarr, ImageJ ROIs, COCO, CVAT, QuPath GeoJSON, Cellpose _seg.npy."))
         self.form.addWidget(row(QLabel("Mask is above"), self.above))
         self.form.addWidget(row(self.draft, self.truth, self.write))
 

@@ -31,12 +31,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ...images import is_remote
 from ..app.items import Control
 from ..app.session import Curve, Histogram, Offer, Way
 from ..app.view import View
 
 ACCENT = "#3b8ee0"
-READ_MASKS = "Masks (*.tif *.tiff *.png *.zip *.roi *.json *.geojson *_seg.npy *.npy);;All files (*)"
+READ_MASKS = "Masks (*.tif *.tiff *.png *.zip *.roi *.json *.geojson *.xml *_seg.npy *.npy);;All files (*)"
 """What a dialog offers that opens masks of any tool."""
 
 
@@ -117,7 +118,7 @@ class WordyButton(ActionButton):
 
 
 class DropArea(QLabel):
-    """A place that files and folders are dropped on; `dropped` tells their paths."""
+    """A place that files, folders and addresses are dropped on; `dropped` tells their paths."""
 
     dropped = Signal(list)
 
@@ -152,9 +153,11 @@ class DropArea(QLabel):
 
 
 def _files(event: QDropEvent) -> list[str]:
-    """The local files of a drag."""
+    """The local files of a drag, and addresses of pictures as a browser has them."""
     data = event.mimeData()
-    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data is not None else []
+    urls = data.urls() if data is not None else []
+    local = [url.toLocalFile() for url in urls if url.isLocalFile()]
+    return local + [url.toString() for url in urls if is_remote(url.toString())]
 
 
 def hint(text: str = "") -> QLabel:
