@@ -64,6 +64,7 @@ simulate: setup
 base: setup
 	$(BIN)/python benchmarks/base_size.py
 	$(BIN)/python benchmarks/base.py --out src/napari_cellseg/base/cells
+	$(BIN)/python benchmarks/base_clicks.py
 
 kill: setup
 	$(BIN)/python benchmarks/kill.py --kills 50

@@ -26,6 +26,7 @@ IN_WHEEL = (
     "napari_cellseg/base/cells/config.toml",
     "napari_cellseg/base/cells/card.json",
     "napari_cellseg/base/size.npz",
+    "napari_cellseg/base/clicks.safetensors",
 )
 IN_SDIST = (
     "pyproject.toml",

@@ -154,6 +154,16 @@ class Refined(Event):
     target: Any = None
 
 
+@dataclass(frozen=True, eq=False)
+class ObjectFound(Event):
+    """The object that somebody pointed at: `mask` has the shape of `box`, (start, stop) per spatial axis."""
+
+    image: str
+    box: Span
+    mask: NDArray[np.bool_]
+    seconds: float
+
+
 @dataclass(frozen=True)
 class TrainStarted(Event):
     """What is learnt from and what judges: images, voxels, objects (of volumes: per slice)."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from ._size import diameters, estimate_size, median_diameter
 
-__all__ = ["DEFAULT", "FOLDER", "base_models", "diameters", "estimate_size", "median_diameter"]
+__all__ = ["CLICKS", "DEFAULT", "FOLDER", "base_models", "diameters", "estimate_size", "median_diameter"]
 
 FOLDER = Path(__file__).parent
+CLICKS = FOLDER / "clicks.safetensors"
+"""What finds an object from a click or a box, on features of the default model (`napari_cellseg.clicks`)."""
 DEFAULT = "cells"
 """Nuclei and cells in two dimensions, in any contrast: the model a new project of objects begins with."""
 

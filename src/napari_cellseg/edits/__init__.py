@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ._context import EditContext, Over, Piece
 from ._cut import split, split_seeds
-from ._draw import copy_to_slice, interpolate, polygon, scribble
+from ._draw import copy_to_slice, found, interpolate, polygon, scribble
 from ._hand import forbidden, paint, stroke
 from ._large import is_large, large_prediction
 from ._objects import (
@@ -61,6 +61,7 @@ __all__ = [
     "delete_objects",
     "fill_holes",
     "forbidden",
+    "found",
     "grow",
     "ids_along",
     "interpolate",

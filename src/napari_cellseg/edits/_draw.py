@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._types import Box, Mask
 from ..boxes import relative, size
 from ..errors import CellsegError
-from ..project import Edit
+from ..project import APPROVED, CORRECTED, Edit
 from ._context import EditContext, Piece, most_covered, reach_of
 from ._lines import box_around, rasterise
 
@@ -108,6 +108,55 @@ def scribble(
     flat = region[0] if region.ndim == 3 and len(region) == 1 else region
     region = np.asarray(ndi.binary_fill_holes(flat)).reshape(region.shape) & free
     return _drawn(context, "scribble", box, region | seeds, id)
+
+
+def found(context: EditContext, box: Box, mask: Mask, *, id: int = 0) -> Edit:
+    """The object that somebody pointed at: the new shape of the one that it mostly covers, or a new one.
+
+    Corrected and approved pixels of other objects stay theirs; predicted ones give way.
+
+    Parameters
+    ----------
+    box, mask
+        Where it was found; one slice, or of a volume several.
+    id
+        In projects of classes, the class to draw.
+
+    Raises
+    ------
+    CellsegError
+        When nothing of it may be drawn, or the object is approved and locked.
+    """
+    if not context.instances:
+        return _drawn(context, "click", box, mask, id)
+    old, state = context.labels[box], context.state[box]
+    value = _mostly_covered(context, box, mask)
+    if value:
+        context.refuse_approved(context.at(None).piece(value))
+    others = (old > 0) & (old != value)
+    mask = mask & context.open_to_drawing(box) & ~(others & np.isin(state, (CORRECTED, APPROVED)))
+    if not value:
+        return _drawn(context, "click", box, mask, 0)
+    outer = reach_of(context, box, np.array([value], np.uint32))
+    drawn = np.zeros(size(outer), bool)
+    drawn[relative(box, outer)] = mask
+    before = context.labels[outer]
+    edit = context.edit("click", outer, np.where(drawn, value, np.where(before == value, 0, before)), drawn)
+    if edit.empty:
+        raise CellsegError(
+            f"Object {value} has this shape already.", "Shift-click what is missing, Ctrl-click what is too much."
+        )
+    return edit
+
+
+def _mostly_covered(context: EditContext, box: Box, mask: Mask) -> int:
+    """The object of which a mask covers at least half, as far as it lies in its slices; 0 where there is none."""
+    old = context.labels[box]
+    id = most_covered(old[mask])
+    if not id:
+        return 0
+    outer = reach_of(context, box, np.array([id], np.uint32))
+    return id if 2 * (old[mask] == id).sum() >= (context.labels[outer] == id).sum() else 0
 
 
 def copy_to_slice(context: EditContext, piece: Piece, to: int) -> Edit:

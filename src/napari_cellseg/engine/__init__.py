@@ -6,6 +6,7 @@ up. The child survives any job's error, the parent survives any child's death.
 
 from __future__ import annotations
 
+from ._click import ClickJob
 from ._client import Engine
 from ._explain import (
     Asking,
@@ -44,6 +45,7 @@ from ._written import note_predicted, target_of, unpredicted, write_prediction
 
 __all__ = [
     "Asking",
+    "ClickJob",
     "DecodeJob",
     "Engine",
     "EvaluateJob",

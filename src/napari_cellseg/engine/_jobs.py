@@ -34,6 +34,7 @@ from ..project import (
     reading,
 )
 from ..targets import Target
+from ._click import ClickJob, click
 from ._elsewhere import predict_by
 from ._explain import ExplainJob, WhyJob, explaining
 from ._live import LiveJob, live, network_with_features, refit
@@ -158,7 +159,7 @@ class JudgeJob:
     model: str
 
 
-LookingJob = PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob | ExplainJob | WhyJob
+LookingJob = PlanJob | DecodeJob | FitJob | ShowTrainingJob | LiveJob | ClickJob | ExplainJob | WhyJob
 Job = PredictJob | TrainJob | JudgeJob | EvaluateJob | LookingJob
 AROUND = 64
 """Pixels round what is known that are predicted with it, where an image is not predicted as a whole."""
@@ -214,6 +215,8 @@ def _looking(project: Project, job: LookingJob, stop: Stop) -> Iterator[Event]:
         yield fit_thresholds(project, job.image, job.models, job.target)
     elif isinstance(job, LiveJob):
         yield from live(project, job)
+    elif isinstance(job, ClickJob):
+        yield click(project, job, stop)
     else:
         yield from explaining(project, job, stop)
 

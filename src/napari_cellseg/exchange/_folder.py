@@ -100,7 +100,7 @@ def _file_model(model: Source, part: Path, wanted: Wanted) -> tuple[Agreement, s
 def _in_8_bit(model: Source, part: Path, file: str, given: Pieces) -> tuple[FileNetwork, Agreement]:
     """All of the network in 8 bit; where that changes too much, all but its encoder, if that changes less.
 
-    Of the base model on 29 pieces of 7 kinds of pictures: all of it 97.8 % of the voxels and 211 of 392 objects the
+    Of the base model on 29 pieces of 5 kinds of pictures: all of it 97.8 % of the voxels and 211 of 392 objects the
     same, all but the encoder 99.9 % and 385, at the same speed: what is wide is the decoder.
     """
     to_onnx(model, part / "float.onnx")
