@@ -50,7 +50,11 @@ def main(project: str, out: str, plane: str = "XY") -> None:
     settle(20)
     hands = Hands(viewer, control)
     counts = {}
-    kinds = (*KINDS, *(VOLUME if hands.volume else ()), *(("predict box",) if control.session.current_model else ()))
+    kinds = (
+        *KINDS,
+        *(VOLUME if hands.volume else ()),
+        *(("predict box", "click") if control.session.current_model else ()),
+    )
     for kind in kinds if control.workspace.instances else CLASSES:
         counts[kind] = hands.many(kind)
         print(kind, counts[kind], flush=True)
@@ -193,6 +197,12 @@ class Hands:
             self.drag([(y - 20, x - 20), (y, x), (y + 20, x + 20)])
             while self.control.busy:
                 settle()
+        elif kind == "click":  # an object, or a box; then what is missing and what is too much
+            self.drag([(y, x), (y, x)] if self.rng.random() < 0.5 else [(y - 12, x - 12), (y, x), (y + 12, x + 12)])
+            self.drag([(y + 2, x + 2)] * 2, Qt.KeyboardModifier.ShiftModifier)
+            self.drag([(y + 14, x + 14)] * 2, Qt.KeyboardModifier.ControlModifier)
+            while self.control.clicks.expects:
+                settle()
         elif kind == "scribble":
             self.drag([(top, left), (top + 2, left + 4), (top + 3, left + 8)])
         else:
@@ -221,13 +231,17 @@ class Hands:
         QTest.mouseMove(self.canvas.native, self.pixel(point))
         settle()
 
-    def drag(self, points: list[tuple[float, float]]) -> None:
+    def drag(
+        self,
+        points: list[tuple[float, float]],
+        keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> None:
         native, left = self.canvas.native, Qt.MouseButton.LeftButton
         self.move(points[0])
-        QTest.mousePress(native, left, pos=self.pixel(points[0]))
+        QTest.mousePress(native, left, keys, self.pixel(points[0]))
         for point in points[1:]:
             self.move(point)
-        QTest.mouseRelease(native, left, pos=self.pixel(points[-1]))
+        QTest.mouseRelease(native, left, keys, self.pixel(points[-1]))
         settle()
 
     def key(self, name: str) -> None:

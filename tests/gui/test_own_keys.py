@@ -82,9 +82,9 @@ def test_the_chosen_key_does_it_the_old_one_does_not_and_the_button_says_so(open
     page = CorrectPage(controller)
     qtbot.addWidget(page)
     page.show_view(controller.views.newest)
-    assert page._buttons["delete"].text() == "Delete\n^M"
+    assert page._buttons["delete"].text() == "Delete  ^M"
     assert "Key: Control-M" in page._buttons["delete"].toolTip()
-    assert page._buttons["merge"].text() == "Merge\nG"
+    assert page._buttons["merge"].text() == "Merge  G"
 
 
 def test_a_mistake_in_the_preferences_is_told_and_ours_stay():

@@ -12,6 +12,7 @@ from ._cell_objects import cell_roles
 from ._cells import CellsFound
 from ._class_teller import ClassTeller
 from ._classify import Classified, classify, classify_files, read_rules
+from ._click import Clicked
 from ._describe import Description, describe
 from ._evaluate import compare_systems, evaluate, metrics
 from ._exchange import export_model, import_model
@@ -70,6 +71,7 @@ __all__ = [
     "CellsFound",
     "ClassTeller",
     "Classified",
+    "Clicked",
     "Description",
     "Drafts",
     "EngineServer",

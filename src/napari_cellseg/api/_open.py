@@ -48,6 +48,7 @@ from ..project import (
 from ..report import ModelRow, model_rows
 from ._add import Adding, Source, Truth, add_pictures, as_labels, truths
 from ._clean import clean_images, clean_up
+from ._correcting_verbs import CorrectingVerbs
 from ._draft import draft_images, draft_method
 from ._evaluate_project import Evaluating, Systems, evaluate_project
 from ._explain import Explained, explain_image, why_there
@@ -124,7 +125,7 @@ def recover(path: str | Path) -> OpenProject:
     return OpenProject(Project.recover(path))
 
 
-class OpenProject(MeasuringVerbs, ReviewingVerbs):
+class OpenProject(MeasuringVerbs, ReviewingVerbs, CorrectingVerbs):
     """An open project and its verbs; networks compute in this process.
 
     Long verbs (`predict`, `draft`, `train`, `evaluate`, `export`, `measure`, `simulate`, `study`) answer with a result

@@ -7,7 +7,20 @@ from importlib.metadata import version
 from typing import Any
 
 from . import _parser_results as results
-from ._arguments import FORMATS, PIXELS, config, diameter, names, numbers, positive, progress, region, series, verb
+from ._arguments import (
+    FORMATS,
+    PIXELS,
+    config,
+    diameter,
+    names,
+    numbers,
+    point,
+    positive,
+    progress,
+    region,
+    series,
+    verb,
+)
 from ._parser_model import model
 
 
@@ -20,9 +33,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version("napari-cellseg"))
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for add in (
-        _new, _add, _images, _split, _draft, _clean, _predict, _train, _ensemble, model, results.evaluate,
-        results.explain, results.report, results.models, results.spot_check, results.review_cycle, results.study,
-        results.simulate, results.measure, results.classify, results.cells, results.fucci, results.track,
+        _new, _add, _images, _split, _draft, _clean, _click, _predict, _train, _ensemble, model,
+        results.evaluate, results.explain, results.report, results.models, results.spot_check, results.review_cycle,
+        results.study, results.simulate, results.measure, results.classify, results.cells, results.fucci, results.track,
         results.carry_on, results.describe, results.select, results.augment, _export, results.compare,
         _history, _compact, _recover, _gui, _engine, _demo,
     ):  # fmt: skip
@@ -188,6 +201,22 @@ def _clean(verbs: Any) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
         help="min_size=20 (pixels of a slice), smoothing=2, opening=2, growth=1",
     )  # fmt: skip
+
+
+def _click(verbs: Any) -> None:
+    sub = verb(verbs, "click", "Find the object at a place of the picture, or in a box, and draw it.", "_click")
+    sub.add_argument("project", metavar="PROJECT")
+    sub.add_argument("image", metavar="ID")
+    sub.add_argument(
+        "--at", type=point, action="append", default=[], metavar="Y,X",
+        help="a voxel of the object, (Z,)Y,X from 0; again for what is missing",
+    )  # fmt: skip
+    sub.add_argument(
+        "--not", type=point, action="append", default=[], dest="but_not", metavar="Y,X", help="a voxel beside it"
+    )
+    sub.add_argument("--box", type=region, default=(), metavar="A:B,C:D", help="it lies in this box, (Z,)Y,X")
+    sub.add_argument("--through", action="store_true", help="follow it into the slices above and below")
+    sub.add_argument("--class", dest="class_", type=positive, default=1, metavar="N", help="in a project of classes")
 
 
 def _train(verbs: Any) -> None:

@@ -255,7 +255,7 @@ class Controller(Parts):
         for part in (
             self.pulse, self.place, self.all_images, self.preview, self.prediction, self.hints, self.live, self.window,
             self.external, self.state_view, self.measuring, self.additions, self.before_after, self.surveys, self.time,
-            self.tracking, self.models,
+            self.tracking, self.models, self.clicks,
         ):  # fmt: skip
             part.follow()
         self.strokes.follow()
@@ -280,7 +280,7 @@ class Controller(Parts):
         """Give an answer of the engine to the part that asked."""
         askers = (
             self.prediction, self.live, self.old_and_new, self.before_after, self.all_images, self.comparison,
-            self.errors, self.places, self.explaining, self.report,
+            self.errors, self.places, self.explaining, self.report, self.clicks,
         )  # fmt: skip
         if not any(part.take(reply) for part in askers):
             self.engine_events.handle(reply)

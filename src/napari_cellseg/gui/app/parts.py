@@ -20,6 +20,7 @@ from .all_images import AllImages
 from .before_after import BeforeAfter
 from .cell_layers import CellLayers
 from .cleaning import Cleaning
+from .clicks import Clicks
 from .comparison import Comparison
 from .edit_log import EditLog
 from .engine_events import EngineEvents
@@ -79,6 +80,7 @@ class Parts:
         self.live = Live(ws, self.writer, self.hints)
         self.old_and_new, self.preview, self.before_after = OldAndNew(ws), Preview(ws), BeforeAfter(ws)
         self.actions = ToolActions(ws, self.writer, self.prediction)
+        self.clicks = Clicks(ws, self.writer)
         self.review = Review(ws, self.writer, self.strokes)
         self.comparison = Comparison(ws, self.writer, self.review)
         self.errors, self.explaining, self.spot = ErrorsShown(ws), Explanations(ws), SpotChecks(ws)
@@ -99,6 +101,7 @@ class Parts:
         self.engine_events = EngineEvents(ws, self.writer, self.prediction, self.projects, self.pulse)
         self.garbage, self.cell_layers, self.plane = Garbage(), CellLayers(ws), PlaneView(ws)
         self._connect()
+        self._connect_clicks()
         self._watch_viewer()
         self.projects.look_for_images()
         self.measuring.look_for_layers()
@@ -167,6 +170,12 @@ class Parts:
         _follow(ws.image_opened, self.plane.follow)
         _follow(self.prediction.written, self.spot.predicted)
         _follow(self.masks.classed, self.measuring.classes.read_again)
+
+    def _connect_clicks(self) -> None:
+        """Who asks for objects, and when what was asked is over."""
+        _follow(self.actions.pointed, self.clicks.pointed)
+        _follow(self.actions.forgot, self.clicks.forget)
+        _follow(self._ws.image_closing, self.clicks.closing)
 
     def _watch_viewer(self) -> None:
         """Follow what a person does with napari's own layers."""
@@ -263,7 +272,7 @@ class Parts:
     @property
     def restless(self) -> bool:
         """Whether the clock should tick often: something runs, or an answer is expected that nobody waits for."""
-        return self.busy or self.live.expects
+        return self.busy or self.live.expects or self.clicks.expects
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
-Gesture = Literal["object", "click or line", "line", "loop", "box", "now"]
+Gesture = Literal["object", "click or line", "click or box", "line", "loop", "box", "now"]
 Only = Literal["volume", "classes", "objects"]
 Act = Callable[..., None]
 """A method of `ToolActions`, not bound yet."""
@@ -27,6 +27,8 @@ class Tool:
         button lets the person click objects. "now" needs no place.
     at, along, inside
         What it does at a voxel, along a line or loop, and inside a box ("now": the visible one).
+    more, less
+        What a click with Shift or Ctrl does, where it does something else than a plain one.
     only
         Where it can be used; empty: everywhere.
     main
@@ -44,6 +46,14 @@ class Tool:
     at: Act = _cannot
     along: Act = _cannot
     inside: Act = _cannot
+    more: Act | None = None
+    less: Act | None = None
     only: tuple[Only, ...] = ()
     main: bool = False
     takes_first: bool = False
+
+    def clicked(self, modifiers: Collection[str]) -> Act:
+        """What a click with some keys held down does."""
+        if "Control" in modifiers and self.less is not None:
+            return self.less
+        return self.more if "Shift" in modifiers and self.more is not None else self.at

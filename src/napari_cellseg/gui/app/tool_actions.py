@@ -6,7 +6,7 @@ Data flow: a `Tool` and voxels -> `EditContext` (labels and state, what is locke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,10 @@ class ToolActions:
 
     asked = Signal(tuple)
     """Somebody wants to know why the model says what it says at a voxel."""
+    pointed = Signal(str, tuple)
+    """Somebody points at an object that is to be found: what is said (see `clicks.Said`), and a voxel or a box."""
+    forgot = Signal()
+    """Another tool was chosen, or the view turned: what was begun ends."""
 
     def __init__(self, workspace: Workspace, writer: LabelWriter, prediction: Prediction) -> None:
         self._ws, self._writer, self._prediction = workspace, writer, prediction
@@ -54,6 +58,7 @@ class ToolActions:
         if self._merging and self._ws.family is not None:
             self._ws.family.show_line(None)
         self._merging, self._seeds, self._seeded = 0, [], None
+        self.forgot.emit()
 
     def id_at(self, point: Point) -> int:
         """The object (or class) at a voxel.
@@ -68,11 +73,11 @@ class ToolActions:
     # --- gestures -------------------------------------------------------------------------------
 
     @after_settling
-    def at(self, tool: Tool, point: Point) -> None:
-        """A click, or a key over a voxel."""
+    def at(self, tool: Tool, point: Point, modifiers: Collection[str] = ()) -> None:
+        """A click, perhaps with keys held down, or a key over a voxel."""
         self._refuse_classes(tool)
         seen = self._turn().there(point)
-        tool.at(self, self._context(seen[0]), seen)
+        tool.clicked(modifiers)(self, self._context(seen[0]), seen)
 
     @after_settling
     def along(self, tool: Tool, line: Line) -> None:
@@ -90,6 +95,22 @@ class ToolActions:
     def now(self, tool: Tool) -> None:
         """A tool that needs no place acts on what is in view."""
         tool.inside(self, self._turn().there(self.in_slices().visible_box()))
+
+    def click_at(self, context: EditContext, point: Point) -> None:
+        """The object at a voxel of the picture is to be found."""
+        self.pointed.emit("new", self._turn().back(point))
+
+    def click_more(self, context: EditContext, point: Point) -> None:
+        """A voxel that belongs to the object that was found last, too."""
+        self.pointed.emit("more", self._turn().back(point))
+
+    def click_less(self, context: EditContext, point: Point) -> None:
+        """A voxel that does not belong to the object that was found last."""
+        self.pointed.emit("less", self._turn().back(point))
+
+    def click_inside(self, box: Box) -> None:
+        """The object in a box is to be found."""
+        self.pointed.emit("box", self._turn().back(box))
 
     def why(self, context: EditContext, point: Point) -> None:
         """Ask why; nothing is changed."""
@@ -223,15 +244,17 @@ class ToolActions:
         """Draw an object that was missed from a line inside it."""
         kind = self._ws.session.choices.snap_to
         guide = self._pixels if kind == "image" else self._probability
-        self._do(edits.scribble(context, line, self._seen(guide), kind=kind, id=self._class()), self._drew(context))
+        self._do(
+            edits.scribble(context, line, self._seen(guide), kind=kind, id=self._ws.drawn_class()), self._drew(context)
+        )
 
     def polygon(self, context: EditContext, line: Line) -> None:
         """Draw an object by its outline."""
-        self._do(edits.polygon(context, line, convex=False, id=self._class()), self._drew(context))
+        self._do(edits.polygon(context, line, convex=False, id=self._ws.drawn_class()), self._drew(context))
 
     def convex_polygon(self, context: EditContext, line: Line) -> None:
         """Draw an object as the convex hull of a loop."""
-        self._do(edits.polygon(context, line, convex=True, id=self._class()), self._drew(context))
+        self._do(edits.polygon(context, line, convex=True, id=self._ws.drawn_class()), self._drew(context))
 
     def predict_inside(self, box: Box) -> None:
         """Predict a box again; only what is predicted changes."""
@@ -309,15 +332,6 @@ class ToolActions:
 
     def _name(self, id: int) -> str:
         return f"object {id}" if self._ws.instances else f"a region of {self._ws.project().classes[id - 1]}"
-
-    def _class(self) -> int:
-        """What drawing draws: the brush's class, or (0) a new object."""
-        if self._ws.instances or self._ws.family is None:
-            return 0
-        value, n = int(self._ws.family.labels.selected_label), len(self._ws.project().classes)
-        if not 1 <= value <= n:
-            raise CellsegError(f"There is no class {value}.", f"Choose 1 to {n} as the brush's label (key N).")
-        return value
 
     def _drew(self, context: EditContext) -> str:
         return f"Drew object {context.first_id}." if context.instances else "Drew a region."

@@ -51,6 +51,9 @@ TOOLS = (
     Tool("remove small", "Debris", "Shift-K", "now", "Remove what is small, in view.", "Shape", inside=_A.remove_small),
     Tool("scribble", "Scribble", "T", "line", "Draw a line inside a missed object; it snaps to the edges.", "Draw",
          along=_A.scribble, main=True),
+    Tool("click", "Click", "Shift-T", "click or box",
+         "Click an object, or drag a box round it; Shift-click what is missing, Ctrl-click what is too much.", "Draw",
+         _A.click_at, inside=_A.click_inside, more=_A.click_more, less=_A.click_less, main=True),
     Tool("polygon", "Polygon", "U", "loop", "Draw round an object.", "Draw", along=_A.polygon),
     Tool("convex polygon", "Convex", "Shift-U", "loop", "Draw roughly round an object.", "Draw",
          along=_A.convex_polygon),
@@ -62,6 +65,8 @@ TOOLS = (
     Tool("interpolate", "Interpolate", "I", "object", "Fill the slices between drawn ones.", "Slices",
          _A.interpolate, only=("volume", "objects")),
 )  # fmt: skip
+CLICKS = ("click or line", "click or box")
+BOXES = ("box", "click or box")
 BY_NAME = {tool.name: tool for tool in TOOLS}
 OTHER_KEYS = {
     "H": "Hold: the original instead of the preview",
@@ -249,11 +254,11 @@ class Tools:
         self.family.show_line(None)
         line = _flatten(np.array(points), self.family.turn.order[:-2])
         moved = np.abs(line - line[0]).max() >= 1.5
-        if tool.gesture == "object" or (tool.gesture == "click or line" and not moved):
-            self._actions.at(tool, tuple(int(round(v)) for v in points[0]))
+        if tool.gesture == "object" or (tool.gesture in CLICKS and not moved):
+            self._actions.at(tool, tuple(int(round(v)) for v in points[0]), event.modifiers)
         elif not moved:
             self._ws.fail(NothingThere(f"{tool.title} needs more than a click.", tool.tip))
-        elif tool.gesture == "box":
+        elif tool.gesture in BOXES:
             self._actions.inside(tool, _box(line))
         else:
             self._actions.along(tool, line)
@@ -281,7 +286,7 @@ def _outline(points: np.ndarray[Any, Any], gesture: Gesture, plane: tuple[int, .
     """What is drawn while the button is down, in the plane of two axes."""
     if gesture == "loop":
         return np.concatenate([points, points[:1]])
-    if gesture == "box":
+    if gesture in BOXES:
         a, b = points[0].copy(), points[-1].copy()
         corners = np.repeat(a[None], 5, axis=0)
         corners[1:3, plane[1]] = b[plane[1]]

@@ -113,6 +113,21 @@ class Workspace:
         """Whether ids are objects (else classes)."""
         return self.session.project is None or self.session.project.task == "instance"
 
+    def drawn_class(self) -> int:
+        """What drawing draws: the brush's class, or (0) a new object.
+
+        Raises
+        ------
+        CellsegError
+            When the brush's label is no class.
+        """
+        if self.instances or self.family is None:
+            return 0
+        value, n = int(self.family.labels.selected_label), len(self.project().classes)
+        if not 1 <= value <= n:
+            raise CellsegError(f"There is no class {value}.", f"Choose 1 to {n} as the brush's label (key N).")
+        return value
+
     @property
     def painting(self) -> bool:
         """Whether the person has a stroke open: nobody else may write now."""

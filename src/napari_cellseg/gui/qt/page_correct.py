@@ -58,7 +58,9 @@ class CorrectPage(Page):
         self.choices = ChoicesRow(c)
         self.form.addWidget(self.choices)
         self._buttons: dict[str, QPushButton] = {}
-        self.form.addWidget(row(*(self._button(tool, large=True) for tool in TOOLS if tool.main)))
+        large = [tool for tool in TOOLS if tool.main]
+        for line in (large[:3], large[3:]):  # six beside each other would not show their names
+            self.form.addWidget(row(*(self._button(tool, large=True) for tool in line)))
         self.form.addWidget(more("More tools", self._other_tools()))
         self.review = ReviewPanel(c)
         self.form.addWidget(heading("Review"))
@@ -193,8 +195,8 @@ _DOES = {"object": "Click objects; the key acts on the one under the cursor.", "
 
 
 def _label(tool: Tool, key: str) -> str:
-    """``Merge  G``; of the large buttons the key stands below."""
-    return f"{tool.title}{chr(10) if tool.main else '  '}{key.replace('Shift-', '⇧').replace('Control-', '^')}"
+    """``Merge  G``."""
+    return f"{tool.title}  {key.replace('Shift-', '⇧').replace('Control-', '^')}"
 
 
 class HintRow(QWidget):
