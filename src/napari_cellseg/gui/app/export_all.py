@@ -85,7 +85,8 @@ class ExportAll:
         n, total = len(tally.done), len(tally.sizes)
         ended = n + len(tally.left_out) == total
         where = what.out.name if what.out and n < total else what.out or f"labels/{what.inside} of each"
-        text = f"Exported {n} of {total} images to {where}." if n < total else f"Exported {n} images to {where}."
+        many = f"{n} of {total} images" if n < total else f"{n} image{'s' * (n != 1)}"
+        text = f"Exported {many} to {where}."
         self.forget()
         self._ws.session.update(
             progress=None,
