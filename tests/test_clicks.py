@@ -275,6 +275,15 @@ def test_what_is_only_predicted_gives_way():
     assert (after == 2).sum() == 70
 
 
+def test_over_background_only_it_takes_from_no_other_object_and_keeps_its_own():
+    labels = square() + square(where=(slice(10, 20), slice(20, 30)), id=2)
+    edit = edits.found(context(labels, over="background"), (slice(8, 20), slice(10, 23)), np.ones((12, 13), bool))
+    after = applied(edit, labels)
+    assert (after == 2).sum() == 100
+    assert (after[10:20, 10:20] == 1).all()
+    assert (after[8:10, 10:23] == 1).all()
+
+
 def test_an_approved_object_is_protected_while_it_is_locked():
     labels = square()
     states = np.where(labels, APPROVED, 0).astype(np.uint8)

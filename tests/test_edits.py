@@ -622,6 +622,7 @@ TOOLS: dict[str, Callable[[EditContext, np.random.Generator], Edit]] = {
     "scribble": lambda s, r: edits.scribble(
         s, some_line(s, r), lambda box: (s.labels[box] == 0).astype(np.float32), kind=r.choice(["image", "probability"])
     ),
+    "click": lambda s, r: edits.found(s, *some_shape(s, r), id=0 if s.instances else int(r.integers(1, 4))),
     "copy to slice": lambda s, r: edits.copy_to_slice(
         s, s.at(int(r.integers(0, 4))).piece(int(r.integers(1, 6))), int(r.integers(0, 4))
     ),
@@ -644,6 +645,14 @@ def some_line(s: EditContext, r: np.random.Generator, n: int = 2) -> np.ndarray:
     points = np.stack([r.uniform(-2, size + 2, n) for size in s.labels.shape], axis=1)
     points[:, :-2] = s.z if s.z is not None else 1
     return points
+
+
+def some_shape(s: EditContext, r: np.random.Generator) -> tuple[tuple[slice, ...], np.ndarray]:
+    box = [slice(int(a), int(a) + 8) for a in r.integers(0, 3, s.labels.ndim)]
+    if len(box) == 3 and s.z is not None:
+        box[0] = slice(s.z, s.z + 1)
+    box = [slice(b.start, min(b.stop, n)) for b, n in zip(box, s.labels.shape, strict=True)]
+    return tuple(box), r.random([b.stop - b.start for b in box]) < 0.6
 
 
 def two_seeds(s: EditContext, r: np.random.Generator) -> list[tuple[int, ...]]:
@@ -678,6 +687,8 @@ def test_any_tool_on_any_labels(name, seed, ndim, instances, locked):
     if z is not None and name not in ("copy to slice", "interpolate", "approve field", "brush"):
         others = np.delete(np.arange(shape[0]), z)
         np.testing.assert_array_equal(new[others], labels[others])
+    if over == "background" and name == "click":  # only the object itself may lose what is not of it
+        assert len(np.unique(labels[(labels > 0) & (new != labels)])) <= 1
     if over == "background" and name in ("polygon", "scribble", "copy to slice", "interpolate", "brush"):
         np.testing.assert_array_equal(new[labels > 0], labels[labels > 0])
 

@@ -129,7 +129,7 @@ VOLUME: dict[str, Callable[[Controller], None]] = {
 
 
 def test_every_tool_is_tried_here():
-    elsewhere = {"predict box", "assign class", "why"}  # they need a model or classes; "why" changes nothing
+    elsewhere = {"predict box", "assign class", "why", "click"}  # they need an engine or classes
     assert {t.name for t in TOOLS} == set(DO) | set(VOLUME) | elsewhere
 
 

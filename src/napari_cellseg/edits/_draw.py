@@ -133,8 +133,9 @@ def found(context: EditContext, box: Box, mask: Mask, *, id: int = 0) -> Edit:
     value = _mostly_covered(context, box, mask)
     if value:
         context.refuse_approved(context.at(None).piece(value))
-    others = (old > 0) & (old != value)
-    mask = mask & context.open_to_drawing(box) & ~(others & np.isin(state, (CORRECTED, APPROVED)))
+    others, own = (old > 0) & (old != value), (old == value) & (value > 0)
+    # what drawing may replace is about others: an object may always have its own pixels
+    mask = mask & (context.open_to_drawing(box) | own) & ~(others & np.isin(state, (CORRECTED, APPROVED)))
     if not value:
         return _drawn(context, "click", box, mask, 0)
     outer = reach_of(context, box, np.array([value], np.uint32))
