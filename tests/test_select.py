@@ -122,6 +122,12 @@ def test_invariants(given, n, steps):
     assert choose(given, how).decisions == found  # the same again
 
 
+@pytest.mark.parametrize("amounts", [(0, 0, 0, 0, 1), (0, 0, 0, 1, 2e-309)])
+def test_images_that_are_nearly_alike_are_chosen_from(amounts):
+    given = [Candidate(str(n), a, 1.0 + n % 2, 0.0) for n, a in enumerate(amounts)]
+    assert sum(d.taken for d in choose(given, Choosing(1, 0, None, None, None)).decisions) == 1
+
+
 def test_groups_come_in_turn():
     movie = [Candidate(f"a{n}", 50, 100 + n, 0, group="a") for n in range(6)]
     other = [Candidate("b", 50, 92, 0, group="b"), Candidate("c", 50, 91, 0, group="c")]

@@ -254,13 +254,14 @@ def _decision(c: Candidate, step: _Step, of: int) -> Decision:
 def _excess(candidates: Sequence[Candidate]) -> dict[str, float]:
     """How much sharper (log) every image is than others of its confluency."""
     logs = np.log(np.maximum([c.sharpness for c in candidates], 1e-12))
-    amount = np.array([c.confluency for c in candidates])
+    amount = np.array([c.confluency for c in candidates]).round(6)  # closer ones tell no slope that is a number
     if len(candidates) < FEW or np.ptp(amount) < 1:
         expected = np.full(len(logs), np.median(logs)) if len(logs) else logs
     else:
         from scipy.stats import theilslopes
 
-        slope, middle, *_ = theilslopes(logs, amount)
+        with np.errstate(invalid="ignore"):  # of the interval, which is not used, where many are alike
+            slope, middle, *_ = theilslopes(logs, amount)
         expected = middle + slope * amount
     return {c.name: float(e) for c, e in zip(candidates, logs - expected, strict=True)}
 
