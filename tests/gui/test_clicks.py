@@ -10,7 +10,8 @@ import pytest
 from napari.components import ViewerModel
 
 import napari_cellseg as cs
-from napari_cellseg.engine import run
+from napari_cellseg.engine import ClickJob, run
+from napari_cellseg.errors import CellsegError
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.tools import BY_NAME
 from napari_cellseg.project import APPROVED, CORRECTED, Project, difference
@@ -158,6 +159,22 @@ def test_an_answer_waits_for_the_end_of_a_stroke(opened, monkeypatch):
     painting = False
     spin(controller, lambda: not controller.clicks.expects)
     assert controller.store().labels.any()
+
+
+def test_what_an_earlier_click_did_not_find_is_not_told_once_more_was_said(opened):
+    controller, truth = opened(), picture(2)[1]
+
+    def fails_at_first(job, stop):
+        if isinstance(job, ClickJob) and len(job.inside) == 1:
+            raise CellsegError("No object was found there.", "Drag a box round it.")
+        yield from run(job, stop)
+
+    controller.engine._work = fails_at_first
+    controller.actions.pointed.emit("new", middle(truth, 3))
+    controller.actions.pointed.emit("more", middle(truth, 3))
+    spin(controller, lambda: not controller.clicks.expects and not controller.engine.busy)
+    assert controller.session.problem is None
+    assert len(controller.store().objects) == 1
 
 
 def test_an_answer_for_an_image_that_was_closed_is_dropped(opened, tmp_path: Path):

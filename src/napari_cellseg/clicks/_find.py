@@ -153,14 +153,14 @@ class Finder:
         if prompt.box is None and look.diameter < CRUMB * self.size:
             others = [self._look(prompt, z, other) for other in self._other_zooms()]
             look = max((look, *(other for other in others if other.fits)), key=_Look.steadiness)
-        return look.window.shape(look.logits, prompt, self.picture.shape[1:])
+        return look.window.shape(look.logits, prompt)
 
     def follow(self, shape: Shape, z: int) -> Shape | None:
         """The same object in another slice, from its shape in the one beside; None where it has ended."""
         zoom = self._zoom(Prompt(box=shape.box))
         window = self._window(shape.centre, z, zoom)
         logits = self._ask(window, prompt_maps(shape=window.seen(shape)))
-        return window.shape(logits, Prompt((shape.centre,)), self.picture.shape[1:], like=shape)
+        return window.shape(logits, Prompt((shape.centre,)))
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -291,9 +291,7 @@ class _Window:
         rows, columns = (p - p[0] for p in places)
         return shape.inside(sides)[np.ix_(rows, columns)]
 
-    def shape(
-        self, logits: NDArray[np.float32], prompt: Prompt, picture: tuple[int, int], like: Shape | None = None
-    ) -> Shape | None:
+    def shape(self, logits: NDArray[np.float32], prompt: Prompt) -> Shape | None:
         """What logits say in pixels of the picture: the piece that was asked for, without holes.
 
         It is the piece at the first place; without one, or where that lies outside, the greatest.

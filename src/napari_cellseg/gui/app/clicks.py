@@ -31,7 +31,7 @@ class Clicks:
 
     def __init__(self, workspace: Workspace, writer: LabelWriter) -> None:
         self._ws, self._writer = workspace, writer
-        self._asked: dict[int, ClickJob] = {}
+        self._asked: dict[int, ClickJob | None] = {}  # None: nobody waits for that answer any more
         self._late: list[tuple[ClickJob, ObjectFound]] = []
         self._last: ClickJob | None = None
         self._row = 0  # of the log: what the last prompt has written
@@ -47,7 +47,7 @@ class Clicks:
             raise CellsegError("Click works in the slices of the file.", SEEN_FROM_THE_SIDE)
         job = self._job(said, place)
         if self._last is not None and said in ("more", "less"):
-            self._asked = {n: asked for n, asked in self._asked.items() if asked is not self._last}
+            self._asked = {n: None if asked is self._last else asked for n, asked in self._asked.items()}
             self._late = [late for late in self._late if late[0] is not self._last]
         else:
             self._row = 0
@@ -62,13 +62,13 @@ class Clicks:
     def closing(self) -> None:
         """The image closes: nobody waits for an answer any more."""
         self.forget()
-        self._asked.clear()
+        self._asked = dict.fromkeys(self._asked)
         self._late.clear()
 
     @property
     def expects(self) -> bool:
         """Whether an answer is on its way, or waits: the clock must not sleep."""
-        return bool(self._asked or self._late)
+        return any(job is not None for job in self._asked.values()) or bool(self._late)
 
     def follow(self) -> None:
         """Write what has waited for the end of a stroke; called by the clock."""
@@ -77,17 +77,18 @@ class Clicks:
 
     def take(self, reply: Reply) -> bool:
         """Answers to what was asked here; True if it was one."""
-        job = self._asked.get(reply.job)
-        if job is None:
+        if reply.job not in self._asked:
             return False
-        event = reply.event
-        if isinstance(event, ObjectFound):
+        job, event = self._asked[reply.job], reply.event
+        if isinstance(event, Finished):
+            del self._asked[reply.job]
+        elif job is None:
+            pass
+        elif isinstance(event, ObjectFound):
             self._late.append((job, event))
             self.follow()
         elif isinstance(event, Failed):
             self._ws.fail(CellsegError(event.message, event.hint))
-        elif isinstance(event, Finished):
-            del self._asked[reply.job]
         return True
 
     # --- inside ---------------------------------------------------------------------------------
