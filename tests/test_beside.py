@@ -67,9 +67,7 @@ def test_who_holds_the_lock_runs_networks_afterwards(followed):
 def test_a_job_of_the_child_waits_until_a_network_has_been_followed(followed):
     sent: list[object] = []
     job = PlanJob(Path("there is no such project"), "a", ("v1",))
-    thread = threading.Thread(
-        target=lambda: _child._serve(1, job, set(), {}, lambda number, event: sent.append(event)), daemon=True
-    )
+    thread = threading.Thread(target=lambda: _child._serve(1, job, set(), {}, sent.append), daemon=True)
     thread.start()
     thread.join(0.2)
     assert not sent
