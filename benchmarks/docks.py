@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from event_loop import EventLoop
 
 STEPS = ("1 Image", "2 Preprocess", "3 Predict", "4 Correct", "5 Fine-tune", "6 Rounds", "Guidelines")
 UPDATES = 100
@@ -83,7 +84,9 @@ def ticks(seconds: float) -> dict[str, float]:
         control = dock.controller
         control.open_project(Path(folder) / "p.cellseg")
         dock.open_step("Fine-tune")
-        control.configure(control.session.config.with_values([f"train.seconds={seconds}", "train.extend=1"]))
+        control.configure(control.session.config.with_values(
+            [f"train.seconds={seconds}", "train.extend=1", "train.least=10", "train.trial=never"]
+        ))  # fmt: skip
         every, working = [], []
         do = control.tick
 
@@ -98,9 +101,7 @@ def ticks(seconds: float) -> dict[str, float]:
 
         control.tick = timed
         control.training.fine_tune()
-        while control.busy:
-            QApplication.processEvents()
-            time.sleep(0.002)
+        EventLoop().wait(lambda: not control.busy, 600 + seconds)
         viewer.close()
         QApplication.processEvents()
     return {

@@ -5,7 +5,8 @@ usage: xvfb-run -a python benchmarks/first_minute.py [--json FILE] [--wait SECON
 A fresh process and a fresh project for every picture (needs ../shared/data): napari, the Workbench, a picture dropped
 on the viewer, then the real buttons: *Use this image*, the step *Predict*, *Predict*. The clock runs from the first
 click to the last label on screen; between the dock's opening and the first click a person needs `--wait` seconds. The
-base model's export is in the cache (it is made once on a machine). "Blocked" is the longest turn of the event loop.
+base model's export is in the cache (it is made once on a machine). "Blocked" is the longest time
+that a timer had to wait for its turn.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from event_loop import EventLoop
+
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data"
 PICTURES = {
@@ -34,34 +37,24 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
     """One picture, in this process."""
     import napari
     import numpy as np
-    from qtpy.QtWidgets import QApplication, QPushButton
+    from qtpy.QtWidgets import QPushButton
 
-    longest = 0.0
+    events = EventLoop()
 
-    def turn() -> None:
-        nonlocal longest
-        start = time.perf_counter()
-        QApplication.processEvents()
-        longest = max(longest, time.perf_counter() - start)
-
-    def spin(until: Callable[[], bool], seconds: float = 120) -> None:
-        start = time.perf_counter()
-        while not until():
-            turn()
-            if time.perf_counter() - start > seconds:
-                raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
-            time.sleep(0.002)
+    def waited(until: Callable[[], bool], seconds: float = 120) -> None:
+        try:
+            events.wait(until, seconds)
+        except TimeoutError as error:
+            raise SystemExit(f"{error}: {control.session.status} {control.session.problem}") from error
 
     def click(act: Callable[[], Any], until: Callable[[], bool] = lambda: True) -> float:
         """The longest time the window stands still, from the click until it has settled for half a second."""
-        nonlocal longest
         start = time.perf_counter()
         act()
-        longest = time.perf_counter() - start
-        spin(until)
-        end = time.perf_counter() + 0.5
-        spin(lambda: time.perf_counter() > end)
-        return round(longest, 3)
+        events.longest = time.perf_counter() - start
+        waited(until)
+        events.rest(0.5)
+        return round(events.longest, 3)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.tif"
@@ -69,16 +62,15 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
         start = time.perf_counter()
         viewer = napari.Viewer(show=True)
         viewer.window.resize(1280, 800)
-        turn()
+        events.wait(lambda: True)
         bare = time.perf_counter() - start
         start = time.perf_counter()
         _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
-        turn()
+        events.wait(lambda: True)
         opened = time.perf_counter() - start
         control = dock.controller
         viewer.open(str(path), plugin="napari")
-        end = time.perf_counter() + wait
-        spin(lambda: time.perf_counter() > end)
+        events.rest(wait)
 
         def button(name: str) -> Any:
             return next(b for b in dock.findChildren(QPushButton) if b.objectName() == name and b.isVisible())
@@ -88,13 +80,13 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
         blocked["step Predict"] = click(lambda: dock.open_step("Predict"))
         pressed = time.perf_counter()
         blocked["Predict"] = click(button("Predict").click)
-        longest = 0.0
+        events.longest = 0.0
         store = control.session.store
-        spin(lambda: bool(store.labels.any()))
+        waited(lambda: bool(store.labels.any()))
         first = time.perf_counter()
-        spin(lambda: not control.busy)
+        waited(lambda: not control.busy)
         done = time.perf_counter()
-        blocked["while predicting"] = round(longest, 3)
+        blocked["while predicting"] = round(events.longest, 3)
         found = {
             "napari": round(bare, 2), "dock": round(opened, 2), "clicks": 3,
             "first masks": round(first - start, 2), "all masks": round(done - start, 2),
@@ -102,7 +94,7 @@ def measure(picture: Path, wait: float) -> dict[str, Any]:
             "objects": int(len(np.unique(store.labels)) - 1),
         }  # fmt: skip
         viewer.close()
-        turn()
+        events.wait(lambda: True)
     return found
 
 

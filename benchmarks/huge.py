@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from event_loop import EventLoop
 
 BLOCK = (8, 512, 512)
 STROKES = 10
@@ -80,30 +81,23 @@ def pages(pid: int) -> tuple[float, float]:
 def measure(shape: tuple[int, int, int], train: bool) -> dict[str, Any]:
     """Seconds of every step and gigabytes."""
     import napari
-    from qtpy.QtWidgets import QApplication
 
-    memory, found, longest = Memory(), {}, 0.0
+    memory, found, events = Memory(), {}, EventLoop()
 
-    def spin(until: Callable[[], bool], seconds: float = 1500) -> float:
-        nonlocal longest
-        start = time.perf_counter()
-        while not until():
-            before = time.perf_counter()
-            QApplication.processEvents()
-            longest = max(longest, time.perf_counter() - before)
-            if control.session.problem is not None:
-                raise SystemExit(f"{control.session.problem}")
-            if time.perf_counter() - start > seconds:
-                raise SystemExit(f"not in {seconds} s: {control.session.status}")
-            time.sleep(0.002)
-        return time.perf_counter() - start
+    def waited(until: Callable[[], bool], seconds: float = 1500) -> float:
+        try:
+            took = events.wait(lambda: until() or control.session.problem is not None, seconds)
+        except TimeoutError as error:
+            raise SystemExit(f"{error}: {control.session.status}") from error
+        if control.session.problem is not None:
+            raise SystemExit(f"{control.session.problem}")
+        return took
 
     def tell(name: str, seconds: float) -> None:
-        nonlocal longest
         found[name] = round(seconds, 2)
-        print(f"{name}: {seconds:.2f} s, longest turn {longest:.2f} s; window {memory.window:.2f} GB, child "
+        print(f"{name}: {seconds:.2f} s, longest pause {events.longest:.2f} s; window {memory.window:.2f} GB, child "
               f"{memory.child:.2f} GB, file pages {memory.mapped:.2f} GB", flush=True)  # fmt: skip
-        found[f"{name}: longest turn"], longest = round(longest, 2), 0.0
+        found[f"{name}: longest pause"], events.longest = round(events.longest, 2), 0.0
 
     from napari_cellseg.project import new_project
 
@@ -122,20 +116,20 @@ def measure(shape: tuple[int, int, int], train: bool) -> dict[str, Any]:
         ready = lambda: control.session.store is not None and not control.busy  # noqa: E731
         start = time.perf_counter()
         control.open_project(Path(folder) / "p.cellseg")
-        spin(ready)
+        waited(ready)
         tell("open", time.perf_counter() - start)
         dock.open_step("Correct")
         middle = [n // 2 for n in shape]
         viewer.scene.camera.center = (middle[1], middle[2])
         viewer.scene.camera.zoom = 1000 / FIELD[1]
-        spin(lambda: control.engine.ready is not None)
+        waited(lambda: control.engine.ready is not None)
         top, left = (m - f // 2 for m, f in zip(middle[1:], FIELD, strict=True))
         start = time.perf_counter()
         control.prediction.predict_region(((middle[0], middle[0] + 1), (top, top + FIELD[0]), (left, left + FIELD[1])))
-        spin(lambda: not control.busy and not control.writer.pieces)
+        waited(lambda: not control.busy and not control.writer.pieces)
         tell("predict a field", time.perf_counter() - start)
         found["objects"] = len(control.session.store.objects)
-        found["strokes"] = strokes(control, middle, spin)
+        found["strokes"] = strokes(control, middle, waited)
         tell("corrected", sum(found["strokes"]))
         if train:
             control.configure(control.session.config.with_values(
@@ -143,7 +137,7 @@ def measure(shape: tuple[int, int, int], train: bool) -> dict[str, Any]:
             ))  # fmt: skip
             start = time.perf_counter()
             control.training.fine_tune()
-            spin(lambda: not control.busy)
+            waited(lambda: not control.busy)
             tell("learnt", time.perf_counter() - start)
             found["models"] = len(control.session.project.models())
         expected = control.session.store.labels[middle[0]].copy()
@@ -152,7 +146,7 @@ def measure(shape: tuple[int, int, int], train: bool) -> dict[str, Any]:
         tell("close", time.perf_counter() - start)
         start = time.perf_counter()
         control.open_project(Path(folder) / "p.cellseg")
-        spin(ready)
+        waited(ready)
         tell("reopen", time.perf_counter() - start)
         found["as before"] = bool(np.array_equal(control.session.store.labels[middle[0]], expected))
         control.close()
@@ -161,18 +155,18 @@ def measure(shape: tuple[int, int, int], train: bool) -> dict[str, Any]:
     return found
 
 
-def strokes(control: Any, middle: list[int], spin: Callable[..., float]) -> list[float]:
+def strokes(control: Any, middle: list[int], waited: Callable[..., float]) -> list[float]:
     """Seconds of brush strokes, each a new object of another slice, until it is logged and nothing waits."""
     found, layer = [], control.family.labels
     for n in range(STROKES):
         z = middle[0] + n % 3
         control.viewer.dims.set_current_step(0, z)
-        spin(lambda: not control.busy)
+        waited(lambda: not control.busy)
         before = control.session.store.n
         layer.selected_label, layer.brush_size = control.session.store.next_id(), 24
         start = time.perf_counter()
         layer.paint((z, middle[1] - 300 + 60 * n, middle[2] - 300 + 60 * n), layer.selected_label)
-        spin(lambda before=before: control.session.store.n > before)
+        waited(lambda before=before: control.session.store.n > before)
         found.append(round(time.perf_counter() - start, 4))
     print(f"median stroke {statistics.median(found):.3f} s", flush=True)
     return found
