@@ -83,15 +83,20 @@ class WithHead(Network):
 def with_head(logits: torch.Tensor, maps: Maps, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """Logits (N, K, Y, X) of a network and a head's sum over its maps."""
     with torch.autocast(logits.device.type, enabled=False):
-        out = logits.float() + bias.view(1, -1, 1, 1)
+        sums: dict[tuple[int, ...], torch.Tensor] = {}  # enlarging costs most: maps of one size are added up before
         start = 0
         for values in maps:
             part = weight[:, start : start + values.shape[1]]
             start += values.shape[1]
             added = F.conv2d(values.float(), part[..., None, None])
-            if added.shape[2:] != out.shape[2:]:
-                added = F.interpolate(added, out.shape[2:], mode="bilinear", align_corners=False)
-            out = out + added
+            size = tuple(added.shape[2:])
+            sums[size] = sums[size] + added if size in sums else added
+        # channels last, two of them, are enlarged and added five times more slowly
+        out = logits.float().contiguous() + bias.view(1, -1, 1, 1)
+        for size, added in sums.items():
+            if size != tuple(out.shape[2:]):
+                added = F.interpolate(added.contiguous(), out.shape[2:], mode="bilinear", align_corners=False)
+            out += added
     return out
 
 
