@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matching import overlaps
+from ..matching import ids_in, overlaps
 
 PLAUSIBLE = 0.15
 """So far may predicted objects move without further reason: 1 - the mean of their best IoUs. On five kinds of images
@@ -26,8 +26,7 @@ def field_change(labels: NDArray[np.uint32], state: NDArray[np.uint8], new: NDAr
         What would take the place of what is only predicted, of the same shape.
     """
     touched = np.unique(labels[state > 0])
-    ids = np.unique(labels)
-    mine = np.setdiff1d(ids[ids > 0], touched)
+    mine = np.setdiff1d(ids_in(labels), touched)
     if not len(mine):
         return 0.0
     found = overlaps(np.where(np.isin(labels, mine), labels, 0), new)

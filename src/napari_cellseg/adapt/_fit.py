@@ -71,7 +71,7 @@ def fit_head(samples: Samples) -> Head | None:
         fold = folds[told]
         known = fold >= 0
         own = _loss(data.offset[known], data.wanted[known])
-        losses = [_loss(_left_out(data, fold, penalty)[known], data.wanted[known]) for penalty in PENALTIES]
+        losses = [_loss(logits[known], data.wanted[known]) for logits in _left_out(data, fold)]
         best = int(np.argmin(losses))
         used = losses[best] < min(GAIN * own, own - LEAST)
         w = _newton(data, PENALTIES[best], STEPS) if used else np.zeros(x.shape[1], np.float32)
@@ -106,30 +106,48 @@ def _weights(samples: Samples) -> Float:
     return np.where(anchors, np.float32(whole / max(1, int(anchors.sum()))), np.float32(1))
 
 
-def _left_out(data: Data, fold: NDArray[np.int64], penalty: float) -> Float:
-    """Logits of every sample by a head that has not seen its fold."""
-    out = np.array(data.offset, np.float32)
+def _left_out(data: Data, fold: NDArray[np.int64]) -> list[Float]:
+    """For every penalty, logits of every sample by a head that has not seen its fold.
+
+    The head of the middle penalty is fitted; those of the others are one more step from there, which costs a solution
+    of the equations and no new ones.
+    """
+    out = [np.array(data.offset, np.float32) for _ in PENALTIES]
+    middle = PENALTIES[len(PENALTIES) // 2]
     for k in range(FOLDS):
         hidden = fold == k
-        out[hidden] += data.x[hidden] @ _newton(data.of(~hidden), penalty, QUICK_STEPS)
+        seen, unseen = data.of(~hidden), data.x[hidden]
+        w = _newton(seen, middle, QUICK_STEPS - 1)
+        slope, curvature = _equations(seen, w)
+        for logits, penalty in zip(out, PENALTIES, strict=True):
+            logits[hidden] += unseen @ (w - _step(w, slope, curvature, penalty))
     return out
 
 
 def _newton(data: Data, penalty: float, steps: int) -> Float:
     """Weights of logistic regression with offset; the last one, of the constant, is hardly penalised."""
-    x, offset, wanted, weight = data
-    ridge = np.full(x.shape[1], penalty, np.float32)
-    ridge[-1] = 0.1
-    w = np.zeros(x.shape[1], np.float32)
+    w = np.zeros(data.x.shape[1], np.float32)
     for _ in range(steps):
-        p = _sigmoid(offset + x @ w).astype(np.float32)
-        gradient = x.T @ (weight * (p - wanted)) + ridge * w
-        curvature = (x.T * (weight * (p * (1 - p) + np.float32(0.01)))) @ x + np.diag(ridge)
-        step = np.linalg.solve(curvature, gradient)
+        step = _step(w, *_equations(data, w), penalty)
         w -= step
         if np.abs(step).max() < 1e-3:
             break
     return w
+
+
+def _equations(data: Data, w: Float) -> tuple[Float, Float]:
+    """Gradient (F + 1,) and curvature (F + 1, F + 1) of the loss without a penalty."""
+    x, offset, wanted, weight = data
+    p = _sigmoid(offset + x @ w).astype(np.float32)
+    rows = x * np.sqrt(weight * (p * (1 - p) + np.float32(0.01)))[:, None]
+    return x.T @ (weight * (p - wanted)), rows.T @ rows  # a matrix with itself takes half of the work
+
+
+def _step(w: Float, slope: Float, curvature: Float, penalty: float) -> Float:
+    """Newton's step with a penalty, to be subtracted."""
+    ridge = np.full(len(w), penalty, np.float32)
+    ridge[-1] = 0.1
+    return np.asarray(np.linalg.solve(curvature + np.diag(ridge), slope + ridge * w), np.float32)
 
 
 def _folds(groups: NDArray[np.int64]) -> NDArray[np.int64]:
