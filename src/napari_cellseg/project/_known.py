@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import cv2
-import edt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,4 +67,5 @@ def _known_plane(
 
 def _squared_distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Of every pixel to the nearest one of a mask (Y, X), exact whole numbers."""
-    return np.asarray(edt.edtsq(~mask, black_border=False))
+    away = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(np.rint(np.square(away, out=away), out=away))
