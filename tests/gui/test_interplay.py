@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 
 from napari_cellseg.engine import PredictJob, Reply
 from napari_cellseg.events import Predicted
+from napari_cellseg.gui.app import label_queue, label_writer
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.gui.app.label_writer import PROVISIONAL
 from napari_cellseg.images import write_labels
@@ -34,7 +35,9 @@ def grid(step: int = 40, shift: int = 0) -> np.ndarray:
 
 
 @pytest.fixture
-def drafted(tmp_path: Path) -> Iterator[Controller]:
+def drafted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Controller]:
+    """An image that is drafted; predictions are written into it as into one that is much larger."""
+    monkeypatch.setattr(label_writer, "READY", 0)
     labels = grid()
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", (labels > 0) * 200.0)
@@ -139,6 +142,44 @@ def test_a_prediction_ends_a_comparison_with_what_it_replaces(drafted, tmp_path)
     assert "Compare again" in drafted.session.notice
     drafted.accept("theirs")
     assert "Compare with other labels first" in drafted.session.problem.hint
+
+
+def test_a_small_prediction_is_one_edit_made_ready_beforehand(drafted, monkeypatch):
+    monkeypatch.setattr(label_writer, "READY", 1 << 20)
+    store = drafted.session.store
+    before, rows = store.labels.copy(), len(store.rows())
+    made = []
+    monkeypatch.setattr(label_writer, "predicted", lambda *a: made.append(a) or label_queue.predicted(*a))
+    predict(drafted, MOVED["elsewhere"])
+    written(drafted)
+    assert not made, "nothing is computed where nobody may wait"
+    assert len(store.rows()) == rows + 1
+    np.testing.assert_array_equal(store.labels > 0, MOVED["elsewhere"] > 0)
+    drafted.strokes.undo()
+    spin(drafted, lambda: not drafted.busy)
+    np.testing.assert_array_equal(store.labels, before)
+
+
+@pytest.mark.parametrize("when", ["while it is numbered", "when it is ready"])
+def test_a_correction_stands_whenever_it_comes_before_a_small_prediction(drafted, monkeypatch, when):
+    monkeypatch.setattr(label_writer, "READY", 1 << 20)
+    store, layer = drafted.session.store, drafted.family.labels
+    places = np.array([2, 3]), np.array([2, 2])
+    drafted.writer.begin()
+    drafted.writer.whole("a", WHOLE, MOVED["elsewhere"], 0, "predict-x")
+    if when == "while it is numbered":
+        layer.data_setitem(places, 900)
+    while not drafted.writer.pieces:
+        drafted.helper.collect()
+    if when == "when it is ready":
+        layer.data_setitem(places, 900)
+    written(drafted)
+    assert (store.labels == 900).sum() == 2
+    assert store.state[places].tolist() == [1, 1]
+    rest = np.ones(SHAPE, bool)
+    rest[places] = False
+    np.testing.assert_array_equal((store.labels > 0)[rest], (MOVED["elsewhere"] > 0)[rest])
+    assert split_up(store.labels) == []
 
 
 def test_after_a_prediction_in_tiles_the_brush_has_a_number_near_those_of_the_image(drafted):

@@ -39,6 +39,7 @@ from ._states import (
     approve_object,
     joined,
     predicted,
+    predicted_in,
     renumbered,
 )
 from ._turn import Turn
@@ -73,6 +74,7 @@ __all__ = [
     "paint",
     "polygon",
     "predicted",
+    "predicted_in",
     "relabel",
     "remove_small",
     "renumbered",

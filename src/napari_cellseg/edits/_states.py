@@ -12,7 +12,7 @@ from .._types import Box, Labels, Mask, State
 from ..boxes import around, relative, size
 from ..errors import NothingThere
 from ..matching import ids_in, overlaps
-from ..project import APPROVED, PREDICTED, Edit, difference
+from ..project import APPROVED, PREDICTED, Edit, box_difference
 from ._context import EditContext, Piece, faces
 
 SAME = 0.5
@@ -169,8 +169,15 @@ def joined(
 
 def predicted(labels: Labels, state: State, box: Box, new_labels: Labels, tool: str = "predict") -> Edit:
     """Write new labels of a box's shape, only where the state is still *predicted*."""
-    allowed = np.where(state[box] == PREDICTED, new_labels, labels[box])
-    return difference(tool, labels, state, box, allowed, state[box])
+    return predicted_in(labels.shape, box, labels[box], state[box], new_labels, tool)
+
+
+def predicted_in(
+    shape: tuple[int, ...], box: Box, labels: Labels, state: State, new_labels: Labels, tool: str = "predict"
+) -> Edit:
+    """The same where only labels and state of the box are at hand; `shape` is that of the whole grid."""
+    allowed = np.where(state == PREDICTED, new_labels, labels)
+    return box_difference(tool, shape, box, (labels, state), (allowed, state))
 
 
 # --- inside ---------------------------------------------------------------------------------------

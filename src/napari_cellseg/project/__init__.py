@@ -23,7 +23,7 @@ from ._cycles import (
     review_cycles,
     reviewer_of,
 )
-from ._edit import Edit, decode_edit, difference, encode_edit, together
+from ._edit import Edit, box_difference, decode_edit, difference, encode_edit, together
 from ._ensemble import best_epochs, member_paths, save_ensemble
 from ._export import Frames, export_inside, export_labels, export_units, units_inside, write_labels_of
 from ._fitted import fitted_target, head_path, put_fitted_target
@@ -197,6 +197,7 @@ __all__ = [
     "begin_with",
     "best_epochs",
     "blocks_in",
+    "box_difference",
     "cell_classes",
     "change_holdout",
     "change_split",

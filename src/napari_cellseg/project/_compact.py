@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import CellsegError
 from ._cycles import keep_marks
-from ._edit import Packed, difference_of, pack
+from ._edit import Packed, difference_of
 from ._folder import Project
 from ._grids import zeros
 from ._records import COMPACTED, EditRow, ImageRecord
@@ -109,6 +109,6 @@ def _folded(project: Project, record: ImageRecord, rows: Sequence[EditRow]) -> P
     )
     for row in rows:
         project.db.edit(row.n, record.shape).onto(*after)
-    packed = pack(difference_of(COMPACTED, (before[0], before[1]), (after[0], after[1])))
+    packed = difference_of(COMPACTED, (before[0], before[1]), (after[0], after[1])).packed
     by_hand = any(row.by_hand for row in rows)
     return packed if by_hand else replace(packed, tool=EditRow.MACHINE[-1])

@@ -63,6 +63,12 @@ class Edit:
         return self._box
 
     @cached_property
+    def packed(self) -> Packed:
+        """What the log keeps of it, kept since it takes time; it may be asked for in another thread beforehand."""
+        box = tuple((int(span.start), int(span.stop)) for span in self.box())
+        return Packed(self.tool, box, self.index.size, encode_edit(self))
+
+    @cached_property
     def _box(self) -> Box:
         if self.empty:
             return tuple(slice(0, 0) for _ in self.shape)
@@ -112,12 +118,19 @@ def difference(
     new_state: NDArray[Any],
 ) -> Edit:
     """The edit that turns `box` of the given arrays into new values of the box's shape."""
-    old_labels, old_state = labels[box], state[box]
+    return box_difference(tool, labels.shape, box, (labels[box], state[box]), (new_labels, new_state))
+
+
+def box_difference(
+    tool: str, shape: tuple[int, ...], box: Box, old: tuple[NDArray[Any], ...], new: tuple[NDArray[Any], ...]
+) -> Edit:
+    """The edit that turns old labels and state of a box into new ones, in a grid of some shape."""
+    (old_labels, old_state), (new_labels, new_state) = old, new
     changed = (old_labels != new_labels) | (old_state != new_state)
     return Edit(
         tool,
-        labels.shape,
-        _places(np.flatnonzero(changed), box, changed.shape, labels.shape),
+        shape,
+        _places(np.flatnonzero(changed), box, changed.shape, shape),
         np.asarray(old_labels[changed], np.uint32),
         np.asarray(new_labels[changed], np.uint32),
         np.asarray(old_state[changed], np.uint8),
@@ -190,12 +203,6 @@ class Packed:
     box: tuple[tuple[int, int], ...]
     voxels: int
     data: bytes
-
-
-def pack(edit: Edit) -> Packed:
-    """What the log keeps of an edit."""
-    box = tuple((int(span.start), int(span.stop)) for span in edit.box())
-    return Packed(edit.tool, box, edit.index.size, encode_edit(edit))
 
 
 def encode_edit(edit: Edit) -> bytes:

@@ -20,7 +20,7 @@ from .. import images as pictures
 from .._types import Labels
 from ..errors import CellsegError
 from ._db import Database
-from ._edit import Edit, Packed, difference, pack
+from ._edit import Edit, Packed, difference
 from ._grids import check_room
 from ._known import APPROVED
 from ._names import free_name
@@ -195,7 +195,7 @@ def _plan(project: Receiver, addition: Addition, batch: _Batch) -> Added:
         ids.append(id)
         if truth is not None:
             empty = np.zeros(record.shape, np.uint32), np.zeros(record.shape, np.uint8)
-            batch.edits.append((id, pack(_taken(*empty, truth, draft=addition.draft))))
+            batch.edits.append((id, _taken(*empty, truth, draft=addition.draft).packed))
             labelled = True
     name = _joined(ids, (len(frames) > 1, addition), image.interval_s, batch)
     return Added(tuple(ids), known=len(known) == len(truths), labelled=labelled, time_series=name)
@@ -273,7 +273,7 @@ def _label_known(project: Receiver, record: ImageRecord, truth: Labels, addition
             f"Leave it out; to look at the differences: napari-cellseg compare {project.path.name} --image "
             f"{record.id} --labels LABELS",
         )
-    batch.edits.append((record.id, pack(edit)))
+    batch.edits.append((record.id, edit.packed))
     return True
 
 

@@ -17,7 +17,7 @@ from ..errors import CellsegError
 from ..kernels.checksum import checksum
 from ._acts import Act, Acts, Verb
 from ._db import Database
-from ._edit import Edit, difference_of, pack, restored
+from ._edit import Edit, difference_of, restored
 from ._grids import is_mapped, note, zeros, zeros_like
 from ._known import PREDICTED
 from ._objects import Objects
@@ -87,7 +87,7 @@ class LabelStore:
         for row in rows:
             self.edit(row.n).onto(labels, state)
         edit = difference_of("recover", (labels, state), (self.labels, self.state))
-        packed = pack(edit)
+        packed = edit.packed
         with self._db.transaction() as connection:
             if len(self.rows()) > len(rows):  # another process was faster
                 return False
@@ -125,8 +125,9 @@ class LabelStore:
         CellsegError
             When it cannot be saved; the arrays are as before.
         """
-        flat_labels, flat_state = self.labels.reshape(-1), self.state.reshape(-1)
-        edit = replace(edit, old_labels=flat_labels[edit.index], old_state=flat_state[edit.index])
+        old_labels, old_state = self.labels.reshape(-1)[edit.index], self.state.reshape(-1)[edit.index]
+        if not (np.array_equal(old_labels, edit.old_labels) and np.array_equal(old_state, edit.old_state)):
+            edit = replace(edit, old_labels=old_labels, old_state=old_state)
         return self.commit(edit, group, undoes)
 
     def commit(self, edit: Edit, group: str = "", undoes: int | None = None) -> Edit:
@@ -135,13 +136,13 @@ class LabelStore:
             return edit
         if self.read_only:
             raise CellsegError("This project is open in another window.", "Close the other one to edit here.")
-        packed = pack(edit)  # before the write lock, for which others wait: it takes time
+        packed = edit.packed  # before the write lock, for which others wait: it takes time
         for array in (self.labels, self.state):
             note(array, edit.index)  # and while a full disk is still a message
         with self._db.transaction() as connection:
             if rows := self._db.rows_after(self.record.id, self.n):
                 edit = self._rebase(edit, rows)
-                packed = pack(edit)
+                packed = edit.packed
             if edit.empty:
                 return edit
             n = self._db.append(connection, self.record.id, packed, self.author, group, undoes)

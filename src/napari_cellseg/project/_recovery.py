@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ._db import Database
-from ._edit import Edit, decode_edit, difference_of, pack
+from ._edit import Edit, decode_edit, difference_of
 from ._grids import zeros
 from ._records import COUNTED, ImageRecord, ModelCard, image_from_json
 from ._salvage import Row, Salvage, salvage
@@ -176,7 +176,7 @@ def _fill(
                 edit = _missing(record, logs[id], snapshots.get(id))
                 if not edit.empty:
                     ahead.append(id)
-                    database.append(connection, id, pack(edit), author)
+                    database.append(connection, id, edit.packed, author)
         for card in models:
             database.put_model(card.id, card.parent)
         if models and database.setting("current_model") not in {card.id for card in models}:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import edits
-from ..._types import Box, Labels
+from ..._types import Box, Labels, State
 from ...project import Edit, LabelStore, Objects
 from .act_words import BY_ALGORITHM
 
@@ -60,11 +60,14 @@ class Waiting(NamedTuple):
         Of the box's shape; the pieces are views of it.
     objects
         Where its objects lie.
+    edit
+        All of it at once, as it was when it was numbered; None where it is written in pieces.
     """
 
     box: Box
     labels: Labels
     objects: Objects
+    edit: Edit | None = None
 
 
 def spans(box: Box, side: int) -> Iterator[Box]:
@@ -76,8 +79,18 @@ def spans(box: Box, side: int) -> Iterator[Box]:
 
 def predicted(box: Box, labels: Labels, group: str, store: LabelStore) -> Edit:
     """Labels of a box, whose source is what asked for them: a network, or an algorithm."""
-    tool = "draft" if group.partition("-")[0] in BY_ALGORITHM else "predict"
-    return edits.predicted(store.labels, store.state, box, labels, tool)
+    return edits.predicted(store.labels, store.state, box, labels, _tool(group))
+
+
+def ready(box: Box, labels: Labels, group: str, store: LabelStore, before: tuple[Labels, State]) -> Edit:
+    """The same where labels and state of the box are copies, in any thread, ready to be logged."""
+    edit = edits.predicted_in(store.labels.shape, box, *before, labels, _tool(group))
+    _ = edit.packed
+    return edit
+
+
+def _tool(group: str) -> str:
+    return "draft" if group.partition("-")[0] in BY_ALGORITHM else "predict"
 
 
 def approved(box: Box, mask: NDArray[np.bool_], tool: str, store: LabelStore) -> Edit:

@@ -21,7 +21,7 @@ from ..._types import Box, Labels, State
 from ...boxes import relative
 from ...errors import CellsegError
 from ...project import PREDICTED, Edit, LabelStore, Objects
-from .label_queue import Piece, Queue, Waiting, approved, predicted, spans
+from .label_queue import Piece, Queue, Waiting, approved, predicted, ready, spans
 from .session import Progress
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ PIECE = 256
 """Predictions are written in boxes of this side, each in a few milliseconds."""
 AT_ONCE = 1 << 20
 """Voxels that are approved in one go."""
+READY = 1 << 20
+"""Voxels of a prediction that are written in one go, since the helper thread has made them ready for the log."""
 MANY = 64
 """Of so many pieces it is told how far they are."""
 PROVISIONAL = 1_000_000
@@ -94,7 +96,10 @@ class LabelWriter:
         while self._approvals.pieces:
             self._write(self._approvals.pieces.popleft())
         if self._whole is not None and store is not None:
-            box, labels, _ = self._whole  # in as few edits as planes: what is written already does not count
+            box, labels = (
+                self._whole.box,
+                self._whole.labels,
+            )  # in as few edits as planes: what is written already does not count
             for span in spans(box, max(labels.shape)):
                 change = partial(predicted, span, labels[relative(span, box)], self.group)
                 self._write(Piece(image, self.group, change))
@@ -232,10 +237,15 @@ class LabelWriter:
         self._making = doing if store.labels[box].size > MANY * PIECE**2 else ""
         self.tell()
         labels, state = store.labels[seen].copy(), store.state[seen].copy()
+        at_once = not self._ws.painting and store.labels[box].size <= READY
 
         def work() -> Waiting | None:
             new = make(labels, state)
-            return None if new is None else Waiting(box, new, Objects(new, np.zeros((), np.uint8)))
+            if new is None:
+                return None
+            inner = relative(box, seen)
+            edit = ready(box, new, group, store, (labels[inner], state[inner])) if at_once else None
+            return Waiting(box, new, Objects(new, np.zeros((), np.uint8)), edit)
 
         def take(found: Waiting | None) -> None:
             if generation != self._generation:
@@ -243,7 +253,10 @@ class LabelWriter:
             self._making, self._coming = "", ""
             if found is not None:
                 self.next_id = max(found.objects.top, self.reserved) + 1
-                self.cut(image, box, found.labels, group)
+                if found.edit is not None:
+                    self._at_once(image, found, known, group)
+                else:
+                    self.cut(image, box, found.labels, group)
                 self._whole, self._seen, self.group = found, known, group
                 self._predictions.ends += [self._predicted, then]
             self.tell()
@@ -260,6 +273,17 @@ class LabelWriter:
         for span in spans(box, PIECE):
             change = partial(predicted, span, labels[relative(span, box)], group)
             self._predictions.add(Piece(image, group, change))
+
+    def _at_once(self, image: str, found: Waiting, known: int, group: str) -> None:
+        """Write all labels of a box in one piece, which is ready unless somebody has edited since `known`."""
+
+        def change(store: LabelStore) -> Edit:
+            if found.edit is not None and store.n == known:
+                return found.edit
+            return predicted(found.box, found.labels, group, store)
+
+        self.replacing.emit()
+        self._predictions.add(Piece(image, group, change))
 
     def approve(self, box: Box, mask: NDArray[np.bool_], what: str) -> None:
         """Approve the voxels of a mask of the box's shape: at once, or piece by piece where they are many."""
