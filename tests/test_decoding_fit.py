@@ -125,9 +125,16 @@ def test_what_was_fitted_live_is_used_by_predictions_until_a_person_decides(proj
     correct(made, truth, 12)
     store = made.store("cells")
     job = LiveJob(made.path, "cells", "cells", ((0, 256), (0, 256)), store.labels.copy(), store.state.copy())
-    (refined,) = run(job)
+    at_once, refined = run(job)
+    assert isinstance(at_once, Refined)
     assert isinstance(refined, Refined)
-    assert refined.target == (fitted_target(made, "cells") or own)
+    assert at_once.target == strict, "thresholds take time to fit: the first answer is given with those of before"
+    assert "thresholds" not in at_once.learnt
+    assert "thresholds fitted to 12 objects" in refined.learnt
+    assert refined.target == (fitted_target(made, "cells") or own) != strict
+    assert not np.array_equal(at_once.labels, refined.labels)
+    (again,) = run(job)
+    assert again.target == refined.target, "nothing better is near: there is one answer"
     (mine,) = run(
         LiveJob(*(getattr(job, f) for f in ("project", "image", "model", "field", "labels", "state")), strict)
     )

@@ -91,14 +91,16 @@ def live_reason(config: Config, task: str) -> str:
 
 
 def live(project: Project, job: LiveJob) -> Iterator[Event]:
-    """Do a `LiveJob`: yields one `Refined`.
+    """Do a `LiveJob`: yields a `Refined`, and where other thresholds agree better with the corrections, a second one.
+
+    Thresholds take as long to fit as all else together, and are seldom changed, so nobody waits for them.
 
     Raises
     ------
     CellsegError
         When the model cannot learn live.
     """
-    from ..adapt import fit_head, load_head, save_head
+    from ..adapt import fit_head, load_head
 
     start = time.monotonic()
     config = project.model_config(job.model)
@@ -115,20 +117,20 @@ def live(project: Project, job: LiveJob) -> Iterator[Event]:
         load_head(project.path, job.model), job.target or fitted_target(project, job.model) or config.target
     )
     head = fit_head(samples) if samples is not None else None
-    target, words = _thresholds(job, config, before, seen.evidence(head, job.field, spoken))
-    now = Answer(head, target)
-    labels = None
-    if head is not None or before.head is not None or words:
-        labels = seen.labels(now, job.field)
-    learnt = "; ".join(text for text in ("" if samples is None else _learnt(head, samples), words) if text)
-    doubt = labels is not None and not _taken_back(before, samples) and _doubted(job, seen, spoken, before, now, labels)
-    if doubt:
-        now, labels, learnt = before, None, REFUSED
-    else:  # predictions of whole images use it, too
-        save_head(project.path, job.model, head)
-        if target != before.target:
-            put_fitted_target(project, job.model, target)
-    yield Refined(job.image, job.field, labels, now.head is not None, learnt, time.monotonic() - start, now.target)
+    question = Question(job, seen, spoken, before, taken_back=_taken_back(before, samples))
+    found, labels = question.answer(Answer(head, before.target), moved=head is not None or before.head is not None)
+    learnt = _learnt(head, samples) if found is not None and samples is not None else ""
+    now = _keep(project, job, before, found)
+    said = learnt if found is not None else REFUSED
+    yield Refined(job.image, job.field, labels, now.head is not None, said, time.monotonic() - start, now.target)
+    target, words = _thresholds(job, config, now, seen.evidence(now.head, job.field, spoken))
+    if not words:
+        return
+    better, labels = question.answer(Answer(now.head, target), moved=True)
+    if better is not None:
+        _keep(project, job, now, better)
+        learnt = "; ".join(text for text in (learnt, words) if text)
+        yield Refined(job.image, job.field, labels, now.head is not None, learnt, time.monotonic() - start, target)
 
 
 class Answer(NamedTuple):
@@ -138,17 +140,55 @@ class Answer(NamedTuple):
     target: Target
 
 
-def _thresholds(job: LiveJob, config: Config, before: Answer, evidence: Evidence) -> tuple[Target, str]:
-    """What a field is decoded with: as the person set it, else fitted to what is known of the field, told in words."""
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What answers to a job are held against.
+
+    Attributes
+    ----------
+    before
+        The answer that is on the screen.
+    taken_back
+        Whether the person has undone something since that answer: it may not stand in the way then.
+    """
+
+    job: LiveJob
+    seen: Seen
+    spoken: Spoken
+    before: Answer
+    taken_back: bool
+
+    def answer(self, now: Answer, *, moved: bool) -> tuple[Answer | None, NDArray[np.uint32] | None]:
+        """The answer and its labels, None where it has not `moved` anything; (None, None) where it is doubted."""
+        labels = self.seen.labels(now, self.job.field) if moved else None
+        if labels is None or self.taken_back:
+            return now, labels
+        doubted = _doubted(self.job, self.seen, self.spoken, self.before, now, labels)
+        return (None, None) if doubted else (now, labels)
+
+
+def _keep(project: Project, job: LiveJob, before: Answer, now: Answer | None) -> Answer:
+    """Let predictions of whole images use an answer, too; None: what was before stays."""
+    from ..adapt import save_head
+
+    if now is None:
+        return before
+    save_head(project.path, job.model, now.head)
+    if now.target != before.target:
+        put_fitted_target(project, job.model, now.target)
+    return now
+
+
+def _thresholds(job: LiveJob, config: Config, shown: Answer, evidence: Evidence) -> tuple[Target, str]:
+    """Thresholds that agree better with what is known of the field, told in words; "": they stay as they are."""
     from ..adapt import fit_decoding
 
-    if job.target is not None:
+    if job.target is not None:  # the person has set them
         return job.target, ""
-    fitted = fit_decoding(config.target, [evidence], before.target)  # type: ignore[arg-type]
-    if fitted is None:
-        return before.target, ""
-    changed = fitted.target != before.target
-    return fitted.target, f"thresholds fitted to {fitted.objects} objects" if changed else ""
+    fitted = fit_decoding(config.target, [evidence], shown.target)  # type: ignore[arg-type]
+    if fitted is None or fitted.target == shown.target:
+        return shown.target, ""
+    return fitted.target, f"thresholds fitted to {fitted.objects} objects"
 
 
 def _doubted(job: LiveJob, seen: Seen, spoken: Spoken, before: Answer, now: Answer, labels: NDArray[np.uint32]) -> bool:
@@ -358,7 +398,7 @@ class Memory:
             logits, maps = network(tensor.contiguous(memory_format=torch.channels_last))
             if zoom.factor != 1:
                 sides = [n // GRID * zoom.pixels for n in pixels.shape[-2:]]
-                logits = torch.nn.functional.interpolate(logits.float(), sides, mode="bilinear", align_corners=False)
+                logits = torch.nn.functional.interpolate(logits.float().contiguous(), sides, mode="bilinear")
         return Seen((y, x), logits, maps)
 
     def _picture(self, project: Project, image: str, config: Config) -> tuple[Processed, Zoom]:

@@ -1,13 +1,15 @@
 """Live: after a correction, the visible field is labelled again by what can be learnt in about a second. No Qt.
 
 Data flow: an edit by hand -> (a moment without another one, no stroke open, nothing running) -> `LiveJob` with labels
-and state of the visible field -> the child fits a head and answers with `Refined` -> the writer changes what is only
-predicted. The answer belongs to the correction and goes with it when that is undone (see `project.Acts`), or alone.
+and state of the visible field -> the child fits a head and answers with `Refined`, and again where other thresholds are
+better -> the writer changes what is only predicted. The answer belongs to the correction and goes with it when that is
+undone (see `project.Acts`), or alone.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..._types import Span
@@ -163,12 +165,18 @@ class Live:
         if isinstance(event, Refined) and event.image == ws.session.image and ws.session.store is not None:
             if ws.session.chosen is None and event.target is not None:
                 ws.session.update(fitted=event.target if event.target != ws.session.own else None)
+            told = event.learnt and self._group  # what was undone meanwhile is not spoken of
+            text = f"Live: {event.learnt} ({event.seconds:.1f} s)" if told else ""
+            tell = partial(ws.session.update, live_learnt=text)
             if event.labels is not None and ws.job is None and self._group:
                 box = tuple(slice(a, b) for a, b in event.box)
                 target = ws.session.decoding
-                self._writer.whole(event.image, box, event.labels, target.min_size if target else 0, self._group)
-            told = event.learnt and self._group  # what was undone meanwhile is not spoken of
-            ws.session.update(live_learnt=f"Live: {event.learnt} ({event.seconds:.1f} s)" if told else "")
+                if self._writer.holds(self._group):  # the answer before, whose thresholds were not fitted yet
+                    self._writer.drop()
+                least = target.min_size if target else 0
+                self._writer.whole(event.image, box, event.labels, least, self._group, tell)
+            else:
+                tell()
         elif isinstance(event, Failed):
             ws.session.update(live_learnt=f"{event.message} {event.hint}")
         elif isinstance(event, Finished):
