@@ -1,8 +1,9 @@
 """What the first image would make the window wait for, done in a thread while a person still looks for it. No Qt.
 
-The first Labels layer of a session costs seconds in napari itself: it imports pandas for its features and loads numba
-for its colours. Both are done here, and our own compiled loops are called once on a few pixels. No layer is made here:
-layers ask pint for units, and its registry does not bear to be read for the first time by two threads at once.
+The first Labels layer of a session costs seconds in napari itself: it imports pandas for its features, loads numba for
+its colours and computes patterns of dashes. All of this is done here, and our own compiled loops are called once on a
+few pixels. No layer is made here: layers ask pint for units, and its registry does not bear to be read for the first
+time by two threads at once.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def _work() -> None:
 def _layers() -> None:
     importlib.import_module("pandas")
     _napari.load_colours()
+    _napari.load_dashes()
 
 
 def _loops() -> None:

@@ -116,6 +116,13 @@ def load_colours() -> None:
         colours._data_to_texture(np.zeros((8, 8), kind))
 
 
+def load_dashes() -> None:
+    """Let vispy compute its patterns of dashed lines, which the outline of the polygon tool of every layer asks for."""
+    from vispy.visuals.line.dash_atlas import DashAtlas
+
+    DashAtlas()
+
+
 def canvas_size(viewer: ViewerModel) -> NDArray[Any]:
     """Height and width of the canvas in screen pixels."""
     if hasattr(viewer, "canvas"):

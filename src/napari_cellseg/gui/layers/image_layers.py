@@ -108,11 +108,12 @@ class ImageLayers(SeenPlane):
             self.viewer.dims.events.ndisplay.connect(self._hide_in_volume, position="first")
 
     def come(self) -> Iterator[None]:
-        """Put the layers into the viewer: hidden, one in each step; the last step shows them together."""
+        """Put the layers into the viewer: hidden, one in each step but the first; the last one shows them together."""
         self.line.visible = False
         for layer in self._members:
-            self.viewer.layers.append(layer)
             yield
+            self.viewer.layers.append(layer)
+        yield
         if not self.large:
             self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
         self.channels.appear()
