@@ -14,11 +14,12 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libopengl0 libdbus-1-3 libfo
 	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 \
 	libxcb-xinerama0 libxcb-xkb1 libglib2.0-0 fonts-dejavu-core
 
-.PHONY: help setup system demo test fast lint bench kill images docs dist-check test-lowest simulate base clean
+.PHONY: help setup system demo test test-long fast lint bench kill images docs dist-check test-lowest simulate base clean
 
 help:
 	@echo "make demo      the whole loop on real nuclei images; leaves demo-output/"
 	@echo "make test      set-up, lint, types, import contracts, tests"
+	@echo "make test-long the longest tests, which make test leaves out"
 	@echo "make fast      tests only, without the slow ones"
 	@echo "make simulate  the 10-minute curve of docs/benchmarks.md (needs ../shared/data)"
 	@echo "make base      trains the base model that ships with the package (hours; needs ../shared/data)"
@@ -50,10 +51,13 @@ lint: setup
 	$(BIN)/npe2 validate napari-cellseg
 
 test: lint
-	$(TESTS) -n $(WORKERS) --dist loadfile
+	$(TESTS) -n $(WORKERS) --dist loadfile -m "not long"
+
+test-long: setup
+	$(TESTS) -n $(WORKERS) --dist load -m long
 
 fast: setup
-	$(TESTS) -n $(WORKERS) --dist loadfile -m "not slow"
+	$(TESTS) -n $(WORKERS) --dist loadfile -m "not slow and not long"
 
 bench: setup
 	$(BIN)/python -m pytest tests/bench --benchmark-only
@@ -84,7 +88,7 @@ test-lowest:
 	.venv-lowest/bin/python -m pip install --quiet uv
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
 		--editable ".[all,parquet]" --group test
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not long"
 
 clean:
 	rm -rf $(VENV) .venv-lowest demo-output dist site

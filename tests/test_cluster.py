@@ -119,6 +119,7 @@ class Noise:
         return {"what": self.what}
 
 
+@pytest.mark.long
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     target=st.sampled_from(
@@ -282,7 +283,7 @@ def who(request, tmp_path, monkeypatch):
     made.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_processes_that_die_are_replaced_and_their_blocks_done(who, tmp_path):
     (tmp_path / "marks").mkdir()

@@ -232,6 +232,7 @@ def test_live_learns_there_and_its_head_comes_home(server, engines, own):
         np.testing.assert_array_equal(there.labels, here.labels)
 
 
+@pytest.mark.long
 def test_a_model_that_was_trained_there_is_a_model_here(server, engines, own):
     engine = engines(server)
     engine.submit(TrainJob(own, config_of(own, [*SMALL, "train.steps=4"])))
@@ -250,6 +251,7 @@ def test_a_model_that_was_trained_there_is_a_model_here(server, engines, own):
     np.testing.assert_array_equal(there.labels, here.labels)
 
 
+@pytest.mark.long
 def test_a_cancelled_training_keeps_a_model(server, engines, own):
     engine = engines(server)
     number = engine.submit(TrainJob(own, config_of(own, LONG)))
@@ -302,6 +304,7 @@ def test_a_line_that_breaks_costs_nothing(server, engines, own):
     proxy.close()
 
 
+@pytest.mark.long
 def test_a_killed_server_is_told_of_and_what_it_left_comes_home(tmp_path, servers, engines, own):
     server = servers()
     engine = engines(server)
@@ -323,6 +326,7 @@ def test_a_killed_server_is_told_of_and_what_it_left_comes_home(tmp_path, server
     assert unfinished_runs(own / "runs") == ["v2"]  # it can be gone on with, there or here
 
 
+@pytest.mark.long
 def test_a_window_that_dies_leaves_no_orphan_and_its_training_is_not_lost(tmp_path, servers, engines, own):
     server = servers(0, "--keep", "30")
     first = engines(server)
@@ -418,6 +422,7 @@ def test_garbage_before_a_login_is_answered_by_the_end(server, seed):
     assert server.process.poll() is None
 
 
+@pytest.mark.long
 def test_two_people_are_kept_apart(server, engines, own, tmp_path):
     shutil.copytree(own.parent, tmp_path / "hers")
     hers = tmp_path / "hers" / own.name

@@ -93,6 +93,7 @@ def test_an_exported_model_labels_as_torch_does(model, picture, tmp_path, form):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
 
+@pytest.mark.long
 def test_volumes_are_exported_too(tmp_path):
     path = untrained(tmp_path, UNet3D(width=2, levels=2))
     done = cs.export_model(path, tmp_path / "out", "onnx")
@@ -228,6 +229,7 @@ def test_an_exported_model_predicts_with_requirements_predict_alone(model, pictu
     np.testing.assert_array_equal(found, cs.predict(picture, exported))
 
 
+@pytest.mark.long
 def test_openvino_runs_the_file_where_onnxruntime_is_not_installed(model, picture, tmp_path, monkeypatch):
     from napari_cellseg.prediction import _file_network
 
@@ -307,7 +309,7 @@ def test_a_package_passes_the_test_of_bioimageio(package):
 
 
 @LIBRARIES
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_base_model_passes_it_too(tmp_path):
     done = cs.export_model("cells", tmp_path / "cells", "bioimageio")
     passes(done.path)
@@ -315,7 +317,7 @@ def test_the_base_model_passes_it_too(tmp_path):
 
 
 @LIBRARIES
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_recipe_without_words_is_done_before_the_test_input(tmp_path):
     path = untrained(tmp_path, UNet(width=2, levels=2), Recipe(steps=(PercentileNormalize(), Clahe())))
     done = cs.export_model(path, tmp_path / "p", "bioimageio", **SAID)

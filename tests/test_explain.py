@@ -221,6 +221,7 @@ def test_occlusion_is_the_drop_of_the_score():
     np.testing.assert_allclose(seen.map, float(drop), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.long
 def test_maps_are_of_the_weights():
     """Sanity check of Adebayo et al. 2018: a map that stays when weights are random says nothing of the model."""
     from napari_cellseg.explanation import learnt

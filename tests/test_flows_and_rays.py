@@ -56,6 +56,7 @@ def disks(shape, places, flat=1.0) -> np.ndarray:
 # --- geometry -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_heat_flows_round_corners():
     """A horseshoe: from one end the middle lies beyond a wall, and the flow goes along the horseshoe all the same."""
     labels = np.zeros((60, 60), np.uint32)
@@ -412,6 +413,7 @@ def test_objects_go_on_beyond_a_patch_but_not_beyond_the_image(tmp_path):
         np.testing.assert_allclose(plane.target_in(border)[:, 0], whole[:, 44:76, 0:32], atol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["flows", "rays"])
 def test_from_corrections_to_labels(tmp_path, small_config, target):
     """One training, end to end: a model that knows more than nothing, and what asks for other targets is refused."""

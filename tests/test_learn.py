@@ -311,6 +311,7 @@ def test_a_scratch_project_reads_the_same_image_of_a_file_with_several(tmp_path)
             np.testing.assert_array_equal(scratch.read_image(id).load(), project.read_image(id).load())
 
 
+@pytest.mark.long
 def test_a_study_trains_under_every_combination(tmp_path):
     with small_study(tmp_path) as project:
         before = (project.path / "project.toml").read_bytes(), project.db.last_edit()

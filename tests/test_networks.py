@@ -271,10 +271,12 @@ def test_every_architecture_of_the_library(architecture, tmp_path):
 
 LEARNING = [m for m in SMALL if getattr(m, "encoder", "") not in ("inceptionv3", "mobilenet_v2", "efficientnet-b0")]
 """Not what stands on a frozen encoder with random weights; ResNet-18, thawed, learns for the others."""
+QUICK = [m for m in LEARNING if m.kind in ("unet", "smp")]
+LONG = [pytest.param(m, marks=pytest.mark.long) for m in LEARNING if m not in QUICK]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", LEARNING, ids=lambda m: repr(m)[:40])
+@pytest.mark.parametrize("model", [*QUICK, *LONG], ids=lambda m: repr(m)[:40])
 def test_one_batch_can_be_learnt(model):
     torch.manual_seed(0)
     size = (8, 32, 32) if model.dimensions == 3 else (32, 32)

@@ -354,7 +354,7 @@ OUT_OF_MEMORY = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space limits are Linux's")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_tile_that_does_not_fit_is_halved_and_later_ones_are_right(tmp_path, threads):

@@ -699,6 +699,7 @@ def test_settings_of_earlier_versions_are_understood():
     assert config.train.seconds == 5
 
 
+@pytest.mark.long
 def test_two_processes_train_together_and_go_on(project, picture, small_config, tmp_path):
     """Two processes train together as torchrun starts them; the first one saves."""
     approve_a_field(project, picture[1])

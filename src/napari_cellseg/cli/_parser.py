@@ -358,5 +358,9 @@ def _demo(verbs: Any) -> None:
     sub.add_argument("--seconds", type=float, default=150.0, metavar="S", help="training time in all")
     sub.add_argument("--rounds", type=positive, default=3, metavar="N")
     sub.add_argument("--objects", type=positive, default=400, metavar="K")
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="values",
+        help="how it is learnt: train.least=10 (steps of a round at least), train.patch=96...",
+    )  # fmt: skip
     sub.add_argument("--gui", action="store_true", help="open napari at the end, where there is a display")
     progress(sub)
