@@ -46,6 +46,7 @@ def noise(shape, channels, seed, levels=0):
         [
             Distance(min_size=5),
             Distance(min_size=0, smooth=0, prominence=0.3),
+            Distance(min_size=0, smooth=0, prominence=0.6, finer=0.5),
             Boundary(min_size=3),
             Flows(min_size=2, steps=20),
             Flows(min_size=6, steps=200, error=0),
@@ -96,6 +97,23 @@ def test_there_is_an_object_for_every_h_maximum(seed, rise, shape):
     # skimage floods in the order of a queue, ours by steepest ascent: they may part a pass differently
     counts = instance_counts(expected, labels, threshold=0.5)
     assert counts["tp"] >= 0.8 * labels.max()
+
+
+@pytest.mark.parametrize(("touching", "found"), [(1, 41), (6, 40)])
+def test_a_finer_prominence_is_taken_where_it_makes_few_objects_more(touching, found):
+    """Forty hills, of which some have a second top: one more is two nuclei that touch, six more are noise."""
+    y, x = np.mgrid[:16, :16] - 7.5
+    hill = np.clip(1 - np.hypot(y / 7, x / 7), 0, 1).astype(np.float32)
+    saddle = hill.copy()
+    saddle[:, 7:9] = np.minimum(saddle[:, 7:9], 0.8 * saddle[:, 6:7])  # a dent of less than the prominence
+    height = np.block([[saddle if row * 8 + column < touching else hill for column in range(8)] for row in range(5)])
+    probabilities = np.stack([(height > 0).astype(np.float32), height])
+    plain = Distance(min_size=0, smooth=0, prominence=0.2)
+    assert decode(plain, probabilities).max() == 40
+    assert decode(plain.model_copy(update={"prominence": 0.05}), probabilities).max() == 40 + touching
+    labels = decode(plain.model_copy(update={"finer": 0.1}), probabilities)
+    assert labels.max() == found
+    np.testing.assert_array_equal(labels > 0, height > 0)
 
 
 def test_objects_are_counted_exactly_across_blocks_and_written_to_zarr(tmp_path):

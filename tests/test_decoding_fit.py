@@ -141,6 +141,18 @@ def test_what_was_fitted_live_is_used_by_predictions_until_a_person_decides(proj
     assert mine.target == strict
 
 
+def test_a_prominence_that_was_fitted_is_taken_as_it_is(project):
+    made, _ = project
+    own = made.model_config("cells").target
+    assert own.finer > 0
+    strict = own.model_copy(update={"prominence": 0.45, "finer": 0.0})
+    put_fitted_target(made, "cells", strict)
+    assert fitted_target(made, "cells") == strict
+    path = head_path(made.path, "cells").with_suffix(".json")
+    path.write_text('{"threshold": 0.4, "prominence": 0.2}')  # of an earlier version
+    assert fitted_target(made, "cells") == own.model_copy(update={"threshold": 0.4})
+
+
 def test_damaged_thresholds_count_as_none(project):
     made, _ = project
     path = head_path(made.path, "cells").with_suffix(".json")

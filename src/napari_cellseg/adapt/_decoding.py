@@ -134,7 +134,7 @@ def fit_decoding(target: Distance, evidence: Sequence[Evidence], start: Distance
     best, after = target, before
     if start is None:
         for name in ("prominence", "threshold", "prominence"):
-            best, after = _better(best, after, [best.model_copy(update={name: v}) for v in GRID[name]], parts)
+            best, after = _better(best, after, [_said(best, name, v) for v in GRID[name]], parts)
     else:
         name = tuple(GRID)[objects % len(GRID)]  # one after each correction: every try costs a decoding
         best, after = _better(best, after, [start, *_neighbours(start, name)], parts)
@@ -172,4 +172,9 @@ def _neighbours(start: Distance, name: str) -> list[Distance]:
     """One step up or down."""
     now = getattr(start, name)
     below, above = [v for v in GRID[name] if v < now], [v for v in GRID[name] if v > now]
-    return [start.model_copy(update={name: v}) for v in (*below[-1:], *above[:1])]
+    return [_said(start, name, v) for v in (*below[-1:], *above[:1])]
+
+
+def _said(target: Distance, name: str, value: float) -> Distance:
+    """With another threshold; a prominence that is tried is taken as it is."""
+    return target.model_copy(update={name: value} | ({"finer": 0.0} if name == "prominence" else {}))

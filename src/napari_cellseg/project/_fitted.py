@@ -13,6 +13,8 @@ from ..targets import Target
 from ._folder import Project
 
 _NAMES = ("threshold", "prominence")
+_ALSO = ("finer",)
+"""What earlier versions did not fit."""
 
 
 def head_path(project: Path, model: str) -> Path:
@@ -25,7 +27,8 @@ def fitted_target(project: Project, model: str) -> Target | None:
     own = project.model_config(model).target
     try:
         said = json.loads(_path(project.path, model).read_text(encoding="utf-8"))
-        values = own.model_dump() | {name: float(said[name]) for name in _NAMES}
+        names = (*_NAMES, *(name for name in _ALSO if name in said))
+        values = own.model_dump() | {name: float(said[name]) for name in names}
         target = validated(type(own), values)
     except (OSError, ValueError, KeyError, TypeError, CellsegError):
         return None
@@ -36,7 +39,7 @@ def put_fitted_target(project: Project, model: str, target: Target) -> None:
     """Keep thresholds that were fitted; a cache that cannot be written keeps nothing."""
     path = _path(project.path, model)
     with suppress(CellsegError):
-        write_text(path, json.dumps({name: getattr(target, name) for name in _NAMES}))
+        write_text(path, json.dumps({name: getattr(target, name) for name in (*_NAMES, *_ALSO)}))
 
 
 def _path(project: Path, model: str) -> Path:

@@ -87,7 +87,8 @@ def decode_into(
     radius = typical_radius(target, read, shape, spacing=spacing, planar=planar) if radius is None else radius
     hills = _Hills(target, read, shape, spacing, planar, radius)
     lookup = segment(
-        hills.window, shape, out, prominence=target.rise, min_size=target.min_size, planar=planar, parts=parts, way=way
+        hills.window, shape, out, prominence=target.rise, min_size=target.min_size, finer=target.finer_rise,
+        planar=planar, parts=parts, way=way,
     )  # fmt: skip
     lookup.write(out, way)
     return lookup.n_objects

@@ -14,6 +14,7 @@ from scipy import ndimage as ndi
 from .._types import Float, Labels, Spacing
 from ._base import TargetBase
 from ._common import anisotropy, depth, per_object_max
+from ._watershed import Finer
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class InstanceTarget(TargetBase):
     def rise(self) -> float:
         """How far a hill must rise above the saddle to be an object of its own."""
         raise NotImplementedError
+
+    @property
+    def finer_rise(self) -> Finer | None:
+        """A lower one that may be taken instead."""
+        return None
 
     def sigmas(self, radius: float, spacing: Spacing, ndim: int) -> tuple[float, ...]:
         """Smoothing of the last channel along each axis, where objects have this typical radius (voxels)."""
@@ -97,11 +103,20 @@ class Distance(InstanceTarget):
     smooth: float = Field(
         0.2, ge=0, le=2, description="Smoothing of the distance before seeding, as a share of the typical radius."
     )
+    finer: float = Field(
+        0.0, ge=0, le=1,
+        description="A quarter of the prominence is taken where it makes at most this share of objects more; 0: never.",
+    )  # fmt: skip
 
     @property
     def rise(self) -> float:
         """The prominence."""
         return self.prominence
+
+    @property
+    def finer_rise(self) -> Finer | None:
+        """Few objects more are touching ones that were parted; many are noise, in which single objects fall apart."""
+        return Finer(self.prominence / 4, self.finer) if self.finer else None
 
     def channels(self, n_classes: int, dimensions: int = 2) -> int:
         """Foreground and distance."""

@@ -41,6 +41,14 @@ def blocks(shape: Shape, planar: bool, chunk: Shape | None = None, voxels: int =
     return list(product(*spans))
 
 
+@dataclass(frozen=True)
+class Finer:
+    """A lower prominence, which is taken where it makes at most this share of objects more."""
+
+    prominence: float
+    more: float
+
+
 def segment(
     landscape: Landscape,
     shape: Shape,
@@ -48,6 +56,7 @@ def segment(
     *,
     prominence: float,
     min_size: int,
+    finer: Finer | None = None,
     planar: bool = False,
     parts: list[Box] | None = None,
     way: Parts | None = None,
@@ -58,6 +67,8 @@ def segment(
     ----------
     out
         Array-like (Z, Y, X) uint32: numpy or zarr. Provisional numbers go there, or to a sheet like it.
+    finer
+        A lower prominence that may be taken instead.
     planar
         Every plane for itself.
     parts
@@ -79,7 +90,7 @@ def segment(
         for pairs, saddles, same in faces.meet(box, found, bases[-1], planar):
             graph.keep(pairs, saddles)
             graph.same.append(same)
-    labels, n = graph.solve(prominence, min_size)
+    labels, n = graph.solve(prominence, min_size, finer)
     ends = [*bases[1:], graph.n]
     tables = [np.r_[np.uint32(0), labels[a + 1 : b + 1]] for a, b in zip(bases, ends, strict=True)]
     return Lookup(sheet, [(box, 0, table) for box, table in zip(order, tables, strict=True)], n)
@@ -203,7 +214,7 @@ class Graph:
         """Take edges; there are many of them, so they are kept as small as they can be."""
         self.edges.append((pairs.astype(np.uint32), saddles.astype(np.float32)))
 
-    def solve(self, prominence: float, min_size: int) -> tuple[NDArray[np.uint32], int]:
+    def solve(self, prominence: float, min_size: int, finer: Finer | None = None) -> tuple[NDArray[np.uint32], int]:
         """Join what belongs together, let low basins flow away, drop small objects, number the rest.
 
         Returns
@@ -218,16 +229,25 @@ class Graph:
         pairs = np.concatenate([p for p, _ in self.edges]) - np.uint32(1)
         saddles = np.concatenate([s for _, s in self.edges])
         self.edges.clear()
-        group = _components(self.n, same)
-        group = _flow(group, pairs, saddles, top, peak, prominence)[group]
-        n = int(group.max()) + 1
-        sizes, firsts = np.zeros(n, np.int64), np.full(n, np.iinfo(np.int64).max)
-        np.add.at(sizes, group, size)
-        np.minimum.at(firsts, group, first)
-        keep = np.flatnonzero(sizes >= max(min_size, 1))
-        number = np.zeros(n, np.uint32)
-        number[keep[np.argsort(firsts[keep])]] = np.arange(1, keep.size + 1, dtype=np.uint32)
-        return np.r_[np.uint32(0), number[group]].astype(np.uint32), int(keep.size)
+        whole = _components(self.n, same)
+
+        def numbered(prominence: float) -> tuple[NDArray[np.uint32], int]:
+            group = _flow(whole, pairs, saddles, top, peak, prominence)[whole]
+            n = int(group.max()) + 1
+            sizes, firsts = np.zeros(n, np.int64), np.full(n, np.iinfo(np.int64).max)
+            np.add.at(sizes, group, size)
+            np.minimum.at(firsts, group, first)
+            keep = np.flatnonzero(sizes >= max(min_size, 1))
+            number = np.zeros(n, np.uint32)
+            number[keep[np.argsort(firsts[keep])]] = np.arange(1, keep.size + 1, dtype=np.uint32)
+            return np.r_[np.uint32(0), number[group]].astype(np.uint32), int(keep.size)
+
+        found = numbered(prominence)
+        if finer is not None:
+            other = numbered(finer.prominence)
+            if other[1] <= found[1] * (1 + finer.more):
+                return other
+        return found
 
 
 @dataclass

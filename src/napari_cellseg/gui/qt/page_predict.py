@@ -30,7 +30,7 @@ from .panel_models import ModelsPanel
 from .settings_form import SettingsForm
 from .widgets import ActionButton, heading, hint, items, row
 
-_THRESHOLDS = ("threshold", "prominence", "smooth", "error", "overlap", "min_size", "fill_holes", "closing")
+_THRESHOLDS = ("threshold", "prominence", "finer", "smooth", "error", "overlap", "min_size", "fill_holes", "closing")
 _OPTIONS = ("mode", "flips", "memory", "tile", "overlap", "batch", "ease", "join_overlap")
 
 
