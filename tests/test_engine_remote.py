@@ -222,11 +222,12 @@ def test_live_learns_there_and_its_head_comes_home(server, engines, own):
         labels, state = project.load_labels("cells1")
     job = LiveJob(own, "cells1", "v1", ((0, 96), (0, 128)), labels, state)
     engine.submit(job)
-    (there,) = only(wait(engine, finished), Refined)
+    *firsts, there = only(wait(engine, finished), Refined)  # a second one where other thresholds are better
     head = own / "cache" / "heads" / "v1.safetensors"
     assert head.is_file() == there.adapted
     shutil.rmtree(own / "cache", ignore_errors=True)
-    (here,) = only(list(run(job)), Refined)
+    *others, here = only(list(run(job)), Refined)
+    assert len(firsts) == len(others)
     assert (there.adapted, there.target) == (here.adapted, here.target)
     if there.labels is not None:
         np.testing.assert_array_equal(there.labels, here.labels)
