@@ -5,15 +5,13 @@ usage: python docs/scripts/clean_up.py       (starts Xvfb where there is no disp
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import tifffile
+from screen import on_screen
 from tools import DATA, IMAGES, Studio
 
 from napari_cellseg.drafts import CleanUp, OtsuWatershed, draft
@@ -45,7 +43,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

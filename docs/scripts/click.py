@@ -6,14 +6,12 @@ usage: python docs/scripts/click.py       (starts Xvfb where there is no display
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage as ndi
+from screen import on_screen
 from tools import DATA, Studio
 
 from napari_cellseg.gui.app.tools import BY_NAME
@@ -62,7 +60,5 @@ def missed(truth: np.ndarray, found: np.ndarray) -> list[tuple[int, int]]:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

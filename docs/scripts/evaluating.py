@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from screen import live, on_screen
 
 import napari_cellseg as cs
 from napari_cellseg.evaluation import GROUPS, METRICS
@@ -78,7 +78,6 @@ def strip(folder: Path) -> None:
 def window(folder: Path) -> None:
     """The errors of the base model in the step Rounds."""
     import napari
-    from qtpy.QtWidgets import QApplication
 
     source, truth = fluorescence()
     picture = shutil.copy(source, folder / "nuclei_01.tif")
@@ -91,12 +90,7 @@ def window(folder: Path) -> None:
     control = dock.controller
 
     def spin(until: Callable[[], bool], seconds: float = 600.0) -> None:
-        end = time.monotonic() + seconds
-        while not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
-            if time.monotonic() > end:
-                raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
+        live(seconds, until, lambda: f"{control.session.status} {control.session.problem}")
 
     control.open_project(path)
     spin(lambda: not control.busy)
@@ -117,9 +111,7 @@ if __name__ == "__main__":
     if "--pictures" not in sys.argv:
         PAGE.write_text(page(), encoding="utf-8")
     if "--table" not in sys.argv:
-        if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-            command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__, *sys.argv[1:]]
-            sys.exit(subprocess.call(command))
+        on_screen()
         with tempfile.TemporaryDirectory() as name:
             strip(Path(name))
             window(Path(name))

@@ -6,13 +6,11 @@ usage: python docs/scripts/explain_dock.py       (starts Xvfb where there is no 
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from screen import on_screen
 from tools import DATA, IMAGES, Studio
 
 from napari_cellseg import edits
@@ -75,7 +73,5 @@ def missed_objects(truth: np.ndarray, found: np.ndarray) -> list[tuple[int, int]
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import csv
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import zarr
+from screen import on_screen
 from tools import DATA, Studio
 
 from napari_cellseg.images import read, read_labels
@@ -50,7 +49,5 @@ def as_ome_zarr(source: Path, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

@@ -6,14 +6,12 @@ usage: python docs/scripts/fucci.py       (starts Xvfb where there is no display
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from screen import live, on_screen
 from screenshots import IMAGES
 
 
@@ -21,17 +19,11 @@ def main() -> None:
     """Tell states, drag a line, say a state, take a picture."""
     import napari
     import tifffile
-    from qtpy.QtWidgets import QApplication
 
     import napari_cellseg as cs
 
     def spin(seconds: float, until: Callable[[], bool] | None = None) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not (until and until()):
-            QApplication.processEvents()
-            time.sleep(0.005)
-        if until and not until():
-            raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
+        live(seconds, until, lambda: f"{control.session.status} {control.session.problem}")
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -72,8 +64,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if not os.environ.get("DISPLAY") and sys.platform == "linux":
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
-        raise SystemExit(subprocess.call(command))
+    on_screen()
     main()
     os._exit(0)  # no drawing while the interpreter goes

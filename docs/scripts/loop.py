@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from screen import live, on_screen
 from screenshots import DATA, IMAGES
 from screenshots import correct as worst
 
@@ -49,14 +47,7 @@ class Film:
 
     def spin(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
         """Let the viewer live for a while, or until something is true, which must come true in time."""
-        from qtpy.QtWidgets import QApplication
-
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not (until and until()):
-            QApplication.processEvents()
-            time.sleep(0.005)
-        if until and not until():
-            raise SystemExit(f"not in {seconds} s: {self.control.session.status} {self.control.session.problem}")
+        live(seconds, until, lambda: f"{self.control.session.status} {self.control.session.problem}")
 
     def idle(self) -> None:
         """Until nothing runs and no answer is due."""
@@ -263,7 +254,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

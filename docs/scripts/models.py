@@ -5,15 +5,13 @@ usage: python docs/scripts/models.py       (starts Xvfb where there is no displa
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import tifffile
 from qtpy.QtWidgets import QScrollArea
+from screen import on_screen
 from superqt import QCollapsible
 from tools import DATA, Studio
 
@@ -44,7 +42,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

@@ -8,7 +8,6 @@ With ``--time``, how long it takes from a click on a class until 5,000 objects h
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from screen import live, on_screen
 from screenshots import IMAGES
 
 
@@ -42,17 +42,11 @@ def main() -> None:
     """Say six objects, step to the least sure one, take a picture."""
     import napari
     import tifffile
-    from qtpy.QtWidgets import QApplication
 
     import napari_cellseg as cs
 
     def spin(seconds: float, until: Callable[[], bool] | None = None) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not (until and until()):
-            QApplication.processEvents()
-            time.sleep(0.002)
-        if until and not until():
-            raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
+        live(seconds, until, lambda: f"{control.session.status} {control.session.problem}")
 
     timed = "--time" in sys.argv
     with tempfile.TemporaryDirectory() as name:
@@ -114,8 +108,6 @@ def _many(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 if __name__ == "__main__":
-    if not os.environ.get("DISPLAY") and sys.platform == "linux":
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
-        raise SystemExit(subprocess.call(command))
+    on_screen()
     main()
     os._exit(0)  # no drawing while the interpreter goes

@@ -6,14 +6,12 @@ usage: python docs/scripts/remote.py       (starts Xvfb where there is no displa
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
 
 import numpy as np
+from screen import on_screen
 from tools import DATA, IMAGES, Studio
 
 from napari_cellseg.engine.remote.server import Server
@@ -62,6 +60,5 @@ def show_fold(studio: Studio) -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        raise SystemExit(subprocess.call(["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]))
+    on_screen()
     main()

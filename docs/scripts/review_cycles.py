@@ -11,15 +11,14 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from screen import live, on_screen
 
 IMAGES = Path(__file__).parents[1] / "images"
 DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[3] / "shared" / "data")) / "dsb2018"
@@ -47,17 +46,13 @@ def mend(control: Any, truth: np.ndarray) -> None:
 
 def main() -> None:
     import napari
-    from qtpy.QtWidgets import QApplication
 
     import napari_cellseg as cs
     from napari_cellseg.images import read_labels
     from napari_cellseg.report import sentence
 
-    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
+    def spin(seconds: float, until: Callable[[], bool] | None = None) -> None:
+        live(seconds, until)
 
     rows = [r for r in csv.DictReader((DATA / "index.csv").open()) if r["modality"] == "fluo_small"]
     rows.sort(key=lambda r: -int(r["n_nuclei"]))
@@ -105,7 +100,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if not os.environ.get("DISPLAY"):
-        screen = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24"]
-        raise SystemExit(subprocess.run([*screen, sys.executable, __file__, *sys.argv[1:]]).returncode)
+    on_screen()
     main()

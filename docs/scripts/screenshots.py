@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from screen import live, on_screen
 
 IMAGES = Path(__file__).parents[1] / "images"
 DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[3] / "shared" / "data")) / "dsb2018"
@@ -48,20 +48,13 @@ def specimen(folder: Path) -> list[tuple[Path, np.ndarray]]:
 def main(quick: bool) -> None:
     """Go through the loop once and take a picture of every step."""
     import napari
-    from qtpy.QtWidgets import QApplication
 
     from napari_cellseg.preprocess import Clahe, Recipe, TVDenoise
 
     IMAGES.mkdir(exist_ok=True)
 
     def spin(seconds: float, until: Callable[[], bool] | None = None) -> None:
-        """Let the viewer live for a while, or until something is true, which must come true in time."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not (until and until()):
-            QApplication.processEvents()
-            time.sleep(0.005)
-        if until and not until():
-            raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
+        live(seconds, until, lambda: f"{control.session.status} {control.session.problem}")
 
     def shot(name: str) -> None:
         spin(0.8)
@@ -184,7 +177,5 @@ def correct(control: Any, truth: np.ndarray, n: int = 3) -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main(quick="--quick" in sys.argv[1:])

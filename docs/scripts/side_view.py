@@ -6,12 +6,11 @@ usage: python docs/scripts/side_view.py       (needs ../shared/data; starts Xvfb
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from screen import on_screen
 from tools import DATA, Studio
 
 NAME = "celegans_WT-EMB01_t060"
@@ -49,7 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

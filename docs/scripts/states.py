@@ -6,13 +6,11 @@ usage: python docs/scripts/states.py       (starts Xvfb where there is no displa
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from screen import on_screen
 from tools import DATA, Studio
 
 from napari_cellseg.images import read_labels
@@ -41,7 +39,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]
-        sys.exit(subprocess.run(command).returncode)
+    on_screen()
     main()

@@ -6,13 +6,11 @@ usage: python docs/scripts/time_series.py       (starts Xvfb where there is no d
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from screen import live, on_screen
 from screenshots import IMAGES
 
 
@@ -20,17 +18,11 @@ def main() -> None:
     """Add a movie, track it, go to a frame with daughters, take a picture."""
     import napari
     import tifffile
-    from qtpy.QtWidgets import QApplication
 
     import napari_cellseg as cs
 
     def spin(seconds: float, until: Callable[[], bool] | None = None) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not (until and until()):
-            QApplication.processEvents()
-            time.sleep(0.005)
-        if until and not until():
-            raise SystemExit(f"not in {seconds} s: {control.session.status} {control.session.problem}")
+        live(seconds, until, lambda: f"{control.session.status} {control.session.problem}")
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -61,8 +53,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if not os.environ.get("DISPLAY") and sys.platform == "linux":
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, *sys.argv]
-        raise SystemExit(subprocess.call(command))
+    on_screen()
     main()
     os._exit(0)  # no drawing while the interpreter goes

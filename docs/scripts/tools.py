@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import csv
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from screen import live, on_screen
 
 IMAGES = Path(__file__).parents[1] / "images"
 DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -46,13 +45,8 @@ class Studio:
         self.dock.open_step("Correct")
         self.spin(0.5)
 
-    def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        from qtpy.QtWidgets import QApplication
-
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
+    def spin(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
+        live(seconds, until, lambda: f"{self.control.session.status} {self.control.session.problem}")
 
     def look(self, point: tuple[float, ...]) -> None:
         """Centre on a point."""
@@ -353,6 +347,5 @@ def main() -> None:
 if __name__ == "__main__":
     if not (DATA / "dsb2018" / "index.csv").is_file():
         sys.exit("the real images are not there: set CELLSEG_DATA")
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        sys.exit(subprocess.call(["xvfb-run", "-a", "-s", "-screen 0 1400x900x24", sys.executable, __file__]))
+    on_screen()
     main()

@@ -8,15 +8,13 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from screen import live, on_screen
 
 IMAGES = Path(__file__).parents[1] / "images"
 DATA = Path(os.environ.get("CELLSEG_DATA", Path(__file__).parents[3] / "shared" / "data")) / "dsb2018"
@@ -73,13 +71,9 @@ def missed_in(control: Any) -> list[tuple[int, ...]]:
 
 def main() -> None:
     import napari
-    from qtpy.QtWidgets import QApplication
 
-    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
+    def spin(seconds: float, until: Callable[[], bool] | None = None) -> None:
+        live(seconds, until)
 
     def shot(name: str) -> None:
         spin(1.5)
@@ -119,7 +113,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if not os.environ.get("DISPLAY"):
-        screen = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24"]
-        raise SystemExit(subprocess.run([*screen, sys.executable, __file__]).returncode)
+    on_screen()
     main()
