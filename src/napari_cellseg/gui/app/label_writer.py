@@ -253,10 +253,7 @@ class LabelWriter:
             self._making, self._coming = "", ""
             if found is not None:
                 self.next_id = max(found.objects.top, self.reserved) + 1
-                if found.edit is not None:
-                    self._at_once(image, found, known, group)
-                else:
-                    self.cut(image, box, found.labels, group)
+                self._queue(image, found, known, group)
                 self._whole, self._seen, self.group = found, known, group
                 self._predictions.ends += [self._predicted, then]
             self.tell()
@@ -274,8 +271,11 @@ class LabelWriter:
             change = partial(predicted, span, labels[relative(span, box)], group)
             self._predictions.add(Piece(image, group, change))
 
-    def _at_once(self, image: str, found: Waiting, known: int, group: str) -> None:
-        """Write all labels of a box in one piece, which is ready unless somebody has edited since `known`."""
+    def _queue(self, image: str, found: Waiting, known: int, group: str) -> None:
+        """Queue labels of a box: in pieces, or in one, which is ready unless somebody has edited since `known`."""
+        if found.edit is None:
+            self.cut(image, found.box, found.labels, group)
+            return
 
         def change(store: LabelStore) -> Edit:
             if found.edit is not None and store.n == known:
