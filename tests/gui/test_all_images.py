@@ -349,6 +349,8 @@ def test_another_image_is_opened_meanwhile(controller, folder, engine, monkeypat
     from napari_cellseg.gui.app import label_writer as writing
 
     monkeypatch.setattr(writing, "PIECE", 32)
+    monkeypatch.setattr(writing, "READY", 0)
+    monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", 0.0)  # of four pieces, one is written in a tick
     controller.predict_all()
     walker = controller.all_images.predict_all
     if when == "predicted":
@@ -356,10 +358,7 @@ def test_another_image_is_opened_meanwhile(controller, folder, engine, monkeypat
     elif when == "numbered":
         spin(controller, lambda: walker._walk.shown is not None)
     else:
-        spin(controller, lambda: walker._walk.shown is not None)
-        monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", 0.0)
-        spin(controller, lambda: bool(controller.writer.pieces))
-        controller.writer.step()
+        spin(controller, lambda: 0 < len(controller.writer.pieces) < 4)
     controller.select_image("c3")
     monkeypatch.setattr("napari_cellseg.gui.app.controller.BUDGET_S", 0.012)
     spin(controller, lambda: not controller.busy)
