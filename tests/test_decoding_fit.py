@@ -151,6 +151,8 @@ def test_a_prominence_that_was_fitted_is_taken_as_it_is(project):
     path = head_path(made.path, "cells").with_suffix(".json")
     path.write_text('{"threshold": 0.4, "prominence": 0.2}')  # of an earlier version
     assert fitted_target(made, "cells") == own.model_copy(update={"threshold": 0.4})
+    path.write_text('{"threshold": 0.4, "prominence": 0.45}')
+    assert fitted_target(made, "cells") == strict.model_copy(update={"threshold": 0.4})
 
 
 def test_damaged_thresholds_count_as_none(project):

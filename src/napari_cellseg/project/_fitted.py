@@ -12,9 +12,7 @@ from ..settings import validated
 from ..targets import Target
 from ._folder import Project
 
-_NAMES = ("threshold", "prominence")
-_ALSO = ("finer",)
-"""What earlier versions did not fit."""
+_NAMES = ("threshold", "prominence", "finer")
 
 
 def head_path(project: Path, model: str) -> Path:
@@ -27,8 +25,10 @@ def fitted_target(project: Project, model: str) -> Target | None:
     own = project.model_config(model).target
     try:
         said = json.loads(_path(project.path, model).read_text(encoding="utf-8"))
-        names = (*_NAMES, *(name for name in _ALSO if name in said))
-        values = own.model_dump() | {name: float(said[name]) for name in names}
+        values = own.model_dump()
+        untouched = said["prominence"] == values["prominence"]
+        said = {"finer": values["finer"] if untouched else 0.0} | said  # which earlier versions do not say
+        values |= {name: float(said[name]) for name in _NAMES}
         target = validated(type(own), values)
     except (OSError, ValueError, KeyError, TypeError, CellsegError):
         return None
@@ -39,7 +39,7 @@ def put_fitted_target(project: Project, model: str, target: Target) -> None:
     """Keep thresholds that were fitted; a cache that cannot be written keeps nothing."""
     path = _path(project.path, model)
     with suppress(CellsegError):
-        write_text(path, json.dumps({name: getattr(target, name) for name in (*_NAMES, *_ALSO)}))
+        write_text(path, json.dumps({name: getattr(target, name) for name in _NAMES}))
 
 
 def _path(project: Path, model: str) -> Path:
