@@ -51,8 +51,8 @@ def demo(options: Namespace) -> int:
             truth.add_image(path, labels=labels, split=split)
         scores, pictures = [], Pictures(truth, out)
         plan = Simulation(options.rounds, options.objects, options.seconds)
-        minutes = ["train.patch=160", "train.least=60", "train.extend=0"]  # not more
-        config = truth.config.with_values([*minutes, *options.values])
+        short = ["train.patch=160", "train.least=60", "train.extend=0"]  # minutes, not more
+        config = truth.config.with_values([*short, *options.values])
         with Printer(options.events) as printer:
             for event in simulate(truth, plan, config, out / "loop", lambda job: run(job, printer.stopped)):
                 printer.show(event)

@@ -96,13 +96,10 @@ class LabelWriter:
         while self._approvals.pieces:
             self._write(self._approvals.pieces.popleft())
         if self._whole is not None and store is not None:
-            box, labels = (
-                self._whole.box,
-                self._whole.labels,
-            )  # in as few edits as planes: what is written already does not count
+            box, labels = self._whole.box, self._whole.labels
             for span in spans(box, max(labels.shape)):
                 change = partial(predicted, span, labels[relative(span, box)], self.group)
-                self._write(Piece(image, self.group, change))
+                self._write(Piece(image, self.group, change))  # what is written already does not count
         self._approvals.clear()
         self.drop()
         self.next_id, self.reserved, self.suggested = 1, 0, 0
@@ -273,14 +270,13 @@ class LabelWriter:
 
     def _queue(self, image: str, found: Waiting, known: int, group: str) -> None:
         """Queue labels of a box: in pieces, or in one, which is ready unless somebody has edited since `known`."""
-        if found.edit is None:
+        edit = found.edit
+        if edit is None:
             self.cut(image, found.box, found.labels, group)
             return
 
         def change(store: LabelStore) -> Edit:
-            if found.edit is not None and store.n == known:
-                return found.edit
-            return predicted(found.box, found.labels, group, store)
+            return edit if store.n == known else predicted(found.box, found.labels, group, store)
 
         self.replacing.emit()
         self._predictions.add(Piece(image, group, change))
