@@ -12,6 +12,7 @@ client is killed (SIGKILL); a killed client is started again. `blocks`: blocks t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -129,12 +130,20 @@ def watched(own: Path, who: str, rng: random.Random, left: int) -> list[str]:
             if rng.random() < 0.4:
                 process.kill()
                 return [*victims, "client"]
-            children = psutil.Process(process.pid).children(recursive=True)
-            workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
-            if workers:
+            if workers := spawned(process.pid):
                 rng.choice(workers).kill()
                 victims.append("worker")
     return victims
+
+
+def spawned(pid: int) -> list[psutil.Process]:
+    """Workers of a client that live; one that was killed before may not be buried yet."""
+    out = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a ZombieProcess, too
+            if "spawn_main" in " ".join(process.cmdline()):
+                out.append(process)
+    return out
 
 
 def client(options: argparse.Namespace) -> None:
