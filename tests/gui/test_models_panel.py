@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cellseg.errors import CellsegError
+from napari_cellseg.gui.app import model_exchange
 from napari_cellseg.gui.app.model_exchange import run_command
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.gui.qt.panel_models import FORMS, READINGS, ModelsPanel
@@ -79,3 +84,23 @@ def test_a_process_can_be_ended(tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(CellsegError, match="holds no"):
         run_command(["model", "import", str(tmp_path), "--out", str(tmp_path / "out")], lambda: False)
+
+
+DEAF = """
+import signal, time
+asked = []
+signal.signal(signal.SIGINT, lambda *_: asked.append(1) if not asked else exit(3))
+print("ready", flush=True)
+while True:
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking")
+def test_a_process_that_has_not_heard_is_asked_again(monkeypatch):
+    """Python loses an interrupt that comes while a callback of an import runs."""
+    monkeypatch.setattr(model_exchange, "AGAIN_S", 0.2)
+    process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    model_exchange._end(process)
+    assert process.returncode == 3

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 """Between two looks whether the process has ended."""
+AGAIN_S = 5.0
+"""So long a process may take to tidy up before it is asked again to end."""
 
 
 class ModelExchange:
@@ -133,8 +136,7 @@ def run_command(words: Sequence[str], stop: Callable[[], bool]) -> str:
             break
         except subprocess.TimeoutExpired:
             if stop():
-                process.terminate() if os.name == "nt" else process.send_signal(signal.SIGINT)  # it tidies up
-                process.communicate()
+                _end(process)
                 return ""
             time.sleep(0)
     if process.returncode:
@@ -142,3 +144,11 @@ def run_command(words: Sequence[str], stop: Callable[[], bool]) -> str:
         first, rest = (lines[0], lines[1:2]) if process.returncode == 2 and lines else (lines[-1] if lines else "?", [])
         raise CellsegError(first, " ".join(rest))
     return told + mistakes
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Let it tidy up and end. It is asked again, since Python loses an interrupt that meets a callback of an import."""
+    while process.poll() is None:
+        process.terminate() if os.name == "nt" else process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=AGAIN_S)
