@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cc3d
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from napari_cellseg.evaluation import agreement_map, instance_counts
 from napari_cellseg.matching import join_slices, mostly_known
 from napari_cellseg.samples import synthetic_cells
 from napari_cellseg.targets import TARGETS, Boundary, Distance, Flows, Rays, Semantic, decode, drop_small
+from napari_cellseg.targets._common import depth, radii
 
 INSTANCES = [Boundary(), Boundary(edge="dilation", width=1), Distance(), Flows(), Rays()]
 NAMES = lambda t: f"{t.kind}-{getattr(t, 'edge', '')}"  # noqa: E731
@@ -128,3 +130,14 @@ def test_ids_as_large_as_they_come_cost_no_memory(target, background):
     order = [int(np.flatnonzero(others == (2**32 - 1 if i == 1 else i * 1_000_003))[0]) for i in ids]
     np.testing.assert_array_equal(mostly_known(large, known, others)[order], mostly_known(labels, known, ids))
     np.testing.assert_array_equal(agreement_map(large, large), agreement_map(labels, labels))
+
+
+@pytest.mark.parametrize("spacing", [None, (0.5, 0.5), (2.0, 1.0)])
+@pytest.mark.parametrize("cells", [0, 9, "all"])
+def test_radii_are_the_depths_of_pieces_to_the_bit(spacing, cells):
+    mask = np.ones((150, 210), bool) if cells == "all" else synthetic_cells((150, 210), cells, radius=11, seed=2)[1] > 0
+    pieces = cc3d.connected_components(mask)
+    inside = depth(mask.astype(np.uint32), spacing)
+    np.testing.assert_array_equal(
+        radii(mask, spacing), [inside[pieces == i].max() for i in range(1, int(pieces.max()) + 1)]
+    )

@@ -85,6 +85,7 @@ def segment(
     graph, faces, sheet, bases = Graph(shape), Faces(), way.sheet(out), []
     # down through the slices first: then only a row of blocks waits for its neighbours, not a whole plane
     order = sorted(parts if parts is not None else blocks(shape, planar), key=_column)
+    planar = planar or shape[0] == 1  # nothing lies above or below: no faces to keep
     for box, found in zip(order, way.each(_Hollows(landscape, sheet, planar), order, "basins"), strict=True):
         bases.append(graph.add(found, box))
         for pairs, saddles, same in faces.meet(box, found, bases[-1], planar):
