@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_cellseg import matching
-from napari_cellseg.matching import overlaps
+from napari_cellseg.matching import mostly_known, overlaps
 
 IDS = st.sampled_from([0, 0, 1, 2, 7, 4_000_000_000])
 PAIR = st.tuples(*(arrays(np.uint32, (3, 7, 5), elements=IDS) for _ in range(2)))
@@ -53,6 +53,14 @@ def test_the_best_partner_has_the_highest_iou(pair):
     mine, theirs, iou = found.mutual
     assert len(set(mine.tolist())) == len(set(theirs.tolist())) == len(mine)
     assert (iou > 0).all()
+
+
+@given(PAIR)
+def test_objects_are_mostly_known_from_half_of_their_voxels_on(pair):
+    labels, known = pair[0], pair[1] > 0
+    ids = ids_of(labels)
+    found = mostly_known(labels, known, np.array(ids, np.int64))
+    assert found.tolist() == [bool(2 * known[labels == i].sum() >= (labels == i).sum()) for i in ids]
 
 
 def test_thousands_of_objects_take_little_memory():

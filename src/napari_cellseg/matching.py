@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -145,10 +146,11 @@ def numbered(labels: NDArray[Any]) -> tuple[NDArray[Any], Ints]:
 
 def mostly_known(labels: Labels, known: NDArray[np.bool_], ids: Ints) -> NDArray[np.bool_]:
     """Of which of these objects at least half lies in known voxels."""
-    numbers, behind = numbered(labels)
-    sizes = np.bincount(numbers.ravel(), minlength=len(behind))
-    seen = np.bincount(numbers[known], minlength=len(behind))
-    found = np.searchsorted(behind, ids)
+    every, sizes = _count(labels)
+    pairs, shared = _count(labels, np.asarray(known).view(np.uint8))
+    seen = np.zeros(len(every), np.int64)
+    seen[np.searchsorted(every, pairs >> np.uint64(32))] = shared
+    found = np.searchsorted(every, np.asarray(ids).astype(np.uint64))
     return np.asarray(seen[found] * 2 >= sizes[found])
 
 
@@ -256,22 +258,30 @@ def _count(*images: Labels) -> tuple[NDArray[np.uint64], Ints]:
     keys, counts = [], []
     flat = [np.asarray(image).reshape(-1) for image in images]
     for start in range(0, flat[0].size, STRIP):
-        key = flat[0][start : start + STRIP].astype(np.uint64)
-        some = key > 0
-        for other in flat[1:]:
-            part = other[start : start + STRIP]
-            some &= part > 0
-            key = (key << np.uint64(32)) | part.astype(np.uint64)
-        begins = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))  # runs: far fewer than voxels
-        lengths = np.diff(begins, append=key.size)
-        begins, lengths = begins[some[begins]], lengths[some[begins]]
-        found, run = np.unique(key[begins], return_inverse=True)
+        parts = [values[start : start + STRIP] for values in flat]
+        begins = _runs(parts)  # far fewer than voxels
+        lengths = np.diff(begins, append=parts[0].size)
+        key, some = np.zeros(len(begins), np.uint64), np.ones(len(begins), bool)
+        for part in parts:
+            ids = part[begins]
+            some &= ids > 0
+            key = (key << np.uint64(32)) | ids.astype(np.uint64)
+        found, run = np.unique(key[some], return_inverse=True)
         keys.append(found)
-        counts.append(np.bincount(run, lengths, minlength=len(found)))
+        counts.append(np.bincount(run, lengths[some], minlength=len(found)))
     if not keys:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
     whole, place = np.unique(np.concatenate(keys), return_inverse=True)
     return whole, np.bincount(place, np.concatenate(counts), minlength=len(whole)).astype(np.int64)
+
+
+def _runs(parts: Sequence[Labels]) -> Ints:
+    """Where in flat arrays of one size, none of them empty, something other begins than what stood before."""
+    changes = np.zeros(parts[0].size, bool)
+    changes[0] = True
+    for part in parts:
+        changes[1:] |= part[1:] != part[:-1]
+    return np.flatnonzero(changes)
 
 
 def _best(own: Ints, iou: NDArray[np.float64], other: Ints, n: int) -> tuple[NDArray[np.float64], Ints]:
