@@ -506,11 +506,12 @@ def test_a_correction_vouches_for_its_object_and_a_margin():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_what_is_known_is_measured_to_the_pixel(seed):
-    rng = np.random.default_rng(seed)
-    labels = np.kron(rng.integers(0, 40, (9, 13)) * (rng.random((9, 13)) < 0.4), np.ones((7, 8), int)).astype(np.uint32)
-    state = (rng.random(labels.shape) < 0.01).astype(np.uint8)
-    margin = 11
+@pytest.mark.parametrize(("margin", "touched"), [(11, 0.01), (11, 2e-4), (5, 4e-4), (1, 1e-3)])  # near, and far apart
+def test_what_is_known_is_measured_to_the_pixel(seed, margin, touched):
+    rng, cells = np.random.default_rng(seed), (9, 13) if touched == 0.01 else (25, 31)
+    labels = np.kron(rng.integers(0, 400, cells) * (rng.random(cells) < 0.4), np.ones((7, 8), int)).astype(np.uint32)
+    state = (rng.random(labels.shape) < touched).astype(np.uint8)
+    state[-1, 0] = 1
     vouched = (state > 0) | np.isin(labels, np.unique(labels[(state > 0) & (labels > 0)]))
     others = (labels > 0) & ~vouched
     to_own, to_other = (ndi.distance_transform_edt(~mask) for mask in (vouched, others))

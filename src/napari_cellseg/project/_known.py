@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Box
+from ..boxes import grown, relative
+
 PREDICTED, CORRECTED, APPROVED = 0, 1, 2
 """The three states of a voxel."""
 RIM = 2
@@ -54,6 +57,27 @@ def _known_plane(
         disk = (y**2 + x**2 <= margin**2).astype(np.uint8)
         near = cv2.dilate(vouched.astype(np.uint8), disk, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         return np.asarray(vouched | (near & (labels == 0)))
+    out, reach = np.zeros(labels.shape, bool), max(margin, RIM)
+    for box in _pieces(vouched, 2 * reach):
+        inner, outer = grown(box, (reach, reach), labels.shape), grown(box, (2 * reach, 2 * reach), labels.shape)
+        out[inner] |= _vouched_around(labels[outer], vouched[outer], margin)[relative(inner, outer)]
+    return out
+
+
+def _pieces(mask: NDArray[np.bool_], rim: int) -> list[Box]:
+    """Boxes of the pieces of a mask (Y, X); of all of it where these, with a rim, would be larger."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    x, y, width, height = stats[1:, :4].T.astype(np.int64)
+    if ((width + 2 * rim) * (height + 2 * rim)).sum() > mask.size:
+        return [tuple(slice(0, n) for n in mask.shape)]
+    return [
+        (slice(a, a + h), slice(b, b + w))
+        for a, b, h, w in zip(*(v.tolist() for v in (y, x, height, width)), strict=True)
+    ]
+
+
+def _vouched_around(labels: NDArray[np.uint32], vouched: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
+    """What is vouched for, and the background near it that is not nearer to somebody else."""
     squared = _squared_distance(vouched)
     near = (squared <= margin**2) & (labels == 0)
     others = (labels > 0) & ~vouched
