@@ -29,6 +29,40 @@ DATA = HERE.parents[1] / "shared" / "data" / "phase_contrast"
 FIELD = (slice(0, 768), slice(0, 1024))
 
 
+class Answer:
+    """What becomes of one correction, looked at with every beat from its making on.
+
+    Parameters
+    ----------
+    before
+        The newest edit before the correction.
+    """
+
+    def __init__(self, control: Any, before: int) -> None:
+        self._control, self._start, self._newest = control, time.perf_counter(), before
+        self._edits = 0
+        self._told = self._written = 0.0
+
+    @property
+    def repainted(self) -> bool:
+        """Whether something was written; the first edit is the correction."""
+        return self._edits > 1
+
+    @property
+    def seconds(self) -> float:
+        """Until the last of it was written, or until it was said that nothing is."""
+        return self._written if self.repainted else self._told
+
+    def finished(self) -> bool:
+        """Whether nothing more comes."""
+        now, n = time.perf_counter() - self._start, self._control.session.store.n
+        if not self._told and self._control.session.live_learnt:
+            self._told = now
+        if n != self._newest:
+            self._newest, self._written, self._edits = n, now, self._edits + 1
+        return bool(self._told) and self._control.live._asked is None and not self._control.busy
+
+
 def measure(repeats: int) -> dict[str, Any]:
     """Seconds of every correction, and medians."""
     import napari
@@ -63,24 +97,13 @@ def measure(repeats: int) -> dict[str, Any]:
             events.longest, before = 0.0, control.session.store.n
             control.family.labels.data_setitem(np.nonzero(truth == id), control.session.store.next_id())
             control.session.update(live_learnt="")
-            start, told, written = time.perf_counter(), 0.0, [(before, 0.0)]
-
-            def done() -> bool:
-                nonlocal told
-                now, n = time.perf_counter() - start, control.session.store.n  # noqa: B023
-                if not told and control.session.live_learnt:
-                    told = now
-                if n != written[-1][0]:  # noqa: B023
-                    written.append((n, now))  # noqa: B023
-                return bool(told) and control.live._asked is None and not control.busy
-
-            finished = waited(done)
+            answer = Answer(control, before)
+            finished = waited(answer.finished)
             events.rest(0.1)  # what is written is drawn in the turn after it
-            answers = written[2:]  # the first edit is the correction
             rows.append(
                 {
-                    "seconds": answers[-1][1] if answers else told, "finished": finished,
-                    "blocked": events.longest, "repainted": bool(answers), "said": control.session.live_learnt,
+                    "seconds": answer.seconds, "finished": finished,
+                    "blocked": events.longest, "repainted": answer.repainted, "said": control.session.live_learnt,
                 }
             )  # fmt: skip
         for row in rows:

@@ -10,12 +10,13 @@ from napari_cellseg.adapt import Samples, doubtful, field_change, fit_head, load
 from napari_cellseg.adapt._samples import HINTED
 from napari_cellseg.config import Config
 from napari_cellseg.engine import LiveJob, PredictJob, live_reason, run
+from napari_cellseg.engine._live import _encoded
 from napari_cellseg.evaluation import score_image
 from napari_cellseg.events import Predicted, Refined
 from napari_cellseg.nets.features import Features, WithHead, at_pixels, with_head
 from napari_cellseg.project import Holdout, Project, adopt_model, difference
 from napari_cellseg.samples import synthetic_cells
-from napari_cellseg.targets import Boundary, Semantic
+from napari_cellseg.targets import Boundary, Distance, Semantic
 
 
 def samples(n: int = 1200, *, right: bool = False, seed: int = 0) -> Samples:
@@ -289,6 +290,17 @@ def test_an_answer_decodes_nothing_twice(strange, monkeypatch):
         events = list(run(field_job(project, ((0, 320), (0, 320)))))
         assert all(isinstance(event, Refined) for event in events)
         assert len(asked) <= (2 if n < 5 else 5)
+
+
+@pytest.mark.parametrize("n", [1, 4, 9, 10])
+def test_what_is_learnt_of_some_objects_is_what_their_target_says(n):
+    """Whoever else is there, whether they touch or lie at the border."""
+    labels = synthetic_cells((120, 160), 10, radius=14, seed=3)[1].astype(np.uint32) * 70_001
+    ids = np.unique(labels)[1:].astype(np.int64)[:n]
+    chosen, target = np.isin(labels, ids), Distance()
+    assert chosen[0].any() or chosen[:, 0].any() or n < 9
+    found = _encoded(target, labels, ids)
+    np.testing.assert_array_equal(found[:, chosen], target.encode(labels, 1)[:, chosen])
 
 
 def test_an_answer_is_doubted_where_it_moves_much_and_agrees_no_better():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matching import ids_in, overlaps
+from ..matching import overlaps
 
 PLAUSIBLE = 0.15
 """So far may predicted objects move without further reason: 1 - the mean of their best IoUs. On five kinds of images
@@ -25,13 +25,10 @@ def field_change(labels: NDArray[np.uint32], state: NDArray[np.uint8], new: NDAr
     new
         What would take the place of what is only predicted, of the same shape.
     """
-    touched = np.unique(labels[state > 0])
-    mine = np.setdiff1d(ids_in(labels), touched)
-    if not len(mine):
-        return 0.0
-    found = overlaps(np.where(np.isin(labels, mine), labels, 0), new)
+    found = overlaps(labels, new)
+    mine = ~np.isin(found.left_ids, np.unique(labels[state > 0]))
     best, _ = found.of_left
-    return 1.0 - float(best.sum()) / len(mine)
+    return 1.0 - float(best[mine].mean()) if mine.any() else 0.0
 
 
 def doubtful(change: float, before: float, after: float) -> bool:

@@ -148,7 +148,7 @@ def read_samples(
 
 def _some(mask: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
     """(2, M): row and column of the pixels of a mask, of too many a random choice."""
-    places = np.stack(np.nonzero(mask))
-    if places.shape[1] > most:
-        places = places[:, np.sort(np.random.default_rng(0).choice(places.shape[1], most, replace=False))]
-    return places
+    places = np.flatnonzero(mask)
+    if len(places) > most:
+        places = places[np.sort(np.random.default_rng(0).choice(len(places), most, replace=False))]
+    return np.stack(np.divmod(places, mask.shape[1]))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 ANSWER_TO_EDIT = ANSWER.removesuffix("-")
-PAUSE_S = 0.1
-"""So long a person has rested before the field is labelled again."""
+PAUSE_S = 0.05
+"""So long a person has rested before the field is labelled again: the edits of one action are answered together."""
 SIDE = 1024
 """Of a larger field, the middle is labelled again."""
 ALIGNED = 64
