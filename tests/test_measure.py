@@ -94,6 +94,8 @@ class Reference:
         self.what, self.labels, self.ndim = what, what.labels, what.labels.ndim
         self.spacing = np.array(what.spacing_um)
         self.props = regionprops(self.labels, np.moveaxis(what.image, 0, -1), spacing=what.spacing_um)
+        self.outlines = {r.label: crossed(r.image, self.spacing) for r in self.props}
+        self.contacts = {r.label: self.touching(r) for r in self.props}
 
     def column(self, name):
         """Values of a column, of intensities (N, C)."""
@@ -101,7 +103,7 @@ class Reference:
         if name[:-2] in ("centroid", "bbox_min", "bbox_max"):
             return self.place(name[:-2], "zyx"[3 - self.ndim :].index(name[-1]))
         if name == "perimeter":
-            return [crossed(r.image, self.spacing) for r in self.props]
+            return [self.crossed(r) for r in self.props]
         if name == "orientation":  # scikit-image says -45 degrees of what has no direction
             return [np.degrees(r.orientation) if r.eccentricity else np.nan for r in self.props]
         if self.ndim == 3 and name in ("solidity", "feret"):  # scikit-image has no hull of a single voxel
@@ -128,20 +130,20 @@ class Reference:
         return r.area
 
     def surface_area(self, r):
-        return crossed(r.image, self.spacing)
+        return self.crossed(r)
 
     def middle_axis(self, r):
         spread = np.sort(np.linalg.eigvalsh(np.cov((r.coords * self.spacing).T, ddof=0)))
         return np.sqrt(20 * max(0, spread[1]))
 
     def circularity(self, r):
-        return 4 * np.pi * r.area / crossed(r.image, self.spacing) ** 2
+        return 4 * np.pi * r.area / self.crossed(r) ** 2
 
     def sphericity(self, r):
-        return np.pi ** (1 / 3) * (6 * r.area) ** (2 / 3) / crossed(r.image, self.spacing)
+        return np.pi ** (1 / 3) * (6 * r.area) ** (2 / 3) / self.crossed(r)
 
     def convexity(self, r):
-        return crossed(r.image_convex, self.spacing) / crossed(r.image, self.spacing)
+        return crossed(r.image_convex, self.spacing) / self.crossed(r)
 
     def aspect_ratio(self, r):
         return r.axis_major_length / r.axis_minor_length if r.axis_minor_length else np.nan
@@ -163,7 +165,13 @@ class Reference:
         found = {int(v) for _, beside in self.around(r) for v in beside} - {0, r.label}
         return len(found)
 
+    def crossed(self, r):
+        return self.outlines[r.label]
+
     def contact(self, r):
+        return self.contacts[r.label]
+
+    def touching(self, r):
         total = 0.0
         for shift, beside in self.around(r):
             weight = crofton_weights(tuple(self.spacing))[direction(shift)]
@@ -171,7 +179,7 @@ class Reference:
         return total
 
     def contact_share(self, r):
-        return self.contact(r) / crossed(r.image, self.spacing)
+        return self.contact(r) / self.crossed(r)
 
     def distances(self, r):
         others = [np.linalg.norm(np.subtract(r.centroid, o.centroid)) for o in self.props if o.label != r.label]

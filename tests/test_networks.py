@@ -54,8 +54,7 @@ SMALL = [
 
 
 @pytest.mark.parametrize("model", SMALL, ids=lambda m: repr(m)[:40])
-@pytest.mark.parametrize("size", [(64, 64), (37, 91), (20, 33)])
-@pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 4), (5, 1)])
+@pytest.mark.parametrize(("size", "channels", "classes"), [((64, 64), 1, 2), ((37, 91), 3, 4), ((20, 33), 5, 1)])
 def test_networks_take_any_size_channels_and_classes(model, size, channels, classes):
     network = model.build(channels, classes)
     size = (5, *size) if model.dimensions == 3 else size
