@@ -68,6 +68,7 @@ def test_classes_exclude_each_other(fabric):
     torch.testing.assert_close(taught.target.sum(1), torch.ones(3, 16, 16))
 
 
+@pytest.mark.long
 def test_a_child_stays_near_its_parent_where_nobody_has_spoken(project, picture, small_config):
     """Two children of one parent learn the same new corrections, all of them too large; one remembers."""
     from napari_cellseg.prediction import load_model

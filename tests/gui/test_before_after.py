@@ -51,7 +51,7 @@ def test_a_training_shows_both_models_until_the_person_decides(opened, rough, ro
     for id in range(1, 9):
         labels.data_setitem(np.nonzero(truth == id), 1000 + id)
     controller.actions.approve_image()
-    values = ["train.seconds=4", "train.extend=0", "train.patch=64", "train.batch=2"]
+    values = ["train.steps=4", "train.extend=0", "train.patch=64", "train.batch=2", "train.trial=never"]
     controller.configure(controller.session.config.with_values(values))
     controller.training.fine_tune()
     spin(controller, lambda: controller.session.before_after is not None and not controller.busy)

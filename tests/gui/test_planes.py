@@ -222,7 +222,7 @@ def test_from_the_side_a_network_is_asked_for_a_slab(open_from):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.timeout(900)
-@SIDES
+@pytest.mark.parametrize("plane", ["XZ", pytest.param("YZ", marks=pytest.mark.long)])
 def test_real_keys_and_mouse_from_the_side(tmp_path, plane, qapp):
     """In a real window; see `hands.py`."""
     rng = np.random.default_rng(0)

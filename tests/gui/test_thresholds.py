@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 
 from napari_cellseg.engine import TrainJob, open_round, record_round, run
 from napari_cellseg.events import Judged
@@ -103,23 +104,27 @@ def test_a_forest_learns_from_corrections_and_drafts(controller, cells):
     np.testing.assert_array_equal(store.labels[mine], before[mine])
 
 
-@pytest.fixture
-def undecided(tmp_path, cells):
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory, cells):
     """A project whose round waits: the base model, and one that was trained from it for a few steps."""
-    np.save(tmp_path / "cells.npy", cells[0])
-    with new_project(tmp_path / "p") as project:
-        project.add_image(tmp_path / "cells.npy", labels=cells[1])
+    folder = tmp_path_factory.mktemp("waiting")
+    np.save(folder / "cells.npy", cells[0])
+    with new_project(folder / "p") as project:
+        project.add_image(folder / "cells.npy", labels=cells[1])
         open_round(project)
-        config = project.model_config("cells").with_values(["train.steps=2", "train.patch=64", "train.batch=2"])
+        config = project.model_config("cells").with_values(
+            ["train.steps=2", "train.patch=64", "train.batch=2", "train.trial=never"]
+        )
         (judged,) = (e for e in run(TrainJob(project.path, config)) if isinstance(e, Judged))
         record_round(project, judged)
-        path = project.path
-    made = Controller(ViewerModel())
-    made.open_project(path)
-    made.start()
-    spin(made, lambda: made.engine.ready is not None)
-    yield made
-    made.close()
+        return project.path
+
+
+@pytest.fixture
+def undecided(waiting, tmp_path, opened):
+    """A copy of it, open."""
+    shutil.copytree(waiting.parent, tmp_path / "copy")
+    return opened(tmp_path / "copy" / waiting.name)
 
 
 def test_old_and_new_can_be_looked_at_before_deciding(undecided):
