@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -79,7 +80,17 @@ def test_a_mistake_is_shown_in_the_dock(panel, controller, tmp_path, monkeypatch
     assert controller.session.current_model == "cells"
 
 
-def test_a_process_can_be_ended(tmp_path):
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_process_can_be_ended(tmp_path, heard):
+    """Whether this process hears interrupts or ignores them, as in the background of a shell script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler if heard else signal.SIG_IGN)
+    try:
+        end_a_process(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end_a_process(tmp_path):
     assert run_command(["model", "export", "cells", "--out", str(tmp_path / "out")], lambda: True) == ""
     assert not list(tmp_path.iterdir())
     with pytest.raises(CellsegError, match="holds no"):
@@ -98,7 +109,7 @@ while True:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking")
 def test_a_process_that_has_not_heard_is_asked_again(monkeypatch):
-    """Python loses an interrupt that comes while a callback of an import runs."""
+    """Python ignores an interrupt that comes while a callback runs."""
     monkeypatch.setattr(model_exchange, "AGAIN_S", 0.2)
     process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"

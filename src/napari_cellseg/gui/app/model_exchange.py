@@ -31,6 +31,8 @@ LOOK_S = 0.2
 """Between two looks whether the process has ended."""
 AGAIN_S = 5.0
 """So long a process may take to tidy up before it is asked again to end."""
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Whoever starts a window in the background of a shell script lets all its processes ignore interrupts."""
 
 
 class ModelExchange:
@@ -128,7 +130,7 @@ def run_command(words: Sequence[str], stop: Callable[[], bool]) -> str:
     CellsegError
         With what it said on stderr, where it did not succeed.
     """
-    command = [sys.executable, "-m", "napari_cellseg.cli", *words]
+    command = [sys.executable, "-c", f"{HEARING}from napari_cellseg.cli import script; script()", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
     while True:
         try:
@@ -147,7 +149,7 @@ def run_command(words: Sequence[str], stop: Callable[[], bool]) -> str:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Let it tidy up and end. It is asked again, since Python loses an interrupt that meets a callback of an import."""
+    """Let it tidy up and end; it is asked again, since Python ignores an interrupt that meets a callback."""
     while process.poll() is None:
         process.terminate() if os.name == "nt" else process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
