@@ -153,7 +153,7 @@ def test_ctrl_c_keeps_the_best_and_exits_130(own):
             process.send_signal(signal.SIGINT)
             break
     rest = process.stdout.read()
-    assert process.wait(60) == 130
+    assert process.wait(600) == 130
     assert '"Saved"' in rest
     with Project.open(own) as project:
         assert len(project.models()) == 2

@@ -200,7 +200,7 @@ def test_the_child_leaves_when_its_parent_is_gone(engine):
     wait(engine, lambda e: isinstance(e, Ready))
     pid, process = engine.pid, engine._process
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(600) == 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

@@ -69,4 +69,4 @@ def test_a_process_of_its_own_compiles_once(tmp_path, monkeypatch):
     other = compiled_apart(2, "uint8")
     assert other is not None
     other.kill()
-    other.wait(60)
+    other.wait(600)

@@ -44,7 +44,7 @@ def compiler(tmp_path, monkeypatch):
     yield made
     made.end()
     for process in made.processes:
-        process.wait(60)
+        process.wait(600)
 
 
 @pytest.fixture
@@ -101,5 +101,5 @@ def test_a_closed_window_ends_it(controller, compiler):
     controller.measuring.ready.prepare()
     spin(controller, lambda: bool(compiler.processes))
     controller.close()
-    assert compiler.processes[0].wait(30) != 0
+    assert compiler.processes[0].wait(600) != 0
     assert compiler.done == []
