@@ -13,6 +13,8 @@ PREDICTED, CORRECTED, APPROVED = 0, 1, 2
 """The three states of a voxel."""
 RIM = 2
 """Background so near (pixels) to an object that nobody looked at says nothing."""
+PIECE = 1500
+"""To look at a piece by itself takes as long as so many pixels more."""
 
 
 def known_mask(
@@ -65,10 +67,10 @@ def _known_plane(
 
 
 def _pieces(mask: NDArray[np.bool_], rim: int) -> list[Box]:
-    """Boxes of the pieces of a mask (Y, X); of all of it where these, with a rim, would be larger."""
+    """Boxes of the pieces of a mask (Y, X); of all of it where these, with a rim, would take longer."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
     x, y, width, height = stats[1:, :4].T.astype(np.int64)
-    if ((width + 2 * rim) * (height + 2 * rim)).sum() > mask.size:
+    if ((width + 2 * rim) * (height + 2 * rim) + PIECE).sum() > mask.size:
         return [tuple(slice(0, n) for n in mask.shape)]
     return [
         (slice(a, a + h), slice(b, b + w))
