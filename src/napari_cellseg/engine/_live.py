@@ -22,7 +22,6 @@ from ..boxes import grown, relative
 from ..config import Config
 from ..errors import CellsegError
 from ..events import Event, Refined
-from ..kernels.extents import extents
 from ..matching import ids_in
 from ..preprocess import Processed
 from ..project import Project, fitted_target, known_mask, known_size, parts, put_fitted_target, zoom_of
@@ -478,6 +477,8 @@ def _network(path: Path) -> tuple[Features, Device]:
 
 def _encoded(target: Target, labels: NDArray[np.uint32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
     """What a target says inside some objects, (K, Y, X): each is looked at in its own box."""
+    from ..kernels.extents import extents
+
     found = extents(labels)
     if 2 * len(ids) > len(found.ids):  # all at once takes less time then
         return target.encode(labels, 1)
