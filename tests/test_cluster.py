@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import importlib.util
+import os
 import pickle
 import random
 import subprocess
@@ -10,7 +11,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 import zarr
@@ -311,20 +311,20 @@ def test_a_block_that_kills_its_process_every_time_is_named(tmp_path):
         who.close()
 
 
-def spawned() -> list[psutil.Process]:
-    """Workers that live; one that was killed before may not be buried yet."""
-    out = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # a ZombieProcess, too
-            if "spawn_main" in " ".join(process.cmdline()):
-                out.append(process)
-    return out
+@pytest.fixture
+def spawned():
+    """Finds the workers of a process that live, as the benchmark does."""
+    path = Path(__file__).parents[1] / "benchmarks" / "cluster.py"
+    spec = importlib.util.spec_from_file_location("cluster", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.spawned
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS[:2])
-def test_workers_killed_while_running_leave_the_labels_as_they_are(setting, tmp_path, kind):
+def test_workers_killed_while_running_leave_the_labels_as_they_are(setting, spawned, tmp_path, kind):
     """Some worker is killed at every third block, at any stage."""
     if kind.startswith("local"):
         pytest.importorskip("distributed")
@@ -335,7 +335,7 @@ def test_workers_killed_while_running_leave_the_labels_as_they_are(setting, tmp_
         job = Elsewhere(way, PictureAt(picture), ModelsAt((model,)), tmp_path / "x.ome.zarr")
         for event in predict_elsewhere("x", job, request):
             due = isinstance(event, BlockDone) and event.done in (1, 3) and kills < 3
-            if due and (workers := spawned()):
+            if due and (workers := spawned(os.getpid())):
                 rng.choice(workers).kill()
                 kills += 1
     finally:
