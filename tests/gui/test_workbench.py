@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QModelIndex, QPoint, Qt
+from qtpy.QtCore import QModelIndex, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton
 
@@ -34,17 +34,11 @@ def viewer(qtbot) -> Iterator[object]:
     made.window.resize(1280, 800)
     yield made
     made.close()
-    turn()
-
-
-def turn() -> None:
-    """A turn of Qt's loop. By itself `processEvents` deletes nothing later: napari's wheel of a file turns for ever."""
     QApplication.processEvents()
-    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
 def spin(until: Callable[[], bool]) -> None:
-    assert wait(turn, until, pause=0.002)
+    assert wait(QApplication.processEvents, until, pause=0.002)
 
 
 def press(dock: object, step: str, name: str) -> None:
@@ -52,7 +46,7 @@ def press(dock: object, step: str, name: str) -> None:
     dock.open_step(step)
     QApplication.processEvents()
     button = next(b for b in dock.page(step).findChildren(QPushButton) if b.objectName() == name)
-    assert wait(turn, button.isEnabled), button.toolTip()  # counts come when the hand rests
+    assert wait(QApplication.processEvents, button.isEnabled), button.toolTip()  # counts come when the hand rests
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
@@ -180,12 +174,8 @@ def test_two_rounds_in_the_docks_and_on_the_command_line_give_the_same_labels(vi
     # on the command line
     line = by_line / "p.cellseg"
     values = [part for value in SET for part in ("--set", value)]
-    tiles = [
-        "--set",
-        "predict.tile=128",
-        "--set",
-        "predict.runtime=torch",
-    ]  # as in the docks: near the seams of tiles a network sees less
+    # as in the docks: near the seams of tiles a network sees less
+    tiles = ["--set", "predict.tile=128", "--set", "predict.runtime=torch"]
     assert main(["new", str(line)]) == 0
     assert main(["add", str(line), *[str(by_line / name) for name in pictures]]) == 0
     for number in (1, 2):

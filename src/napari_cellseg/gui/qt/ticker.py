@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication
 
 from ..app.controller import Controller
 
-BUSY_MS, IDLE_MS = 8, 120
+BUSY_MS, IDLE_MS = 15, 120
 
 
 class Ticker(QObject):
