@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,23 @@ def test_a_thread_that_holds_the_lock_may_fuse_itself():
     with NETWORKS:
         network = fused(nn.Sequential(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))).eval())
     assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+
+
+@pytest.mark.parametrize("ready", [True, False], ids=["base model is exported", "torch predicts"])
+def test_a_first_prediction_is_not_disturbed_by_what_it_does_not_need(monkeypatch, ready):
+    done: queue.Queue[str] = queue.Queue()
+    for name in ("_compile_loops", "_load_torch", "_load_networks", "_load_training", "_export_base"):
+        monkeypatch.setattr(_child, name, partial(done.put, name))
+    monkeypatch.setattr(_child, "_read_base", lambda: ("base",) * ready)
+    monkeypatch.setattr(_child, "LATER_S", LIMIT_S)
+    resting, asked = threading.Event(), threading.Event()
+    resting.set()
+    thread = threading.Thread(target=_child._prepare, args=(resting, asked), daemon=True)
+    thread.start()
+    assert done.get(timeout=LIMIT_S) == "_compile_loops"
+    if ready:
+        with pytest.raises(queue.Empty):
+            done.get(timeout=0.2)
+        asked.set()
+    thread.join(LIMIT_S)
+    assert [done.get_nowait() for _ in range(4)] == ["_load_torch", "_load_networks", "_load_training", "_export_base"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -178,6 +179,19 @@ def test_a_projects_copy_of_a_base_model_finds_what_was_made_for_all_projects(tm
     assert is_exported(shipped)
     assert is_exported(copy)
     assert not (tmp_path / "p" / "cache").exists()
+
+
+def test_a_network_is_compiled_once_for_all_who_use_it(tmp_path):
+    shipped, copy = folder(tmp_path / "package"), folder(tmp_path / "p" / "models")
+    (tmp_path / "p" / "project.toml").touch()
+    make_exports(load_model(shipped))
+    first, second, other = one(shipped), one(copy), one(folder(tmp_path / "other", seed=1))
+    assert first.runtime is second.runtime
+    assert other.runtime is not first.runtime
+    np.testing.assert_array_equal(first.probabilities(stack()), second.probabilities(stack()))
+    del first, second, other
+    gc.collect()
+    assert len(_runtime._COMPILED) == 0, "nobody uses it"
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ..errors import CellsegError
 from ..files import full_disk
+from ..processes import OURS, compute_here
 from ._parser import parser
 
 CANCELLED = 130
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status."""
     try:
         options = parser().parse_args(arguments)
+        compute_here()
         status: int = options.verb(options)
     except CellsegError as error:
         print(f"napari-cellseg: {error.message}", file=sys.stderr)
@@ -38,10 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def script() -> None:
-    """Entry point of ``napari-cellseg``.
-
-    OpenMP's threads wait asleep, as they do in the engine's child: those that spin take turns with other programs, and
-    on two cores at a load of 7 a training step took three to five times as long. It is read when torch is loaded.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Entry point of ``napari-cellseg``."""
+    os.environ.update(OURS | os.environ)
     sys.exit(main())

@@ -8,9 +8,10 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..base import DEFAULT, base_models
 from ..errors import CellsegError
@@ -18,6 +19,7 @@ from ..events import Event, Failed, Finished, Ready
 from ..files import full_disk
 from ..kernels.threads import NETWORKS
 from ..nets.place import processor
+from ..processes import compute_here
 from ..project import Project
 from ._frames import BadFrame
 from ._jobs import Job, run
@@ -25,9 +27,16 @@ from ._messages import CODEC, Cancel, Look, Picture, Reply, Run
 from ._pictures import Elsewhere
 from ._streams import Speaker, beat, take_streams
 
+if TYPE_CHECKING:
+    from ..prediction import Predictor
+
+LATER_S = 20.0
+"""Who has not asked for anything by then has time, or begins with something else."""
+
 
 def main() -> None:
     """Serve jobs one after another until the pipe to the parent closes."""
+    compute_here()
     commands, send = take_streams()
     jobs: queue.Queue[tuple[int, Job]] = queue.Queue()
     cancelled: set[int] = set()
@@ -38,14 +47,15 @@ def main() -> None:
     threading.Thread(target=beat, args=(send,), daemon=True).start()
     threading.Thread(target=_listen, args=(commands, jobs, cancelled, looks, elsewhere), daemon=True).start()
     send(Reply(0, _greeting()))
-    resting = threading.Event()
+    resting, asked = threading.Event(), threading.Event()
     resting.set()
-    threading.Thread(target=_prepare, args=(resting,), daemon=True).start()
+    threading.Thread(target=_prepare, args=(resting, asked), daemon=True).start()
     while True:
         number, job = jobs.get()
         elsewhere.job = number
         resting.clear()
         _serve(number, job, cancelled, looks, partial(_tell, send, number))
+        asked.set()
         if jobs.empty():
             resting.set()
 
@@ -61,21 +71,28 @@ def _greeting() -> Ready:
     return Ready(device.name, device.precision, round(time.monotonic() - start, 2))
 
 
-def _prepare(resting: threading.Event) -> None:
+def _prepare(resting: threading.Event, asked: threading.Event) -> None:
     """What first jobs would wait for, beside them: a prediction needs none of it, a training waits for what it needs.
 
-    Nothing is begun while a job runs. Modules and compiled loops have locks of their own.
+    Nothing is begun while a job runs. Modules and compiled loops have locks of their own. Where a first prediction is
+    ready, all that it does not need waits until a first job is done, or none was asked for in a while: reading torch
+    and its networks takes 6 s of a core, holds Python's lock for long, and cannot be interrupted.
     """
-    for part in (_read_base, _load_torch, _load_networks, _compile_loops, _load_training, _export_base):
+    base = _read_base()
+    _compile_loops()
+    if base:
+        asked.wait(LATER_S)
+    for part in (_load_torch, _load_networks, _load_training, _export_base):
         resting.wait()
         part()
 
 
-def _read_base() -> None:
-    """The base model, where it was exported before: a first prediction then waits for nothing."""
-    from ..prediction import is_exported
+def _read_base() -> Sequence[Predictor]:
+    """The base model, where it was exported before: a first prediction then waits for nothing. To be kept till then."""
+    from ..prediction import is_exported, load_model
 
-    is_exported(base_models()[DEFAULT])
+    base = base_models()[DEFAULT]
+    return load_model(base) if is_exported(base) else ()
 
 
 def _export_base() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ..events import Failed, Finished, Notice, Ready
+from ..processes import OURS
 from ._frames import BadFrame
 from ._jobs import Job
 from ._messages import CODEC, Beat, Cancel, Look, Picture, Reply, Run
@@ -70,7 +71,7 @@ class Engine:
         self._dispose()
         self.ready = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        environment = CALM | os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+        environment = CALM | OURS | os.environ | {"PYTHONUNBUFFERED": "1"}
         if self.device != "auto":
             environment["CELLSEG_DEVICE"] = self.device
         if self.server:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import CellsegError
 from ..files import whole
+from ..processes import compute_here
 from ._here import Answer
 
 _PER_FOLDER = 1000
@@ -33,7 +34,8 @@ class Block:
         """Do part `number` if it is not done yet; its answer is written when all else has been. Returns the number."""
         path = self.path(number)
         if not path.is_file():
-            answer = self.work(item)
+            with compute_here():
+                answer = self.work(item)
             with whole(path) as part, part.open("wb") as file:
                 np.savez_compressed(file, **answer)  # type: ignore[arg-type,unused-ignore]
                 file.flush()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CellsegError
+from ..processes import OURS
 from ._block import Block
 from ._futures import Futures, threads_for
 
@@ -87,7 +88,7 @@ def _cluster(count: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    env = {"OMP_NUM_THREADS": str(threads_for(count)), "OMP_WAIT_POLICY": "PASSIVE"}
+    env = OURS | {"OMP_NUM_THREADS": str(threads_for(count))}
     # how often a block is tried again is decided by us
     settings = {"distributed.nanny.pre-spawn-environ": env, "distributed.scheduler.allowed-failures": 30}
     with dask.config.set(settings):

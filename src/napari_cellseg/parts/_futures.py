@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from ..errors import CellsegError
+from ..processes import OURS
 from ._block import Block
 from ._here import WorkStopped
 
@@ -139,4 +140,4 @@ class Processes(Futures):
 def _few_threads(count: int) -> None:
     """Before anything is imported that asks."""
     os.environ["OMP_NUM_THREADS"] = str(count)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(OURS | os.environ)

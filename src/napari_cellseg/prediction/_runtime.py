@@ -18,6 +18,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -140,8 +141,7 @@ class Export:
                 facts = Facts(**said["facts"] | {"strides": tuple(said["facts"]["strides"])})
                 self.reason = facts.reason
                 if not facts.reason and all(sha256(_file(base, end)) == said[end] for end in ("xml", "bin")):
-                    model = core().read_model(_file(base, "xml"), _file(base, "bin"))
-                    self.runtime = Runtime(model, facts, self._precision)
+                    self.runtime = _compiled(base, facts, self._precision)
             except (OSError, ValueError, KeyError, TypeError, RuntimeError):
                 continue  # absent or damaged: it is made again
             break
@@ -174,6 +174,20 @@ class Export:
             with suppress(OSError):
                 for left in parts.values():
                     left.unlink(missing_ok=True)
+
+
+_COMPILED: WeakValueDictionary[str, Runtime] = WeakValueDictionary()
+_COMPILING = threading.Lock()
+
+
+def _compiled(base: Path, facts: Facts, precision: str) -> Runtime:
+    """The network in these files, compiled once a process for all who use it at a time: names tell exports apart."""
+    with _COMPILING:
+        runtime = _COMPILED.get(base.name)
+        if runtime is None:
+            model = core().read_model(_file(base, "xml"), _file(base, "bin"))
+            runtime = _COMPILED[base.name] = Runtime(model, facts, precision)
+        return runtime
 
 
 def obstacle(device: Device) -> str:

@@ -26,6 +26,7 @@ from ..._types import Float, Labels, Spacing
 from ...errors import CellsegError
 from ...extensions import DraftMethod, DraftStopped
 from ...matching import join_slices
+from ...processes import OURS
 from .run_program import MISSING
 
 SCRIPT = Path(__file__).with_name("run_program.py")
@@ -133,7 +134,7 @@ def _environment(foreign: bool) -> dict[str, str]:
     """Of this process; another environment's Python must not find the packages of this one."""
     ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"} if foreign else set()
     kept = {k: v for k, v in os.environ.items() if k not in ours}
-    return {"OMP_WAIT_POLICY": "PASSIVE"} | kept | {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    return OURS | kept | {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

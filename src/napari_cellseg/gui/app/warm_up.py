@@ -14,6 +14,7 @@ import threading
 
 import numpy as np
 
+from ...processes import compute_here
 from ..layers import _napari
 
 
@@ -23,6 +24,7 @@ def warm_up() -> threading.Thread:
     Python waits for it before it ends, at most for the part that it is at: a thread that loads libraries while the
     interpreter is taken apart crashes it.
     """
+    compute_here()
     thread = threading.Thread(target=_work, name="cellseg-warming")
     thread.start()
     return thread
