@@ -107,6 +107,10 @@ def test_a_dragged_brush_is_on_disk(viewer, project):
     assert labels[40, 40] == 1
     assert labels[58:62, 88:92].any()
     np.testing.assert_array_equal(labels, dock.controller.family.labels.data)
+    family, drawn = dock.controller.family, viewer.window._qt_viewer.canvas._layer_overlay_to_visual
+    tools = [type(tool).__name__ for tool in drawn[family.labels]]
+    assert tools == ["LabelsPolygonOverlay", "LabelsBrushStrokeOverlay"]
+    assert drawn[family.state] == {}, "it is not edited, so no tool is drawn for it"
     press(dock, "Correct", "Undo")
     assert not dock.controller.family.labels.data.any()
 

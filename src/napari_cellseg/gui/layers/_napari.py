@@ -20,7 +20,7 @@ from ..._types import Box
 
 _NEEDED = (
     "_history_limit", "_reset_history", "_block_history", "_staged_history", "_commit_stroke", "_get_update_slices",
-    "_accumulate_updated_slice", "_partial_labels_refresh", "_slice", "_slicing_state",
+    "_accumulate_updated_slice", "_partial_labels_refresh", "_slice", "_slicing_state", "_overlays",
 )  # fmt: skip
 
 
@@ -121,6 +121,19 @@ def load_dashes() -> None:
     from vispy.visuals.line.dash_atlas import DashAtlas
 
     DashAtlas()
+
+
+def without_tools(layer: Labels) -> list[Any]:
+    """Leave out what napari draws for its polygon and its encircling brush, until each is made visible again.
+
+    They take most of the time for which a Labels layer that comes into a window makes it stand still. napari makes them
+    when they become visible; for a layer that is not edited that need never be.
+    """
+    known = (layer._overlays.get(name) for name in ("polygon", "brush_stroke"))
+    hidden = [overlay for overlay in known if overlay is not None and overlay.visible]
+    for overlay in hidden:
+        overlay.visible = False
+    return hidden
 
 
 def canvas_size(viewer: ViewerModel) -> NDArray[Any]:

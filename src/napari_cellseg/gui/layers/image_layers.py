@@ -94,6 +94,7 @@ class ImageLayers(SeenPlane):
         self.labels = Labels(store.labels, name=f"{record.id} [labels]", opacity=0.6, visible=False, **common)
         self.labels.contour = 0
         self.labels.editable = False  # until the image is open
+        _napari.without_tools(self.state)
         self.line = _line_layer(record, common)
         self.overlays = Overlays(viewer, record, self.channels.layers[-1], self.labels)
         self._connect(undo, redo)
@@ -110,9 +111,13 @@ class ImageLayers(SeenPlane):
     def come(self) -> Iterator[None]:
         """Put the layers into the viewer: hidden, one in each step but the first; the last one shows them together."""
         self.line.visible = False
+        tools = _napari.without_tools(self.labels)
         for layer in self._members:
             yield
             self.viewer.layers.append(layer)
+        for tool in tools:
+            yield
+            tool.visible = True
         yield
         if not self.large:
             self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
