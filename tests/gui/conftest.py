@@ -9,13 +9,27 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_cellseg.gui.app import parts
 from napari_cellseg.gui.app.controller import Controller
 from napari_cellseg.project import Project, adopt_model
 from napari_cellseg.samples import synthetic_cells
 
+from .engines import Kept
 from .waiting import spin
 
 Opening = Callable[..., Controller]
+
+
+@pytest.fixture(scope="session")
+def children() -> Iterator[None]:
+    yield
+    Kept.end()
+
+
+@pytest.fixture(autouse=True)
+def kept(children, monkeypatch) -> None:
+    """Children of controllers serve one test after another."""
+    monkeypatch.setattr(parts, "Engine", Kept)
 
 
 @pytest.fixture

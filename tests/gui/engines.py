@@ -1,18 +1,55 @@
-"""An engine without a process: it answers a little in every `poll`, so tests decide what happens between events."""
+"""Engines for tests: one without a process, and real ones whose child serves one test after another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from napari_cellseg.engine import Engine, Job, PredictJob, Reply
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.events import Event, Failed, Finished, Ready
 
 Stop = Callable[[], bool]
+OF_A_CHILD = ("_process", "_replies", "_commands", "_pulse", "_log", "_next", "_generation", "ready")
+
+
+class Kept(Engine):
+    """A real engine. Its child, if it is at rest in the end, serves the next test: one that starts takes 4 s.
+
+    A child that is dead, stopped, busy or elsewhere ends with its test.
+    """
+
+    resting: ClassVar[list[dict[str, Any]]] = []
+
+    def start(self) -> None:
+        if self._process is None and self.resting and not (self.server or self._asks) and self.device == "auto":
+            self.__dict__.update(self.resting.pop())
+            if self._process is not None and self._process.poll() is None:
+                ready, self.ready = self.ready, None  # it is said again, as by a child that is new
+                self._replies.put((self._generation, Reply(0, ready)))
+                return
+        super().start()
+
+    def close(self) -> None:
+        well = self._process is not None and self._process.poll() is None and self.answers and not self._replacing
+        if well and self.ready is not None and not self.busy and not (self.server or self._asks):
+            self.poll(10**6)
+            self.resting.append({name: getattr(self, name) for name in OF_A_CHILD})
+            self._process = self._pulse = self._log = None
+        else:
+            super().close()
+
+    @classmethod
+    def end(cls) -> None:
+        """End what still rests."""
+        while cls.resting:
+            engine = Engine()
+            engine.__dict__.update(cls.resting.pop())
+            engine.close()
 
 
 class Here(Engine):
-    """Works in this process, one event per `poll`.
+    """Works in this process: it answers a little in every `poll`, so tests decide what happens between events.
 
     Parameters
     ----------

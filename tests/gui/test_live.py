@@ -84,7 +84,7 @@ def test_a_whole_prediction_uses_what_was_learnt_live(controller, truth):
 
 def test_the_clock_does_not_sleep_while_an_answer_is_expected(controller, truth):
     ids = [int(i) for i in np.unique(truth)[1:]]
-    assert not controller.restless
+    spin(controller, lambda: not controller.restless)
     asked: list[int] = []
     controller.ticked_by(asked.append)
     draw(controller, truth, ids[:1])
