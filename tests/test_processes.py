@@ -9,7 +9,9 @@ import dask.threaded
 import pytest
 
 from napari_cellseg import cli
+from napari_cellseg.api._work import verb
 from napari_cellseg.engine import _child
+from napari_cellseg.events import Notice
 from napari_cellseg.gui.app import warm_up
 from napari_cellseg.parts import Block
 from napari_cellseg.processes import compute_here
@@ -55,6 +57,23 @@ def test_a_block_computes_its_pixels_where_it_is_done(tmp_path):
         Block(work, tmp_path)(0, None)
         assert dask.config.get("scheduler") is None
     assert seen == [dask.threaded.get]
+
+
+def test_a_verb_computes_here_and_leaves_the_script_what_it_had():
+    seen = []
+
+    @verb
+    def work():
+        seen.append(dask.config.get("scheduler", None))
+        yield Notice("one")
+        seen.append(dask.config.get("scheduler", None))
+
+    with dask.config.set(scheduler=None):
+        for _ in work.events():
+            assert dask.config.get("scheduler") is None
+    with dask.config.set(scheduler="synchronous"):
+        work()
+    assert seen == [dask.threaded.get] * 2 + ["synchronous"] * 2
 
 
 def test_who_told_dask_where_to_compute_is_heeded():

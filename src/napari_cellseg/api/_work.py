@@ -14,6 +14,7 @@ from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, ove
 from ..engine import Stop
 from ..errors import CellsegError
 from ..events import Event
+from ..processes import compute_here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +46,8 @@ class Run(Generic[R]):
 
     def __next__(self) -> Event:
         try:
-            event = next(self._work)
+            with compute_here():
+                event = next(self._work)
             if self._on_event is not None:
                 self._on_event(event)
         except StopIteration as end:
