@@ -1,18 +1,24 @@
-"""One image after another: what verbs that look at many of them have in common.
+"""One image after another, or several at a time: what verbs that look at many of them have in common.
 
-Data flow: a reader for each image, called in turn -> what it gives of the image, or of each of its time points -> all
-of it, with those that could not be used and why. What is made of it is the verb's own.
+Data flow: a reader for each image, called in turn, here or in other processes -> what it gives of the image, or of each
+of its time points -> all of it, with those that could not be used and why. What is made of it is the verb's own.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from ..errors import CellsegError
 from ..events import ObjectsMeasured, Skipped, Stopped
+from ..parts import Answer, Spread, WorkStopped, scheduler
 from ._work import Stop, Work
 
 T = TypeVar("T")
@@ -44,39 +50,115 @@ class Found(Generic[T]):
         return {name: part for parts in self.by_image.values() for name, part in parts.items()}
 
 
-def each_image(readers: Readers[T], count: Callable[[T], int], stop: Stop) -> Work[Found[T]]:
-    """Read one image after another; one that cannot be used is left out, and the rest goes on.
+@dataclass(frozen=True, eq=False)
+class Away(Generic[T]):
+    """Several images at a time, in other processes. Readers then are functions or frozen classes of a module.
+
+    Attributes
+    ----------
+    scheduler, options
+        Who does it (`parts.scheduler`), and options of a batch system.
+    folder
+        For what goes to and fro, on a disk that all processes see; made where it is missing.
+    pack, unpack
+        Arrays out of what a reader gives, and back; `pack` is a function of a module, too.
+    """
+
+    scheduler: str
+    options: Mapping[str, Any]
+    folder: Path
+    pack: Callable[[Mapping[str, T]], Answer]
+    unpack: Callable[[Answer], Mapping[str, T]]
+
+
+def each_image(
+    readers: Readers[T], count: Callable[[T], int], stop: Stop, away: Away[T] | None = None
+) -> Work[Found[T]]:
+    """Read every image; one that cannot be used is left out, and the rest goes on.
 
     Parameters
     ----------
     count
         How many objects there are in what a reader gave: events tell it.
+    away
+        Who reads them instead of this process; events then come in the order in which images are done.
 
     Raises
     ------
     CellsegError
         When the only image, or none of several, can be used.
     """
-    found, left_out = dict[str, dict[str, T]](), list[Skipped]()
-    for name, read in readers.items():
-        if stop():
+    found, left_out = dict[str, Mapping[str, T]](), dict[str, Skipped]()
+    for name, parts, seconds in _here(readers, stop) if away is None else _elsewhere(readers, away, stop):
+        if not isinstance(parts, CellsegError):
+            found[name] = parts
+            yield ObjectsMeasured(name, sum(map(count, parts.values())), seconds)
+        elif stop():  # it ended because of that
             break
-        start = time.perf_counter()
-        try:
-            parts = dict(read())
-        except CellsegError as error:
-            if stop():  # it ended because of that
-                break
-            if len(readers) == 1:
-                raise
-            left_out.append(Skipped(name, error.message, error.hint))
-            yield left_out[-1]
-            continue
-        found[name] = parts
-        yield ObjectsMeasured(name, sum(map(count, parts.values())), time.perf_counter() - start)
+        elif len(readers) == 1:
+            raise parts
+        else:
+            left_out[name] = Skipped(name, parts.message, parts.hint)
+            yield left_out[name]
+    by_image = {name: dict(found[name]) for name in readers if name in found}
+    without = tuple(left_out[name] for name in readers if name in left_out)
     if stop():
         yield Stopped("cancelled")
-        return Found(found, tuple(left_out), stopped=True)
-    if left_out and not found:
-        raise CellsegError(f"No image could be used: {left_out[0].message}", left_out[0].hint)
-    return Found(found, tuple(left_out))
+        return Found(by_image, without, stopped=True)
+    if without and not found:
+        raise CellsegError(f"No image could be used: {without[0].message}", without[0].hint)
+    return Found(by_image, without)
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+One = tuple[str, "Mapping[str, T] | CellsegError", float]
+"""Of an image: its name, what there is of it or why it cannot be used, and the seconds that it took."""
+
+
+def _here(readers: Readers[T], stop: Stop) -> Iterator[One[T]]:
+    for name, read in readers.items():
+        if stop():
+            return
+        start = time.perf_counter()
+        try:
+            parts: Mapping[str, T] | CellsegError = read()
+        except CellsegError as error:
+            parts = error
+        yield name, parts, time.perf_counter() - start
+
+
+def _elsewhere(readers: Readers[T], away: Away[T], stop: Stop) -> Iterator[One[T]]:
+    names, folder = list(readers), away.folder / uuid.uuid4().hex
+    who = scheduler(away.scheduler, folder / "jobs", away.options)
+    way, done_with = Spread(folder / "images", who, {}, stop=stop), folder
+    try:
+        for number, answer in way.as_done(_Read(away.pack), list(readers.values()), "images"):
+            seconds = float(answer["seconds"])
+            if "message" in answer:
+                yield names[number], CellsegError(str(answer["message"]), str(answer["hint"])), seconds
+            else:
+                yield names[number], away.unpack(answer), seconds
+    except WorkStopped:
+        return
+    except CellsegError:
+        done_with = way.folder  # scripts and logs of jobs tell why
+        raise
+    finally:
+        who.close()
+        shutil.rmtree(done_with, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Read(Generic[T]):
+    """One image, read by another process."""
+
+    pack: Callable[[Mapping[str, T]], Answer]
+
+    def __call__(self, read: Callable[[], Mapping[str, T]]) -> Answer:
+        start = time.perf_counter()
+        try:
+            answer = dict(self.pack(read()))
+        except CellsegError as error:
+            answer = {"message": np.array(error.message), "hint": np.array(error.hint)}
+        return answer | {"seconds": np.array(time.perf_counter() - start)}

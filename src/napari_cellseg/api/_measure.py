@@ -6,6 +6,7 @@ all of them and one summary -> files.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,12 +29,14 @@ from ..measurement import (
     groups_of,
     image_of_project,
     measure_objects,
+    packed,
     tables,
+    unpacked,
     write_figure,
     write_table,
 )
 from ..project import Project, image_cover_ratios
-from ._each_image import each_image
+from ._each_image import Away, each_image
 from ._label_files import file_readers, measured_array
 from ._object_classes import classes_measured, has_classes
 from ._plates import Plating, plates
@@ -59,6 +62,8 @@ class Measuring:
     summary: Source | None = None
     boxes: Source | None = None
     plating: Plating = field(default_factory=Plating)
+    scheduler: str = ""
+    scheduler_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def intensities(self) -> bool:
@@ -124,6 +129,8 @@ def measure_files(
     summary: Source | None = None,
     boxes: Source | None = None,
     plating: Plating | None = None,
+    scheduler: str = "",
+    scheduler_options: Mapping[str, Any] | None = None,
     on_event: OnEvent = None,
     stop: Stop = never,
 ) -> Work[Measurements]:
@@ -137,8 +144,8 @@ def measure_files(
         The pictures that they were made on, in the same order; none: no intensities.
     spacing_um, columns
         As for `measure`.
-    group_by, csv, summary, boxes, plating, on_event, stop
-        As for `OpenProject.measure`.
+    group_by, csv, summary, boxes, plating, scheduler, scheduler_options, on_event, stop
+        As for `OpenProject.measure`. What goes between machines lies beside `csv` or `summary` meanwhile.
 
     Returns
     -------
@@ -149,8 +156,17 @@ def measure_files(
     CellsegError
         When something given does not fit; of a single file, also when it cannot be read.
     """
-    how = Measuring(_several(columns), group_by, csv, summary, boxes, plating or Plating())
-    return (yield from _measured(file_readers(labels, images, spacing_um), how, stop))
+    how = Measuring(
+        _several(columns), group_by, csv, summary, boxes, plating or Plating(), scheduler, scheduler_options or {}
+    )
+    readers = file_readers(labels, images, spacing_um)
+    written = csv or summary
+    if not scheduler or written:
+        return (yield from _measured(readers, how, stop, folder=Path(written or "").parent / ".cellseg"))
+    if scheduler.partition(":")[0] not in ("processes", "local", "jobs"):
+        raise CellsegError("Other machines need a folder that they see, too.", "Write a table there: --csv FILE.")
+    with tempfile.TemporaryDirectory(prefix="cellseg-") as folder:
+        return (yield from _measured(readers, how, stop, folder=Path(folder)))
 
 
 def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: Stop) -> Work[Measurements]:
@@ -165,8 +181,9 @@ def measure_project(project: Project, ids: Sequence[str], how: Measuring, stop: 
                 pixels = project.read_image(id)
             except CellsegError as error:
                 yield Notice(f"Intensities of {id} are not measured. {error.message} {error.hint}")
-        work[id] = partial(_of_project, project, id, pixels)
-    return (yield from _measured(work, how, stop, classes))
+        away = _OfProject(project.path, id, pixels is not None)
+        work[id] = away if how.scheduler else partial(_of_project, project, id, pixels)
+    return (yield from _measured(work, how, stop, classes, project.path / "cache" / "measured"))
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -177,18 +194,18 @@ def _measured(
     how: Measuring,
     stop: Stop,
     classes: TellClasses | None = None,
+    folder: Path = Path(),
 ) -> Work[Measurements]:
     """Measure what is read piece by piece; names, columns and files are checked before.
 
     `classes` tells the classes of objects, where they have any: from all columns, also those that nobody asked for.
+    `folder` is for other processes, where they do the work.
     """
     how.check(list(work))
     columns = () if classes is not None else how.columns
-
-    def objects(read: Callable[[], Mapping[str, Measured]]) -> dict[str, Objects]:
-        return {name: measure_objects(part, columns, stop=stop) for name, part in read().items()}
-
-    done = yield from each_image({n: partial(objects, read) for n, read in work.items()}, lambda o: len(o.table), stop)
+    away = Away(how.scheduler, how.scheduler_options, folder, packed, unpacked) if how.scheduler else None
+    readers = {n: partial(_objects, read, columns, never if away else stop) for n, read in work.items()}
+    done = yield from each_image(readers, lambda o: len(o.table), stop, away)
     found, left_out = done.parts, done.left_out
     if classes is not None and not stop():
         table, summary, found = classes(found, how.columns, how.group_by, stop)
@@ -202,6 +219,23 @@ def _measured(
     if how.boxes:
         files.append(write_figure(box_figure(table, groups_of(list(found), how.group_by), how.columns), how.boxes))
     return Measurements(table, summary, left_out, tuple(files), False, more.plate, more.growth)
+
+
+def _objects(read: Callable[[], Mapping[str, Measured]], columns: Sequence[str], stop: Stop) -> dict[str, Objects]:
+    return {name: measure_objects(part, columns, stop=stop) for name, part in read().items()}
+
+
+@dataclass(frozen=True)
+class _OfProject:
+    """An image of a project, for another process."""
+
+    path: Path
+    id: str
+    intensities: bool
+
+    def __call__(self) -> dict[str, Measured]:
+        with Project.open(self.path) as project:
+            return _of_project(project, self.id, project.read_image(self.id) if self.intensities else None)
 
 
 def _of_project(project: Project, id: str, picture: Image | None) -> dict[str, Measured]:

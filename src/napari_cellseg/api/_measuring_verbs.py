@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..measurement import CellRules, Choosing
 from ._cell_objects import Together
@@ -36,6 +37,8 @@ class MeasuringVerbs(ClassVerbs):
         summary: str | Path | None = None,
         boxes: str | Path | None = None,
         plating: Plating | None = None,
+        scheduler: str = "",
+        scheduler_options: Mapping[str, Any] | None = None,
         on_event: OnEvent = None,
         stop: Stop = never,
     ) -> Work[Measurements]:
@@ -57,6 +60,12 @@ class MeasuringVerbs(ClassVerbs):
             the columns that are named, or for sizes, shapes and intensities.
         plating : Plating
             Maps of plates by the wells in names, and growth over time: which files, and where wells and times stand.
+        scheduler : str
+            Who measures, several images at a time: ``"processes:N"``, ``"local:N"``, an address, ``"slurm"``,
+            ``"jobs:N"`` (`napari_cellseg.parts.scheduler`); "" for this process. The tables are the same. A script that
+            starts processes guards what it does with ``if __name__ == "__main__":``.
+        scheduler_options : dict
+            Of the batch system: ``{"timeout_min": 60, "slurm_partition": "gpu"}``.
         on_event, stop : callable
             Called with every event; asked again and again whether to end.
 
@@ -70,7 +79,9 @@ class MeasuringVerbs(ClassVerbs):
         CellsegError
             Before anything is written: when there is no such image or column, or a file cannot be written.
         """
-        how = Measuring(names(columns), group_by, csv, summary, boxes, plating or Plating())
+        how = Measuring(
+            names(columns), group_by, csv, summary, boxes, plating or Plating(), scheduler, scheduler_options or {}
+        )
         return measure_project(self.project, self._named(images), how, stop)
 
     @method

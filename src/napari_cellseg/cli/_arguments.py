@@ -42,6 +42,41 @@ def series(sub: argparse.ArgumentParser, more: str = "") -> None:
     )  # fmt: skip
 
 
+def elsewhere(sub: argparse.ArgumentParser, more: str = "") -> None:
+    """Who does the work; `away` says it to a verb."""
+    sub.add_argument("--jobs", type=positive, metavar="N", help="so many processes of this machine")
+    sub.add_argument(
+        "--scheduler", default="", metavar="local:N|ADDRESS|slurm",
+        help="who does the work: a dask cluster of N processes here, a dask scheduler that runs (tcp://HOST:8786, or "
+        "its file), SLURM, or jobs:N, what SLURM would run as processes here; see the page Clusters",
+    )  # fmt: skip
+    sub.add_argument(
+        "--scheduler-set", metavar="KEY=VALUE", action="append", default=[], dest="scheduler_options",
+        help=f"of SLURM, as submitit names them: timeout_min=60, mem_gb=16, slurm_partition=gpu, jobs=100{more}",
+    )  # fmt: skip
+
+
+def away(options: Options) -> dict[str, Any]:
+    """Who does the work, as verbs of the Python face want it.
+
+    Raises
+    ------
+    CellsegError
+        Where two are named, or an option is none.
+    """
+    if options.jobs and options.scheduler:
+        raise CellsegError("--jobs and --scheduler both say who does the work.", "Give one of them.")
+    scheduler = options.scheduler or (f"processes:{options.jobs}" if (options.jobs or 1) > 1 else "")
+    return {"scheduler": scheduler, "scheduler_options": dict(_pair(text) for text in options.scheduler_options)}
+
+
+def _pair(text: str) -> tuple[str, int | str]:
+    key, separator, value = text.partition("=")
+    if not (separator and key and value):
+        raise CellsegError(f"{text!r} is no option of a scheduler.", "Write KEY=VALUE: timeout_min=60")
+    return key, int(value) if value.isdigit() else value
+
+
 def config(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", metavar="FILE", help="a TOML file instead of the project's configuration")
     sub.add_argument("--preset", metavar="NAME", help="a published training: aziz-2026, gautam-2025, karabag-2023...")

@@ -10,6 +10,7 @@ from .. import api
 from ..errors import CellsegError
 from ..events import Event
 from ..measurement import cover_words, growth_words
+from ._arguments import away
 from ._opened import opened, status, tell_left_out
 from ._progress import Printer
 
@@ -31,7 +32,7 @@ def measure(options: Namespace) -> int:
             tell_left_out(event)
             printer.show(event)
 
-        asked: dict[str, Any] = {**how, "plating": plating, "on_event": show, "stop": printer.stopped}
+        asked: dict[str, Any] = {**how, "plating": plating, "on_event": show, "stop": printer.stopped, **away(options)}
         if loose:
             done = api.measure_files(options.paths, options.intensity, spacing_um=options.spacing, **asked)
         else:

@@ -12,6 +12,7 @@ from ._arguments import (
     PIXELS,
     config,
     diameter,
+    elsewhere,
     names,
     numbers,
     point,
@@ -153,17 +154,7 @@ def _predict(verbs: Any) -> None:
 
 def _shared(sub: argparse.ArgumentParser) -> None:
     """How many do the work, and what is made of many pictures."""
-    sub.add_argument("--jobs", type=positive, metavar="N", help="so many processes of this machine")
-    sub.add_argument(
-        "--scheduler", default="", metavar="local:N|ADDRESS|slurm",
-        help="who does the work: a dask cluster of N processes here, a dask scheduler that runs (tcp://HOST:8786, or "
-        "its file), SLURM, or jobs:N, what SLURM would run as processes here; see the page Clusters",
-    )  # fmt: skip
-    sub.add_argument(
-        "--scheduler-set", metavar="KEY=VALUE", action="append", default=[], dest="scheduler_options",
-        help="of SLURM, as submitit names them: timeout_min=60, mem_gb=16, slurm_partition=gpu, jobs=100; "
-        "voxels=4000000: how large blocks are",
-    )  # fmt: skip
+    elsewhere(sub, "; voxels=4000000: how large blocks are")
     sub.add_argument("--summary", action="store_true", help="summary.csv and summary.html in --out; always of a folder")
     sub.add_argument("--dry-run", action="store_true", help="only say what each picture will take, seconds and memory")
     sub.add_argument("--watch", action="store_true", help="go on with pictures that come into the folder, until Ctrl-C")

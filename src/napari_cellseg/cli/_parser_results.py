@@ -5,7 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._arguments import config, names, numbers, percents, point, positive, progress, region, span, times, verb
+from ._arguments import (
+    config,
+    elsewhere,
+    names,
+    numbers,
+    percents,
+    point,
+    positive,
+    progress,
+    region,
+    span,
+    times,
+    verb,
+)
 
 
 def evaluate(verbs: Any) -> None:
@@ -179,6 +192,7 @@ def measure(verbs: Any) -> None:
     _grouping(sub)
     _plates(sub)
     _sources(sub)
+    elsewhere(sub)
     progress(sub)
 
 

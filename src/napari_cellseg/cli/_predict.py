@@ -11,6 +11,7 @@ from typing import Any
 from .. import api
 from ..errors import CellsegError
 from ..events import Event, Exported, Planned
+from ._arguments import away
 from ._opened import opened, status, tell_left_out
 from ._progress import Printer
 
@@ -49,8 +50,7 @@ def _check(options: Namespace, first: Path, loose: bool) -> None:
         raise CellsegError(f"{first} is not a project.", "Without a project give --model MODEL_DIR and --out DIR.")
     if loose and not options.out and not options.dry_run:
         raise CellsegError(f"{first} is not a project.", "Without a project give --model MODEL_DIR and --out DIR.")
-    if options.jobs and options.scheduler:
-        raise CellsegError("--jobs and --scheduler both say who does the work.", "Give one of them.")
+    away(options)
     if not loose and (options.dry_run or options.watch or options.summary):
         raise CellsegError(
             "--dry-run, --watch and --summary are for folders of pictures.", "In a project, napari says what it takes."
@@ -81,19 +81,10 @@ def _project(options: Namespace, show: Callable[[Event], None], stop: Callable[[
 
 
 def _what(options: Namespace) -> dict[str, Any]:
-    scheduler = options.scheduler or (f"processes:{options.jobs}" if (options.jobs or 1) > 1 else "")
     return {
         "settings": options.values, "region": options.region, "format": options.format,
-        "probabilities": options.probabilities, "scheduler": scheduler,
-        "scheduler_options": dict(_pair(text) for text in options.scheduler_options),
+        "probabilities": options.probabilities, **away(options),
     }  # fmt: skip
-
-
-def _pair(text: str) -> tuple[str, int | str]:
-    key, separator, value = text.partition("=")
-    if not (separator and key and value):
-        raise CellsegError(f"{text!r} is no option of a scheduler.", "Write KEY=VALUE: timeout_min=60")
-    return key, int(value) if value.isdigit() else value
 
 
 def _in_all(planned: list[Planned], jobs: int) -> str:

@@ -53,6 +53,7 @@ from ._object_classes import (
     with_classes,
 )
 from ._objects import Measured, Objects, components, measure_objects, only_columns
+from ._packed import packed, unpacked
 from ._plate import PLATES, VALUES, Well, plate_figure, plate_size, plate_table, wells_of
 from ._points import Spoken, inner_point, inner_points, labels_at, points_to_say, words_by_label
 from ._rules import Rule, read_rule
@@ -145,6 +146,7 @@ __all__ = [
     "note_compiled",
     "nuclei_of",
     "only_columns",
+    "packed",
     "plate_figure",
     "plate_size",
     "plate_table",
@@ -158,6 +160,7 @@ __all__ = [
     "tables",
     "tell_classes",
     "times_of",
+    "unpacked",
     "usual_channels",
     "warm_up",
     "wells_of",
