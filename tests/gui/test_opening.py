@@ -111,6 +111,21 @@ def test_where_nothing_can_be_written_another_folder_is_asked_for(controller, tm
     assert controller.project().path == tmp_path / "mine" / "a.cellseg"
 
 
+def test_layers_come_without_taking_the_selection(controller, tmp_path):
+    """To select a layer costs the window a third of the time that it stands still for it."""
+    active: list[object] = []
+    controller.viewer.layers.selection.events.active.connect(lambda event: active.append(event.value))
+    controller.open_images([picture(tmp_path / "nuclei.npy", 64, 80)])
+    settle(controller)
+    family = controller.family
+    assert active == [family.labels]
+    family.overlays.show_outlines((slice(0, 64), slice(0, 80)), np.ones((64, 80), np.uint32))
+    assert family.overlays.outlines in controller.viewer.layers
+    assert active == [family.labels]
+    mine = controller.viewer.add_image(np.zeros((8, 8)))
+    assert active[-1] is mine, "other people's layers are selected as ever"
+
+
 def test_every_image_is_seen_as_a_whole(controller, tmp_path):
     controller.open_images([picture(tmp_path / "a.npy", 64, 80), picture(tmp_path / "b.npy", 400, 500)])
     settle(controller)

@@ -21,7 +21,7 @@ from ...project import ImageRecord, LabelStore, is_mapped, known_mask, parts, ze
 from . import _napari
 from .channels import Channels, Prepared
 from .objects import line_width, rings, vectors
-from .overlays import Overlays, geometry
+from .overlays import Overlays, geometry, keep_active
 from .plane import SeenPlane
 
 MARGIN = 3
@@ -114,7 +114,8 @@ class ImageLayers(SeenPlane):
         tools = _napari.without_tools(self.labels)
         for layer in self._members:
             yield
-            self.viewer.layers.append(layer)
+            with keep_active(self.viewer):
+                self.viewer.layers.append(layer)
         for tool in tools:
             yield
             tool.visible = True

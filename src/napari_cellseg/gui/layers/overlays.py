@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -259,18 +260,16 @@ def _rectangles(box: Span) -> list[NDArray[np.float64]]:
     return [np.array([(*z, *corner) for corner in plane], float) for z in slices]
 
 
-class keep_active:
-    """Adding a layer selects it; give the selection back."""
-
-    def __init__(self, viewer: ViewerModel) -> None:
-        self.viewer, self.active = viewer, viewer.layers.selection.active
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        if self.active is not None and self.active in self.viewer.layers:
-            self.viewer.layers.selection.active = self.active
+@contextmanager
+def keep_active(viewer: ViewerModel) -> Iterator[None]:
+    """Adding a layer selects it; what is active stays so."""
+    active = viewer.layers.selection.active
+    try:
+        with _napari.not_selecting(viewer):
+            yield
+    finally:
+        if active is not None and active in viewer.layers:
+            viewer.layers.selection.active = active
 
 
 def geometry(record: ImageRecord) -> dict[str, Any]:
