@@ -1,12 +1,14 @@
 """An image labelled by many processes: as fast as it should be, the same after 30 kills, and what a scheduler bears.
 
     python benchmarks/cluster.py speed   [--side 4096] [--json FILE]
+    python benchmarks/cluster.py measure [--images 40] [--json FILE]
     python benchmarks/cluster.py kills   [--kills 30] [--seed 0] [--json FILE]
     python benchmarks/cluster.py blocks  [--blocks 100000] [--json FILE] [--figure FILE.png]
 
 `speed`: one worker and two, one thread each, in one run, turn about; what counts is the ratio of the times from the
-first block to the last. `kills`: at random moments, told by blocks and not by a clock, one of the workers or the
-client is killed (SIGKILL); a killed client is started again. `blocks`: blocks that do nothing, through dask.
+first block to the last. `measure`: the same for images that are measured. `kills`: at random moments, told by blocks
+and not by a clock, one of the workers or the client is killed (SIGKILL); a killed client is started again. `blocks`:
+blocks that do nothing, through dask.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from typing import Any
 
 import numpy as np
 import psutil
+import tifffile
 
+from napari_cellseg.api import measure_files
 from napari_cellseg.config import Predict
 from napari_cellseg.events import BlockDone, Predicted
 from napari_cellseg.images import read
@@ -38,9 +42,10 @@ TILE = Predict(tile=512, overlap=64)
 
 
 def main() -> None:
-    """Run one of the three."""
+    """Run one of them."""
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    given.add_argument("what", choices=("speed", "kills", "blocks", "client"))
+    given.add_argument("what", choices=("speed", "measure", "kills", "blocks", "client"))
+    given.add_argument("--images", type=int, default=40)
     given.add_argument("--side", type=int, default=4096)
     given.add_argument("--rounds", type=int, default=2)
     given.add_argument("--kills", type=int, default=30)
@@ -51,7 +56,8 @@ def main() -> None:
     given.add_argument("--json", type=Path)
     given.add_argument("--figure", type=Path)
     options = given.parse_args()
-    found = {"speed": speed, "kills": kills, "blocks": blocks, "client": client}[options.what](options)
+    ways = {"speed": speed, "measure": measured, "kills": kills, "blocks": blocks, "client": client}
+    found = ways[options.what](options)
     if found is not None:
         print(json.dumps(found, indent=1))
         if options.json:
@@ -88,6 +94,33 @@ def once(folder: Path, name: str, workers: int) -> float:
         return time.monotonic() - begin
     finally:
         who.close()
+
+
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds to measure images with one process and with two, from the first that is done to the last."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for k in range(options.images):
+            image, labels = synthetic_cells((1024, 1024), 500, radius=11, seed=k)
+            tifffile.imwrite(folder / f"{k}.tif", image)
+            tifffile.imwrite(folder / f"{k}_labels.tif", labels.astype(np.uint16))
+        files = [[folder / f"{k}{end}.tif" for k in range(options.images)] for end in ("_labels", "")]
+        times: dict[int, list[float]] = {1: [], 2: []}
+        for _ in range(options.rounds):
+            for workers in (1, 2):
+                marks: list[float] = []
+                measure_files(
+                    *files,
+                    scheduler=f"processes:{workers}",
+                    on_event=lambda _, marks=marks: marks.append(time.monotonic()),
+                )
+                times[workers].append((marks[-1] - marks[workers - 1]) / (len(marks) - workers))
+        best = {n: min(seconds) for n, seconds in times.items()}
+        return {
+            "images": options.images, "seconds_per_image": times, "speed_up": best[1] / best[2],
+            "load": os.getloadavg()[0],
+        }  # fmt: skip
 
 
 # --- kills ----------------------------------------------------------------------------------------
