@@ -6,7 +6,8 @@ A real viewer with the Workbench open, 1024 x 768 pixels of a phase-contrast ima
 base model, a warm child. An object is given its true outline as the brush would; the clock runs from there until the
 answer is written into the labels on the screen (or is said to be none), the pause for further strokes included;
 "finished" is when the child has fitted thresholds, too. "Blocked" is the longest time in between that a timer had to
-wait for its turn.
+wait for its turn. Beside it stands the same for one picture that is drawn after the camera has moved by a pixel: of
+bare napari with the image alone ("frame_bare"), and with all of ours ("frame"). Less than that no answer can take.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 import numpy as np
 import tifffile
 from event_loop import EventLoop
+
+from napari_cellseg.gui.layers._napari import camera
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data" / "phase_contrast"
@@ -63,6 +66,18 @@ class Answer:
         return bool(self._told) and self._control.live._asked is None and not self._control.busy
 
 
+def frame(viewer: Any, events: EventLoop, repeats: int = 15) -> float:
+    """Seconds for which the window stands still to draw one picture, the camera having moved by a pixel; median."""
+    found, eye = [], camera(viewer)
+    for k in range(repeats):
+        *before, x = eye.center
+        events.longest = 0.0
+        eye.center = (*before, x + (1 if k % 2 else -1))
+        events.rest(0.15)
+        found.append(events.longest)
+    return statistics.median(found)
+
+
 def measure(repeats: int) -> dict[str, Any]:
     """Seconds of every correction, and medians."""
     import napari
@@ -70,8 +85,13 @@ def measure(repeats: int) -> dict[str, Any]:
     name = sorted(p.stem for p in (DATA / "images").glob("*.tif"))[0]
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
+    events = EventLoop()
+    bare = viewer.add_image(tifffile.imread(DATA / "images" / f"{name}.tif")[FIELD])
+    events.rest(1.0)
+    alone = frame(viewer, events)
+    viewer.layers.remove(bare)
     _, dock = viewer.window.add_plugin_dock_widget("napari-cellseg", "Workbench")
-    control, events = dock.controller, EventLoop()
+    control = dock.controller
 
     def waited(until: Callable[[], bool], seconds: float = 180) -> float:
         try:
@@ -108,6 +128,8 @@ def measure(repeats: int) -> dict[str, Any]:
             )  # fmt: skip
         for row in rows:
             print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+        events.rest(1.0)
+        drawn = frame(viewer, events)
         control.close()
     viewer.close()
     warm = rows[3:]  # the first ones load torch and the field's features
@@ -121,6 +143,8 @@ def measure(repeats: int) -> dict[str, Any]:
         "blocked": statistics.median(r["blocked"] for r in warm),
         "blocked_worst": max(r["blocked"] for r in warm),
         "repainted": sum(r["repainted"] for r in warm),
+        "frame_bare": alone,
+        "frame": drawn,
     }
 
 

@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from napari_cellseg.errors import CellsegError
 from napari_cellseg.gui.app import additions, bring_in
 from napari_cellseg.gui.app.controller import Controller
-from napari_cellseg.gui.app.turns import Steps, Turns
+from napari_cellseg.gui.app.turns import BETWEEN_MS, Steps, Turns
 from napari_cellseg.gui.app.view import resolve
 from napari_cellseg.project import Project
 
@@ -43,6 +43,24 @@ def test_with_a_clock_every_step_is_a_turn_and_asks_for_the_next():
         turns.step()
     assert done == [0, 1, 2, 3]
     assert asked == [1, 2, 3]
+
+
+def test_clicks_and_drawing_come_after_the_whole_turn_of_the_clock(monkeypatch):
+    """Of two ticks without anything between, the second does no step; the third does, however soon it comes after."""
+    turns, done, asked, now = Turns(), [], [], 100.0
+    monkeypatch.setattr("napari_cellseg.gui.app.turns.time.monotonic", lambda: now)
+    turns.soon = asked.append
+    turns.run(three(done))
+    now += 0.1  # what else the clock did in this turn
+    turns.ended()
+    turns.step()
+    turns.ended()
+    assert done == [0]
+    assert asked == [BETWEEN_MS] * 2
+    now += BETWEEN_MS / 1000
+    turns.step()
+    turns.ended()
+    assert done == [0, 1]
 
 
 def test_another_piece_of_work_ends_the_first_where_it_is():

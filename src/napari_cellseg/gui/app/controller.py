@@ -244,6 +244,7 @@ class Controller(Parts):
         """Take what has arrived, for at most `BUDGET_S`; called by a timer in the main thread. Views are told once."""
         with self.session.told_once():
             self._tick()
+        self._ws.turns.ended()
 
     def _tick(self) -> None:
         end = time.perf_counter() + BUDGET_S

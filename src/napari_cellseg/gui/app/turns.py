@@ -34,7 +34,7 @@ class Turns:
         self._steps: Steps[None] | None = None
         self._awaited: Future[Any] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="cellseg-opening")
-        self._inside, self._rest_until = False, 0.0
+        self._inside, self._stepped, self._rest_until = False, False, 0.0
 
     @property
     def busy(self) -> bool:
@@ -72,9 +72,19 @@ class Turns:
             if not isinstance(error, StopIteration):
                 raise
         finally:
-            self._inside, self._rest_until = False, time.monotonic() + BETWEEN_MS / 2000
+            self._inside, self._stepped = False, True
+            self._rest()
         if self._steps is not None and self._awaited is None and self.soon is not None:
             self.soon(BETWEEN_MS)
+
+    def ended(self) -> None:
+        """The clock's turn is over: what came after a step in it took its time, too, and the next step is not before
+        clicks and drawing had theirs."""
+        if self._stepped:
+            self._stepped = False
+            self._rest()
+            if self._steps is not None and self._awaited is None and self.soon is not None:
+                self.soon(BETWEEN_MS)
 
     def away(self, work: Callable[[], T]) -> Steps[T]:
         """What `work` gives, done in a thread while the window goes on: ``found = yield from turns.away(work)``."""
@@ -96,3 +106,6 @@ class Turns:
         """End for good."""
         self.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _rest(self) -> None:
+        self._rest_until = time.monotonic() + 0.8 * BETWEEN_MS / 1000
