@@ -78,8 +78,7 @@ class Turns:
             self.soon(BETWEEN_MS)
 
     def ended(self) -> None:
-        """The clock's turn is over: what came after a step in it took its time, too, and the next step is not before
-        clicks and drawing had theirs."""
+        """The clock's turn, in which there may have been a step, is over: first clicks and drawing have theirs."""
         if self._stepped:
             self._stepped = False
             self._rest()

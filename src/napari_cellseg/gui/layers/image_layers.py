@@ -119,14 +119,14 @@ class ImageLayers(SeenPlane):
         for tool in tools:
             yield
             tool.visible = True
+        yield
+        self.viewer.layers.selection.active = self.labels
         if not self.large:
             yield
             self._compute_overlay(tuple(slice(0, n) for n in self.record.shape))
         yield
         self.channels.appear()
         self.labels.visible = self.state.visible = True
-        yield
-        self.viewer.layers.selection.active = self.labels
 
     # --- showing --------------------------------------------------------------------------------
 
