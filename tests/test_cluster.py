@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import zarr
@@ -372,7 +373,10 @@ def test_a_killed_client_is_started_again_and_goes_on(setting, tmp_path, blocks)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
         for _ in range(blocks):
             assert client.stdout.readline()
+        workers = psutil.Process(client.pid).children(recursive=True)
         client.kill()
+    assert workers
+    assert psutil.wait_procs(workers, timeout=600)[1] == [], "nobody has anything for them to do any more"
     assert by_blocks_again(tmp_path, picture, model, request, one) >= blocks - 3
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from ..errors import CellsegError
@@ -133,11 +134,20 @@ class Processes(Futures):
 
     def _made(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._count, mp_context=get_context("spawn"), initializer=_few_threads, initargs=(threads_for(self._count),)
+            self._count, mp_context=get_context("spawn"), initializer=_begin, initargs=(threads_for(self._count),)
         )
 
 
-def _few_threads(count: int) -> None:
-    """Before anything is imported that asks."""
+def _begin(count: int) -> None:
+    """In a process of the pool, before anything is imported that asks for threads."""
     os.environ["OMP_NUM_THREADS"] = str(count)
     os.environ.update(OURS | os.environ)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Else a process whose parent was killed waits for ever. What it was doing has no mark, so it is done again."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
