@@ -5,20 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._arguments import (
-    config,
-    elsewhere,
-    names,
-    numbers,
-    percents,
-    point,
-    positive,
-    progress,
-    region,
-    span,
-    times,
-    verb,
-)
+from ._arguments import config, elsewhere, names, numbers, percents, point, positive, progress, region, span, times, verb
 
 
 def evaluate(verbs: Any) -> None:
