@@ -42,7 +42,7 @@ def series(sub: argparse.ArgumentParser, more: str = "") -> None:
     )  # fmt: skip
 
 
-def elsewhere(sub: argparse.ArgumentParser, more: str = "") -> None:
+def workers(sub: argparse.ArgumentParser, more: str = "") -> None:
     """Who does the work; `away` says it to a verb."""
     sub.add_argument("--jobs", type=positive, metavar="N", help="so many processes of this machine")
     sub.add_argument(

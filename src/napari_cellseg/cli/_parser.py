@@ -12,7 +12,6 @@ from ._arguments import (
     PIXELS,
     config,
     diameter,
-    elsewhere,
     names,
     numbers,
     point,
@@ -21,6 +20,7 @@ from ._arguments import (
     region,
     series,
     verb,
+    workers,
 )
 from ._parser_model import model
 
@@ -154,7 +154,7 @@ def _predict(verbs: Any) -> None:
 
 def _shared(sub: argparse.ArgumentParser) -> None:
     """How many do the work, and what is made of many pictures."""
-    elsewhere(sub, "; voxels=4000000: how large blocks are")
+    workers(sub, "; voxels=4000000: how large blocks are")
     sub.add_argument("--summary", action="store_true", help="summary.csv and summary.html in --out; always of a folder")
     sub.add_argument("--dry-run", action="store_true", help="only say what each picture will take, seconds and memory")
     sub.add_argument("--watch", action="store_true", help="go on with pictures that come into the folder, until Ctrl-C")

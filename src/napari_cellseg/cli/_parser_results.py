@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._arguments import config, elsewhere, names, numbers, percents, point, positive, progress, region, span, times, verb
+from ._arguments import config, names, numbers, percents, point, positive, progress, region, span, times, verb, workers
 
 
 def evaluate(verbs: Any) -> None:
@@ -179,7 +179,7 @@ def measure(verbs: Any) -> None:
     _grouping(sub)
     _plates(sub)
     _sources(sub)
-    elsewhere(sub)
+    workers(sub)
     progress(sub)
 
 
