@@ -109,12 +109,8 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
         times: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(options.rounds):
             for workers in (1, 2):
-                marks: list[float] = []
-                measure_files(
-                    *files,
-                    scheduler=f"processes:{workers}",
-                    on_event=lambda _, marks=marks: marks.append(time.monotonic()),
-                )
+                run = measure_files.events(*files, scheduler=f"processes:{workers}")
+                marks = [time.monotonic() for _ in run]
                 times[workers].append((marks[-1] - marks[workers - 1]) / (len(marks) - workers))
         best = {n: min(seconds) for n, seconds in times.items()}
         return {

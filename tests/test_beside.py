@@ -90,7 +90,7 @@ def test_a_first_prediction_is_not_disturbed_by_what_it_does_not_need(monkeypatc
     done: queue.Queue[str] = queue.Queue()
     for name in ("_compile_loops", "_load_torch", "_load_networks", "_load_training", "_export_base"):
         monkeypatch.setattr(_child, name, partial(done.put, name))
-    monkeypatch.setattr(_child, "_read_base", lambda: ("base",) * ready)
+    monkeypatch.setattr(_child, "_read_base", lambda: "base" if ready else None)
     monkeypatch.setattr(_child, "LATER_S", LIMIT_S)
     resting, asked = threading.Event(), threading.Event()
     resting.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,6 +12,16 @@ OURS = {"OMP_WAIT_POLICY": "PASSIVE"}
 Those that spin take turns with other programs, and on two cores at a load of 7 a training step took three to five
 times as long. It is read when torch is loaded.
 """
+
+
+def cores() -> int:
+    """How many cores this process may use: what ``OMP_NUM_THREADS`` grants (batch systems set it), or all there are."""
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    if granted.isdigit() and int(granted):
+        return int(granted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def compute_here() -> AbstractContextManager[Any]:

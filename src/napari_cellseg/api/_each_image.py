@@ -10,11 +10,13 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CellsegError
 from ..events import ObjectsMeasured, Skipped, Stopped
@@ -110,6 +112,16 @@ def each_image(
     return Found(by_image, without)
 
 
+def answer_of(error: CellsegError) -> dict[str, NDArray[Any]]:
+    """A mistake of the person, as a process says it."""
+    return {"message": np.array(error.message), "hint": np.array(error.hint)}
+
+
+def mistake_in(answer: Answer) -> CellsegError | None:
+    """What a process said that went wrong; None where nothing did."""
+    return CellsegError(str(answer["message"]), str(answer["hint"])) if "message" in answer else None
+
+
 # --- inside ---------------------------------------------------------------------------------------
 
 One = tuple[str, "Mapping[str, T] | CellsegError", float]
@@ -135,10 +147,7 @@ def _elsewhere(readers: Readers[T], away: Away[T], stop: Stop) -> Iterator[One[T
     try:
         for number, answer in way.as_done(_Read(away.pack), list(readers.values()), "images"):
             seconds = float(answer["seconds"])
-            if "message" in answer:
-                yield names[number], CellsegError(str(answer["message"]), str(answer["hint"])), seconds
-            else:
-                yield names[number], away.unpack(answer), seconds
+            yield names[number], mistake_in(answer) or away.unpack(answer), seconds
     except WorkStopped:
         return
     except CellsegError:
@@ -147,6 +156,8 @@ def _elsewhere(readers: Readers[T], away: Away[T], stop: Stop) -> Iterator[One[T
     finally:
         who.close()
         shutil.rmtree(done_with, ignore_errors=True)
+        with suppress(OSError):
+            away.folder.rmdir()  # unless something else is in it
 
 
 @dataclass(frozen=True)
@@ -160,5 +171,5 @@ class _Read(Generic[T]):
         try:
             answer = dict(self.pack(read()))
         except CellsegError as error:
-            answer = {"message": np.array(error.message), "hint": np.array(error.hint)}
+            answer = answer_of(error)
         return answer | {"seconds": np.array(time.perf_counter() - start)}

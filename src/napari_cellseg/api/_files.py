@@ -24,6 +24,7 @@ from ..engine import Stop
 from ..errors import CellsegError
 from ..events import Event, Notice, Predicted, Skipped, Stopped
 from ..parts import Answer, Spread, WorkStopped, scheduler
+from ._each_image import answer_of, mistake_in
 from ._ledger import Ledger, Picture, listed, pictures_of
 from ._loose import Labelling, Model, Source, load_model, several
 from ._predict import Predicting, check_size
@@ -263,8 +264,8 @@ class _Batch:
 
     def _told(self, picture: Picture, answer: Answer) -> Event:
         """What a process says of a picture."""
-        if "message" in answer:
-            return self.failed(picture, Skipped(picture.name, str(answer["message"]), str(answer["hint"])))
+        if error := mistake_in(answer):
+            return self.failed(picture, Skipped(picture.name, error.message, error.hint))
         objects, seconds = int(answer["objects"]), float(answer["seconds"])
         self.done(picture, objects, seconds, Path(str(answer["written"])))
         nothing = np.zeros((0, 0), np.uint32)
@@ -329,7 +330,7 @@ class _LabelPicture:
             found = next(e for e in labelling.events(image, picture.name, never) if isinstance(e, Predicted))
             file = labelling.write(found, image)
         except CellsegError as error:
-            return {"message": np.array(error.message), "hint": np.array(error.hint)}
+            return answer_of(error)
         return {"objects": np.array(found.objects), "seconds": np.array(found.seconds), "written": np.array(str(file))}
 
 

@@ -50,7 +50,6 @@ def _check(options: Namespace, first: Path, loose: bool) -> None:
         raise CellsegError(f"{first} is not a project.", "Without a project give --model MODEL_DIR and --out DIR.")
     if loose and not options.out and not options.dry_run:
         raise CellsegError(f"{first} is not a project.", "Without a project give --model MODEL_DIR and --out DIR.")
-    away(options)
     if not loose and (options.dry_run or options.watch or options.summary):
         raise CellsegError(
             "--dry-run, --watch and --summary are for folders of pictures.", "In a project, napari says what it takes."

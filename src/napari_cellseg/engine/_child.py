@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from ._pictures import Elsewhere
 from ._streams import Speaker, beat, take_streams
 
 if TYPE_CHECKING:
-    from ..prediction import Predictor
+    from ..prediction import Export
 
 LATER_S = 20.0
 """Who has not asked for anything by then has time, or begins with something else."""
@@ -80,19 +80,18 @@ def _prepare(resting: threading.Event, asked: threading.Event) -> None:
     """
     base = _read_base()
     _compile_loops()
-    if base:
+    if base is not None:
         asked.wait(LATER_S)
     for part in (_load_torch, _load_networks, _load_training, _export_base):
         resting.wait()
         part()
 
 
-def _read_base() -> Sequence[Predictor]:
+def _read_base() -> Export | None:
     """The base model, where it was exported before: a first prediction then waits for nothing. To be kept till then."""
-    from ..prediction import is_exported, load_model
+    from ..prediction import read_export
 
-    base = base_models()[DEFAULT]
-    return load_model(base) if is_exported(base) else ()
+    return read_export(base_models()[DEFAULT])
 
 
 def _export_base() -> None:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+from ..processes import cores
+
 NETWORKS = threading.RLock()
 """Held while a network is followed by torch.fx, which changes every module of the process for that time, and by who
 runs networks in another thread meanwhile: else that ends in "module is not installed as a submodule"."""
-
-
-def cores() -> int:
-    """How many cores this process may use: what ``OMP_NUM_THREADS`` grants (batch systems set it), or all there are."""
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    if granted.isdigit() and int(granted):
-        return int(granted)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @cache

@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit
 
 from .._types import Float
-from .threads import cores, strips
+from ..processes import cores
+from .threads import strips
 
 
 def denoise(plane: Float, weight: float, iterations: int) -> Float:

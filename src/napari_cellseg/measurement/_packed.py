@@ -45,7 +45,9 @@ def _objects(arrays: Arrays, k: int) -> Objects:
         words = arrays.get(f"{k} words {n}")
         columns[str(name)] = arrays[f"{k} numbers {n}"] if words is None else words.astype(object)
     valid, covered, ndim = arrays[f"{k} whole"].tolist()
-    known, predicted, *ratios = arrays[f"{k} cover"].tolist() if f"{k} cover" in arrays else (0, 0)
-    cover = Cover(known, predicted, tuple(ratios)) if f"{k} cover" in arrays else None
+    cover = None
+    if (told := arrays.get(f"{k} cover")) is not None:
+        known, predicted, *ratios = told.tolist()
+        cover = Cover(known, predicted, tuple(ratios))
     sizes = np.asarray(arrays[f"{k} sizes"])
     return Objects(pd.DataFrame(columns), valid, covered, sizes, str(arrays[f"{k} unit"]), int(ndim), cover)

@@ -7,7 +7,8 @@ import inspect
 import torch
 from torch import nn
 
-from ..kernels.threads import NETWORKS, cores
+from ..kernels.threads import NETWORKS
+from ..processes import cores
 from .place import Device, gpus_wanted, out_of_memory
 
 __all__ = ["Device", "choose", "fused", "out_of_memory"]

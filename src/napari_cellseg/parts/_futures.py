@@ -12,7 +12,7 @@ from multiprocessing import get_context, parent_process
 from typing import Any
 
 from ..errors import CellsegError
-from ..processes import OURS
+from ..processes import OURS, cores
 from ._block import Block
 from ._here import WorkStopped
 
@@ -24,9 +24,8 @@ _PATIENCE = 0.5
 
 
 def threads_for(processes: int) -> int:
-    """Threads of each of some processes on this machine, so that together they have as many as there are cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // processes)
+    """Threads of each of some processes on this machine, so that together they have as many as are granted to this."""
+    return max(1, cores() // processes)
 
 
 class Futures:

@@ -6,10 +6,10 @@ from ._decode_kept import decode_again
 from ._elsewhere import Elsewhere, ModelsAt, PictureAt, predict_elsewhere, relayed
 from ._file_network import FileNetwork, Form
 from ._plan import Plan, make_plan
-from ._predictor import Predictor, is_exported, load_model, make_exports
+from ._predictor import Predictor, is_exported, load_model, make_exports, read_export
 from ._readings import KINDS, NEEDS, Activation, Reading, reading
 from ._run import Request, plan_for, predict
-from ._runtime import padded, sha256
+from ._runtime import Export, padded, sha256
 from ._seen import seen
 from ._store import Blend, fits
 from ._tiles import Queue, Span, Tile, spans, tiles
@@ -22,6 +22,7 @@ __all__ = [
     "Activation",
     "Blend",
     "Elsewhere",
+    "Export",
     "FileNetwork",
     "Form",
     "ModelsAt",
@@ -44,6 +45,7 @@ __all__ = [
     "plan_for",
     "predict",
     "predict_elsewhere",
+    "read_export",
     "reading",
     "relayed",
     "seen",

@@ -18,8 +18,8 @@ import numpy as np
 from .._types import Float
 from ..errors import CellsegError
 from ..files import write_text
-from ..kernels.threads import cores
 from ..models import NETWORK
+from ..processes import cores
 from ._readings import Reading
 from ._runtime import Facts, Runtime, core, padded, sha256
 

@@ -235,11 +235,19 @@ def load_model(path: Path) -> list[Predictor]:
 
 def is_exported(path: Path) -> bool:
     """Whether a single model's folder can predict without torch: its export is in a cache and whole."""
-    card, config = read_card(path), read_model_config(path)
     if frozen_network(path):
         return FileNetwork.read(path).form != "torchscript"
+    return read_export(path) is not None
+
+
+def read_export(path: Path) -> Export | None:
+    """The network of a single model's folder without torch, where a cache has it whole.
+
+    While somebody keeps it, whoever loads the model has the same, and nothing is compiled again.
+    """
+    card, config = read_card(path), read_model_config(path)
     export = _exported(path, card, config, processor(config.precision))
-    return export is not None and export.runtime is not None
+    return export if export is not None and export.runtime is not None else None
 
 
 def make_exports(models: Sequence[Predictor]) -> None:

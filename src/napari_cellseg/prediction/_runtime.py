@@ -24,8 +24,8 @@ import numpy as np
 
 from .._types import Float
 from ..config import Config
-from ..kernels.threads import cores
 from ..nets.place import Device
+from ..processes import cores
 from ..project import ModelCard
 
 FORMAT = 1

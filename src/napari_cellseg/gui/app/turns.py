@@ -74,16 +74,14 @@ class Turns:
         finally:
             self._inside, self._stepped = False, True
             self._rest()
-        if self._steps is not None and self._awaited is None and self.soon is not None:
-            self.soon(BETWEEN_MS)
+        self._ask()
 
     def ended(self) -> None:
         """The clock's turn, in which there may have been a step, is over: first clicks and drawing have theirs."""
         if self._stepped:
             self._stepped = False
             self._rest()
-            if self._steps is not None and self._awaited is None and self.soon is not None:
-                self.soon(BETWEEN_MS)
+            self._ask()
 
     def away(self, work: Callable[[], T]) -> Steps[T]:
         """What `work` gives, done in a thread while the window goes on: ``found = yield from turns.away(work)``."""
@@ -107,4 +105,9 @@ class Turns:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _rest(self) -> None:
+        """No step for a while: a little less than until the tick that is asked for, since timers are not exact."""
         self._rest_until = time.monotonic() + 0.8 * BETWEEN_MS / 1000
+
+    def _ask(self) -> None:
+        if self._steps is not None and self._awaited is None and self.soon is not None:
+            self.soon(BETWEEN_MS)

@@ -352,7 +352,8 @@ class ImageLayers(SeenPlane):
             if layer not in layers:
                 below = [layers.index(m) + 1 for m in self._members[:n] if m in layers]
                 above = [layers.index(m) for m in self._members[n:] if m in layers]
-                layers.insert(below[-1] if below else above[0], layer)
+                with keep_active(self.viewer):
+                    layers.insert(below[-1] if below else above[0], layer)
         layers.selection.active = self.labels
 
     # --- inside ---------------------------------------------------------------------------------
